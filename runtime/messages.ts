@@ -1,5 +1,7 @@
 /** What crosses the border of the runtime process: imperative going in, past tense coming out. */
 
+import type { RuntimeErrorMessage } from './errors.ts';
+
 /** Rows from top to bottom, three bytes (red, green, blue) a pixel, no padding. */
 export interface Pixels {
   width: number;
@@ -58,3 +60,24 @@ export interface Timings {
   denoisingMs: number;
   decodingMs: number;
 }
+
+/** From the server's process to the runtime's. A run is known by a number that the parent picks. */
+export type ToRuntime =
+  | { type: 'start'; provider: string; threads?: number | undefined }
+  | { type: 'generate'; run: number; request: GenerateRequest }
+  | { type: 'cancel'; run: number };
+
+/**
+ * From the runtime's process to the server's. Each `generate` is answered by `reported` events and ends in exactly one
+ * of: `reported` with a `finished` event, `failed`, or `cancelled`.
+ */
+export type FromRuntime =
+  | { type: 'ready'; provider: string; reason: string }
+  | { type: 'unready'; message: string }
+  | { type: 'logged'; level: LogLevel; message: string; fields?: Record<string, unknown> | undefined }
+  | { type: 'loaded'; model: string; memoryBytes: number }
+  | { type: 'reported'; run: number; event: RunEvent; memoryBytes?: number | undefined }
+  | { type: 'failed'; run: number; error: RuntimeErrorMessage }
+  | { type: 'cancelled'; run: number };
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
