@@ -1,0 +1,298 @@
+import type { WireError } from '../../protocol/errors.ts';
+import type { TaskEvent } from '../../protocol/events.ts';
+import {
+  Connection,
+  type ConnectionStatus,
+  type ReconnectOptions,
+  type WebSocketConstructor,
+  type WireItem,
+} from './connection.ts';
+import { deferred } from './deferred.ts';
+import { LatentwireError } from './errors.ts';
+import { type Generation, GenerationImpl } from './generation.ts';
+import { type ImageInput, toWireImage } from './images.ts';
+
+export interface ConnectOptions {
+  /** Where the server is: `http://127.0.0.1:7420` or `ws://…`; without a path, `/v1`. */
+  url: string | URL;
+  /** Needed where the server was started with keys. */
+  apiKey?: string | undefined;
+  /**
+   * What tasks ask for that say nothing themselves. Default: a small preview at every step, as bytes. `false`: none.
+   */
+  previews?: boolean | PreviewOptions;
+  /** Keep trying while no server has answered yet, rather than close with `connectionFailed`. Default false. */
+  waitForServer?: boolean;
+  /** How a lost connection is taken up again; `false`: it is not, and unfinished tasks fail. */
+  reconnect?: false | ReconnectOptions;
+  /** A ping after this long, so that a dead link is noticed. Milliseconds, default 30000. */
+  pingIntervalMs?: number;
+  /** A link that stays silent this long after a ping is given up and made anew. Milliseconds, default 10000. */
+  pongTimeoutMs?: number;
+  /** Default: the platform's own, or the `ws` package where there is none (Node 20). */
+  WebSocket?: WebSocketConstructor;
+}
+
+export interface PreviewOptions {
+  /** A preview at every N-th step and at the last. Default 1. */
+  every?: number;
+  /** Longer side in pixels; default: one pixel a latent, an eighth of the picture. */
+  size?: number;
+  format?: 'JPG' | 'PNG' | 'WEBP';
+  /** 20 to 99, for JPG and WEBP. */
+  quality?: number;
+  /** What makes pixels of unfinished latents; the server lists what it has when it does not know the name. */
+  decoder?: string;
+}
+
+/** An image to be made. Parameters not named here are passed on as they are. */
+export interface ImageTask {
+  positivePrompt: string;
+  negativePrompt?: string;
+  /** AIR id of a model; default: the server's. */
+  model?: string;
+  width?: number;
+  height?: number;
+  steps?: number;
+  scheduler?: string;
+  /** The same seed and task make the same picture. Default: a random one, told in the result. */
+  seed?: number | bigint;
+  CFGScale?: number;
+  /** Images of this task, each with a seed of its own. Default 1. */
+  numberResults?: number;
+  /** The picture to start from: an uploaded or generated one by UUID, or any {@link ImageInput}. */
+  seedImage?: ImageInput;
+  /** How far to leave the seed image: 0 keeps it, 1 ignores it. */
+  strength?: number;
+  outputType?: 'URL' | 'base64Data' | 'dataURI' | ('URL' | 'base64Data' | 'dataURI')[];
+  outputFormat?: 'JPG' | 'PNG' | 'WEBP';
+  previews?: boolean | PreviewOptions;
+  /** Within this session a newer task of the same lane takes the place of an unfinished older one. */
+  lane?: string;
+  /** Default: a new one. */
+  taskUUID?: string;
+  [parameter: string]: unknown;
+}
+
+export interface ModelInfo {
+  /** What a task's `model` says. */
+  air: string;
+  name: string;
+  defaultWidth?: number;
+  defaultHeight?: number;
+  defaultSteps?: number;
+  defaultCFG?: number;
+  defaultScheduler?: string;
+  [field: string]: unknown;
+}
+
+export interface UploadedImage {
+  imageUUID: string;
+  imageURL: string;
+}
+
+export interface Client {
+  /** Resolves once the session is open for the first time; rejects when it never will be. Awaiting it is optional. */
+  readonly ready: Promise<void>;
+  readonly state: ConnectionStatus;
+  /** What the connection does, from now on, beginning with what it is doing now. */
+  readonly status: AsyncIterable<ConnectionStatus>;
+  /**
+   * Starts an image task. Before the connection is open, and while it is lost, the task waits; after a loss it goes on
+   * where the server is, and no result is told twice.
+   */
+  generate(task: ImageTask, options?: { signal?: AbortSignal | undefined }): Generation;
+  /** Makes an image known to the server, which then goes by its UUID. */
+  upload(image: ImageInput): Promise<UploadedImage>;
+  /** Cancels tasks by UUID, also ones of an earlier connection of this session. @returns those that were still unfinished. */
+  cancel(...taskUUIDs: string[]): Promise<string[]>;
+  /** The server's catalog. */
+  models(search?: string): Promise<ModelInfo[]>;
+  /** While `reconnecting`: try at once. */
+  retryNow(): void;
+  /** Unfinished tasks fail with `connectionClosed`. */
+  close(): void;
+  [Symbol.dispose](): void;
+}
+
+/** Something sent that the server has not answered for the last time. */
+interface Unanswered {
+  /** Sent again after a loss, with its own UUID: the server attaches the new connection to the task it knows. */
+  task: WireTask;
+  answered(item: WireItem): boolean;
+  happened(event: TaskEvent, image: Uint8Array | undefined): boolean;
+  failed(error: LatentwireError): void;
+}
+type WireTask = { taskType: string; taskUUID: string } & Record<string, unknown>;
+
+/** Connects in the background: use the client at once, or await its {@link Client.ready}. */
+export function connect(options: ConnectOptions): Client {
+  const unanswered = new Map<string, Unanswered>();
+  const ready = deferred<void>();
+  ready.promise.catch(() => {});
+  const settle = (taskUUID: string | undefined, hear: (entry: Unanswered) => boolean) => {
+    const entry = taskUUID === undefined ? undefined : unanswered.get(taskUUID);
+    if (entry && hear(entry)) unanswered.delete(entry.task.taskUUID);
+  };
+
+  const connection = new Connection(
+    {
+      url: socketUrl(options.url),
+      apiKey: options.apiKey,
+      reconnect:
+        options.reconnect === false
+          ? undefined
+          : { initialDelayMs: 250, maxDelayMs: 10_000, attempts: Number.POSITIVE_INFINITY, ...options.reconnect },
+      waitForServer: options.waitForServer ?? false,
+      pingIntervalMs: options.pingIntervalMs ?? 30_000,
+      pongTimeoutMs: options.pongTimeoutMs ?? 10_000,
+      WebSocket: options.WebSocket,
+    },
+    {
+      opened() {
+        for (const { task } of unanswered.values()) connection.send([task]);
+        ready.resolve();
+      },
+      answered(item) {
+        settle(item.taskUUID, (entry) => entry.answered(item));
+      },
+      happened(event, image) {
+        settle(event.taskUUID, (entry) => entry.happened(event, image));
+      },
+      failed(error: WireError) {
+        settle(error.taskUUID, (entry) => {
+          entry.failed(new LatentwireError(error));
+          return true;
+        });
+      },
+      closed(error) {
+        const reason =
+          error ??
+          new LatentwireError({ code: 'connectionClosed', message: 'The connection was closed from this side.' });
+        ready.reject(reason);
+        for (const entry of unanswered.values()) entry.failed(reason);
+        unanswered.clear();
+      },
+    },
+  );
+
+  const send = (entry: Unanswered) => {
+    if (connection.state.state === 'closed') {
+      return entry.failed(
+        connection.state.error ??
+          new LatentwireError({ code: 'connectionClosed', message: 'The connection was closed from this side.' }),
+      );
+    }
+    unanswered.set(entry.task.taskUUID, entry);
+    connection.send([entry.task]);
+  };
+
+  /** A task with one answer. */
+  const ask = (taskType: string, parameters: Record<string, unknown>): Promise<WireItem> =>
+    new Promise((resolve, reject) => {
+      send({
+        task: { taskType, taskUUID: newUUID(), ...parameters },
+        answered(item) {
+          resolve(item);
+          return true;
+        },
+        happened: () => false,
+        failed: reject,
+      });
+    });
+
+  const cancel = async (...taskUUIDs: string[]): Promise<string[]> => {
+    const item = await ask('taskCancel', { tasks: taskUUIDs });
+    return item.tasks as string[];
+  };
+
+  return {
+    ready: ready.promise,
+    get state() {
+      return connection.state;
+    },
+    status: connection.status,
+
+    generate(task, { signal } = {}) {
+      const taskUUID = task.taskUUID ?? newUUID();
+      const generation = new GenerationImpl(taskUUID, task.numberResults ?? 1, async () => {
+        // Off line nobody can say when the server stops; here the task is over now, and the server hears of it later.
+        if (!connection.open) {
+          settle(taskUUID, (entry) => entry.happened(cancelledHere(taskUUID), undefined));
+        }
+        await cancel(taskUUID);
+      });
+      void (async () => {
+        const { seedImage, ...parameters } = task;
+        try {
+          const wireTask = {
+            taskType: 'imageInference',
+            deliveryMethod: 'sync',
+            progress: true,
+            ...parameters,
+            previews: wirePreviews(task.previews ?? options.previews ?? true),
+            ...(seedImage !== undefined && { seedImage: await toWireImage(seedImage) }),
+            taskUUID,
+          };
+          signal?.throwIfAborted();
+          send({
+            task: wireTask,
+            answered: (item) => generation.answered(item),
+            happened: (event, image) => generation.happened(event, image),
+            failed: (error) => generation.failed(error),
+          });
+        } catch (error) {
+          if (signal?.aborted) generation.happened(cancelledHere(taskUUID), undefined);
+          else generation.failed(error as LatentwireError);
+        }
+        // Only now: an abort before this line was seen above, and the server never heard of the task.
+        const abort = () => void generation.cancel().catch(() => {});
+        signal?.addEventListener('abort', abort, { once: true });
+        generation.results.catch(() => {}).finally(() => signal?.removeEventListener('abort', abort));
+      })();
+      return generation;
+    },
+
+    async upload(image) {
+      const item = await ask('imageUpload', { image: await toWireImage(image) });
+      return { imageUUID: item.imageUUID as string, imageURL: item.imageURL as string };
+    },
+
+    cancel,
+
+    async models(search) {
+      const item = await ask('modelSearch', { ...(search !== undefined && { search }), limit: 100 });
+      return item.results as ModelInfo[];
+    },
+
+    retryNow: () => connection.retryNow(),
+    close: () => connection.close(),
+    [Symbol.dispose]: () => connection.close(),
+  };
+}
+
+function cancelledHere(taskUUID: string): TaskEvent {
+  return { event: 'cancelled', taskType: 'imageInference', taskUUID, reason: 'cancelled' };
+}
+
+/** Version 4. `crypto.randomUUID` is missing where a page comes over plain http from another machine, as in a home network. */
+function newUUID(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = (bytes[6]! & 0x0f) | 0x40;
+  bytes[8] = (bytes[8]! & 0x3f) | 0x80;
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
+}
+
+function wirePreviews(previews: boolean | PreviewOptions): false | object {
+  if (previews === false) return false;
+  return { delivery: 'binary', ...(previews === true ? {} : previews) };
+}
+
+function socketUrl(from: string | URL): string {
+  const url = new URL(from);
+  url.protocol = url.protocol.replace(/^http/, 'ws');
+  if (url.pathname === '/') url.pathname = '/v1';
+  url.hash = '';
+  return url.href;
+}

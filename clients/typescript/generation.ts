@@ -1,0 +1,158 @@
+import type { TaskEvent } from '../../protocol/events.ts';
+import type { WireItem } from './connection.ts';
+import { deferred } from './deferred.ts';
+import { LatentwireError } from './errors.ts';
+import { fromBase64 } from './images.ts';
+import { Stream } from './stream.ts';
+
+/** One finished image. */
+export interface ImageResult {
+  taskUUID: string;
+  /** Names the image from now on: as seed image of another task, and in its URL. */
+  imageUUID: string;
+  imageURL?: string;
+  imageBase64Data?: string;
+  imageDataURI?: string;
+  /** What repeats this picture, together with the same task; a bigint beyond 2^53. */
+  seed: number | bigint;
+  [field: string]: unknown;
+}
+
+/** A look at the picture before it is finished. Small by default (a pixel a latent): enlarge it, smoothly. */
+export interface Preview {
+  event: 'previewed';
+  taskUUID: string;
+  /** Which of the task's results, from 0. */
+  resultIndex: number;
+  /** From 0; `steps` is how many are really run. */
+  step: number;
+  steps: number;
+  /** Of the preview, in pixels. */
+  width: number;
+  height: number;
+  /** An image file of type {@link mime}. */
+  image: Uint8Array<ArrayBuffer>;
+  mime: string;
+}
+
+/** What a generation says, in order: queued, started, stepped and previewed, and a result for each image asked for. */
+export type GenerationEvent =
+  | Exclude<TaskEvent, { event: 'previewed' }>
+  | Preview
+  | ({ event: 'result'; resultIndex: number } & ImageResult);
+
+/**
+ * One image task on its way. Iterate it for its events, or await {@link result}; both may be done, and leaving the
+ * iteration does not stop the task: {@link cancel} does, or the signal given to `generate`.
+ */
+export interface Generation extends AsyncIterable<GenerationEvent> {
+  readonly taskUUID: string;
+  /** The first image. Rejects with a {@link LatentwireError}. */
+  readonly result: Promise<ImageResult>;
+  /** Every image, in the order they were finished. */
+  readonly results: Promise<ImageResult[]>;
+  /**
+   * Stops the task within one step, queued or running. The iteration ends after a `cancelled` event, and results that are
+   * not there yet reject with `taskCancelled`. Does nothing to a finished task.
+   */
+  cancel(): Promise<void>;
+}
+
+export class GenerationImpl implements Generation {
+  readonly taskUUID: string;
+  readonly result: Promise<ImageResult>;
+  readonly results: Promise<ImageResult[]>;
+  readonly #expected: number;
+  readonly #cancel: () => Promise<void>;
+  readonly #finished: ImageResult[] = [];
+  readonly #events = new Stream<GenerationEvent>(keepNewestPreview);
+  readonly #first = deferred<ImageResult>();
+  readonly #all = deferred<ImageResult[]>();
+
+  constructor(taskUUID: string, expected: number, cancel: () => Promise<void>) {
+    this.taskUUID = taskUUID;
+    this.#expected = expected;
+    this.#cancel = cancel;
+    this.result = this.#first.promise;
+    this.results = this.#all.promise;
+    // Whoever only iterates learns of a failure there; without this the process would end by an unhandled rejection.
+    this.result.catch(() => {});
+    this.results.catch(() => {});
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<GenerationEvent> {
+    return this.#events[Symbol.asyncIterator]();
+  }
+
+  get settled(): boolean {
+    return this.#events.ended;
+  }
+
+  async cancel(): Promise<void> {
+    if (!this.settled) await this.#cancel();
+  }
+
+  /** @returns whether that was the last result. */
+  answered(item: WireItem): boolean {
+    if (typeof item.imageUUID !== 'string') return false;
+    // The same result may come twice: replayed to the resumed session, and again for the task that was sent again.
+    if (this.#finished.some((earlier) => earlier.imageUUID === item.imageUUID)) return false;
+    const result = item as WireItem & ImageResult;
+    const resultIndex = typeof item.resultIndex === 'number' ? item.resultIndex : this.#finished.length;
+    this.#finished.push(result);
+    this.#events.push({ ...result, event: 'result', resultIndex });
+    this.#first.resolve(result);
+    if (this.#finished.length < this.#expected) return false;
+    this.#all.resolve([...this.#finished]);
+    this.#events.end();
+    return true;
+  }
+
+  /** @returns whether that ended the task. */
+  happened(event: TaskEvent, image: Uint8Array | undefined): boolean {
+    if (event.event === 'previewed') {
+      this.#events.push(toPreview(event, image));
+      return false;
+    }
+    this.#events.push(event);
+    if (event.event !== 'cancelled') return false;
+    this.#reject(
+      event.reason === 'superseded'
+        ? new LatentwireError({
+            code: 'taskSuperseded',
+            message: 'A newer task took its place.',
+            taskUUID: this.taskUUID,
+          })
+        : new LatentwireError({ code: 'taskCancelled', message: 'The task was cancelled.', taskUUID: this.taskUUID }),
+    );
+    this.#events.end();
+    return true;
+  }
+
+  failed(error: LatentwireError): void {
+    this.#reject(error);
+    this.#events.end(error);
+  }
+
+  #reject(error: LatentwireError): void {
+    this.#first.reject(error);
+    this.#all.reject(error);
+  }
+}
+
+function toPreview(event: TaskEvent & { event: 'previewed' }, image: Uint8Array | undefined): Preview {
+  const { taskUUID, resultIndex, step, steps, width, height, format } = event;
+  const bytes = image ? new Uint8Array(image) : fromBase64(event.imageBase64Data ?? '');
+  const mime = { JPG: 'image/jpeg', PNG: 'image/png', WEBP: 'image/webp' }[format];
+  return { event: 'previewed', taskUUID, resultIndex, step, steps, width, height, image: bytes, mime };
+}
+
+/** A reader that comes late needs the story so far, but of each picture only its newest look. */
+function keepNewestPreview(kept: readonly GenerationEvent[], event: GenerationEvent): GenerationEvent[] {
+  const older = (other: GenerationEvent) =>
+    other.event === event.event &&
+    (other.event === 'previewed' || other.event === 'stepped') &&
+    'resultIndex' in event &&
+    other.resultIndex === event.resultIndex;
+  return [...kept.filter((other) => !older(other)), event];
+}
