@@ -1,0 +1,397 @@
+import { readFileSync } from 'node:fs';
+import net from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+
+/** A value that an option does not take, said as a sentence. The command line ends with status 2. */
+export class ConfigError extends Error {
+  readonly exitCode = 2;
+
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'ConfigError';
+  }
+}
+
+/** One option: what it takes, what it is without being given, and what it means. */
+interface Option<T> {
+  /** How often it may be given, and whether it needs a value at all. */
+  kind: 'value' | 'list' | 'switch';
+  /** Stands for the value in `--help`. */
+  placeholder: string;
+  default: T;
+  /** The default in words, where the value itself says too little. */
+  defaultText?: string;
+  /** Meaning, unit, and what happens at the limit. */
+  doc: string;
+  /** Turns the text of a flag or variable into the value, or throws a sentence that follows the option's name. */
+  parse: (text: string) => T extends readonly (infer Item)[] ? Item : T;
+}
+
+const home = path.join(os.homedir(), '.latentwire');
+
+/**
+ * Every option, once. The key gives the flag (`--max-pixels`), the variable (`LATENTWIRE_MAX_PIXELS`) and the key of
+ * the config file (`maxPixels`); help text and the README's table are made from the same lines.
+ */
+export const options = {
+  host: text('127.0.0.1', 'ADDRESS', 'Address to listen on. Beyond loopback it takes an API key, or `--allow-open`.'),
+  port: integer(7420, 0, 65_535, 'PORT', 'Port to listen on; 0 picks a free one.'),
+  dataDir: text(home, 'FOLDER', 'Where uploaded and generated images are kept; created when missing.', {
+    parse: (value) => path.resolve(value),
+    defaultText: '~/.latentwire',
+  }),
+  modelsDir: list<string>(
+    [path.join(home, 'models')],
+    'FOLDER',
+    'A folder whose subfolders are models. The embedded model is always there.',
+    {
+      parse: (value) => path.resolve(value),
+      defaultText: '~/.latentwire/models',
+    },
+  ),
+  defaultModel: text('local:pocket@1', 'AIR', 'The model of tasks that name none.'),
+  provider: text(
+    'auto',
+    'NAME',
+    'What computes: auto, cpu, webgpu, cuda, coreml or dml. auto takes the fastest that starts here; one asked for by name that does not start ends the server.',
+  ),
+  threads: integer(0, 0, 1024, 'COUNT', 'Threads of the CPU provider; 0 takes as many as there are cores.'),
+  apiKey: list<string>(
+    [],
+    'KEY',
+    'A key that clients must send. Prefer the variable or the file: other users of the machine can read flags.',
+    {
+      defaultText: 'none: open to whoever reaches it',
+    },
+  ),
+  allowOpen: flag('Listen beyond loopback without any API key. Everybody who reaches the port can then use it.'),
+  allowedOrigins: list<string>(
+    [],
+    'ORIGIN',
+    'A web origin (https://example.org) whose pages may use a server without API keys; `*` allows all. The server’s own page always may.',
+    {
+      parse: parseOrigin,
+      defaultText: 'none',
+    },
+  ),
+  publicUrl: text('', 'URL', 'Base of image URLs, for a server behind a proxy.', {
+    parse: parsePublicUrl,
+    defaultText: 'the address the client came by',
+  }),
+  allowPrivateUrls: flag(
+    'Fetch image URLs that lead to this machine or to private networks. Only where every client is trusted with them.',
+  ),
+  maxUploadBytes: integer(
+    32 * 1024 * 1024,
+    1024,
+    1024 ** 3,
+    'BYTES',
+    'Largest encoded image taken in; a larger one is an error of its task. Requests may be half as large again, for base64.',
+  ),
+  maxPixels: integer(
+    16_777_216,
+    4096,
+    1_000_000_000,
+    'PIXELS',
+    'Largest image taken in, width × height; read from its header before anything is decoded.',
+  ),
+  queueLimit: integer(
+    100,
+    1,
+    100_000,
+    'COUNT',
+    'Results that may wait. A task that would go beyond is answered with serviceUnavailable.',
+  ),
+  concurrency: integer(1, 1, 1024, 'COUNT', 'Results handed to the runtime at once.'),
+  previewSize: integer(128, 8, 2048, 'PIXELS', 'Longer side of previews, where the task names no size.'),
+  sessionKeepMs: integer(
+    180_000,
+    0,
+    86_400_000,
+    'MS',
+    'How long a session waits for its client to come back, in milliseconds; results made meanwhile are delivered then.',
+  ),
+  taskKeepMs: integer(
+    3_600_000,
+    120_000,
+    86_400_000,
+    'MS',
+    'How long finished tasks can be asked for with getResponse, in milliseconds. Their images stay.',
+  ),
+  shutdownGraceMs: integer(
+    20_000,
+    0,
+    3_600_000,
+    'MS',
+    'How long running tasks may go on after SIGTERM or SIGINT, in milliseconds.',
+  ),
+  logLevel: choice('info', ['debug', 'info', 'warn', 'error', 'silent'], 'LEVEL', 'How much is logged to stderr.'),
+} satisfies Record<string, Option<unknown>>;
+
+type OptionName = keyof typeof options;
+type ValueOf<O> = O extends Option<infer T> ? T : never;
+
+/** All options with their values. */
+export type Config = { [Name in OptionName]: ValueOf<(typeof options)[Name]> };
+
+/** What the server is without flags, variables or file. */
+export function defaultConfig(): Config {
+  return Object.fromEntries(names().map((name) => [name, options[name].default])) as Config;
+}
+
+/**
+ * Reads the options; a flag wins over a variable, a variable over the config file (`--config`, `LATENTWIRE_CONFIG`), the
+ * file over the default. `help` is left to the command line. Throws ConfigError.
+ */
+export function loadConfig(argv: readonly string[], env: Readonly<Record<string, string | undefined>>): Config {
+  const given = parseFlags(argv);
+  const file = given.config ?? env.LATENTWIRE_CONFIG;
+  const fromFile = typeof file === 'string' && file !== '' ? readConfigFile(file) : {};
+  const config: Record<string, unknown> = {};
+  for (const name of names()) {
+    const option: Option<unknown> = options[name];
+    const flag = given[flagName(name)];
+    const variable = env[variableName(name)];
+    if (flag !== undefined) config[name] = fromTexts(option, `--${flagName(name)}`, flag);
+    else if (variable !== undefined && variable !== '') {
+      config[name] = fromTexts(
+        option,
+        variableName(name),
+        option.kind === 'list' ? variable.split(/[,\s]+/) : variable,
+      );
+    } else if (fromFile[name] !== undefined && fromFile[name] !== null) {
+      config[name] = fromJson(option, `"${name}" in ${file}`, fromFile[name]);
+    } else config[name] = option.default;
+  }
+  const complete = config as Config;
+  checkConfig(complete);
+  return complete;
+}
+
+/** What one option alone cannot tell. Throws ConfigError. */
+export function checkConfig(config: Config): void {
+  if (config.apiKey.length === 0 && !config.allowOpen && !isLoopbackHost(config.host)) {
+    throw new ConfigError(
+      `Listening on ${config.host} without an API key would open the server to everybody who reaches it. ` +
+        'Set LATENTWIRE_API_KEY, or give --allow-open if that is what you want.',
+    );
+  }
+}
+
+/** Whether only this machine can reach a server that listens there. */
+export function isLoopbackHost(host: string): boolean {
+  const address = host.toLowerCase().replace(/^\[|\]$/g, '');
+  if (address === 'localhost' || address.endsWith('.localhost')) return true;
+  return net.isIPv4(address) ? address.startsWith('127.') : address === '::1';
+}
+
+/** The options as `--help` shows them. */
+export function optionsHelp(): string {
+  const rows = names().map((name) => {
+    const option: Option<unknown> = options[name];
+    const head = option.kind === 'switch' ? `--${flagName(name)}` : `--${flagName(name)} ${option.placeholder}`;
+    const repeat = option.kind === 'list' ? ' May be given more than once.' : '';
+    return { head, text: `${option.doc}${repeat} Default: ${defaultText(option)}.` };
+  });
+  rows.unshift({ head: '--config FILE', text: 'A JSON file with any of these options, in camelCase. Default: none.' });
+  const width = Math.max(...rows.map(({ head }) => head.length)) + 4;
+  return rows.map(({ head, text }) => `  ${head.padEnd(width - 2)}${wrap(text, width, 100)}`).join('\n');
+}
+
+/** The options as a Markdown table, for the README. */
+export function optionsTable(): string {
+  const rows = names().map((name) => {
+    const option: Option<unknown> = options[name];
+    const repeat = option.kind === 'list' ? ' Repeatable; in the variable separated by commas.' : '';
+    return `| \`--${flagName(name)}\` | \`${variableName(name)}\` | ${escapeCell(defaultText(option))} | ${escapeCell(option.doc)}${repeat} |`;
+  });
+  return ['| Flag | Variable | Default | Meaning |', '| --- | --- | --- | --- |', ...rows].join('\n');
+}
+
+function names(): OptionName[] {
+  return Object.keys(options) as OptionName[];
+}
+
+function flagName(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+function variableName(name: string): string {
+  return `LATENTWIRE_${flagName(name).replaceAll('-', '_').toUpperCase()}`;
+}
+
+type Flags = Record<string, string | boolean | (string | boolean)[] | undefined>;
+
+function parseFlags(argv: readonly string[]): Flags {
+  const known = Object.fromEntries(
+    names().map((name) => {
+      const { kind } = options[name];
+      return [
+        flagName(name),
+        { type: kind === 'switch' ? ('boolean' as const) : ('string' as const), multiple: kind === 'list' },
+      ];
+    }),
+  );
+  try {
+    const { values } = parseArgs({
+      args: [...argv],
+      options: { ...known, config: { type: 'string' } },
+      allowPositionals: false,
+      strict: true,
+    });
+    return values as Flags;
+  } catch (cause) {
+    // "Unknown option '--prot'. To specify a positional argument …": the first sentence says it.
+    const said = cause instanceof Error ? cause.message.split('. ')[0] : String(cause);
+    throw new ConfigError(`${said}. See latentwire serve --help.`, { cause });
+  }
+}
+
+function readConfigFile(file: string): Record<string, unknown> {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (cause) {
+    throw new ConfigError(`The config file ${file} cannot be read.`, { cause });
+  }
+  let content: unknown;
+  try {
+    content = JSON.parse(text);
+  } catch (cause) {
+    throw new ConfigError(`The config file ${file} is not valid JSON.`, { cause });
+  }
+  if (typeof content !== 'object' || content === null || Array.isArray(content)) {
+    throw new ConfigError(`The config file ${file} must hold one JSON object.`);
+  }
+  for (const key of Object.keys(content)) {
+    if (!Object.hasOwn(options, key)) {
+      throw new ConfigError(`The config file ${file} has an unknown option "${key}". Known: ${names().join(', ')}.`);
+    }
+  }
+  return content as Record<string, unknown>;
+}
+
+function fromTexts(option: Option<unknown>, name: string, given: Flags[string]): unknown {
+  const parse = (text: string | boolean): unknown => {
+    try {
+      return option.parse(String(text));
+    } catch (error) {
+      // Never the value itself: it may be a key that was given to the wrong option.
+      throw new ConfigError(`${name} ${error instanceof Error ? error.message : error}.`, { cause: error });
+    }
+  };
+  if (option.kind === 'list')
+    return [given]
+      .flat()
+      .filter((text) => text !== undefined && text !== '')
+      .map((text) => parse(text ?? ''));
+  return parse(Array.isArray(given) ? (given.at(-1) ?? '') : (given ?? ''));
+}
+
+function fromJson(option: Option<unknown>, name: string, value: unknown): unknown {
+  const scalar = ['string', 'number', 'boolean'];
+  const items = [value].flat();
+  if (!items.every((item) => scalar.includes(typeof item)) || (Array.isArray(value) && option.kind !== 'list')) {
+    throw new ConfigError(`${name} must be ${option.kind === 'list' ? 'a list of texts' : 'one plain value'}.`);
+  }
+  return fromTexts(option, name, option.kind === 'list' ? items.map(String) : String(value));
+}
+
+function defaultText(option: Option<unknown>): string {
+  if (option.defaultText !== undefined) return option.defaultText;
+  if (option.kind === 'switch') return 'off';
+  return String(option.default);
+}
+
+function text(value: string, placeholder: string, doc: string, more: Partial<Option<string>> = {}): Option<string> {
+  return { kind: 'value', placeholder, default: value, doc, parse: parseNonEmpty, ...more } as Option<string>;
+}
+
+function list<Item>(
+  value: Item[],
+  placeholder: string,
+  doc: string,
+  more: Partial<Option<Item[]>> = {},
+): Option<Item[]> {
+  return { kind: 'list', placeholder, default: value, doc, parse: parseNonEmpty, ...more } as Option<Item[]>;
+}
+
+function flag(doc: string): Option<boolean> {
+  return {
+    kind: 'switch',
+    placeholder: '',
+    default: false,
+    doc,
+    parse: (value) => {
+      if (['true', '1', 'yes', 'on'].includes(value.toLowerCase())) return true;
+      if (['false', '0', 'no', 'off'].includes(value.toLowerCase())) return false;
+      throw new Error('must be true or false');
+    },
+  };
+}
+
+function choice<const Choice extends string>(
+  value: NoInfer<Choice>,
+  allowed: readonly Choice[],
+  placeholder: string,
+  doc: string,
+): Option<Choice> {
+  const parse = (given: string): Choice => {
+    const found = allowed.find((candidate) => candidate === given.toLowerCase());
+    if (found === undefined) throw new Error(`must be one of ${allowed.join(', ')}`);
+    return found;
+  };
+  return {
+    kind: 'value',
+    placeholder,
+    default: value,
+    doc: `${doc} One of ${allowed.join(', ')}.`,
+    parse,
+  } as Option<Choice>;
+}
+
+function integer(value: number, min: number, max: number, placeholder: string, doc: string): Option<number> {
+  const parse = (given: string): number => {
+    const number = Number(given);
+    if (!/^\d+$/.test(given.trim()) || number < min || number > max) {
+      throw new Error(`must be a whole number from ${min} to ${max}`);
+    }
+    return number;
+  };
+  return { kind: 'value', placeholder, default: value, doc, parse };
+}
+
+function parseNonEmpty(value: string): string {
+  if (value.trim() === '') throw new Error('must not be empty');
+  return value.trim();
+}
+
+function parseOrigin(value: string): string {
+  if (value === '*' || value === 'null') return value;
+  if (!URL.canParse(value)) throw new Error('must be a web origin such as https://example.org, or *');
+  const { origin } = new URL(value);
+  if (origin === 'null') throw new Error('must be a web origin such as https://example.org, or *');
+  return origin;
+}
+
+function parsePublicUrl(value: string): string {
+  if (value === '') return '';
+  if (!URL.canParse(value) || !/^https?:\/\//i.test(value)) throw new Error('must be an http or https URL');
+  return value.replace(/\/+$/, '');
+}
+
+function escapeCell(cell: string): string {
+  return cell.replaceAll('|', '\\|');
+}
+
+function wrap(words: string, indent: number, width: number): string {
+  const lines: string[] = [''];
+  for (const word of words.split(' ')) {
+    const line = lines.at(-1) ?? '';
+    if (line !== '' && indent + line.length + 1 + word.length > width) lines.push(word);
+    else lines[lines.length - 1] = line === '' ? word : `${line} ${word}`;
+  }
+  return lines.join(`\n${' '.repeat(indent)}`);
+}

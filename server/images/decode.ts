@@ -1,0 +1,93 @@
+import sharp, { type Metadata } from 'sharp';
+import type { ImageFormat } from '../../protocol/events.ts';
+import type { Pixels } from '../../runtime/messages.ts';
+import { ImageError } from './imageError.ts';
+
+export interface ImageLimits {
+  /** Bytes of one encoded image; a larger one is refused before it is looked at. */
+  maxBytes: number;
+  /** Width × height of one image, read from its header; a larger one is refused before its pixels are decoded. */
+  maxPixels: number;
+}
+
+export interface ImageHeader {
+  format: ImageFormat;
+  /** As shown: after the EXIF orientation. */
+  width: number;
+  height: number;
+}
+
+// The runtime needs the cores, and a cache would keep pictures of users in memory.
+sharp.concurrency(1);
+sharp.cache(false);
+// Bytes are sniffed before sharp sees them; this closes the loaders of all other formats behind that door as well.
+sharp.block({ operation: ['VipsForeignLoad'] });
+sharp.unblock({ operation: ['VipsForeignLoadJpeg', 'VipsForeignLoadPng', 'VipsForeignLoadWebp'] });
+
+/** Tells the format by the first bytes; names and MIME types given by clients are never trusted. */
+export function sniffFormat(bytes: Uint8Array): ImageFormat {
+  if (startsWith(bytes, [0xff, 0xd8, 0xff])) return 'JPG';
+  if (startsWith(bytes, [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a])) return 'PNG';
+  if (ascii(bytes, 0, 4) === 'RIFF' && ascii(bytes, 8, 12) === 'WEBP') return 'WEBP';
+  const known = ascii(bytes, 0, 4) === 'GIF8' ? 'GIF' : ascii(bytes, 0, 2) === 'BM' ? 'BMP' : undefined;
+  throw new ImageError(
+    known === undefined
+      ? 'The bytes are not an image in a known format. Allowed: JPG, PNG, WEBP.'
+      : `${known} images are not taken. Allowed: JPG, PNG, WEBP.`,
+  );
+}
+
+/** Reads format and size from the header alone, and refuses what is over a limit or truncated there. */
+export async function readHeader(bytes: Uint8Array, limits: ImageLimits): Promise<ImageHeader> {
+  if (bytes.byteLength > limits.maxBytes) {
+    throw new ImageError(`The image has ${bytes.byteLength} bytes. The largest allowed is ${limits.maxBytes} bytes.`);
+  }
+  const format = sniffFormat(bytes);
+  let metadata: Metadata;
+  try {
+    metadata = await sharp(bytes, { limitInputPixels: false }).metadata();
+  } catch (cause) {
+    throw new ImageError(`The ${format} image is broken: its header cannot be read.`, 'invalid', { cause });
+  }
+  const { width, height } = metadata.autoOrient;
+  if (width * height > limits.maxPixels) {
+    throw new ImageError(
+      `The image has ${width} × ${height} pixels. The largest allowed is ${limits.maxPixels} pixels in all.`,
+    );
+  }
+  return { format, width, height };
+}
+
+/**
+ * Decodes to RGB of exactly the asked size. An image of another shape is scaled to cover and cropped at the middle, the
+ * EXIF orientation is applied, and transparency becomes white.
+ */
+export async function decodeImage(
+  bytes: Uint8Array,
+  limits: ImageLimits,
+  size?: { width: number; height: number },
+): Promise<Pixels> {
+  const header = await readHeader(bytes, limits);
+  let image = sharp(bytes, { limitInputPixels: limits.maxPixels, failOn: 'error' })
+    .autoOrient()
+    .flatten({ background: '#ffffff' })
+    .toColourspace('srgb');
+  if (size !== undefined && (size.width !== header.width || size.height !== header.height)) {
+    image = image.resize(size.width, size.height, { fit: 'cover', position: 'centre' });
+  }
+  try {
+    const { data, info } = await image.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
+    if (info.channels !== 3) throw new Error(`decoded to ${info.channels} channels`);
+    return { width: info.width, height: info.height, data };
+  } catch (cause) {
+    throw new ImageError(`The ${header.format} image is broken: its pixels cannot be decoded.`, 'invalid', { cause });
+  }
+}
+
+function startsWith(bytes: Uint8Array, magic: readonly number[]): boolean {
+  return magic.every((byte, index) => bytes[index] === byte);
+}
+
+function ascii(bytes: Uint8Array, from: number, to: number): string {
+  return String.fromCharCode(...bytes.subarray(from, to));
+}

@@ -1,0 +1,44 @@
+import sharp, { type Sharp } from 'sharp';
+import type { ImageFormat } from '../../protocol/events.ts';
+import type { Pixels } from '../../runtime/messages.ts';
+
+/** Encodes a finished picture. `quality` is 1 to 100 and without effect on PNG, which loses nothing. */
+export async function encodeImage(pixels: Pixels, format: ImageFormat, quality: number): Promise<Buffer> {
+  return await write(open(pixels), format, quality).toBuffer();
+}
+
+/**
+ * Encodes a preview with its longer side enlarged or reduced to `size` pixels. Previews are a few dozen pixels wide, one
+ * for each latent; a smooth kernel shows them as blur where the plain ones show blocks.
+ */
+export async function encodePreview(
+  pixels: Pixels,
+  size: number,
+  format: ImageFormat,
+  quality: number,
+): Promise<{ bytes: Buffer; width: number; height: number }> {
+  const scale = size / Math.max(pixels.width, pixels.height);
+  const width = Math.max(1, Math.round(pixels.width * scale));
+  const height = Math.max(1, Math.round(pixels.height * scale));
+  const image = open(pixels).resize(width, height, { fit: 'fill', kernel: 'mitchell' });
+  return { bytes: await write(image, format, quality).toBuffer(), width, height };
+}
+
+export const mimeTypes: Record<ImageFormat, string> = { JPG: 'image/jpeg', PNG: 'image/png', WEBP: 'image/webp' };
+export const extensions: Record<ImageFormat, string> = { JPG: 'jpg', PNG: 'png', WEBP: 'webp' };
+
+function open(pixels: Pixels): Sharp {
+  return sharp(pixels.data, { raw: { width: pixels.width, height: pixels.height, channels: 3 } });
+}
+
+function write(image: Sharp, format: ImageFormat, quality: number): Sharp {
+  switch (format) {
+    case 'JPG':
+      // Full colour resolution where quality is asked for: halved chroma shows on small saturated pictures.
+      return image.jpeg({ quality, chromaSubsampling: quality >= 90 ? '4:4:4' : '4:2:0' });
+    case 'PNG':
+      return image.png({ compressionLevel: 6 });
+    case 'WEBP':
+      return image.webp({ quality, effort: 2 });
+  }
+}

@@ -1,0 +1,16 @@
+/**
+ * An image that cannot be taken: the reason as a sentence for the client. Where the image came from (`seedImage`,
+ * `image`, `media`) is known to the task, which turns this into an error of that parameter.
+ */
+export class ImageError extends Error {
+  readonly kind: ImageErrorKind;
+
+  constructor(message: string, kind: ImageErrorKind = 'invalid', options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'ImageError';
+    this.kind = kind;
+  }
+}
+
+/** `missing`: no such UUID here; `download`: the URL gave nothing; `invalid`: what was given is not a usable image. */
+export type ImageErrorKind = 'missing' | 'download' | 'invalid';
