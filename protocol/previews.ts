@@ -1,0 +1,54 @@
+/** `previews` and `progress`: what a client wants to hear before the result, per task or as its session's default. */
+
+import * as z from 'zod';
+import type { ImageFormat } from './events.ts';
+import { choice, described, integer, passIssues, present, text } from './parameters.ts';
+
+/** What previews a task wants. */
+export interface PreviewOptions {
+  /** A preview at every N-th step and at the last. */
+  every: number;
+  /** Longest side in pixels, never above that of the result. Absent: as small as the decoder makes them. */
+  size?: number | undefined;
+  format: ImageFormat;
+  quality: number;
+  /** In the event as text, or as a binary frame. */
+  delivery: 'base64' | 'binary';
+  /** How latents become a picture. The server says which decoders it has when it does not know one. */
+  decoder: string;
+}
+
+export const IMAGE_FORMATS = ['JPG', 'PNG', 'WEBP'] as const;
+
+const shape = {
+  every: integer({ min: 1, max: 100, default: 1 }),
+  size: integer({ min: 16, max: 2048 }),
+  format: choice(IMAGE_FORMATS, 'JPG'),
+  quality: integer({ min: 20, max: 99, default: 70 }),
+  delivery: choice(['base64', 'binary'], 'base64'),
+  decoder: text({ min: 1, max: 64 }),
+};
+
+const options = z.object(shape);
+
+/** `true` is every default; `false` switches off what the session switched on; absent leaves it to the session. */
+export const previews = described(
+  z
+    .unknown()
+    .transform((value, context): PreviewOptions | false => {
+      if (value === false) return false;
+      const parsed = options.safeParse(value === true ? {} : present(value));
+      if (!parsed.success) {
+        passIssues(parsed.error, context);
+        return z.NEVER;
+      }
+      const { every = 1, size, format = 'JPG', quality = 70, delivery = 'base64', decoder = 'linear' } = parsed.data;
+      return { every, ...(size === undefined ? {} : { size }), format, quality, delivery, decoder };
+    })
+    .optional(),
+  {
+    type: 'object',
+    rule: 'true, false or an object of every, size, format, quality, delivery, decoder',
+    children: shape,
+  },
+);

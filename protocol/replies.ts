@@ -1,0 +1,175 @@
+/**
+ * What a server sends, as types and as the few functions that build frames. Every rule of these functions is a client
+ * that breaks without it. Browsers import this file: no zod, no node modules.
+ */
+
+import type { ErrorFrame } from './errors.ts';
+import type { ImageFormat, PreviewedEvent, TaskEvent } from './events.ts';
+
+/** Keys that no item of `data` may have: the older Python client takes such an item for an error. */
+interface NotAnError {
+  code?: never;
+  error?: never;
+  errorId?: never;
+}
+
+/** The connection is authenticated. */
+export interface AuthenticationResult extends NotAnError {
+  taskType: 'authentication';
+  /** Names the session; sent with the next authentication, it resumes it. Never empty. */
+  connectionSessionUUID: string;
+}
+
+/** The answer to a ping. */
+export interface PingResult extends NotAnError {
+  taskType: 'ping';
+  pong: true;
+}
+
+/** An image was stored. */
+export interface ImageUploadResult extends NotAnError {
+  taskType: string;
+  taskUUID: string;
+  imageUUID: string;
+  imageURL: string;
+}
+
+/** An image was stored or deleted, in the newer words. */
+export interface MediaStorageResult extends NotAnError {
+  taskType: string;
+  taskUUID: string;
+  operation: 'upload' | 'delete';
+  mediaUUID: string;
+  /** Absent after a deletion. */
+  mediaURL?: string;
+}
+
+/** One finished image. */
+export interface ImageResult extends NotAnError {
+  taskType: string;
+  taskUUID: string;
+  status: 'success';
+  imageUUID: string;
+  /** Always, whatever `outputType` asked for: the newer Python client never completes without it. */
+  imageURL: string;
+  imageBase64Data?: string;
+  imageDataURI?: string;
+  /** The seed of this very image; asking for it with the same parameters makes the same picture. */
+  seed: number | bigint;
+  /** Which of the task's results, from 0. */
+  resultIndex: number;
+  /** US dollars, where `includeCost` asked for it. */
+  cost?: number;
+}
+
+/** A task that is not finished: the acknowledgement of an asynchronous task, and getResponse's answer until the end. */
+export interface ProcessingResult extends NotAnError {
+  taskType: string;
+  taskUUID: string;
+  status: 'processing';
+  /** 0 to 100, over all results of the task. */
+  progress?: number;
+  /** The newest preview, where the task asked for previews. */
+  preview?: Omit<PreviewedEvent, 'event' | 'taskType' | 'taskUUID'>;
+}
+
+/** Tasks were stopped. */
+export interface TaskCancelResult extends NotAnError {
+  taskType: string;
+  taskUUID: string;
+  /** Those stopped by this task. The rest of what was asked for had already ended, or was never known. */
+  cancelled: string[];
+}
+
+/** One model, in Runware's words, and what only a server at home can say. */
+export interface ModelItem extends NotAnError {
+  air: string;
+  name: string;
+  version: string;
+  category: 'checkpoint';
+  architecture: string;
+  type: string;
+  tags: string[];
+  heroImage?: string;
+  private: boolean;
+  comment: string;
+  defaultWidth: number;
+  defaultHeight: number;
+  defaultSteps: number;
+  defaultScheduler: string;
+  defaultCFG: number;
+  defaultStrength?: number;
+  /** Whether it can be used now. */
+  available: boolean;
+  /** Why not. */
+  reason?: string;
+  /** Every spelling that `scheduler` accepts for this model. */
+  schedulers?: string[];
+  sizeBytes?: number;
+}
+
+/** Models found. */
+export interface ModelSearchResult extends NotAnError {
+  taskType: string;
+  taskUUID: string;
+  results: ModelItem[];
+  /** How many there are beyond `limit` and `offset`. */
+  totalResults: number;
+}
+
+/** An item of `data`. */
+export type ResultItem =
+  | AuthenticationResult
+  | PingResult
+  | ImageUploadResult
+  | MediaStorageResult
+  | ImageResult
+  | ProcessingResult
+  | TaskCancelResult
+  | ModelSearchResult;
+
+/** Results: always of one task, never beside errors. */
+export interface DataFrame {
+  data: [ResultItem, ...ResultItem[]];
+}
+
+/** One event. */
+export interface EventFrame {
+  events: [TaskEvent];
+}
+
+/** Every text frame of a server. */
+export type ServerFrame = DataFrame | ErrorFrame | EventFrame;
+
+const FORBIDDEN_KEYS = ['code', 'error', 'errorId'];
+
+/**
+ * A frame of results. Several only as the cumulative answer to getResponse, and then of one task: JS clients give every
+ * item of a frame to every task that has one in it.
+ *
+ * Throws a TypeError where a rule is broken, because a frame that breaks one makes clients wait for a minute elsewhere.
+ */
+export function dataFrame(...items: [ResultItem, ...ResultItem[]]): DataFrame {
+  const taskUUID = taskUUIDOf(items[0]);
+  for (const item of items) {
+    if (taskUUIDOf(item) !== taskUUID) throw new TypeError('A frame carries results of one task.');
+    const forbidden = FORBIDDEN_KEYS.find((key) => Object.hasOwn(item, key));
+    if (forbidden !== undefined)
+      throw new TypeError(`A result has no key "${forbidden}": clients take it for an error.`);
+  }
+  return { data: items };
+}
+
+/** A frame with one event. */
+export function eventFrame(event: TaskEvent): EventFrame {
+  return { events: [event] };
+}
+
+/** Bytes of an image in the ways that `outputType` and `previews` know. */
+export function mimeType(format: ImageFormat): 'image/jpeg' | 'image/png' | 'image/webp' {
+  return format === 'JPG' ? 'image/jpeg' : format === 'PNG' ? 'image/png' : 'image/webp';
+}
+
+function taskUUIDOf(item: ResultItem): string | undefined {
+  return 'taskUUID' in item ? item.taskUUID : undefined;
+}

@@ -1,0 +1,221 @@
+import * as z from 'zod';
+import type { ImageFormat } from '../events.ts';
+import { type ImageReference, optionalImage } from '../images.ts';
+import {
+  boolean,
+  choice,
+  choices,
+  decimal,
+  described,
+  integer,
+  nested,
+  taskKind,
+  text,
+  unsupported,
+  uuid,
+} from '../parameters.ts';
+import { IMAGE_FORMATS, type PreviewOptions, previews } from '../previews.ts';
+
+/** Ways to deliver an image; `imageURL` is always there. */
+export type OutputType = 'URL' | 'base64Data' | 'dataURI';
+
+/** Makes images from a prompt, or from a prompt and a seed image. What is absent is the model's own default. */
+export interface ImageInferenceTask {
+  taskType: 'imageInference';
+  taskUUID: string;
+  /** Empty for `__BLANK__`, which means no text guidance; CFGScale is 1 then. */
+  positivePrompt: string;
+  negativePrompt?: string | undefined;
+  /** AIR or alias; the server knows which there are. */
+  model?: string | undefined;
+  width?: number | undefined;
+  height?: number | undefined;
+  steps?: number | undefined;
+  /** A spelling; the runtime knows which there are. */
+  scheduler?: string | undefined;
+  /** Absent: the server draws one of 32 bits. Result n uses seed + n. */
+  seed?: bigint | undefined;
+  CFGScale?: number | undefined;
+  clipSkip?: number | undefined;
+  numberResults: number;
+  /** Its presence makes the task image-to-image. */
+  seedImage?: ImageReference | undefined;
+  /** Present exactly where seedImage is. */
+  strength?: number | undefined;
+  outputType: OutputType[];
+  outputFormat: ImageFormat;
+  outputQuality: number;
+  /** Seconds until the image is deleted. */
+  ttl?: number | undefined;
+  includeCost: boolean;
+  deliveryMethod: 'sync' | 'async';
+  /** Absent: the session's default. */
+  previews?: PreviewOptions | false | undefined;
+  /** Whether to send queued, started and stepped. Absent: the session's default. */
+  progress?: boolean | undefined;
+  /** A newer task of the same lane supersedes this one while it is unfinished. */
+  lane?: string | undefined;
+}
+
+/** The word for a prompt that says nothing. */
+export const BLANK_PROMPT = '__BLANK__';
+
+/**
+ * The top of Runware's range as its documentation and JavaScript write it: 2^63 rounded to a double, which is what a
+ * JavaScript client really sends when it means the largest seed.
+ */
+export const MAX_SEED = 9_223_372_036_854_776_000n;
+
+const seed = described(
+  z
+    .union([z.bigint(), z.number()])
+    .transform((value, context): bigint | undefined => {
+      // Tools of this field write -1 for "any seed".
+      if (value === -1 || value === -1n) return undefined;
+      if (typeof value === 'bigint' || Number.isInteger(value)) {
+        const exact = BigInt(value);
+        if (exact >= 0n && exact <= MAX_SEED) return exact;
+      }
+      context.issues.push({ code: 'custom', message: 'not a seed', input: undefined });
+      return z.NEVER;
+    })
+    .optional(),
+  { type: 'integer', rule: 'an integer from 0 to 9223372036854775807, or -1 for any', min: 0, max: Number(MAX_SEED) },
+);
+
+const prompt = described(z.string().min(1).max(10_000), {
+  type: 'string',
+  rule: `a string of 1 to 10000 characters, or "${BLANK_PROMPT}" for no text guidance`,
+  min: 1,
+  max: 10_000,
+});
+
+const isFalse = (value: unknown) => value === false;
+const isNone = (value: unknown) => typeof value === 'string' && value.toLowerCase() === 'none';
+const isHollow = (value: unknown) =>
+  typeof value === 'object' &&
+  value !== null &&
+  Object.values(value).every((entry) => entry === null || entry === false);
+
+/** `mode` wins over `checkContent`, as Runware documents. */
+function checksNothing(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const { mode, checkContent } = value as { mode?: unknown; checkContent?: unknown };
+  return isNone(mode) || ((mode === undefined || mode === null) && checkContent !== true);
+}
+
+const NO_INPAINTING = 'inpainting and outpainting are not available.';
+const NO_REFERENCES = 'reference images are not available; image-to-image takes `seedImage`.';
+const NO_ADAPTERS = 'weights on top of a model are not available.';
+const NO_FACES = 'identity features are not available.';
+const NO_WEIGHTING = 'weights within a prompt are not available.';
+const NO_CHECKER = 'no content checker is installed, and a check that is silently left out would be worse than none.';
+const NO_CALLS = 'this server does not call addresses it is given; take results from the socket or with getResponse.';
+const NO_SECOND_PASS = 'a second pass is not available.';
+const NOT_HERE = 'it belongs to models that are not available here.';
+
+const shape = {
+  taskType: z.literal('imageInference'),
+  taskUUID: uuid(),
+  positivePrompt: prompt,
+  negativePrompt: text({ max: 10_000 }),
+  model: text({ min: 1, max: 256 }),
+  width: integer({ min: 128, max: 2048, multipleOf: 64 }),
+  height: integer({ min: 128, max: 2048, multipleOf: 64 }),
+  steps: integer({ min: 1, max: 100 }),
+  scheduler: text({ min: 1, max: 100 }),
+  seed,
+  CFGScale: decimal({ min: 0, max: 50 }),
+  clipSkip: integer({ min: 0, max: 2, default: 0 }),
+  numberResults: integer({ min: 1, max: 20, default: 1 }),
+  seedImage: optionalImage(),
+  inputs: nested(
+    {
+      seedImage: optionalImage(),
+      image: unsupported(NO_REFERENCES),
+      images: unsupported(NO_REFERENCES),
+      maskImage: unsupported(NO_INPAINTING),
+      mask: unsupported(NO_INPAINTING),
+      referenceImages: unsupported(NO_REFERENCES),
+      superResolutionReferences: unsupported(NO_REFERENCES),
+    },
+    'an object',
+  ),
+  strength: decimal({ min: 0, max: 1, default: 0.8 }),
+  outputType: choices(['URL', 'base64Data', 'dataURI'], 'URL'),
+  outputFormat: choice(IMAGE_FORMATS, 'JPG'),
+  outputQuality: integer({ min: 20, max: 99, default: 95 }),
+  ttl: integer({ min: 60, max: 31_536_000 }),
+  includeCost: boolean(false),
+  deliveryMethod: choice(['sync', 'async'], 'sync'),
+  previews,
+  progress: boolean(false),
+  lane: text({ min: 1, max: 64 }),
+
+  // Known, and refused where they would change the picture or promise what does not happen.
+  maskImage: unsupported(NO_INPAINTING),
+  maskMargin: unsupported(NO_INPAINTING),
+  outpaint: unsupported(NO_INPAINTING),
+  referenceImages: unsupported(NO_REFERENCES),
+  vae: unsupported('a model brings its own VAE.'),
+  lora: unsupported(NO_ADAPTERS),
+  lycoris: unsupported(NO_ADAPTERS),
+  embeddings: unsupported(NO_ADAPTERS),
+  controlNet: unsupported('ControlNets are not available.'),
+  ipAdapters: unsupported('IP-Adapters are not available.'),
+  ipAdapter: unsupported('IP-Adapters are not available.'),
+  refiner: unsupported(NO_SECOND_PASS),
+  hiresFix: unsupported(NO_SECOND_PASS, isFalse),
+  promptWeighting: unsupported(NO_WEIGHTING, isNone),
+  usePromptWeighting: unsupported(NO_WEIGHTING, isFalse),
+  puLID: unsupported(NO_FACES),
+  pulid: unsupported(NO_FACES),
+  acePlusPlus: unsupported(NO_FACES),
+  photoMaker: unsupported(NO_FACES),
+  instantID: unsupported(NO_FACES),
+  ultralytics: unsupported(NO_FACES),
+  layerDiffuse: unsupported('transparent images are not available.', isFalse),
+  advancedFeatures: unsupported('transparent images are not available.', isHollow),
+  acceleration: unsupported('presets trade the picture for speed; choose `steps` and `scheduler`.', isNone),
+  trueCFGScale: unsupported(NOT_HERE),
+  settings: unsupported(NOT_HERE, isHollow),
+  providerSettings: unsupported(NOT_HERE, isHollow),
+  resolution: unsupported('say `width` and `height`.'),
+  upscaleFactor: unsupported('upscaling is not available.', (value) => value === 1),
+  watermark: unsupported('watermarks are not available.', isFalse),
+  checkNSFW: unsupported(NO_CHECKER, isFalse),
+  safety: unsupported(NO_CHECKER, checksNothing),
+  uploadEndpoint: unsupported(NO_CALLS),
+  webhookURL: unsupported(NO_CALLS),
+};
+
+export const imageInference = taskKind(shape, (parsed): ImageInferenceTask => {
+  const isBlank = parsed.positivePrompt === BLANK_PROMPT;
+  const seedImage = parsed.seedImage ?? parsed.inputs?.seedImage;
+  return {
+    taskType: parsed.taskType,
+    taskUUID: parsed.taskUUID,
+    positivePrompt: isBlank ? '' : parsed.positivePrompt,
+    negativePrompt: isBlank ? undefined : parsed.negativePrompt,
+    model: parsed.model,
+    width: parsed.width,
+    height: parsed.height,
+    steps: parsed.steps,
+    scheduler: parsed.scheduler,
+    seed: parsed.seed,
+    CFGScale: isBlank ? 1 : parsed.CFGScale,
+    clipSkip: parsed.clipSkip,
+    numberResults: parsed.numberResults ?? 1,
+    seedImage,
+    strength: seedImage === undefined ? undefined : (parsed.strength ?? 0.8),
+    outputType: parsed.outputType ?? ['URL'],
+    outputFormat: parsed.outputFormat ?? 'JPG',
+    outputQuality: parsed.outputQuality ?? 95,
+    ttl: parsed.ttl,
+    includeCost: parsed.includeCost ?? false,
+    deliveryMethod: parsed.deliveryMethod ?? 'sync',
+    previews: parsed.previews,
+    progress: parsed.progress,
+    lane: parsed.lane,
+  };
+});
