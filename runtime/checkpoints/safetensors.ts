@@ -1,0 +1,210 @@
+import { type FileHandle, open } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+
+/** Bits of one element, by the names safetensors uses. */
+const bitsOf = {
+  BOOL: 8,
+  U8: 8,
+  I8: 8,
+  F8_E4M3: 8,
+  F8_E5M2: 8,
+  F8_E8M0: 8,
+  U16: 16,
+  I16: 16,
+  F16: 16,
+  BF16: 16,
+  U32: 32,
+  I32: 32,
+  F32: 32,
+  U64: 64,
+  I64: 64,
+  F64: 64,
+  C64: 64,
+  F4: 4,
+  F6_E2M3: 6,
+  F6_E3M2: 6,
+} as const;
+
+export type StoredDtype = keyof typeof bitsOf;
+
+/** One tensor as it lies on disk. */
+export interface StoredTensor {
+  dtype: StoredDtype;
+  /** Row-major, in PyTorch order; `[]` for a scalar. */
+  shape: readonly number[];
+  /** Absolute path of the file that holds the bytes. */
+  file: string;
+  /** Bytes from the beginning of that file (header included). */
+  offset: number;
+  /** Bytes. */
+  length: number;
+}
+
+export type StoredTensors = ReadonlyMap<string, StoredTensor>;
+
+export interface SafetensorsHeader {
+  tensors: StoredTensors;
+  metadata: Readonly<Record<string, string>>;
+}
+
+/** The file is not a usable safetensors file; the message is a sentence that names the file and the reason. */
+export class SafetensorsError extends Error {
+  override readonly name = 'SafetensorsError';
+}
+
+/** The reference implementation's own limit; a longer header is an attack or not safetensors at all. */
+const longestHeader = 100_000_000;
+
+/**
+ * Reads the header of one safetensors file, never its tensors.
+ * Every bound is checked before it is used: a graph built from the result points native code at these offsets.
+ */
+export async function readSafetensorsHeader(file: string): Promise<SafetensorsHeader> {
+  const name = basename(file);
+  const refuse = (reason: string, cause?: unknown) =>
+    new SafetensorsError(`${name} is not a usable safetensors file: ${reason}.`, { cause });
+  let handle: FileHandle;
+  try {
+    handle = await open(file, 'r');
+  } catch (cause) {
+    throw new SafetensorsError(`${name} cannot be opened: ${codeOf(cause)}.`, { cause });
+  }
+  try {
+    const { size } = await handle.stat();
+    if (size < 10) throw refuse(`it has ${size} bytes, fewer than the smallest header`);
+    const prefix = await readExactly(handle, 0, 8);
+    const declared = prefix.readBigUInt64LE(0);
+    if (declared > BigInt(size - 8)) {
+      throw refuse(`its header claims ${declared} bytes, but the file has ${size} (it may be truncated)`);
+    }
+    if (declared > BigInt(longestHeader)) throw refuse(`its header claims ${declared} bytes, more than any real one`);
+    if (declared < 2n) throw refuse(`its header claims ${declared} bytes`);
+    const headerLength = Number(declared);
+    let parsed: unknown;
+    try {
+      const text = new TextDecoder('utf-8', { fatal: true }).decode(await readExactly(handle, 8, headerLength));
+      parsed = JSON.parse(text);
+    } catch (cause) {
+      throw refuse('its header is not JSON', cause);
+    }
+    return checkHeader(parsed, file, size, 8 + headerLength, refuse);
+  } finally {
+    await handle.close();
+  }
+}
+
+function checkHeader(
+  parsed: unknown,
+  file: string,
+  size: number,
+  dataStart: number,
+  refuse: (reason: string) => SafetensorsError,
+): SafetensorsHeader {
+  if (!isObject(parsed)) throw refuse('its header is not a JSON object');
+  const tensors = new Map<string, StoredTensor>();
+  const metadata: Record<string, string> = {};
+  for (const [name, entry] of Object.entries(parsed)) {
+    if (name === '__metadata__') {
+      if (!isObject(entry)) throw refuse('its __metadata__ is not an object');
+      for (const [key, value] of Object.entries(entry)) if (typeof value === 'string') metadata[key] = value;
+      continue;
+    }
+    const label = `tensor "${name.slice(0, 120)}"`;
+    if (!isObject(entry)) throw refuse(`${label} is not described by an object`);
+    const { dtype, shape, data_offsets: offsets } = entry;
+    if (typeof dtype !== 'string' || !Object.hasOwn(bitsOf, dtype)) {
+      throw refuse(`${label} has the unknown dtype ${JSON.stringify(dtype) ?? 'undefined'}`);
+    }
+    if (!isCounts(shape)) throw refuse(`${label} has a shape that is not a list of whole numbers`);
+    if (!isCounts(offsets) || offsets.length !== 2) throw refuse(`${label} has no pair of data offsets`);
+    const [begin, end] = offsets as [number, number];
+    if (end < begin) throw refuse(`${label} ends before it begins`);
+    if (dataStart + end > size) {
+      throw refuse(`${label} ends at byte ${dataStart + end}, but the file has ${size} (it may be truncated)`);
+    }
+    const bits = shape.reduce((product, dim) => product * dim, bitsOf[dtype as StoredDtype]);
+    if (bits !== (end - begin) * 8) {
+      throw refuse(`${label} has shape [${shape.join(', ')}] of ${dtype} but ${end - begin} bytes of data`);
+    }
+    tensors.set(name, {
+      dtype: dtype as StoredDtype,
+      shape,
+      file,
+      offset: dataStart + begin,
+      length: end - begin,
+    });
+  }
+  const inOrder = [...tensors].sort(([, a], [, b]) => a.offset - b.offset || a.length - b.length);
+  for (let i = 1; i < inOrder.length; i++) {
+    const [previousName, previous] = inOrder[i - 1]!;
+    const [name, tensor] = inOrder[i]!;
+    if (tensor.offset < previous.offset + previous.length) {
+      throw refuse(`tensors "${previousName}" and "${name}" overlap`);
+    }
+  }
+  return { tensors, metadata };
+}
+
+/**
+ * Reads the tensors of a checkpoint that may be one `.safetensors` file or a `.safetensors.index.json` naming its shards.
+ * Shards must lie beside the index.
+ */
+export async function readStoredTensors(file: string): Promise<StoredTensors> {
+  if (!file.endsWith('.index.json')) return (await readSafetensorsHeader(file)).tensors;
+  const name = basename(file);
+  let index: unknown;
+  const handle = await open(file, 'r').catch((cause: unknown) => {
+    throw new SafetensorsError(`${name} cannot be opened: ${codeOf(cause)}.`, { cause });
+  });
+  try {
+    index = JSON.parse(await handle.readFile('utf8'));
+  } catch (cause) {
+    throw new SafetensorsError(`${name} is not readable JSON.`, { cause });
+  } finally {
+    await handle.close();
+  }
+  const shardOf = isObject(index) ? index.weight_map : undefined;
+  if (!isObject(shardOf)) throw new SafetensorsError(`${name} has no weight_map.`);
+  const shards = new Map<string, StoredTensors>();
+  const tensors = new Map<string, StoredTensor>();
+  for (const [tensorName, shard] of Object.entries(shardOf)) {
+    // A shard outside the folder would let a downloaded model point native code at any file.
+    if (typeof shard !== 'string' || shard !== basename(shard) || !shard.endsWith('.safetensors')) {
+      throw new SafetensorsError(`${name} names a shard that is not a safetensors file beside it.`);
+    }
+    let held = shards.get(shard);
+    if (!held) {
+      held = (await readSafetensorsHeader(join(dirname(file), shard))).tensors;
+      shards.set(shard, held);
+    }
+    const tensor = held.get(tensorName);
+    if (!tensor) throw new SafetensorsError(`${name} says that "${tensorName}" is in ${shard}, but it is not.`);
+    tensors.set(tensorName, tensor);
+  }
+  return tensors;
+}
+
+async function readExactly(handle: FileHandle, position: number, length: number): Promise<Buffer> {
+  const buffer = Buffer.alloc(length);
+  let filled = 0;
+  while (filled < length) {
+    const { bytesRead } = await handle.read(buffer, filled, length - filled, position + filled);
+    if (bytesRead === 0) break;
+    filled += bytesRead;
+  }
+  return buffer.subarray(0, filled);
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isCounts(value: unknown): value is number[] {
+  return Array.isArray(value) && value.every((item) => Number.isSafeInteger(item) && item >= 0);
+}
+
+function codeOf(cause: unknown): string {
+  const code = (cause as NodeJS.ErrnoException | undefined)?.code;
+  if (code === 'ENOENT') return 'there is no such file';
+  return code ?? String(cause);
+}

@@ -1,0 +1,348 @@
+import { basename } from 'node:path';
+import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
+import type { StoredDtype, StoredTensor, StoredTensors } from '../checkpoints/safetensors.ts';
+
+/** The name of a value inside the graph. */
+export type Value = string;
+
+/** What the network computes in. Weights stored otherwise are cast in the graph, so nothing is converted on disk. */
+export type Precision = 'float32' | 'float16';
+
+/** TensorProto.DataType of the ONNX format. */
+const dataTypes = {
+  float32: 1,
+  uint8: 2,
+  int8: 3,
+  uint16: 4,
+  int16: 5,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+  float16: 10,
+  float64: 11,
+  uint32: 12,
+  uint64: 13,
+  bfloat16: 16,
+  float8e4m3fn: 17,
+  float8e5m2: 19,
+} as const;
+
+export type OnnxDtype = keyof typeof dataTypes;
+
+const onnxDtypes: Partial<Record<StoredDtype, OnnxDtype>> = {
+  F64: 'float64',
+  F32: 'float32',
+  F16: 'float16',
+  BF16: 'bfloat16',
+  F8_E4M3: 'float8e4m3fn',
+  F8_E5M2: 'float8e5m2',
+  I64: 'int64',
+  I32: 'int32',
+  I16: 'int16',
+  I8: 'int8',
+  U8: 'uint8',
+  BOOL: 'bool',
+};
+
+/** A number is written as INT, so a FLOAT says so: `{ float: 1 }`. */
+export type Attribute = number | string | readonly number[] | { float: number };
+
+interface Node {
+  type: string;
+  /** An empty string stands for an absent optional input. */
+  inputs: readonly Value[];
+  outputs: readonly Value[];
+  name: string;
+  attributes?: Readonly<Record<string, Attribute | undefined>>;
+}
+
+/** The weights do not fit the network; the message is a sentence that names the tensor. */
+export class GraphError extends Error {
+  override readonly name = 'GraphError';
+}
+
+export interface Written {
+  /** A serialized ModelProto. */
+  bytes: Uint8Array<ArrayBuffer>;
+  /** Absolute paths of the files the graph's external data points into; the graph knows them by their last name. */
+  files: string[];
+}
+
+/** Operators of onnxruntime itself; all of these have CPU kernels, and GPU ones where the provider is fast at all. */
+const microsoftOperators = new Set(['MultiHeadAttention', 'QuickGelu', 'Gelu', 'BiasGelu', 'SkipLayerNormalization']);
+
+/**
+ * Collects nodes, weights and constants, and writes them as an ONNX model.
+ *
+ * Weights are never copied: each becomes an initializer whose external data is a range of the safetensors file it came
+ * from. Nodes carry the path of their module (`down_blocks.0.resnets.0.conv1`), so profiles and errors can be read beside
+ * the original network.
+ */
+export class GraphBuilder {
+  readonly precision: Precision;
+  private readonly tensors: StoredTensors;
+  private readonly nodes: Node[] = [];
+  private readonly initializers: Uint8Array[] = [];
+  private readonly inputs: Uint8Array[] = [];
+  private readonly outputs: Uint8Array[] = [];
+  private readonly outputNames = new Set<string>();
+  private readonly known = new Map<string, Value>();
+  private readonly names = new Set<string>();
+  private readonly files = new Set<string>();
+
+  constructor(tensors: StoredTensors, precision: Precision = 'float32') {
+    this.tensors = tensors;
+    this.precision = precision;
+  }
+
+  has(tensor: string): boolean {
+    return this.tensors.has(tensor);
+  }
+
+  /** Shape of a stored tensor, in PyTorch order. */
+  shapeOf(tensor: string): readonly number[] {
+    return this.stored(tensor).shape;
+  }
+
+  /** A graph input. A string in `shape` names a free dimension. */
+  input(name: string, dtype: OnnxDtype, shape: readonly (number | string)[]): Value {
+    this.inputs.push(valueInfo(name, dtype, shape));
+    this.names.add(name);
+    return name;
+  }
+
+  /** Makes a value an output of the graph under the given name, and returns its new name. */
+  output(name: string, value: Value, dtype: OnnxDtype, shape: readonly (number | string)[]): Value {
+    const producer = this.nodes.find((node) => node.outputs.includes(value));
+    if (producer && !this.outputNames.has(value)) {
+      // Renamed rather than copied through an Identity node.
+      const renamed = (list: readonly Value[]) => list.map((item) => (item === value ? name : item));
+      producer.outputs = renamed(producer.outputs);
+      for (const node of this.nodes) if (node.inputs.includes(value)) node.inputs = renamed(node.inputs);
+    } else {
+      this.node('Identity', [value], { name, outputs: [name] });
+    }
+    this.outputNames.add(name);
+    this.outputs.push(valueInfo(name, dtype, shape));
+    return name;
+  }
+
+  /** Adds a node with one output and returns it. */
+  node(
+    type: string,
+    inputs: readonly Value[],
+    options: { name: string; attributes?: Record<string, Attribute | undefined>; outputs?: readonly string[] },
+  ): Value {
+    return this.nodeWithOutputs(type, inputs, { ...options, outputs: options.outputs ?? [''] })[0]!;
+  }
+
+  /** Adds a node; each empty string in `outputs` is given a name of its own, `undefined` leaves an optional output out. */
+  nodeWithOutputs(
+    type: string,
+    inputs: readonly Value[],
+    options: {
+      name: string;
+      attributes?: Record<string, Attribute | undefined>;
+      outputs: readonly (string | undefined)[];
+    },
+  ): Value[] {
+    const name = this.unused(`/${options.name}/${type}`);
+    const outputs = options.outputs.map((output, index) =>
+      output === undefined ? '' : output === '' ? `${name}_output_${index}` : output,
+    );
+    this.nodes.push({ type, inputs, outputs, name, ...(options.attributes && { attributes: options.attributes }) });
+    return outputs;
+  }
+
+  /**
+   * A stored tensor in the graph's precision.
+   *
+   * @param options.shape - read the same bytes under another shape (a linear weight as a 1×1 convolution, for example)
+   * @param options.rows - only this range of the first axis; the rows of a tensor lie together, so this is free
+   * @param options.transpose - swap the two axes of a matrix, once, when the graph is loaded
+   */
+  weight(
+    tensor: string,
+    options: { shape?: readonly number[]; rows?: readonly [number, number]; transpose?: boolean } = {},
+  ): Value {
+    const key = `${tensor}|${options.shape ?? ''}|${options.rows ?? ''}|${options.transpose ?? ''}`;
+    const seen = this.known.get(key);
+    if (seen !== undefined) return seen;
+    const stored = this.stored(tensor);
+    const dtype = onnxDtypes[stored.dtype];
+    if (!dtype)
+      throw new GraphError(`The tensor "${tensor}" is stored as ${stored.dtype}, which cannot be computed with.`);
+    const [from, to] = options.rows ?? [0, stored.shape[0] ?? 1];
+    const rowBytes = stored.length / (stored.shape[0] ?? 1);
+    const shape = options.shape ?? (options.rows ? [to - from, ...stored.shape.slice(1)] : stored.shape);
+    const length = options.rows ? (to - from) * rowBytes : stored.length;
+    if (count(shape) * (stored.length / Math.max(1, count(stored.shape))) !== length) {
+      throw new GraphError(
+        `The tensor "${tensor}" has shape [${stored.shape.join(', ')}], not the expected [${shape.join(', ')}].`,
+      );
+    }
+    const name = this.unused(options.rows ? `${tensor}[${from}:${to}]` : tensor);
+    this.initializers.push(
+      externalInitializer(name, dtype, shape, basename(stored.file), stored.offset + from * rowBytes, length),
+    );
+    this.files.add(stored.file);
+    let value = name;
+    // Both nodes see only constants, so onnxruntime runs them once, while it loads the graph.
+    if (dtype !== this.precision) {
+      value = this.node('Cast', [value], { name, attributes: { to: dataTypes[this.precision] } });
+    }
+    if (options.transpose) value = this.node('Transpose', [value], { name, attributes: { perm: [1, 0] } });
+    this.known.set(key, value);
+    return value;
+  }
+
+  /** Whole numbers: shapes, axes, sizes. A bare number is a scalar. */
+  ints(values: number | readonly number[]): Value {
+    const list = typeof values === 'number' ? [values] : values;
+    const data = new DataView(new ArrayBuffer(list.length * 8));
+    list.forEach((value, index) => data.setBigInt64(index * 8, BigInt(value), true));
+    return this.constant('int64', typeof values === 'number' ? [] : [list.length], new Uint8Array(data.buffer));
+  }
+
+  /** float32, whatever the precision of the graph (timesteps and scales of Resize need it). */
+  floats(values: number | readonly number[], shape?: readonly number[]): Value {
+    const list = typeof values === 'number' ? [values] : values;
+    const data = new DataView(new ArrayBuffer(list.length * 4));
+    list.forEach((value, index) => data.setFloat32(index * 4, value, true));
+    const dims = shape ?? (typeof values === 'number' ? [] : [list.length]);
+    return this.constant('float32', dims, new Uint8Array(data.buffer));
+  }
+
+  cast(value: Value, to: OnnxDtype, name: string): Value {
+    return this.node('Cast', [value], { name, attributes: { to: dataTypes[to] } });
+  }
+
+  /** A dtype as the attribute `to` of Cast, or `dtype` of others, wants it. */
+  dtypeCode(dtype: OnnxDtype): number {
+    return dataTypes[dtype];
+  }
+
+  /** Writes the model: opset 18 and onnxruntime's own operators, version 1. */
+  finish(graphName: string): Written {
+    const writer = new BinaryWriter();
+    writer.tag(1, WireType.Varint).int64(9);
+    writer.tag(2, WireType.LengthDelimited).string('latentwire');
+    writer.tag(7, WireType.LengthDelimited).fork();
+    for (const node of this.nodes) writer.tag(1, WireType.LengthDelimited).bytes(nodeProto(node));
+    writer.tag(2, WireType.LengthDelimited).string(graphName);
+    for (const initializer of this.initializers) writer.tag(5, WireType.LengthDelimited).bytes(initializer);
+    for (const input of this.inputs) writer.tag(11, WireType.LengthDelimited).bytes(input);
+    for (const output of this.outputs) writer.tag(12, WireType.LengthDelimited).bytes(output);
+    writer.join();
+    for (const [domain, version] of [
+      ['', 18],
+      ['com.microsoft', 1],
+    ] as const) {
+      writer.tag(8, WireType.LengthDelimited).fork();
+      writer.tag(1, WireType.LengthDelimited).string(domain);
+      writer.tag(2, WireType.Varint).int64(version);
+      writer.join();
+    }
+    return { bytes: writer.finish(), files: [...this.files] };
+  }
+
+  private constant(dtype: OnnxDtype, shape: readonly number[], bytes: Uint8Array): Value {
+    const key = `constant|${dtype}|${shape}|${Buffer.from(bytes).toString('base64')}`;
+    const seen = this.known.get(key);
+    if (seen !== undefined) return seen;
+    const name = this.unused('constant');
+    this.initializers.push(inlineInitializer(name, dtype, shape, bytes));
+    this.known.set(key, name);
+    return name;
+  }
+
+  private stored(tensor: string): StoredTensor {
+    const stored = this.tensors.get(tensor);
+    if (!stored) throw new GraphError(`The weights have no tensor "${tensor}".`);
+    return stored;
+  }
+
+  private unused(name: string): string {
+    let candidate = name;
+    for (let i = 1; this.names.has(candidate); i++) candidate = `${name}_${i}`;
+    this.names.add(candidate);
+    return candidate;
+  }
+}
+
+function count(shape: readonly number[]): number {
+  return shape.reduce((product, dim) => product * dim, 1);
+}
+
+function nodeProto(node: Node): Uint8Array {
+  const writer = new BinaryWriter();
+  for (const input of node.inputs) writer.tag(1, WireType.LengthDelimited).string(input);
+  for (const output of node.outputs) writer.tag(2, WireType.LengthDelimited).string(output);
+  writer.tag(3, WireType.LengthDelimited).string(node.name);
+  writer.tag(4, WireType.LengthDelimited).string(node.type);
+  for (const [name, value] of Object.entries(node.attributes ?? {})) {
+    if (value === undefined) continue;
+    writer.tag(5, WireType.LengthDelimited).fork();
+    writer.tag(1, WireType.LengthDelimited).string(name);
+    if (typeof value === 'number') {
+      writer.tag(3, WireType.Varint).int64(value).tag(20, WireType.Varint).int32(2);
+    } else if (typeof value === 'string') {
+      writer.tag(4, WireType.LengthDelimited).string(value).tag(20, WireType.Varint).int32(3);
+    } else if ('float' in value) {
+      writer.tag(2, WireType.Bit32).float(value.float).tag(20, WireType.Varint).int32(1);
+    } else {
+      for (const item of value) writer.tag(8, WireType.Varint).int64(item);
+      writer.tag(20, WireType.Varint).int32(7);
+    }
+    writer.join();
+  }
+  if (microsoftOperators.has(node.type)) writer.tag(7, WireType.LengthDelimited).string('com.microsoft');
+  return writer.finish();
+}
+
+function valueInfo(name: string, dtype: OnnxDtype, shape: readonly (number | string)[]): Uint8Array {
+  const writer = new BinaryWriter();
+  writer.tag(1, WireType.LengthDelimited).string(name);
+  writer.tag(2, WireType.LengthDelimited).fork();
+  writer.tag(1, WireType.LengthDelimited).fork();
+  writer.tag(1, WireType.Varint).int32(dataTypes[dtype]);
+  writer.tag(2, WireType.LengthDelimited).fork();
+  for (const dim of shape) {
+    writer.tag(1, WireType.LengthDelimited).fork();
+    if (typeof dim === 'number') writer.tag(1, WireType.Varint).int64(dim);
+    else writer.tag(2, WireType.LengthDelimited).string(dim);
+    writer.join();
+  }
+  return writer.join().join().join().finish();
+}
+
+function inlineInitializer(name: string, dtype: OnnxDtype, shape: readonly number[], bytes: Uint8Array): Uint8Array {
+  const writer = tensorProto(name, dtype, shape);
+  return writer.tag(9, WireType.LengthDelimited).bytes(bytes).finish();
+}
+
+function externalInitializer(
+  name: string,
+  dtype: OnnxDtype,
+  shape: readonly number[],
+  location: string,
+  offset: number,
+  length: number,
+): Uint8Array {
+  const writer = tensorProto(name, dtype, shape);
+  for (const [key, value] of Object.entries({ location, offset: String(offset), length: String(length) })) {
+    writer.tag(13, WireType.LengthDelimited).fork();
+    writer.tag(1, WireType.LengthDelimited).string(key);
+    writer.tag(2, WireType.LengthDelimited).string(value);
+    writer.join();
+  }
+  return writer.tag(14, WireType.Varint).int32(1).finish();
+}
+
+function tensorProto(name: string, dtype: OnnxDtype, shape: readonly number[]): BinaryWriter {
+  const writer = new BinaryWriter();
+  for (const dim of shape) writer.tag(1, WireType.Varint).int64(dim);
+  writer.tag(2, WireType.Varint).int32(dataTypes[dtype]);
+  writer.tag(8, WireType.LengthDelimited).string(name);
+  return writer;
+}

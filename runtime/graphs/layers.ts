@@ -1,0 +1,147 @@
+import type { GraphBuilder, Value } from './builder.ts';
+
+/** y = x Wᵀ + b over the last axis. `path` names `weight` (out × in) and, where stored, `bias`. */
+export function linear(
+  graph: GraphBuilder,
+  x: Value,
+  path: string,
+  options: { rows?: readonly [number, number]; bias?: boolean } = {},
+): Value {
+  const product = linearProduct(graph, x, path, options.rows);
+  if (options.bias === false || !graph.has(`${path}.bias`)) return product;
+  const bias = graph.weight(`${path}.bias`, { ...(options.rows && { rows: options.rows }) });
+  return graph.node('Add', [product, bias], { name: path });
+}
+
+/** x Wᵀ alone, for a bias that is added by whatever comes next. A 1×1 convolution's weight is read as a matrix. */
+export function linearProduct(graph: GraphBuilder, x: Value, path: string, rows?: readonly [number, number]): Value {
+  const shape = graph.shapeOf(`${path}.weight`);
+  const weight = graph.weight(`${path}.weight`, {
+    transpose: true,
+    ...(rows ? { rows } : { shape: shape.slice(0, 2) }),
+  });
+  return graph.node('MatMul', [x, weight], { name: path });
+}
+
+/** Two-dimensional y = x Wᵀ + b in one node; `x` is [rows, in]. */
+export function dense(graph: GraphBuilder, x: Value, path: string): Value {
+  const inputs = [x, graph.weight(`${path}.weight`)];
+  if (graph.has(`${path}.bias`)) inputs.push(graph.weight(`${path}.bias`));
+  return graph.node('Gemm', inputs, { name: path, attributes: { transB: 1 } });
+}
+
+/** A convolution over [batch, channels, height, width]. `pads` is top, left, bottom, right; default keeps the size. */
+export function conv(
+  graph: GraphBuilder,
+  x: Value,
+  path: string,
+  options: { stride?: number; pads?: readonly [number, number, number, number] } = {},
+): Value {
+  const stored = graph.shapeOf(`${path}.weight`);
+  // A linear layer over channels is a 1×1 convolution of the same bytes.
+  const shape = stored.length === 2 ? [...stored, 1, 1] : stored;
+  const [kernelHeight, kernelWidth] = [shape[2] ?? 1, shape[3] ?? 1];
+  const inputs = [x, graph.weight(`${path}.weight`, { shape })];
+  if (graph.has(`${path}.bias`)) inputs.push(graph.weight(`${path}.bias`));
+  const [top, left] = [kernelHeight >> 1, kernelWidth >> 1];
+  return graph.node('Conv', inputs, {
+    name: path,
+    attributes: {
+      kernel_shape: [kernelHeight, kernelWidth],
+      strides: [options.stride ?? 1, options.stride ?? 1],
+      pads: options.pads ?? [top, left, top, left],
+    },
+  });
+}
+
+/**
+ * Group normalization of [batch, channels, height, width], then a scale and a shift per channel.
+ *
+ * Written as an instance normalization over [batch, groups, …]: that needs no Shape node, because 0 in a Reshape keeps
+ * the axis and -1 takes what is left, and every provider has it (onnxruntime has no GroupNorm kernel on the CPU).
+ */
+export function groupNorm(graph: GraphBuilder, x: Value, path: string, groups: number, epsilon: number): Value {
+  const channels = graph.shapeOf(`${path}.weight`)[0]!;
+  const half = graph.precision === 'float16';
+  const filled = (value: number) => {
+    const vector = graph.floats(new Array<number>(groups).fill(value));
+    return half ? graph.cast(vector, 'float16', `${path}/groups`) : vector;
+  };
+  const grouped = graph.node('Reshape', [x, graph.ints([0, groups, -1, 0])], { name: path });
+  const normal = graph.node('InstanceNormalization', [grouped, filled(1), filled(0)], {
+    name: path,
+    attributes: { epsilon: { float: epsilon } },
+  });
+  const back = graph.node('Reshape', [normal, graph.ints([0, channels, -1, 0])], { name: path });
+  const scaled = graph.node('Mul', [back, graph.weight(`${path}.weight`, { shape: [channels, 1, 1] })], { name: path });
+  return graph.node('Add', [scaled, graph.weight(`${path}.bias`, { shape: [channels, 1, 1] })], { name: path });
+}
+
+/** x · sigmoid(x): QuickGelu with alpha 1, one node instead of two. */
+export function silu(graph: GraphBuilder, x: Value, name: string): Value {
+  return graph.node('QuickGelu', [x], { name, attributes: { alpha: { float: 1 } } });
+}
+
+/** Layer normalization over the last axis. */
+export function layerNorm(graph: GraphBuilder, x: Value, path: string, epsilon: number): Value {
+  return graph.node('LayerNormalization', [x, graph.weight(`${path}.weight`), graph.weight(`${path}.bias`)], {
+    name: path,
+    attributes: { axis: -1, epsilon: { float: epsilon } },
+  });
+}
+
+/**
+ * sum = x + skip (+ bias), and the layer normalization of that sum, in one node: [normalized, sum].
+ * Every transformer block needs both.
+ */
+export function addAndNorm(
+  graph: GraphBuilder,
+  x: Value,
+  skip: Value,
+  bias: Value | undefined,
+  path: string,
+  epsilon: number,
+): [normalized: Value, sum: Value] {
+  const [normalized, , , sum] = graph.nodeWithOutputs(
+    'SkipLayerNormalization',
+    [x, skip, graph.weight(`${path}.weight`), graph.weight(`${path}.bias`), ...(bias ? [bias] : [])],
+    { name: path, attributes: { epsilon: { float: epsilon } }, outputs: ['', undefined, undefined, ''] },
+  );
+  return [normalized!, sum!];
+}
+
+/** softmax(q kᵀ / √d) v for q, k, v of [batch, length, heads · d]; `causal` hides what comes later. */
+export function attention(
+  graph: GraphBuilder,
+  query: Value,
+  key: Value,
+  value: Value,
+  name: string,
+  options: { heads: number; causal?: boolean },
+): Value {
+  return graph.node('MultiHeadAttention', [query, key, value], {
+    name,
+    attributes: { num_heads: options.heads, unidirectional: options.causal ? 1 : undefined },
+  });
+}
+
+/** Twice the height and width by repeating pixels, or exactly the height and width of `like`. */
+export function upsample(graph: GraphBuilder, x: Value, name: string, like?: Value): Value {
+  const attributes = { mode: 'nearest', coordinate_transformation_mode: 'asymmetric', nearest_mode: 'floor' };
+  if (like === undefined) return graph.node('Resize', [x, '', graph.floats([1, 1, 2, 2])], { name, attributes });
+  // A picture whose latents are not a multiple of every halving comes back by one row less than doubled.
+  const size = graph.node('Shape', [like], { name, attributes: { start: 2, end: 4 } });
+  return graph.node('Resize', [x, '', '', size], { name, attributes: { ...attributes, axes: [2, 3] } });
+}
+
+/** The feed-forward half of a block: x · gelu(gate), then a linear layer whose bias is left to the caller. */
+export function gegluProduct(graph: GraphBuilder, x: Value, path: string): Value {
+  const inner = graph.shapeOf(`${path}.net.0.proj.weight`)[0]! / 2;
+  // The two halves of the projection are rows of one stored matrix, so no Split of a large activation is needed.
+  const hidden = linear(graph, x, `${path}.net.0.proj`, { rows: [0, inner] });
+  const gate = linearProduct(graph, x, `${path}.net.0.proj`, [inner, 2 * inner]);
+  const bias = graph.weight(`${path}.net.0.proj.bias`, { rows: [inner, 2 * inner] });
+  const activated = graph.node('BiasGelu', [gate, bias], { name: `${path}.net.0` });
+  const product = graph.node('Mul', [hidden, activated], { name: `${path}.net.0` });
+  return linearProduct(graph, product, `${path}.net.2`);
+}

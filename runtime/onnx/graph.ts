@@ -1,0 +1,224 @@
+import { availableParallelism } from 'node:os';
+import { basename } from 'node:path';
+import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
+import { fromFloat16, toFloat16 } from './float16.ts';
+import type { Provider } from './providers.ts';
+
+/** A model on disk (its external data beside it), or in memory with the files its external data names. */
+export type GraphSource =
+  | { file: string }
+  | { bytes: Uint8Array; externalData?: { path: string; data: Uint8Array }[] | undefined; label?: string | undefined };
+
+export interface TensorData {
+  float32: Float32Array;
+  /** Bits of IEEE half precision. */
+  float16: Uint16Array;
+  float64: Float64Array;
+  int64: BigInt64Array;
+  int32: Int32Array;
+  int8: Int8Array;
+  uint8: Uint8Array;
+  bool: Uint8Array;
+}
+
+export type TensorDtype = keyof TensorData;
+
+/** Row-major values with their shape. */
+export type Tensor = { [D in TensorDtype]: { dtype: D; dims: readonly number[]; data: TensorData[D] } }[TensorDtype];
+
+export type FloatTensor = Extract<Tensor, { dtype: 'float32' }>;
+
+/** An input or output as the graph declares it; a string in `shape` names a free dimension, `[]` is a scalar. */
+export interface ValueInfo {
+  name: string;
+  dtype: string;
+  shape: readonly (number | string)[];
+}
+
+/** A graph could not be opened or run; the message is a sentence, `cause` what onnxruntime said. */
+export class OnnxError extends Error {
+  override readonly name = 'OnnxError';
+}
+
+/** float32 values with their shape. */
+export function floats(data: Float32Array, dims: readonly number[]): FloatTensor {
+  return { dtype: 'float32', dims, data };
+}
+
+/** int64 values with their shape; token ids. */
+export function int64s(values: readonly number[], dims: readonly number[]): Tensor {
+  return { dtype: 'int64', dims, data: BigInt64Array.from(values, BigInt) };
+}
+
+/** One loaded ONNX graph, and the only place that touches an onnxruntime session. */
+export class Graph {
+  readonly inputs: readonly ValueInfo[];
+  readonly outputs: readonly ValueInfo[];
+  /** What errors call this graph. */
+  readonly label: string;
+  private readonly session: InferenceSession;
+  private readonly inputByName: ReadonlyMap<string, ValueInfo>;
+
+  private constructor(session: InferenceSession, label: string) {
+    this.session = session;
+    this.label = label;
+    this.inputs = session.inputMetadata.map(infoOf);
+    this.outputs = session.outputMetadata.map(infoOf);
+    this.inputByName = new Map(this.inputs.map((input) => [input.name, input]));
+  }
+
+  /** Loads a graph. The event loop stands still meanwhile. */
+  static async open(source: GraphSource, provider: Provider): Promise<Graph> {
+    const label = 'file' in source ? basename(source.file) : (source.label ?? 'the graph');
+    const options: InferenceSession.SessionOptions = {
+      executionProviders: [provider.name],
+      graphOptimizationLevel: provider.optimization ?? 'all',
+      intraOpNumThreads: provider.threads ?? availableParallelism(),
+      interOpNumThreads: 1,
+      executionMode: 'sequential',
+      // Warnings about nodes that stay on the CPU are expected on every accelerator; errors are thrown anyway.
+      logSeverityLevel: 4,
+    };
+    try {
+      if ('file' in source) return new Graph(await InferenceSession.create(source.file, options), label);
+      const externalData = source.externalData ?? [];
+      const session = await InferenceSession.create(source.bytes, {
+        ...options,
+        ...(externalData.length > 0 && { externalData }),
+      });
+      return new Graph(session, label);
+    } catch (cause) {
+      throw new OnnxError(`${label} could not be loaded on ${provider.name}: ${messageOf(cause)}`, { cause });
+    }
+  }
+
+  /** Whether the graph has an input of this name. */
+  takes(input: string): boolean {
+    return this.inputByName.has(input);
+  }
+
+  /** Whether the graph has an output of this name. */
+  gives(output: string): boolean {
+    return this.outputs.some(({ name }) => name === output);
+  }
+
+  /**
+   * Runs the graph once; the event loop stands still meanwhile.
+   *
+   * Feeds are converted to what the graph declares: float32 to float16 or back, int64 to int32 or float, and a timestep
+   * of one value (or of equal ones) to a scalar. Feeds the graph does not take are an error.
+   *
+   * @param wanted - names of the outputs to return; default all
+   * @returns outputs by name; float16 and float64 come back as float32
+   */
+  async run(feeds: Record<string, Tensor>, wanted?: readonly string[]): Promise<Record<string, Tensor>> {
+    const ready: Record<string, OrtTensor> = {};
+    for (const [name, tensor] of Object.entries(feeds)) {
+      const info = this.inputByName.get(name);
+      if (!info) {
+        const names = this.inputs.map((input) => input.name).join(', ');
+        throw new OnnxError(`${this.label} has no input "${name}". Its inputs: ${names}.`);
+      }
+      ready[name] = feed(tensor, info, this.label);
+    }
+    for (const { name } of this.inputs) {
+      if (!(name in ready)) throw new OnnxError(`${this.label} was not given its input "${name}".`);
+    }
+    let results: InferenceSession.OnnxValueMapType;
+    try {
+      results = wanted ? await this.session.run(ready, [...wanted]) : await this.session.run(ready);
+    } catch (cause) {
+      throw new OnnxError(`${this.label} failed while running: ${messageOf(cause)}`, { cause });
+    }
+    const outputs: Record<string, Tensor> = {};
+    for (const [name, value] of Object.entries(results)) outputs[name] = readBack(value as OrtTensor, name, this.label);
+    return outputs;
+  }
+
+  /**
+   * Frees the graph. Repeated opening and closing leaks memory in onnxruntime (its issue 25325): end the process to
+   * get rid of a model for good.
+   */
+  async close(): Promise<void> {
+    await this.session.release();
+  }
+}
+
+function infoOf(metadata: InferenceSession.ValueMetadata): ValueInfo {
+  if (!metadata.isTensor) return { name: metadata.name, dtype: 'other', shape: [] };
+  return { name: metadata.name, dtype: metadata.type, shape: metadata.shape };
+}
+
+function feed(tensor: Tensor, info: ValueInfo, label: string): OrtTensor {
+  const data = convert(tensor, info, label);
+  let dims = tensor.dims;
+  if (info.shape.length === 0 && dims.length === 1) {
+    // One timestep for all samples: fine only while they agree.
+    const same = tensor.data.every((value: number | bigint) => value === tensor.data[0]);
+    if (!same) throw new OnnxError(`${label} takes one ${info.name} for the whole batch, but got different ones.`);
+    return ortTensor(info.dtype, data.subarray(0, 1), []);
+  }
+  if (info.shape.length === 1 && dims.length === 0) dims = [1];
+  return ortTensor(info.dtype, data, dims);
+}
+
+/** The values of a tensor in the dtype that the graph declares. */
+function convert(tensor: Tensor, info: ValueInfo, label: string): TensorData[TensorDtype] {
+  const { dtype, data } = tensor;
+  if (dtype === info.dtype) return data;
+  const numbers = (): Float32Array | Float64Array | Int32Array | BigInt64Array | undefined => {
+    if (dtype === 'float16') return fromFloat16(data);
+    return dtype === 'float32' || dtype === 'float64' || dtype === 'int32' || dtype === 'int64' ? data : undefined;
+  };
+  const values = numbers();
+  if (values) {
+    if (info.dtype === 'float32') return Float32Array.from(values as ArrayLike<number>, Number);
+    if (info.dtype === 'float16') {
+      return toFloat16(dtype === 'float32' ? data : Float32Array.from(values as ArrayLike<number>, Number));
+    }
+    if (info.dtype === 'float64') return Float64Array.from(values as ArrayLike<number>, Number);
+    if (info.dtype === 'int32') return Int32Array.from(values as ArrayLike<number>, (v) => Math.round(Number(v)));
+    // Timesteps of some schedulers lie between two whole numbers; a graph that takes int64 was trained on those.
+    if (info.dtype === 'int64') {
+      return BigInt64Array.from(values as ArrayLike<number>, (v) => BigInt(Math.round(Number(v))));
+    }
+  }
+  throw new OnnxError(`${label} takes ${info.name} as ${info.dtype}, which cannot be made from ${dtype}.`);
+}
+
+function ortTensor(dtype: string, data: TensorData[TensorDtype], dims: readonly number[]): OrtTensor {
+  return new OrtTensor(dtype as 'float32', data as Float32Array, dims);
+}
+
+function readBack(value: OrtTensor, name: string, label: string): Tensor {
+  const dims = [...value.dims];
+  switch (value.type) {
+    case 'float32':
+      return { dtype: 'float32', dims, data: value.data as Float32Array };
+    case 'float16': {
+      // A newer Node gives a Float16Array here; its bits are what we read.
+      const { buffer, byteOffset, length } = value.data as Uint16Array;
+      return { dtype: 'float32', dims, data: fromFloat16(new Uint16Array(buffer, byteOffset, length)) };
+    }
+    case 'float64':
+      return { dtype: 'float32', dims, data: Float32Array.from(value.data as Float64Array) };
+    case 'int64':
+      return { dtype: 'int64', dims, data: value.data as BigInt64Array };
+    case 'int32':
+      return { dtype: 'int32', dims, data: value.data as Int32Array };
+    case 'int8':
+      return { dtype: 'int8', dims, data: value.data as Int8Array };
+    case 'uint8':
+      return { dtype: 'uint8', dims, data: value.data as Uint8Array };
+    case 'bool':
+      return { dtype: 'bool', dims, data: value.data as Uint8Array };
+    default:
+      throw new OnnxError(`${label} gives ${name} as ${value.type}, which is not read here.`);
+  }
+}
+
+function messageOf(cause: unknown): string {
+  const text = cause instanceof Error ? cause.message : String(cause);
+  const sentence = text.trim().slice(0, 600);
+  return sentence.endsWith('.') ? sentence : `${sentence}.`;
+}

@@ -1,0 +1,136 @@
+import { readdirSync } from 'node:fs';
+import { listSupportedBackends } from 'onnxruntime-node';
+import { Graph } from './graph.ts';
+import { probeGraph } from './probe.ts';
+
+/** Where a graph runs, and how. Everything but the name has a default. */
+export interface Provider {
+  name: ProviderName;
+  /** Threads inside one operator, on the CPU; default: as many as there are cores this process may use. */
+  threads?: number | undefined;
+  /** How far onnxruntime rewrites a graph while loading it; default `all`. */
+  optimization?: 'disabled' | 'basic' | 'extended' | 'layout' | 'all' | undefined;
+}
+
+export interface ChosenProvider extends Provider {
+  /** One sentence: why this one. */
+  reason: string;
+  /** With `auto`: the accelerators that were tried first, and why each did not start. */
+  fallbackFrom?: { name: ProviderName; reason: string }[];
+}
+
+interface Registered {
+  /** A reason why `auto` should not even try, known without native code; a provider asked for by name is always tried. */
+  unlikely?: () => string | undefined;
+}
+
+/** By the names onnxruntime has for them, in the order `auto` prefers them; cpu is last and always starts. */
+export const providers = {
+  cuda: {},
+  webgpu: { unlikely: softwareAdapterOnly },
+  coreml: {},
+  dml: {},
+  cpu: {},
+} satisfies Record<string, Registered>;
+
+export type ProviderName = keyof typeof providers;
+
+/** The provider asked for does not start here; the message lists those that do. */
+export class ProviderError extends Error {
+  override readonly name = 'ProviderError';
+}
+
+/** Names of all providers there are, in the order `auto` prefers them. */
+export function providerNames(): ProviderName[] {
+  return Object.keys(providers) as ProviderName[];
+}
+
+/**
+ * Finds the provider to run on.
+ *
+ * @param wanted - `auto`, or a name of `providers`
+ * @returns with `auto`, the first accelerator on which a tiny graph really runs, else cpu
+ * @throws {ProviderError} when the one asked for by name does not run; the message lists those that do
+ */
+export async function chooseProvider(wanted: string, options: Omit<Provider, 'name'> = {}): Promise<ChosenProvider> {
+  const name = wanted.toLowerCase();
+  if (name === 'auto') {
+    const tried: { name: ProviderName; reason: string }[] = [];
+    for (const candidate of providerNames()) {
+      const reason = await whyNot(candidate, true);
+      if (reason !== undefined) {
+        tried.push({ name: candidate, reason });
+        continue;
+      }
+      const because =
+        candidate === 'cpu'
+          ? 'No accelerator started here, so the CPU computes.'
+          : `${candidate} is the first accelerator that started here.`;
+      return { ...options, name: candidate, reason: because, ...(tried.length > 0 && { fallbackFrom: tried }) };
+    }
+    throw new ProviderError(`No provider starts here: ${tried.map((t) => `${t.name} (${t.reason})`).join('; ')}.`);
+  }
+  if (!isProviderName(name)) {
+    throw new ProviderError(`There is no provider "${wanted}". There are: auto, ${providerNames().join(', ')}.`);
+  }
+  const reason = await whyNot(name, false);
+  if (reason === undefined) return { ...options, name, reason: `${name} was asked for and started.` };
+  const available: string[] = [];
+  for (const other of providerNames())
+    if (other !== name && (await whyNot(other, true)) === undefined) available.push(other);
+  throw new ProviderError(`The provider ${name} does not start here: ${reason}. Available: ${available.join(', ')}.`);
+}
+
+/** What keeps a provider from running here; undefined when a tiny graph ran on it and gave the right answer. */
+async function whyNot(name: ProviderName, forAuto: boolean): Promise<string | undefined> {
+  const { unlikely }: Registered = providers[name];
+  // onnxruntime lists what this build contains; whether it starts is another matter.
+  if (!listSupportedBackends().some((backend) => backend.name === name)) {
+    return 'this build of onnxruntime does not contain it';
+  }
+  const hint = forAuto ? unlikely?.() : undefined;
+  if (hint !== undefined) return hint;
+  try {
+    const graph = await Graph.open({ bytes: probeGraph() }, { name, threads: 1 });
+    try {
+      const x = { dtype: 'float32' as const, dims: [4], data: Float32Array.of(1, 2, 3, 4) };
+      const { sum } = await graph.run({ x });
+      if (String([...(sum?.data ?? [])]) !== '2,4,6,8') return 'it gave a wrong answer to a tiny graph';
+    } finally {
+      await graph.close();
+    }
+    return undefined;
+  } catch (error) {
+    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+    return firstLine(cause instanceof Error ? cause.message : String(cause));
+  }
+}
+
+/**
+ * WebGPU on Linux runs over Vulkan, which may be a program that imitates a GPU: correct, and slower than our CPU kernels.
+ * onnxruntime does not tell which adapter it took, so this looks at what the machine has.
+ */
+function softwareAdapterOnly(): string | undefined {
+  if (process.platform !== 'linux') return undefined;
+  const driver = process.env.VK_DRIVER_FILES ?? process.env.VK_ICD_FILENAMES ?? '';
+  if (/swiftshader|lvp|lavapipe/i.test(driver)) return 'Vulkan is set to a software driver here';
+  const devices = [...entries('/dev/dri'), ...entries('/dev')];
+  const hardware = devices.some((entry) => entry.startsWith('renderD') || /^nvidia\d+$/.test(entry) || entry === 'dxg');
+  return hardware ? undefined : 'no GPU device is visible to this process';
+}
+
+function entries(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
+function isProviderName(name: string): name is ProviderName {
+  return Object.hasOwn(providers, name);
+}
+
+function firstLine(text: string): string {
+  return (text.split('\n')[0] ?? text).trim().replace(/\.$/, '').slice(0, 300);
+}

@@ -1,0 +1,84 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { gunzipSync } from 'node:zlib';
+
+/** Absolute path of the tiny models. */
+export const modelsFolder = fileURLToPath(new URL('../fixtures/models/', import.meta.url));
+
+/** Values with their shape, in PyTorch order. */
+export interface Recorded {
+  shape: number[];
+  data: number[];
+}
+
+interface RecordedText {
+  prompts: string[];
+  ids: number[][];
+  lastHiddenStateOfFirstPrompt: Recorded;
+  penultimateOfFirstPrompt: Recorded;
+  clipSkip1OfFirstPrompt: Recorded;
+  pooled: Recorded;
+  textEmbeds?: Recorded;
+}
+
+/** What PyTorch computed with one of the tiny models. */
+export interface ModelGoldens {
+  model: string;
+  vae: {
+    image: Recorded;
+    latentMean: Recorded;
+    latentLogvar: Recorded;
+    scalingFactor: number;
+    latents: Recorded;
+    decoded: Recorded;
+  };
+  textEncoder: RecordedText;
+  textEncoder2?: RecordedText;
+  timeIds?: number[];
+  unet: { sample: Recorded; timestep: number; contextOf: string; output: Recorded };
+  textToImage: {
+    prompt: string;
+    negativePrompt: string;
+    guidanceScale: number;
+    steps: number;
+    initialNoise: Recorded;
+    latents: Recorded[];
+    decoded: Recorded;
+  };
+  imageToImage: {
+    seedLatents: Recorded;
+    noise: Recorded;
+    strength: number;
+    steps: number;
+    guidanceScale: number;
+    noised: Recorded;
+    latents: Recorded[];
+  };
+}
+
+export type TinyModel = 'tiny-sd15' | 'tiny-sd21-v' | 'tiny-sdxl';
+
+export const tinyModels: readonly TinyModel[] = ['tiny-sd15', 'tiny-sd21-v', 'tiny-sdxl'];
+
+export function modelFolder(model: TinyModel): string {
+  return join(modelsFolder, model);
+}
+
+export function readGoldens(model: TinyModel): ModelGoldens {
+  return JSON.parse(gunzipSync(readFileSync(join(modelsFolder, `${model}.json.gz`))).toString('utf8')) as ModelGoldens;
+}
+
+/** Largest difference over the largest expected magnitude; infinite when the lengths differ or a value is not a number. */
+export function relativeError(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
+  if (actual.length !== expected.length) return Number.POSITIVE_INFINITY;
+  let difference = 0;
+  let magnitude = 0;
+  for (let i = 0; i < expected.length; i++) {
+    const d = Math.abs(actual[i]! - expected[i]!);
+    if (!(d >= 0)) return Number.POSITIVE_INFINITY;
+    difference = Math.max(difference, d);
+    magnitude = Math.max(magnitude, Math.abs(expected[i]!));
+  }
+  return difference / magnitude;
+}
