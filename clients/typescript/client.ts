@@ -216,11 +216,14 @@ export function connect(options: ConnectOptions): Client {
     generate(task, { signal } = {}) {
       const taskUUID = task.taskUUID ?? newUUID();
       const generation = new GenerationImpl(taskUUID, task.numberResults ?? 1, async () => {
-        // Off line nobody can say when the server stops; here the task is over now, and the server hears of it later.
+        const stopped = () => settle(taskUUID, (entry) => entry.happened(cancelledHere(taskUUID), undefined));
         if (!connection.open) {
-          settle(taskUUID, (entry) => entry.happened(cancelledHere(taskUUID), undefined));
+          // Nobody can say now when the server will stop; here the task is over, and the server hears of it later.
+          stopped();
+          cancel(taskUUID).catch(() => {});
+          return;
         }
-        await cancel(taskUUID);
+        if ((await cancel(taskUUID)).includes(taskUUID)) stopped();
       });
       void (async () => {
         const { seedImage, ...parameters } = task;

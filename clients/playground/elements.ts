@@ -1,0 +1,34 @@
+/** The element of index.html with this id; a page without it is broken, so it throws. */
+export function find<T extends HTMLElement>(id: string, type: abstract new () => T): T {
+  const found = document.getElementById(id);
+  if (!(found instanceof type)) throw new Error(`The page has no ${type.name} #${id}.`);
+  return found;
+}
+
+export function make<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  properties: Partial<HTMLElementTagNameMap[K]> = {},
+  ...children: (Node | string)[]
+): HTMLElementTagNameMap[K] {
+  const element = Object.assign(document.createElement(tag), properties);
+  element.append(...children);
+  return element;
+}
+
+/** What a browser keeps for this page: settings and the list of pictures. Absent, full or forbidden storage is no storage. */
+export const kept = {
+  read<T>(key: string): T | undefined {
+    try {
+      return (JSON.parse(localStorage.getItem(`latentwire.${key}`) ?? 'null') as T | null) ?? undefined;
+    } catch {
+      return undefined;
+    }
+  },
+  write(key: string, value: unknown): void {
+    try {
+      localStorage.setItem(`latentwire.${key}`, JSON.stringify(value));
+    } catch {
+      // Nothing is lost but the memory of it.
+    }
+  },
+};

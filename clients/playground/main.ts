@@ -1,0 +1,237 @@
+import { type Generation, LatentwireError } from '../typescript/index.ts';
+import { find, make } from './elements.ts';
+import { fillDrag, Gallery } from './gallery.ts';
+import { Link } from './link.ts';
+import { isUnderWay, type Picture, Pictures, type Recipe } from './pictures.ts';
+import { SeedImage } from './seedImage.ts';
+import { Settings } from './settings.ts';
+import { Stage } from './stage.ts';
+
+const examples = [
+  'a red potion on a blue table',
+  'mountains at sunset',
+  'a gold coin, pixel art',
+  'a green gem on dark stone',
+  'a castle at night',
+];
+
+const announcer = find('announcer', HTMLElement);
+const cancel = find('cancel', HTMLButtonElement);
+const form = find('form', HTMLFormElement);
+const actions = {
+  seedImage: find('act-seed-image', HTMLButtonElement),
+  reuse: find('act-reuse', HTMLButtonElement),
+  copy: find('act-copy', HTMLButtonElement),
+  download: find('act-download', HTMLButtonElement),
+  remove: find('act-remove', HTMLButtonElement),
+};
+
+const pictures = new Pictures();
+const stage = new Stage();
+const gallery = new Gallery(pictures);
+const settings = new Settings();
+const link = new Link();
+const seedImage = new SeedImage((image) => link.client.upload(image));
+const unfinished = new Map<string, Generation>();
+
+function choose(picture: Picture | undefined): void {
+  stage.show(picture);
+  gallery.update(picture);
+  drawActions();
+}
+
+function drawActions(): void {
+  const { picture } = stage;
+  const finished = picture?.result !== undefined;
+  for (const button of [actions.seedImage, actions.copy, actions.download]) button.hidden = !finished;
+  actions.remove.hidden = picture === undefined || isUnderWay(picture);
+  cancel.hidden = unfinished.size === 0;
+}
+
+pictures.onchange = (picture) => {
+  if (picture) gallery.updateTile(picture);
+  else if (stage.picture && !pictures.all.includes(stage.picture)) choose(pictures.all[0]);
+  else gallery.update(stage.picture);
+  if (picture && picture === stage.picture) stage.update();
+  drawActions();
+};
+gallery.onchoose = choose;
+stage.ondrag = fillDrag;
+
+link.onopen = async () => {
+  settings.models = await link.client.models().catch(() => []);
+};
+
+form.addEventListener('submit', (event) => {
+  event.preventDefault();
+  settings.clearErrors();
+  const recipe = settings.read();
+  if (seedImage.image) recipe.seedImage = seedImage.image;
+  else delete recipe.strength;
+  void generate(recipe, settings.numberResults);
+});
+
+async function generate(recipe: Recipe, numberResults: number): Promise<void> {
+  const { seed, seedImage: from, ...parameters } = recipe;
+  let generation: Generation;
+  try {
+    generation = link.client.generate({
+      ...parameters,
+      ...(seed !== undefined && { seed: readSeed(seed) }),
+      ...(from && { seedImage: from.imageUUID }),
+      numberResults,
+      outputFormat: 'PNG',
+    });
+  } catch (error) {
+    settings.showError(error as Error);
+    return;
+  }
+  const { taskUUID } = generation;
+  unfinished.set(taskUUID, generation);
+  const pictureOf = (resultIndex: number): Picture => {
+    const known = pictures.find(taskUUID, resultIndex);
+    if (known) return known;
+    // The stage goes with the task, unless somebody is looking at another picture.
+    const follow = resultIndex === 0 || stage.picture?.taskUUID === taskUUID;
+    const picture = pictures.add(taskUUID, resultIndex, recipe);
+    if (follow) choose(picture);
+    return picture;
+  };
+  pictureOf(0);
+
+  try {
+    for await (const event of generation) {
+      switch (event.event) {
+        case 'queued':
+          pictures.change(pictureOf(0), { position: event.position });
+          break;
+        case 'started':
+          pictures.change(pictureOf(event.resultIndex), {
+            ...{ state: 'running', steps: event.steps, stepsDone: 0, startedAt: performance.now() },
+          });
+          break;
+        case 'stepped':
+          pictures.change(pictureOf(event.resultIndex), { stepsDone: event.step + 1 });
+          announceStep(event.step + 1, event.steps);
+          break;
+        case 'previewed':
+          pictures.addLook(pictureOf(event.resultIndex), event.step, event.image, event.mime);
+          break;
+        case 'result': {
+          const picture = pictureOf(event.resultIndex);
+          pictures.finish(picture, event);
+          settings.lastSeed = String(event.seed);
+          announce(`Finished in ${((picture.elapsedMs ?? 0) / 1000).toFixed(1)} seconds`);
+          break;
+        }
+        case 'cancelled':
+          end(taskUUID, 'cancelled');
+          announce('Cancelled');
+      }
+    }
+  } catch (error) {
+    end(taskUUID, 'failed');
+    if (!(error instanceof LatentwireError)) throw error;
+    settings.showError(error);
+  } finally {
+    unfinished.delete(taskUUID);
+    drawActions();
+  }
+}
+
+/** What the task did not finish stays to be looked at where there is something to see, and goes where there is not. */
+function end(taskUUID: string, state: 'cancelled' | 'failed'): void {
+  for (const picture of pictures.all.filter((one) => one.taskUUID === taskUUID && isUnderWay(one))) {
+    const elapsedMs = picture.startedAt === undefined ? undefined : performance.now() - picture.startedAt;
+    if (picture.looks.length === 0) pictures.remove(picture);
+    else pictures.change(picture, { state, ...(elapsedMs !== undefined && { elapsedMs }) });
+  }
+}
+
+function readSeed(digits: string): bigint {
+  if (!/^\d+$/.test(digits)) {
+    throw new LatentwireError({ code: 'invalidSeed', message: 'A seed is a whole number.', parameter: 'seed' });
+  }
+  return BigInt(digits);
+}
+
+function announce(words: string): void {
+  announcer.textContent = words;
+}
+
+/** A listener is told of quarters, not of each step. */
+function announceStep(done: number, steps: number): void {
+  const quarter = Math.ceil(steps / 4);
+  if (done < steps && done % quarter === 0) announce(`Step ${done} of ${steps}`);
+}
+
+function cancelOne(): void {
+  // The one being looked at, else the one that has waited longest.
+  const taskUUID = stage.picture && unfinished.has(stage.picture.taskUUID) ? stage.picture.taskUUID : undefined;
+  const generation = unfinished.get(taskUUID ?? '') ?? [...unfinished.values()][0];
+  generation?.cancel().catch((error: Error) => settings.showError(error));
+}
+
+cancel.addEventListener('click', cancelOne);
+addEventListener('keydown', (event) => {
+  if (event.key === 'Escape' && !document.querySelector('dialog[open]')) cancelOne();
+  if (event.key === '/' && event.target === document.body) {
+    event.preventDefault();
+    find('prompt', HTMLTextAreaElement).focus();
+  }
+});
+
+actions.seedImage.addEventListener('click', () => {
+  const { imageUUID, imageURL } = stage.picture!.result!;
+  seedImage.image = { imageUUID, imageURL };
+  announce('This is the seed image now');
+});
+actions.reuse.addEventListener('click', () => {
+  const { recipe, result } = stage.picture!;
+  settings.write(recipe, result?.seed);
+  seedImage.image = recipe.seedImage;
+  announce('Settings restored');
+});
+actions.copy.addEventListener('click', async () => {
+  await copyText(stage.picture!.result!.imageUUID);
+  actions.copy.textContent = 'Copied';
+  announce('UUID copied');
+  setTimeout(() => {
+    actions.copy.textContent = 'Copy UUID';
+  }, 1500);
+});
+actions.remove.addEventListener('click', () => pictures.remove(stage.picture!));
+actions.download.addEventListener('click', () => void save());
+
+async function save(): Promise<void> {
+  const { recipe, result } = stage.picture!;
+  const words = recipe.positivePrompt.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? ['picture'];
+  const blob = await (await fetch(result!.imageURL)).blob();
+  const extension = blob.type.split('/')[1]?.replace('jpeg', 'jpg') ?? 'png';
+  const url = URL.createObjectURL(blob);
+  make('a', { href: url, download: `${words.slice(0, 8).join('-')}-${result!.seed}.${extension}` }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}
+
+/** The clipboard's own way is missing where the page comes over plain http from another machine. */
+async function copyText(text: string): Promise<void> {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  const field = make('textarea', { value: text });
+  document.body.append(field);
+  field.select();
+  document.execCommand('copy');
+  field.remove();
+}
+
+find('examples', HTMLUListElement).append(
+  ...examples.map((text) => {
+    const chip = make('button', { type: 'button', textContent: text });
+    chip.addEventListener('click', () => {
+      settings.setPrompt(text);
+      form.requestSubmit();
+    });
+    return make('li', {}, chip);
+  }),
+);
+
+choose(pictures.all[0]);

@@ -1,0 +1,208 @@
+import type { LatentwireError, ModelInfo } from '../typescript/index.ts';
+import { find, kept, make } from './elements.ts';
+import type { Recipe } from './pictures.ts';
+
+const form = find('form', HTMLFormElement);
+const panel = find('settings', HTMLDetailsElement);
+const alert = find('alert', HTMLElement);
+const prompt = find('prompt', HTMLTextAreaElement);
+const negative = find('negative', HTMLTextAreaElement);
+const model = find('model', HTMLSelectElement);
+const width = find('width', HTMLInputElement);
+const height = find('height', HTMLInputElement);
+const steps = find('steps', HTMLInputElement);
+const guidance = find('guidance', HTMLInputElement);
+const strength = find('strength', HTMLInputElement);
+const seed = find('seed', HTMLInputElement);
+const scheduler = find('scheduler', HTMLSelectElement);
+const results = find('results', HTMLInputElement);
+
+const fields = { prompt, negative, model, width, height, steps, guidance, strength, seed, scheduler, results };
+type Saved = Record<keyof typeof fields, string>;
+
+/** The better known ones; the server knows more spellings. */
+const schedulers = [
+  ['', "The model's own"],
+  ['Euler', 'Euler'],
+  ['Euler a', 'Euler ancestral'],
+  ['DPM++ 2M', 'DPM++ 2M'],
+  ['DPM++ 2M Karras', 'DPM++ 2M Karras'],
+  ['DPM++ 2M SDE', 'DPM++ 2M SDE'],
+  ['DPM++ 2M SDE Karras', 'DPM++ 2M SDE Karras'],
+  ['UniPC', 'UniPC'],
+  ['DDIM', 'DDIM'],
+  ['DDPMScheduler', 'DDPM'],
+  ['Heun', 'Heun'],
+  ['LMS', 'LMS'],
+  ['PNDMScheduler', 'PNDM'],
+  ['LCM', 'LCM'],
+] as const;
+
+/** The form: what the next picture will be made with. Remembered by the browser. */
+export class Settings {
+  #models: readonly ModelInfo[] = [];
+  /** Seed of the latest finished picture, for the button that keeps it. */
+  lastSeed: string | undefined;
+  /** The model chosen before its list came. */
+  #wantedModel: string | undefined;
+  readonly #remembered: boolean;
+
+  constructor() {
+    scheduler.append(...schedulers.map(([value, text]) => make('option', { value, textContent: text })));
+    const saved = kept.read<Partial<Saved>>('settings');
+    this.#remembered = saved !== undefined;
+    for (const [name, field] of Object.entries(fields)) {
+      const value = saved?.[name as keyof Saved];
+      if (typeof value === 'string') field.value = value;
+    }
+    this.#wantedModel = saved?.model;
+    this.#changed();
+
+    const wide = matchMedia('(min-width: 900px)');
+    const unfold = () => {
+      panel.open = wide.matches;
+    };
+    unfold();
+    wide.addEventListener('change', unfold);
+
+    for (const field of Object.values(fields)) {
+      field.addEventListener('input', () => {
+        clearError(field);
+        this.#changed();
+      });
+    }
+    model.addEventListener('change', () => this.useDefaults());
+    prompt.addEventListener('keydown', (event) => {
+      // While an input method composes a word, Enter is its own.
+      if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
+      event.preventDefault();
+      form.requestSubmit();
+    });
+    find('swap', HTMLButtonElement).addEventListener('click', () => {
+      [width.value, height.value] = [height.value, width.value];
+      this.#changed();
+    });
+    find('seed-random', HTMLButtonElement).addEventListener('click', () => this.setSeed(''));
+    find('seed-reuse', HTMLButtonElement).addEventListener('click', () => this.setSeed(this.lastSeed ?? seed.value));
+    find('reset', HTMLButtonElement).addEventListener('click', () => {
+      negative.value = '';
+      this.useDefaults();
+    });
+  }
+
+  get numberResults(): number {
+    return Math.max(1, Number(results.value) || 1);
+  }
+
+  set models(models: readonly ModelInfo[]) {
+    this.#models = models;
+    const chosen = model.value || this.#wantedModel;
+    model.replaceChildren(
+      ...models.map(({ air, name, available, reason }) =>
+        make('option', {
+          value: air,
+          textContent: available === false ? `${name} (cannot be loaded)` : name,
+          title: typeof reason === 'string' ? reason : air,
+          disabled: available === false,
+        }),
+      ),
+    );
+    if (models.some(({ air }) => air === chosen)) model.value = chosen!;
+    else if (!this.#remembered || chosen) this.useDefaults();
+    this.#changed();
+  }
+
+  /** Size, steps, guidance and scheduler as the chosen model likes them. */
+  useDefaults(): void {
+    const info = this.#models.find(({ air }) => air === model.value);
+    width.value = String(info?.defaultWidth ?? 256);
+    height.value = String(info?.defaultHeight ?? 256);
+    steps.value = String(info?.defaultSteps ?? 20);
+    guidance.value = String(info?.defaultCFG ?? 3);
+    scheduler.value = '';
+    this.#changed();
+  }
+
+  setPrompt(text: string): void {
+    prompt.value = text;
+    prompt.focus();
+    this.#changed();
+  }
+
+  setSeed(digits: string): void {
+    seed.value = digits;
+    clearError(seed);
+    this.#changed();
+  }
+
+  read(): Recipe {
+    const digits = seed.value.trim();
+    return {
+      positivePrompt: prompt.value.trim(),
+      width: Number(width.value),
+      height: Number(height.value),
+      steps: Number(steps.value),
+      CFGScale: Number(guidance.value),
+      strength: Number(strength.value),
+      ...(negative.value.trim() && { negativePrompt: negative.value.trim() }),
+      ...(model.value && { model: model.value }),
+      ...(scheduler.value && { scheduler: scheduler.value }),
+      ...(digits && { seed: digits }),
+    };
+  }
+
+  /** Puts a picture's parameters back, with the seed that made it. */
+  write(recipe: Recipe, usedSeed: string | undefined): void {
+    prompt.value = recipe.positivePrompt;
+    negative.value = recipe.negativePrompt ?? '';
+    if (recipe.model !== undefined) model.value = recipe.model;
+    width.value = String(recipe.width);
+    height.value = String(recipe.height);
+    steps.value = String(recipe.steps);
+    guidance.value = String(recipe.CFGScale);
+    scheduler.value = recipe.scheduler ?? '';
+    if (recipe.strength !== undefined) strength.value = String(recipe.strength);
+    seed.value = usedSeed ?? recipe.seed ?? '';
+    this.clearErrors();
+    this.#changed();
+  }
+
+  clearErrors(): void {
+    alert.hidden = true;
+    for (const field of Object.values(fields)) clearError(field);
+  }
+
+  /** Says what is wrong beside the field it is about, or under the prompt where it is about none. */
+  showError(error: LatentwireError | Error): void {
+    const parameter = 'parameter' in error ? error.parameter?.split('.')[0] : undefined;
+    const place = parameter && document.querySelector<HTMLElement>(`[data-parameter~="${CSS.escape(parameter)}"]`);
+    const field = Object.values(fields).find(({ name }) => name === parameter);
+    if (!place || !field || field === prompt) {
+      alert.textContent = error.message;
+      alert.hidden = false;
+      if (field === prompt) prompt.ariaInvalid = 'true';
+      return;
+    }
+    panel.open = true;
+    clearError(field);
+    const words = make('p', { className: 'field-error', id: `${field.id}-error`, textContent: error.message });
+    words.role = 'alert';
+    place.append(words);
+    field.ariaInvalid = 'true';
+    field.setAttribute('aria-describedby', words.id);
+    place.scrollIntoView({ block: 'nearest' });
+  }
+
+  #changed(): void {
+    for (const range of [steps, guidance, strength]) find(`${range.id}-value`, HTMLOutputElement).value = range.value;
+    kept.write('settings', Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, field.value])));
+  }
+}
+
+function clearError(field: HTMLElement): void {
+  if (field.ariaInvalid === null) return;
+  field.ariaInvalid = null;
+  field.removeAttribute('aria-describedby');
+  document.getElementById(`${field.id}-error`)?.remove();
+  if (field === prompt) alert.hidden = true;
+}
