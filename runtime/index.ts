@@ -1,4 +1,5 @@
 /** The runtime as others see it: the parent's handle and pure file reading. Nothing native is reachable from here. */
+export { describeModel, type ModelDescription } from './checkpoints/folder.ts';
 export { RuntimeError, type RuntimeErrorCode } from './errors.ts';
 export type {
   GenerateRequest,
@@ -9,4 +10,5 @@ export type {
   Stage,
   Timings,
 } from './messages.ts';
-export type { Runtime, RuntimeOptions, RuntimeStatus } from './process/supervisor.ts';
+export { type Runtime, type RuntimeOptions, type RuntimeStatus, startRuntime } from './process/supervisor.ts';
+export { resolveScheduler, schedulerSpellings } from './schedulers/index.ts';

@@ -1,0 +1,102 @@
+import { RuntimeError } from '../errors.ts';
+import type { Pixels } from '../messages.ts';
+import type { Noise } from '../noise.ts';
+import { floats, type Graph } from '../onnx/graph.ts';
+import type { LatentShape } from './run.ts';
+
+/** Numbers of `vae/config.json` that lie between the decoder's latents and the ones being denoised. */
+export interface LatentScaling {
+  /** `scaling_factor`. */
+  factor: number;
+  /** `shift_factor`; 0 for Stable Diffusion. */
+  shift: number;
+  /** `latents_mean` and `latents_std`, one for each channel, of the few models that have them. */
+  mean?: readonly number[] | undefined;
+  std?: readonly number[] | undefined;
+}
+
+/**
+ * A seed image to scaled latents [channels, height, width].
+ *
+ * From an encoder that gives mean and log-variance a sample is drawn out of the run's own noise, so that a seed gives one
+ * picture. An encoder exported with the sampling inside (`latent_sample`) draws by itself, and differently each time.
+ */
+export async function encodeImage(
+  encoder: Graph,
+  pixels: Pixels,
+  noise: Noise,
+  shape: LatentShape,
+  scaling: LatentScaling,
+): Promise<Float32Array> {
+  const { width, height, data } = pixels;
+  const area = width * height;
+  // [0, 255] interleaved → [-1, 1] planar: [1, 3, height, width]
+  const sample = new Float32Array(3 * area);
+  for (let at = 0, byte = 0; at < area; at++) {
+    for (let color = 0; color < 3; color++) sample[color * area + at] = (data[byte++]! / 255) * 2 - 1;
+  }
+  const input = encoder.inputs[0]?.name ?? 'sample';
+  const output = ['latent_parameters', 'latent_sample'].find((name) => encoder.gives(name)) ?? encoder.outputs[0]?.name;
+  const outputs = await encoder.run({ [input]: floats(sample, [1, 3, height, width]) });
+  const values = outputs[output ?? '']?.data as Float32Array;
+  const count = shape.channels * shape.height * shape.width;
+  let latents: Float32Array;
+  if (values.length === 2 * count) {
+    // z = μ + exp(½ · log σ²) · ε, log σ² within [-30, 20] as in diffusers' DiagonalGaussianDistribution
+    latents = noise.normal(count);
+    for (let at = 0; at < count; at++) {
+      const deviation = Math.exp(0.5 * Math.min(20, Math.max(-30, values[count + at]!)));
+      latents[at] = values[at]! + deviation * latents[at]!;
+    }
+  } else if (values.length === count) {
+    latents = values;
+  } else {
+    throw new RuntimeError('modelUnavailable', 'The VAE encoder gives latents of a size that does not fit its UNet.');
+  }
+  const plane = shape.height * shape.width;
+  for (let at = 0; at < count; at++) {
+    const channel = Math.floor(at / plane);
+    const mean = scaling.mean?.[channel] ?? 0;
+    const std = scaling.std?.[channel] ?? 1;
+    latents[at] = ((latents[at]! - mean - scaling.shift) * scaling.factor) / std;
+  }
+  return latents;
+}
+
+/** Scaled latents [channels, height, width] to the picture. */
+export async function decodeLatents(
+  decoder: Graph,
+  latents: Float32Array,
+  shape: LatentShape,
+  scaling: LatentScaling,
+): Promise<Pixels> {
+  const plane = shape.height * shape.width;
+  const sample = latents.map((value, at) => {
+    const channel = Math.floor(at / plane);
+    return (value * (scaling.std?.[channel] ?? 1)) / scaling.factor + (scaling.mean?.[channel] ?? 0) + scaling.shift;
+  });
+  const input = decoder.inputs[0]?.name ?? 'latent_sample';
+  const output = decoder.outputs[0]?.name ?? 'sample';
+  const outputs = await decoder.run({ [input]: floats(sample, [1, shape.channels, shape.height, shape.width]) });
+  const image = outputs[output]!;
+  return toPixels(image.data as Float32Array, image.dims[3]!, image.dims[2]!);
+}
+
+/** [3, height, width] in [-1, 1] → bytes; halves round to even as numpy's `round` does. */
+export function toPixels(image: Float32Array, width: number, height: number): Pixels {
+  const area = width * height;
+  const data = new Uint8Array(area * 3);
+  for (let color = 0; color < 3; color++) {
+    const start = color * area;
+    for (let at = 0; at < area; at++) {
+      const value = Math.min(1, Math.max(0, image[start + at]! / 2 + 0.5)) * 255;
+      // A VAE that overflows half precision gives NaN everywhere: an error says more than a black picture.
+      if (Number.isNaN(value))
+        throw new RuntimeError('inferenceError', 'The VAE decoder gave values that are not numbers.');
+      const low = Math.floor(value);
+      const rest = value - low;
+      data[at * 3 + color] = rest > 0.5 || (rest === 0.5 && low % 2 === 1) ? low + 1 : low;
+    }
+  }
+  return { width, height, data };
+}

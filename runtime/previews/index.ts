@@ -1,0 +1,34 @@
+import { RuntimeError } from '../errors.ts';
+import type { Pixels } from '../messages.ts';
+import { type LatentRgb, linearPreview } from './linear.ts';
+
+export { type LatentRgb, latentRgbOfFamily } from './linear.ts';
+
+/** What a decoder may know of the model it looks at. */
+export interface PreviewSource {
+  latentRgb: LatentRgb;
+}
+
+/** Scaled latents [channels, height, width] to a small picture. */
+export type PreviewDecoder = (
+  denoised: Float32Array,
+  width: number,
+  height: number,
+  source: PreviewSource,
+) => Pixels | Promise<Pixels>;
+
+/** Every way to look at denoised latents before the end, by the name that `previews.decoder` asks for. */
+export const previewDecoders = {
+  linear: (denoised, width, height, source) => linearPreview(denoised, width, height, source.latentRgb),
+} satisfies Record<string, PreviewDecoder>;
+
+/** @throws RuntimeError `unsupportedParameter` for a name that is not registered. */
+export function findPreviewDecoder(name = 'linear'): PreviewDecoder {
+  const decoders: Record<string, PreviewDecoder> = previewDecoders;
+  const decoder = Object.hasOwn(decoders, name) ? decoders[name] : undefined;
+  if (decoder) return decoder;
+  const known = Object.keys(decoders).join(', ');
+  throw new RuntimeError('unsupportedParameter', `Unknown preview decoder; there is: ${known}.`, {
+    parameter: 'previews.decoder',
+  });
+}

@@ -1,0 +1,59 @@
+import type { RunEvent } from '../messages.ts';
+
+/** Events of one run between the process's messages and the reader of `generate`; ends or fails once. */
+export class Inbox implements AsyncIterable<RunEvent> {
+  private readonly events: RunEvent[] = [];
+  private end: { error?: unknown } | undefined;
+  private wake: (() => void) | undefined;
+
+  get ended(): boolean {
+    return this.end !== undefined;
+  }
+
+  push(event: RunEvent): void {
+    if (this.end) return;
+    // The newest preview wins over one that nobody has read; everything else is kept, and is small.
+    if (event.type === 'previewed') {
+      const unread = this.events.findIndex((other) => other.type === 'previewed');
+      if (unread >= 0) this.events.splice(unread, 1);
+    }
+    this.events.push(event);
+    this.wake?.();
+  }
+
+  /** Drops what nobody has read. */
+  clear(): void {
+    this.events.length = 0;
+  }
+
+  /** Ends the iteration after the events that wait to be read. */
+  close(): void {
+    this.end ??= {};
+    this.wake?.();
+  }
+
+  /** Makes the iteration throw; events that wait to be read are dropped, since they no longer matter. */
+  fail(error: unknown): void {
+    if (this.end) return;
+    this.end = { error };
+    this.events.length = 0;
+    this.wake?.();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<RunEvent, void, undefined> {
+    for (;;) {
+      const event = this.events.shift();
+      if (event) {
+        yield event;
+        continue;
+      }
+      if (this.end) {
+        if ('error' in this.end) throw this.end.error;
+        return;
+      }
+      await new Promise<void>((resolve) => {
+        this.wake = resolve;
+      });
+    }
+  }
+}

@@ -1,0 +1,126 @@
+/** Entry of the runtime's own process: holds the models, runs the graphs, and tells its parent what happens. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Batcher, type BatcherOptions, previewsOf, rowsOnAccelerator, rowsOnCpu } from '../batcher.ts';
+import { RuntimeError, toErrorMessage } from '../errors.ts';
+import type { FromRuntime, GenerateRequest, RunEvent, ToRuntime } from '../messages.ts';
+import { chooseProvider, type Provider } from '../onnx/providers.ts';
+import { findPipeline } from '../pipelines/index.ts';
+import { Model } from '../pipelines/model.ts';
+import { findPreviewDecoder } from '../previews/index.ts';
+
+/** How long a step waits for its own news to leave; a parent that reads takes 1 to 4 ms for the largest of them. */
+const PATIENCE_MS = 20;
+
+let provider: Provider | undefined;
+let batcher = new Batcher();
+const models = new Map<string, Promise<Model>>();
+const runs = new Map<number, AbortController>();
+/** Messages that have not left yet. */
+let backlog = 0;
+
+process.on('message', (message: ToRuntime) => {
+  switch (message.type) {
+    case 'start':
+      void start(message.provider, message.threads);
+      break;
+    case 'generate':
+      void generate(message.run, message.request);
+      break;
+    case 'cancel':
+      runs.get(message.run)?.abort();
+      break;
+  }
+});
+// The parent has ended or has let go of us: nobody is left to draw for.
+process.on('disconnect', () => process.exit(0));
+// A terminal's Ctrl-C reaches the whole group. The parent decides when to end, after it has drained its tasks.
+process.on('SIGINT', () => {});
+process.on('SIGTERM', () => {});
+
+async function start(wanted: string, threads: number | undefined): Promise<void> {
+  try {
+    const chosen = await chooseProvider(wanted, { threads });
+    const options: BatcherOptions = { rowsPerCall: chosen.name === 'cpu' ? rowsOnCpu : rowsOnAccelerator };
+    batcher = new Batcher(options);
+    provider = chosen;
+    for (const { name, reason } of chosen.fallbackFrom ?? []) {
+      void send({
+        type: 'logged',
+        level: 'debug',
+        message: 'A provider was not taken.',
+        fields: { provider: name, reason },
+      });
+    }
+    await send({ type: 'ready', provider: chosen.name, reason: chosen.reason });
+  } catch (error) {
+    await send({ type: 'unready', message: error instanceof Error ? error.message : String(error) });
+    process.exit(1);
+  }
+}
+
+async function generate(run: number, request: GenerateRequest): Promise<void> {
+  const controller = new AbortController();
+  runs.set(run, controller);
+  try {
+    const model = await openModel(request.model);
+    const pipeline = findPipeline(model.configs.className);
+    await batcher.drive({
+      run: pipeline(model, request),
+      signal: controller.signal,
+      emit: (event) => emit(run, event),
+      previews: previewsOf(request, model, findPreviewDecoder),
+    });
+  } catch (error) {
+    if (controller.signal.aborted && !(error instanceof RuntimeError)) await send({ type: 'cancelled', run });
+    else await send({ type: 'failed', run, error: toErrorMessage(error) });
+  } finally {
+    runs.delete(run);
+  }
+}
+
+function openModel(folder: string): Promise<Model> {
+  let model = models.get(folder);
+  if (!model) {
+    model = Model.open(folder, provider ?? { name: 'cpu' }, (component, loadingMs) => {
+      const memoryBytes = process.memoryUsage.rss();
+      void send({ type: 'loaded', model: folder, memoryBytes });
+      void send({
+        type: 'logged',
+        level: 'info',
+        message: 'A component was loaded.',
+        fields: { model: folder, component, loadingMs: Math.round(loadingMs), memoryBytes },
+      });
+    });
+    models.set(folder, model);
+    // A folder that was broken may have been mended before the next run.
+    model.catch(() => models.delete(folder));
+  }
+  return model;
+}
+
+async function emit(run: number, event: RunEvent): Promise<void> {
+  if (event.type === 'finished') {
+    await send({ type: 'reported', run, event, memoryBytes: process.memoryUsage.rss() });
+    return;
+  }
+  // A parent that does not read lets the channel fill up. Then a preview is worth nothing, but the last one still is.
+  if (event.type === 'previewed' && backlog > 0 && event.step !== event.steps - 1) return;
+  const sent = send({ type: 'reported', run, event });
+  // Small messages leave at once. A larger one needs turns of the loop, which the next graph would take away; but a
+  // parent that is busy must not hold up the denoising.
+  if (backlog > 0) await Promise.race([sent, sleep(PATIENCE_MS, undefined, { ref: false })]);
+}
+
+/** Resolves when the message has left this process. */
+function send(message: FromRuntime): Promise<void> {
+  backlog++;
+  return new Promise((resolve) => {
+    const onSent = () => {
+      backlog--;
+      resolve();
+    };
+    // A channel that closes meanwhile is followed by `disconnect`, which ends this process.
+    if (process.connected) process.send?.(message, undefined, undefined, onSent);
+    else onSent();
+  });
+}

@@ -1,0 +1,126 @@
+import { RuntimeError } from '../errors.ts';
+import { type Graph, int64s } from '../onnx/graph.ts';
+
+/** One prompt as the UNet reads it: `data` is [length, width]. */
+export interface Embeddings {
+  data: Float32Array;
+  length: number;
+  width: number;
+}
+
+/** What one text encoder makes of one prompt. */
+export interface ClipOutput {
+  /** The hidden state `skip` layers before the last; see `encodeClip`. */
+  states: Embeddings;
+  /** `text_embeds`, of encoders with a projection. */
+  pooled: Float32Array | undefined;
+}
+
+/**
+ * Runs CLIP's text encoder over one row of ids.
+ *
+ * @param skip Layers left out at the end: 0 is `last_hidden_state`, k is hidden state N - k.
+ * @param norm Whether the final layer norm follows, as in Stable Diffusion 1.x and 2.x; SDXL takes the state as it is.
+ * @throws RuntimeError `unsupportedParameter` (`clipSkip`) when the graph gives no hidden states, `invalidParameter` when
+ *   it has fewer layers.
+ */
+export async function encodeClip(
+  graph: Graph,
+  ids: readonly number[],
+  { skip, norm }: { skip: number; norm: boolean },
+): Promise<ClipOutput> {
+  const wanted = graph.gives('text_embeds') ? ['text_embeds'] : [];
+  const layers = countHiddenStates(graph) - 1;
+  const raw = `hidden_states.${layers - skip}`;
+  const last = `hidden_states.${layers}`;
+  const direct = skip === 0 && norm;
+  if (direct) wanted.push('last_hidden_state');
+  else {
+    if (layers < 1) {
+      throw new RuntimeError(
+        'unsupportedParameter',
+        'This text encoder was exported without its hidden states, so no layers can be skipped.',
+        { parameter: 'clipSkip' },
+      );
+    }
+    if (skip >= layers) {
+      throw new RuntimeError('invalidParameter', `The text encoder has ${layers} layers; too many are skipped.`, {
+        parameter: 'clipSkip',
+      });
+    }
+    wanted.push(raw);
+    if (norm) wanted.push(last, 'last_hidden_state');
+  }
+  const outputs = await graph.run({ input_ids: int64s(ids, [1, ids.length]) }, wanted);
+  const floatsOf = (name: string) => outputs[name]?.data as Float32Array;
+  const width = outputs[direct ? 'last_hidden_state' : raw]!.dims[2]!;
+  const data = direct
+    ? floatsOf('last_hidden_state')
+    : norm
+      ? applyFinalNorm(floatsOf(raw), floatsOf(last), floatsOf('last_hidden_state'), width)
+      : floatsOf(raw);
+  return {
+    states: { data, length: ids.length, width },
+    pooled: outputs.text_embeds ? floatsOf('text_embeds') : undefined,
+  };
+}
+
+/** Hidden states the graph gives: the embeddings and one for each layer. */
+function countHiddenStates(graph: Graph): number {
+  let count = 0;
+  while (graph.gives(`hidden_states.${count}`)) count++;
+  return count;
+}
+
+/**
+ * The encoder's final layer norm on a hidden state that the graph does not normalize itself.
+ *
+ * An exported graph does not tell the weights of the norm, but it shows the norm at work: `last_hidden_state` is
+ * normalize(hidden_states.N) * w + b. The normalized state is known, so w and b of each channel are the line through 77
+ * points that lie on it exactly, and the norm can be repeated on any other state.
+ *
+ * @param state [length, width], what to normalize.
+ * @param before [length, width], hidden state N. @param after [length, width], `last_hidden_state`.
+ */
+export function applyFinalNorm(
+  state: Float32Array,
+  before: Float32Array,
+  after: Float32Array,
+  width: number,
+): Float32Array {
+  const x = normalizeRows(before, width);
+  const rows = before.length / width;
+  const result = normalizeRows(state, width);
+  for (let channel = 0; channel < width; channel++) {
+    let meanX = 0;
+    let meanY = 0;
+    for (let at = channel; at < x.length; at += width) {
+      meanX += x[at]! / rows;
+      meanY += after[at]! / rows;
+    }
+    let covariance = 0;
+    let variance = 0;
+    for (let at = channel; at < x.length; at += width) {
+      covariance += (x[at]! - meanX) * (after[at]! - meanY);
+      variance += (x[at]! - meanX) ** 2;
+    }
+    const weight = covariance / variance;
+    const bias = meanY - weight * meanX;
+    for (let at = channel; at < result.length; at += width) result[at] = result[at]! * weight + bias;
+  }
+  return Float32Array.from(result);
+}
+
+/** Each row to mean 0 and variance 1; 1e-5 is the epsilon of every published CLIP. */
+function normalizeRows(values: Float32Array, width: number): Float64Array {
+  const result = new Float64Array(values.length);
+  for (let row = 0; row < values.length; row += width) {
+    let mean = 0;
+    for (let at = row; at < row + width; at++) mean += values[at]! / width;
+    let variance = 0;
+    for (let at = row; at < row + width; at++) variance += (values[at]! - mean) ** 2 / width;
+    const scale = 1 / Math.sqrt(variance + 1e-5);
+    for (let at = row; at < row + width; at++) result[at] = (values[at]! - mean) * scale;
+  }
+  return result;
+}
