@@ -105,7 +105,13 @@ export const options = {
     'Results that may wait. A task that would go beyond is answered with serviceUnavailable.',
   ),
   concurrency: integer(1, 1, 1024, 'COUNT', 'Results handed to the runtime at once.'),
-  previewSize: integer(128, 8, 2048, 'PIXELS', 'Longer side of previews, where the task names no size.'),
+  previewSize: integer(
+    0,
+    0,
+    2048,
+    'PIXELS',
+    'Longer side of previews, where the task names no size; 0 leaves them as small as the decoder makes them, for the client to enlarge.',
+  ),
   sessionKeepMs: integer(
     180_000,
     0,

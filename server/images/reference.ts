@@ -1,4 +1,4 @@
-import { validate as isUUID } from 'uuid';
+import type { ImageReference } from '../../protocol/images.ts';
 import type { ImageLimits } from './decode.ts';
 import { fetchImage } from './fetch.ts';
 import { ImageError } from './imageError.ts';
@@ -8,39 +8,34 @@ export interface ReferenceOptions {
   store: ImageStore;
   limits: ImageLimits;
   allowPrivateUrls: boolean;
+  /** For a fetch by URL, redirects included. */
   fetchTimeoutMs: number;
-  /** Origins this server is reached by: image URLs below them are read from the store instead of fetched. */
-  ownOrigins: readonly string[];
+  /** What this server's own image URLs begin with: they are read from the store instead of fetched. */
+  ownBases: readonly string[];
 }
 
-const accepted =
-  'Give the UUID of an uploaded or generated image, an http(s) URL, a data URI (data:<mime>;base64,…) or bare base64.';
-
-/**
- * Reads the bytes behind an image reference, in whichever of the four forms it is: UUID, URL, data URI, base64. They are
- * told apart in this order; a UUID without its dashes would be valid base64.
- */
-export async function readReference(reference: string, options: ReferenceOptions): Promise<Buffer> {
-  const text = reference.trim();
-  if (isUUID(text)) return await readStored(text, options.store);
-  if (/^https?:\/\//i.test(text)) {
-    const own = ownImage(text, options.ownOrigins);
-    if (own !== undefined) return await readStored(own, options.store);
-    return await fetchImage(text, {
-      maxBytes: options.limits.maxBytes,
-      allowPrivateUrls: options.allowPrivateUrls,
-      timeoutMs: options.fetchTimeoutMs,
-    });
-  }
-  if (/^data:/i.test(text)) {
-    const comma = text.indexOf(',');
-    if (comma < 0 || !/;base64$/i.test(text.slice(0, comma))) {
-      throw new ImageError(`The data URI is not base64. ${accepted}`);
+/** Reads the bytes behind an image reference, as they were sent. Throws ImageError. */
+export async function readReference(reference: ImageReference, options: ReferenceOptions): Promise<Buffer> {
+  switch (reference.kind) {
+    case 'uuid':
+      return await readStored(reference.uuid, options.store);
+    case 'url': {
+      // A client on this machine got a URL of this machine; the guard against private addresses would refuse it.
+      const own = ownImage(reference.url, options.ownBases);
+      if (own !== undefined) return await readStored(own, options.store);
+      return await fetchImage(reference.url, {
+        maxBytes: options.limits.maxBytes,
+        allowPrivateUrls: options.allowPrivateUrls,
+        timeoutMs: options.fetchTimeoutMs,
+      });
     }
-    return decodeBase64(text.slice(comma + 1), options.limits);
+    case 'base64':
+      // Before decoding, with room for line breaks: a text that cannot fit is not worth the memory.
+      if (reference.data.length * 0.7 > options.limits.maxBytes) {
+        throw new ImageError(`The image is larger than ${options.limits.maxBytes} bytes, the largest allowed.`);
+      }
+      return Buffer.from(reference.data, 'base64');
   }
-  if (/^[a-z][a-z0-9+.-]*:/i.test(text)) throw new ImageError(`Only http and https URLs are fetched. ${accepted}`);
-  return decodeBase64(text, options.limits);
 }
 
 async function readStored(imageUUID: string, store: ImageStore): Promise<Buffer> {
@@ -49,20 +44,8 @@ async function readStored(imageUUID: string, store: ImageStore): Promise<Buffer>
   return found.bytes;
 }
 
-function ownImage(text: string, ownOrigins: readonly string[]): string | undefined {
-  if (!URL.canParse(text)) return undefined;
-  const url = new URL(text);
-  if (!ownOrigins.includes(url.origin)) return undefined;
-  return /\/images\/([0-9a-f-]{36})\.[a-z]+$/.exec(url.pathname)?.[1];
-}
-
-function decodeBase64(text: string, limits: ImageLimits): Buffer {
-  // Before decoding, with room for line breaks: a text that cannot fit is not worth the memory.
-  if (text.length * 0.7 > limits.maxBytes) {
-    throw new ImageError(`The image is larger than ${limits.maxBytes} bytes, the largest allowed.`);
-  }
-  if (text === '' || !/^[A-Za-z0-9+/_\-\s]+=*\s*$/.test(text)) {
-    throw new ImageError(`The image reference has none of the known forms. ${accepted}`);
-  }
-  return Buffer.from(text, 'base64');
+function ownImage(url: string, ownBases: readonly string[]): string | undefined {
+  const base = ownBases.find((candidate) => url.startsWith(`${candidate}/images/`));
+  if (base === undefined) return undefined;
+  return /^\/images\/([0-9a-f-]{36})\.[a-z]+$/.exec(url.slice(base.length))?.[1];
 }

@@ -1,0 +1,27 @@
+import type { TaskError } from '../protocol/errors.ts';
+import type { TaskEvent } from '../protocol/events.ts';
+import type { PreviewOptions } from '../protocol/previews.ts';
+import type { ResultItem } from '../protocol/replies.ts';
+
+/** Where the answers to a task go: to a session, which outlives its sockets, or into the reply to one HTTP request. */
+export interface Caller {
+  /** Lanes and fair turns in the queue go by it. */
+  readonly id: string;
+  /** Who may ask for, repeat and cancel a task: everybody with the same API key, or everybody where there are none. */
+  readonly owner: string;
+  /** What image URLs begin with, without a slash at the end. */
+  readonly baseUrl: string;
+  /** What tasks get that say nothing about previews. */
+  readonly previews: PreviewOptions | false;
+  /** Whether tasks that do not say are told about their queue, start and steps. */
+  readonly progress: boolean;
+  /** One frame of results or acknowledgements, all of one task; never lost while the caller lives. */
+  data(...items: [ResultItem, ...ResultItem[]]): void;
+  /** Errors that end a task; never lost while the caller lives. */
+  fail(error: TaskError): void;
+  /**
+   * What is said before the result. A slow reader gets of `stepped` and `previewed` only the newest, of each result one.
+   * `image` goes into a binary frame.
+   */
+  event(event: TaskEvent, image?: Uint8Array): void;
+}

@@ -1,0 +1,110 @@
+import type { IncomingMessage } from 'node:http';
+import type { RawData, WebSocket } from 'ws';
+import { type ErrorFrame, TaskError, toErrorFrame } from '../protocol/errors.ts';
+import { stringifyJson } from '../protocol/json.ts';
+import { type DataFrame, dataFrame } from '../protocol/replies.ts';
+import type { AuthenticationTask } from '../protocol/tasks/authentication.ts';
+import { parseRequest, parseTask } from '../protocol/tasks/index.ts';
+import { baseUrlOf } from './access.ts';
+import type { Context } from './context.ts';
+import type { Session } from './session.ts';
+import { toTaskError } from './taskErrors.ts';
+import { handleTask } from './tasks/index.ts';
+
+/** How often a silent client is asked whether it is there; after two unanswered asks its socket is cut. */
+const heartbeatMs = 45_000;
+
+/** Serves one open socket until it closes: reads tasks, and gives each to its handler on behalf of the session. */
+export function serveConnection(socket: WebSocket, request: IncomingMessage, context: Context): void {
+  const { keys, sessions, log } = context;
+  const address = request.socket.remoteAddress ?? '';
+  const baseUrl = baseUrlOf(request, context);
+  // Without keys there is nothing to wait for: tasks may come first.
+  const owner = keys.ownerOf(undefined, address);
+  let session = owner === undefined ? undefined : sessions.create(owner, baseUrl);
+  if (session !== undefined) sessions.attach(session, socket);
+  let missedBeats = 0;
+
+  const heartbeat = setInterval(() => {
+    if (missedBeats++ >= 2) socket.terminate();
+    else if (socket.readyState === socket.OPEN) socket.ping();
+  }, heartbeatMs);
+  const alive = () => {
+    missedBeats = 0;
+  };
+  socket.on('ping', alive);
+  socket.on('pong', alive);
+  socket.on('error', (error) => log.debug({ address, reason: error.message }, 'a socket failed'));
+  socket.on('close', () => {
+    clearInterval(heartbeat);
+    if (session !== undefined) sessions.detach(session, socket);
+  });
+  socket.on('message', (data, isBinary) => {
+    alive();
+    if (isBinary) return reply(toErrorFrame(new TaskError('invalidRequest', { message: 'Tasks are sent as text.' })));
+    let values: unknown[];
+    try {
+      values = parseRequest(textOf(data));
+    } catch (error) {
+      return reply(toErrorFrame(toTaskError(error, context)));
+    }
+    for (const value of values) receive(value);
+  });
+
+  function receive(value: unknown): void {
+    try {
+      const task = parseTask(value);
+      if (task.taskType === 'ping') reply(dataFrame({ taskType: 'ping', pong: true }));
+      else if (task.taskType === 'authentication') authenticate(task);
+      else if (session === undefined) throw new TaskError('missingApiKey').of(task);
+      else {
+        const caller = session;
+        void handleTask(task, caller, context).catch((error) => caller.fail(toTaskError(error, context).of(task)));
+      }
+    } catch (error) {
+      const failure = toTaskError(error, context);
+      if (session === undefined || failure.taskType === 'authentication') reply(toErrorFrame(failure));
+      else session.fail(failure);
+    }
+  }
+
+  function authenticate(task: AuthenticationTask): void {
+    const owner = keys.refuses(address) ? undefined : keys.ownerOf(task.apiKey, address);
+    if (owner === undefined) {
+      log.info({ address }, 'a key was refused');
+      reply(
+        toErrorFrame(
+          new TaskError('invalidApiKey', { parameter: 'apiKey', type: 'string', taskType: 'authentication' }),
+        ),
+      );
+      // 1008: policy violation. The reply is on its way before the close frame.
+      socket.close(1008, 'invalidApiKey');
+      return;
+    }
+    const next = sessions.find(task.connectionSessionUUID, owner) ?? ownSession(owner);
+    next.baseUrl = baseUrl;
+    if (task.previews !== undefined) next.previews = task.previews;
+    if (task.progress !== undefined) next.progress = task.progress;
+    reply(dataFrame({ taskType: 'authentication', connectionSessionUUID: next.id }));
+    if (next !== session) {
+      if (session !== undefined) sessions.detach(session, socket);
+      session = next;
+      // After the reply, which clients expect first: sends what the last socket of the session did not deliver.
+      sessions.attach(next, socket);
+    }
+  }
+
+  function ownSession(owner: string): Session {
+    return session?.owner === owner ? session : sessions.create(owner, baseUrl);
+  }
+
+  /** For what concerns this socket and not the session: nobody misses it on another one. */
+  function reply(frame: DataFrame | ErrorFrame): void {
+    socket.send(stringifyJson(frame), () => {});
+  }
+}
+
+function textOf(data: RawData): string {
+  if (Array.isArray(data)) return Buffer.concat(data).toString();
+  return Buffer.isBuffer(data) ? data.toString() : Buffer.from(data).toString();
+}

@@ -1,0 +1,26 @@
+import type { Runtime } from '../runtime/index.ts';
+import type { Catalog } from './catalog.ts';
+import type { Config } from './config.ts';
+import type { ImageStore } from './images/store.ts';
+import type { Keys } from './keys.ts';
+import type { Logger } from './log.ts';
+import type { Queue } from './queue.ts';
+import type { Sessions } from './session.ts';
+import type { TaskRecords } from './taskRecords.ts';
+
+/** The parts of one running server, made once by `startServer`. */
+export interface Context {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly runtime: Runtime;
+  readonly catalog: Catalog;
+  readonly store: ImageStore;
+  readonly queue: Queue;
+  readonly records: TaskRecords;
+  readonly sessions: Sessions;
+  readonly keys: Keys;
+  /** Where the server listens; known once it does. */
+  url: string;
+  /** From the first signal to stop on: no task is taken any more. */
+  closing: boolean;
+}

@@ -1,0 +1,37 @@
+import type { Context } from './context.ts';
+import { packageVersion } from './packageRoot.ts';
+
+/** How the server is, for people and for whoever restarts it. */
+export interface Health {
+  status: 'ok' | 'starting' | 'stopping';
+  version: string;
+  node: string;
+  runtime: { state: string; provider?: string; providerReason?: string; restarts: number; memoryBytes?: number };
+  models: { air: string; name: string; available: boolean; reason?: string; loaded: boolean }[];
+  queue: { waiting: number; running: number };
+}
+
+export async function health({ runtime, catalog, queue, closing }: Context): Promise<Health> {
+  const { state, provider, providerReason, restarts, memoryBytes, models } = runtime.status();
+  const entries = await catalog.list();
+  return {
+    status: closing || state === 'stopped' ? 'stopping' : state === 'ready' ? 'ok' : 'starting',
+    version: packageVersion,
+    node: process.versions.node,
+    runtime: {
+      state,
+      ...(provider !== undefined && { provider }),
+      ...(providerReason !== undefined && { providerReason }),
+      restarts,
+      ...(memoryBytes !== undefined && { memoryBytes }),
+    },
+    models: entries.map(({ air, model }) => ({
+      air,
+      name: model.name,
+      available: model.available,
+      ...(model.reason !== undefined && { reason: model.reason }),
+      loaded: models.includes(model.folder),
+    })),
+    queue: { waiting: queue.waiting, running: queue.running },
+  };
+}

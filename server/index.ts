@@ -1,0 +1,169 @@
+import { createServer, type Server as HttpServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import path from 'node:path';
+import type { Duplex } from 'node:stream';
+import { WebSocketServer } from 'ws';
+import { TaskError } from '../protocol/errors.ts';
+import { describeModel, type ModelDescription, type Runtime, startRuntime } from '../runtime/index.ts';
+import { isAllowedOrigin, isKnownHost } from './access.ts';
+import { Catalog } from './catalog.ts';
+import { type Config, checkConfig, defaultConfig } from './config.ts';
+import { serveConnection } from './connection.ts';
+import type { Context } from './context.ts';
+import { maxRequestBytes, serveRequest } from './http.ts';
+import { openImageStore } from './images/store.ts';
+import { Keys } from './keys.ts';
+import { createLog, type Logger } from './log.ts';
+import { packageRoot } from './packageRoot.ts';
+import { Queue } from './queue.ts';
+import { Sessions } from './session.ts';
+import { TaskRecords } from './taskRecords.ts';
+
+export { type Config, ConfigError, loadConfig, optionsHelp, optionsTable } from './config.ts';
+
+/** Options left out have the defaults of the command line. */
+export interface ServerOptions extends Partial<Config> {
+  /** Default: a new one, closed with the server. One given here is left open. */
+  runtime?: Runtime;
+  /** Default: lines of JSON on stderr, as `logLevel` says. */
+  log?: Logger;
+  /** Reads what a model folder is; default: the runtime's way. */
+  describe?: (folder: string) => Promise<ModelDescription>;
+}
+
+export interface Server extends AsyncDisposable {
+  /** `http://HOST:PORT`; sockets connect to the same with `ws:`. */
+  readonly url: string;
+  readonly port: number;
+  /**
+   * Takes no more tasks, fails those that wait with `serviceUnavailable`, gives running ones `graceMs` (default: the
+   * option `shutdownGraceMs`) and closes all sockets with 1012, on which clients come back.
+   */
+  close(graceMs?: number): Promise<void>;
+}
+
+/** Starts a server. Settles when it listens and its runtime is ready; rejects where one of them cannot be. */
+export async function startServer(options: ServerOptions = {}): Promise<Server> {
+  const { runtime: givenRuntime, log: givenLog, describe = describeModel, ...given } = options;
+  const config: Config = { ...defaultConfig(), ...given };
+  checkConfig(config);
+  const log = givenLog ?? createLog(config.logLevel);
+  const runtime =
+    givenRuntime ??
+    startRuntime({
+      provider: config.provider,
+      log: (level, message, fields) => log[level](fields ?? {}, message),
+      ...(config.threads > 0 && { threads: config.threads }),
+    });
+  const closeRuntime = async () => {
+    if (givenRuntime === undefined) await runtime.close();
+  };
+
+  const httpServer = createServer();
+  let context: Context;
+  try {
+    const records = new TaskRecords(config.taskKeepMs);
+    context = {
+      config,
+      log,
+      runtime,
+      records,
+      catalog: new Catalog({
+        modelsDirs: [path.join(packageRoot, 'models'), ...config.modelsDir],
+        defaultModel: config.defaultModel,
+        describe,
+        log,
+      }),
+      store: await openImageStore(path.join(config.dataDir, 'images')),
+      queue: new Queue(runtime, { limit: config.queueLimit, concurrency: config.concurrency }),
+      sessions: new Sessions(config.sessionKeepMs, (session) => records.abandon(session)),
+      keys: new Keys(config.apiKey),
+      url: '',
+      closing: false,
+    };
+    await runtime.ready();
+    await listen(httpServer, config);
+  } catch (error) {
+    await closeRuntime();
+    throw error;
+  }
+  const { port } = httpServer.address() as AddressInfo;
+  context.url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
+
+  const sockets = new WebSocketServer({
+    noServer: true,
+    // Compression costs more than it gives on images, and previews must not wait for it.
+    perMessageDeflate: false,
+    maxPayload: maxRequestBytes(config.maxUploadBytes),
+  });
+  httpServer.on('request', (request, response) => void serveRequest(request, response, context));
+  httpServer.on('upgrade', (request, socket, head) => {
+    socket.on('error', () => socket.destroy());
+    if (context.closing) return refuse(socket, '503 Service Unavailable');
+    if (!isKnownHost(request, context) || !isAllowedOrigin(request, context)) return refuse(socket, '403 Forbidden');
+    if (context.keys.refuses(request.socket.remoteAddress ?? '')) return refuse(socket, '429 Too Many Requests');
+    sockets.handleUpgrade(request, socket, head, (webSocket) => serveConnection(webSocket, request, context));
+  });
+  log.info({ url: context.url, provider: runtime.status().provider, open: context.keys.open }, 'the server listens');
+
+  let closed: Promise<void> | undefined;
+  async function close(graceMs: number): Promise<void> {
+    context.closing = true;
+    log.info({ unfinished: context.records.unfinished().length, graceMs }, 'the server stops');
+    context.queue.close();
+    // Behind the failures of what waited: they are told in the turns that follow.
+    await new Promise((resolve) => setImmediate(resolve));
+    const ended = Promise.all(context.records.unfinished().map((record) => record.ended));
+    let timer: NodeJS.Timeout | undefined;
+    await Promise.race([
+      ended,
+      new Promise((resolve) => {
+        timer = setTimeout(resolve, graceMs);
+      }),
+    ]);
+    clearTimeout(timer);
+    const error = new TaskError('serviceUnavailable', { message: 'The server was shut down before the task ended.' });
+    for (const record of context.records.unfinished()) record.fail(error);
+    // 1012, service restart: on 1000 and 1001 one of the Python clients waits for five minutes.
+    for (const socket of sockets.clients) socket.close(1012, 'the server restarts');
+    const stopped = new Promise<void>((resolve) => httpServer.close(() => resolve()));
+    httpServer.closeIdleConnections();
+    const cut = setTimeout(() => {
+      for (const socket of sockets.clients) socket.terminate();
+      httpServer.closeAllConnections();
+    }, 2_000);
+    await stopped;
+    clearTimeout(cut);
+    sockets.close();
+    context.sessions.close();
+    await context.store[Symbol.asyncDispose]();
+    await closeRuntime();
+  }
+
+  return {
+    url: context.url,
+    port,
+    close(graceMs = config.shutdownGraceMs) {
+      closed ??= close(graceMs);
+      return closed;
+    },
+    [Symbol.asyncDispose]() {
+      closed ??= close(0);
+      return closed;
+    },
+  };
+}
+
+function listen(server: HttpServer, config: Config): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(config.port, config.host, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+function refuse(socket: Duplex, status: string): void {
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+}

@@ -1,0 +1,35 @@
+import { TaskError } from '../protocol/errors.ts';
+import { type ImageResult, mimeType } from '../protocol/replies.ts';
+import type { Caller } from './caller.ts';
+import type { Context } from './context.ts';
+import { imageUrl } from './taskImages.ts';
+import type { TaskRecord, TaskResult } from './taskRecords.ts';
+
+/** A finished image as it is sent. `bytes` where they are at hand; else they are read where the task wants them. */
+export async function resultItem(
+  record: TaskRecord,
+  index: number,
+  result: TaskResult,
+  caller: Caller,
+  { store }: Context,
+  bytes?: Buffer,
+): Promise<ImageResult> {
+  const item: ImageResult = {
+    taskType: record.taskType,
+    taskUUID: record.taskUUID,
+    status: 'success',
+    imageUUID: result.imageUUID,
+    imageURL: imageUrl(result, caller),
+    seed: result.seed <= Number.MAX_SAFE_INTEGER ? Number(result.seed) : result.seed,
+    resultIndex: index,
+    ...(record.includeCost && { cost: 0 }),
+  };
+  const encoded = record.outputType.filter((type) => type !== 'URL');
+  if (encoded.length === 0) return item;
+  const image = bytes ?? (await store.read(result.imageUUID))?.bytes;
+  if (image === undefined) throw new TaskError('mediaNotFound').of(record);
+  const base64 = image.toString('base64');
+  if (encoded.includes('base64Data')) item.imageBase64Data = base64;
+  if (encoded.includes('dataURI')) item.imageDataURI = `data:${mimeType(result.format)};base64,${base64}`;
+  return item;
+}

@@ -1,0 +1,165 @@
+import { createHash } from 'node:crypto';
+import { TaskError } from '../protocol/errors.ts';
+import type { CancelledEvent, ImageFormat, PreviewedEvent } from '../protocol/events.ts';
+import { stringifyJson } from '../protocol/json.ts';
+import type { ImageInferenceTask } from '../protocol/tasks/imageInference.ts';
+import type { Caller } from './caller.ts';
+
+/** One finished image of a task. */
+export interface TaskResult {
+  imageUUID: string;
+  format: ImageFormat;
+  seed: bigint;
+}
+
+export type TaskState = 'unfinished' | 'finished' | 'failed' | 'cancelled';
+export type CancelReason = CancelledEvent['reason'];
+
+/** What is known of a task while it runs and for some time after. Prompts are not part of it. */
+export class TaskRecord {
+  readonly taskUUID: string;
+  readonly taskType: string;
+  readonly owner: string;
+  readonly numberResults: number;
+  readonly deliveryMethod: 'sync' | 'async';
+  readonly outputType: ImageInferenceTask['outputType'];
+  readonly includeCost: boolean;
+  readonly fingerprint: string;
+  readonly startedAt = Date.now();
+  state: TaskState = 'unfinished';
+  /** Results by index; a hole is one that is not finished. */
+  readonly results: (TaskResult | undefined)[] = [];
+  /** Steps done and to do, of each result that has begun. */
+  readonly steps: ({ done: number; of: number } | undefined)[] = [];
+  /** The newest of any of its results. */
+  preview: { event: PreviewedEvent; bytes: Uint8Array } | undefined;
+  error: TaskError | undefined;
+  cancelReason: CancelReason = 'cancelled';
+  /** Those that results are sent to: whoever sent the task, and whoever sent it again. */
+  readonly callers = new Set<Caller>();
+  /** Settles with the end of the task, whatever it is; never rejects. */
+  readonly ended: Promise<void>;
+  readonly #end: () => void;
+  readonly #controller = new AbortController();
+
+  constructor(task: ImageInferenceTask, caller: Caller) {
+    this.taskUUID = task.taskUUID;
+    this.taskType = task.taskType;
+    this.owner = caller.owner;
+    this.numberResults = task.numberResults;
+    this.deliveryMethod = task.deliveryMethod;
+    this.outputType = task.outputType;
+    this.includeCost = task.includeCost;
+    this.fingerprint = fingerprintOf(task);
+    this.callers.add(caller);
+    let end = () => {};
+    this.ended = new Promise((resolve) => {
+      end = resolve;
+    });
+    this.#end = end;
+  }
+
+  /** Aborted when the task is cancelled, has failed, or is not waited for any longer. */
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** 0 to 100 over all results. */
+  get progress(): number {
+    let done = 0;
+    for (let index = 0; index < this.numberResults; index++) {
+      const steps = this.steps[index];
+      if (this.results[index] !== undefined) done += 1;
+      // The last hundredth is decoding and storing: only a result makes it whole.
+      else if (steps !== undefined) done += 0.99 * (steps.done / Math.max(1, steps.of));
+    }
+    return Math.floor((100 * done) / this.numberResults);
+  }
+
+  /** Ends the task if it has not ended; tells whether it was this call that did. */
+  end(state: Exclude<TaskState, 'unfinished'>, why?: TaskError | CancelReason): boolean {
+    if (this.state !== 'unfinished') return false;
+    this.state = state;
+    if (why instanceof TaskError) this.error = why;
+    else if (why !== undefined) this.cancelReason = why;
+    this.preview = undefined;
+    this.#controller.abort();
+    this.#end();
+    return true;
+  }
+
+  /** Stops the task, queued or running, and tells everybody who waits for it. False when it had already ended. */
+  cancel(reason: CancelReason): boolean {
+    if (!this.end('cancelled', reason)) return false;
+    const event: CancelledEvent = { event: 'cancelled', taskType: this.taskType, taskUUID: this.taskUUID, reason };
+    for (const caller of this.callers) caller.event(event);
+    return true;
+  }
+
+  /** Ends the task with an error. Of an asynchronous one it is told when it is asked for: see `getResponse`. */
+  fail(error: TaskError): boolean {
+    const told = error.of(this);
+    if (!this.end('failed', told)) return false;
+    // TypeScript clients spread an error over all their tasks when they do not know its task any more; whoever polls
+    // does know it.
+    if (this.deliveryMethod === 'sync') for (const caller of this.callers) caller.fail(told);
+    return true;
+  }
+}
+
+/** The tasks known here, by owner and taskUUID. */
+export class TaskRecords {
+  readonly #records = new Map<string, TaskRecord>();
+  readonly #lanes = new Map<string, TaskRecord>();
+  readonly #keepMs: number;
+
+  constructor(keepMs: number) {
+    this.#keepMs = keepMs;
+  }
+
+  find(owner: string, taskUUID: string): TaskRecord | undefined {
+    return this.#records.get(key(owner, taskUUID));
+  }
+
+  /** Adds a task; an unfinished one of the same caller and lane is superseded. */
+  add(record: TaskRecord, caller: Caller, lane: string | undefined): void {
+    const name = key(record.owner, record.taskUUID);
+    this.#records.set(name, record);
+    const laneName = lane === undefined ? undefined : key(caller.id, lane);
+    if (laneName !== undefined) {
+      this.#lanes.get(laneName)?.cancel('superseded');
+      this.#lanes.set(laneName, record);
+    }
+    void record.ended.then(() => {
+      if (laneName !== undefined && this.#lanes.get(laneName) === record) this.#lanes.delete(laneName);
+      setTimeout(() => {
+        if (this.#records.get(name) === record) this.#records.delete(name);
+      }, this.#keepMs).unref();
+    });
+  }
+
+  unfinished(): TaskRecord[] {
+    return [...this.#records.values()].filter((record) => record.state === 'unfinished');
+  }
+
+  /** A caller that will not come back: synchronous tasks that nobody else waits for end here. */
+  abandon(caller: Caller): void {
+    for (const record of this.#records.values()) {
+      if (!record.callers.delete(caller) || record.callers.size > 0) continue;
+      if (record.deliveryMethod === 'sync') record.cancel('cancelled');
+    }
+  }
+}
+
+/**
+ * Equal for two tasks that ask for the same. The number of results is left out: a client that repeats a task may ask
+ * for those that are still missing only.
+ */
+export function fingerprintOf(task: ImageInferenceTask): string {
+  const { numberResults: _, ...payload } = task;
+  return createHash('sha256').update(stringifyJson(payload)).digest('base64');
+}
+
+function key(owner: string, name: string): string {
+  return `${owner} ${name.toLowerCase()}`;
+}

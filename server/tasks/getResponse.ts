@@ -1,0 +1,37 @@
+import { TaskError } from '../../protocol/errors.ts';
+import type { ResultItem } from '../../protocol/replies.ts';
+import type { GetResponseTask } from '../../protocol/tasks/getResponse.ts';
+import type { Caller } from '../caller.ts';
+import type { Context } from '../context.ts';
+import { resultItem } from '../results.ts';
+import type { TaskRecord } from '../taskRecords.ts';
+
+/**
+ * Tells how a task stands, synchronous ones too: every one of its results in the order of their index, finished or not.
+ * The answer has the type and UUID of the task asked about.
+ */
+export async function getResponse(task: GetResponseTask, caller: Caller, context: Context): Promise<void> {
+  const record = context.records.find(caller.owner, task.taskUUID);
+  if (record === undefined) throw new TaskError('taskNotFound', { parameter: 'taskUUID', type: 'string' });
+  const items: ResultItem[] = [];
+  // Copied: a result that finishes while the image of another is read belongs to the next answer.
+  const { state, error } = record;
+  const results = Array.from({ length: record.numberResults }, (_, index) => record.results[index]);
+  for (const [index, result] of results.entries()) {
+    if (result !== undefined) items.push(await resultItem(record, index, result, caller, context));
+    else if (state === 'unfinished') items.push(processingItem(record));
+  }
+  const [first, ...others] = items;
+  if (first !== undefined) caller.data(first, ...others);
+  // Never in one frame with results: TypeScript clients drop those then.
+  if (state === 'failed' && error !== undefined) throw error;
+  if (state === 'cancelled') throw new TaskError('taskCancelled').of(record);
+}
+
+function processingItem(record: TaskRecord): ResultItem {
+  const { taskType, taskUUID, progress, preview } = record;
+  if (preview === undefined) return { taskType, taskUUID, status: 'processing', progress };
+  const { event: _, taskType: _type, taskUUID: _uuid, ...rest } = preview.event;
+  const imageBase64Data = Buffer.from(preview.bytes).toString('base64');
+  return { taskType, taskUUID, status: 'processing', progress, preview: { ...rest, imageBase64Data } };
+}

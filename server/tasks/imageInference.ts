@@ -1,0 +1,323 @@
+import { randomInt } from 'node:crypto';
+import { type ErrorCode, parameterCode, TaskError } from '../../protocol/errors.ts';
+import type { PreviewedEvent } from '../../protocol/events.ts';
+import type { PreviewOptions } from '../../protocol/previews.ts';
+import type { ImageInferenceTask } from '../../protocol/tasks/imageInference.ts';
+import {
+  type GenerateRequest,
+  type Pixels,
+  RuntimeError,
+  resolveScheduler,
+  schedulerSpellings,
+} from '../../runtime/index.ts';
+import type { Caller } from '../caller.ts';
+import type { Context } from '../context.ts';
+import { decodeImage } from '../images/decode.ts';
+import { encodeImage, encodePreview } from '../images/encode.ts';
+import { resultItem } from '../results.ts';
+import { toTaskError } from '../taskErrors.ts';
+import { limitsOf, ofParameter, readImage, storeImage } from '../taskImages.ts';
+import { fingerprintOf, TaskRecord } from '../taskRecords.ts';
+
+/** What all results of a task have in common. */
+interface Plan {
+  request: Omit<GenerateRequest, 'seed' | 'image'>;
+  /** Of result 0; result k has seed + k. */
+  seed: bigint;
+  previews: PreviewOptions | false;
+  progress: boolean;
+}
+
+/**
+ * Makes images. A task that is already known here by its UUID is not run again: whoever repeats it gets its results,
+ * those that are there now and the others as they finish.
+ */
+export async function imageInference(task: ImageInferenceTask, caller: Caller, context: Context): Promise<void> {
+  if (repeats(task, caller, context)) return await attach(task, caller, context);
+  if (context.closing) throw new TaskError('serviceUnavailable');
+  const plan = await planTask(task, caller, context);
+  // The same task may have come again while the catalog was read.
+  if (repeats(task, caller, context)) return await attach(task, caller, context);
+
+  context.queue.admit(task.numberResults);
+  const record = new TaskRecord(task, caller);
+  void record.ended.then(() => context.queue.release(task.numberResults));
+  context.records.add(record, caller, task.lane);
+  context.log.info(
+    { taskUUID: task.taskUUID, model: plan.request.model, results: task.numberResults, steps: plan.request.steps },
+    'a task was taken',
+  );
+  if (task.deliveryMethod === 'async') acknowledge(record, caller);
+  const running = runTask(task, plan, record, caller, context);
+  if (task.deliveryMethod === 'sync') await running;
+}
+
+/** Whether the task is known and asks for the same. Throws `conflictTaskUUID` where it asks for something else. */
+function repeats(task: ImageInferenceTask, caller: Caller, { records }: Context): boolean {
+  const record = records.find(caller.owner, task.taskUUID);
+  if (record === undefined) return false;
+  if (record.fingerprint !== fingerprintOf(task) || task.numberResults > record.numberResults) {
+    throw new TaskError('conflictTaskUUID', { parameter: 'taskUUID', type: 'string' });
+  }
+  // Clients repeat over HTTP what failed on the server's side, and they mean it: such a task runs again.
+  return record.state !== 'failed' || (record.error?.status ?? 500) < 500;
+}
+
+async function attach(task: ImageInferenceTask, caller: Caller, context: Context): Promise<void> {
+  const record = context.records.find(caller.owner, task.taskUUID);
+  if (record === undefined) throw new TaskError('taskNotFound');
+  if (record.deliveryMethod === 'async') acknowledge(record, caller);
+  record.callers.add(caller);
+  for (const [index, result] of record.results.entries()) {
+    if (result !== undefined) caller.data(await resultItem(record, index, result, caller, context));
+  }
+  if (record.state === 'failed' && record.error !== undefined && record.deliveryMethod === 'sync') throw record.error;
+  if (record.state === 'cancelled') {
+    const { taskType, taskUUID, cancelReason: reason } = record;
+    caller.event({ event: 'cancelled', taskType, taskUUID, reason });
+  }
+  if (record.deliveryMethod === 'sync') await record.ended;
+}
+
+function acknowledge({ taskType, taskUUID }: TaskRecord, caller: Caller): void {
+  caller.data({ taskType, taskUUID, status: 'processing' });
+}
+
+/** Checks the task against what there is, and fills in what it leaves to the model. */
+async function planTask(task: ImageInferenceTask, caller: Caller, context: Context): Promise<Plan> {
+  const { model } = await context.catalog.find(task.model);
+  const width = task.width ?? model.defaultWidth;
+  const height = task.height ?? model.defaultHeight;
+  for (const [parameter, value] of Object.entries({ width, height })) {
+    if (value % model.sizeMultiple !== 0) {
+      throw new TaskError(parameterCode('invalid', parameter), {
+        message: `\`${parameter}\` must be a multiple of ${model.sizeMultiple} for this model.`,
+        parameter,
+        type: 'integer',
+      });
+    }
+  }
+  const scheduler = task.scheduler?.toLowerCase() === 'default' ? undefined : task.scheduler;
+  if (scheduler !== undefined && resolveScheduler(scheduler) === undefined) {
+    const allowedValues = schedulerSpellings();
+    throw new TaskError('invalidScheduler', {
+      message: `This server has no scheduler ${scheduler}. It has: ${allowedValues.join(', ')}.`,
+      parameter: 'scheduler',
+      type: 'string',
+      allowedValues,
+    });
+  }
+  const previews = task.previews ?? caller.previews;
+  return {
+    request: {
+      model: model.folder,
+      prompt: task.positivePrompt,
+      ...(task.negativePrompt !== undefined && { negativePrompt: task.negativePrompt }),
+      width,
+      height,
+      steps: task.steps ?? model.defaultSteps,
+      guidanceScale: task.CFGScale ?? model.defaultGuidanceScale,
+      ...(scheduler !== undefined && { scheduler }),
+      ...(task.clipSkip !== undefined && { clipSkip: task.clipSkip }),
+      ...(previews !== false && { previews: { every: previews.every, decoder: previews.decoder } }),
+    },
+    seed: task.seed ?? BigInt(randomInt(0, 2 ** 32)),
+    previews,
+    progress: task.progress ?? caller.progress,
+  };
+}
+
+/** Runs all results; never rejects, because what goes wrong is told through the record. */
+async function runTask(
+  task: ImageInferenceTask,
+  plan: Plan,
+  record: TaskRecord,
+  caller: Caller,
+  context: Context,
+): Promise<void> {
+  try {
+    const image = await seedImageOf(task, plan, caller, context);
+    if (record.state !== 'unfinished') return;
+    const runs = Array.from({ length: task.numberResults }, (_, index) =>
+      runResult(
+        index,
+        { ...plan.request, seed: plan.seed + BigInt(index), ...image },
+        task,
+        plan,
+        record,
+        caller,
+        context,
+      ),
+    );
+    await Promise.all(runs);
+    record.end('finished');
+    context.log.info({ taskUUID: record.taskUUID, ms: Date.now() - record.startedAt }, 'a task is finished');
+  } catch (error) {
+    if (record.state !== 'unfinished') return;
+    const failure = error instanceof RuntimeError ? fromRuntime(error) : toTaskError(error, context);
+    record.fail(failure);
+    context.log.warn({ taskUUID: record.taskUUID, code: failure.code, reason: failure.message }, 'a task failed');
+  }
+}
+
+async function seedImageOf(
+  task: ImageInferenceTask,
+  plan: Plan,
+  caller: Caller,
+  context: Context,
+): Promise<Pick<GenerateRequest, 'image'>> {
+  if (task.seedImage === undefined) return {};
+  const bytes = await readImage(task.seedImage, 'seedImage', caller, context);
+  try {
+    const pixels = await decodeImage(bytes, limitsOf(context), plan.request);
+    return { image: { pixels, strength: task.strength ?? 0.8 } };
+  } catch (error) {
+    throw ofParameter(error, 'seedImage', context);
+  }
+}
+
+/** Runs one result: tells its events, stores its image and sends it. Throws what ends the task. */
+async function runResult(
+  index: number,
+  request: GenerateRequest,
+  task: ImageInferenceTask,
+  plan: Plan,
+  record: TaskRecord,
+  caller: Caller,
+  context: Context,
+): Promise<void> {
+  const { taskType, taskUUID } = record;
+  const previewer = plan.previews === false ? undefined : new Previewer(record, index, plan.previews, request, context);
+  let pixels: Pixels | undefined;
+  const from = { callerId: caller.id, taskUUID };
+  for await (const event of context.queue.run(from, request, record.signal)) {
+    switch (event.type) {
+      case 'queued':
+        // The other results of the task wait behind its first; its place is the place of the task.
+        if (plan.progress && index === 0)
+          tell(record, { event: 'queued', taskType, taskUUID, position: event.position });
+        break;
+      case 'started':
+        record.steps[index] = { done: 0, of: event.steps };
+        if (plan.progress)
+          tell(record, { event: 'started', taskType, taskUUID, resultIndex: index, steps: event.steps });
+        break;
+      case 'stepped': {
+        const { step, steps } = event;
+        record.steps[index] = { done: step + 1, of: steps };
+        if (plan.progress) tell(record, { event: 'stepped', taskType, taskUUID, resultIndex: index, step, steps });
+        break;
+      }
+      case 'previewed':
+        previewer?.offer(event);
+        break;
+      case 'finished':
+        pixels = event.pixels;
+        break;
+    }
+  }
+  previewer?.stop();
+  if (pixels === undefined) throw new RuntimeError('inferenceError', 'The run ended without an image.');
+  // From here the runtime is free for the next run.
+  const bytes = await encodeImage(pixels, task.outputFormat, task.outputQuality);
+  if (record.state !== 'unfinished') return;
+  const stored = await storeImage(bytes, task.outputFormat, task.ttl, context);
+  if (record.state !== 'unfinished') {
+    // Cancelled meanwhile: nobody will hear of this image.
+    await context.store.delete(stored.imageUUID);
+    return;
+  }
+  const result = { imageUUID: stored.imageUUID, format: stored.format, seed: request.seed };
+  record.results[index] = result;
+  for (const receiver of record.callers) {
+    receiver.data(await resultItem(record, index, result, receiver, context, bytes));
+  }
+}
+
+/**
+ * Encodes the previews of one result and sends them. While one is encoded only the newest of the others is kept, so a
+ * fast run never builds up a line of previews, and none is sent once the result is there.
+ */
+class Previewer {
+  readonly #record: TaskRecord;
+  readonly #index: number;
+  readonly #options: PreviewOptions;
+  readonly #size: number | undefined;
+  readonly #context: Context;
+  #newest: { step: number; steps: number; pixels: Pixels } | undefined;
+  #encoding = false;
+  #stopped = false;
+
+  constructor(
+    record: TaskRecord,
+    index: number,
+    options: PreviewOptions,
+    request: { width: number; height: number },
+    context: Context,
+  ) {
+    this.#record = record;
+    this.#index = index;
+    this.#options = options;
+    this.#context = context;
+    const size = options.size ?? (context.config.previewSize || undefined);
+    this.#size = size === undefined ? undefined : Math.min(size, Math.max(request.width, request.height));
+  }
+
+  offer(preview: { step: number; steps: number; pixels: Pixels }): void {
+    this.#newest = preview;
+    if (!this.#encoding) void this.#encode();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#newest = undefined;
+  }
+
+  async #encode(): Promise<void> {
+    this.#encoding = true;
+    const { format, quality } = this.#options;
+    try {
+      while (this.#newest !== undefined) {
+        const { step, steps, pixels } = this.#newest;
+        this.#newest = undefined;
+        const size = this.#size ?? Math.max(pixels.width, pixels.height);
+        const { bytes, width, height } = await encodePreview(pixels, size, format, quality);
+        if (this.#stopped || this.#record.state !== 'unfinished') return;
+        const { taskType, taskUUID } = this.#record;
+        const resultIndex = this.#index;
+        this.#send({ event: 'previewed', taskType, taskUUID, resultIndex, step, steps, width, height, format }, bytes);
+      }
+    } catch (error) {
+      // A preview is never worth its task.
+      this.#context.log.warn({ taskUUID: this.#record.taskUUID, err: error }, 'a preview could not be encoded');
+    } finally {
+      this.#encoding = false;
+    }
+  }
+
+  #send(event: PreviewedEvent, bytes: Buffer): void {
+    this.#record.preview = { event, bytes };
+    const binary = this.#options.delivery === 'binary';
+    const told = binary ? event : { ...event, imageBase64Data: bytes.toString('base64') };
+    for (const caller of this.#record.callers) caller.event(told, binary ? bytes : undefined);
+  }
+}
+
+function tell(record: TaskRecord, event: Parameters<Caller['event']>[0]): void {
+  for (const caller of record.callers) caller.event(event);
+}
+
+/** The names that the wire has for the parameters of the runtime. */
+const wireNames: Record<string, string> = {
+  prompt: 'positivePrompt',
+  guidanceScale: 'CFGScale',
+  image: 'seedImage',
+};
+
+function fromRuntime(error: RuntimeError): TaskError {
+  const { code, message, cause } = error;
+  const parameter = error.parameter === undefined ? undefined : (wireNames[error.parameter] ?? error.parameter);
+  const wireCode: ErrorCode =
+    code === 'invalidParameter' && parameter !== undefined ? parameterCode('invalid', parameter) : code;
+  return new TaskError(wireCode, { message, parameter, cause });
+}

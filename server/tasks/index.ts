@@ -1,0 +1,36 @@
+/** What the server does for each task type. Authentication and ping are not here: they concern a socket, not a session. */
+
+import type { Task, TaskType } from '../../protocol/tasks/index.ts';
+import type { Caller } from '../caller.ts';
+import type { Context } from '../context.ts';
+import { getResponse } from './getResponse.ts';
+import { imageInference } from './imageInference.ts';
+import { imageUpload } from './imageUpload.ts';
+import { mediaStorage } from './mediaStorage.ts';
+import { modelSearch } from './modelSearch.ts';
+import { taskCancel } from './taskCancel.ts';
+
+export type HandledTask = Exclude<Task, { taskType: 'authentication' | 'ping' }>;
+
+/**
+ * Answers one task through its caller and settles when an HTTP request may end. Throws what ends the task before it has
+ * a record of its own; whoever called tells the caller.
+ */
+export type Handler<T extends HandledTask> = (task: T, caller: Caller, context: Context) => Promise<void>;
+
+export const handlers = {
+  imageInference,
+  imageUpload,
+  getResponse,
+  taskCancel,
+  modelSearch,
+  mediaStorage,
+} satisfies {
+  [Type in Exclude<TaskType, 'authentication' | 'ping'>]: Handler<Extract<HandledTask, { taskType: Type }>>;
+};
+
+export async function handleTask(task: HandledTask, caller: Caller, context: Context): Promise<void> {
+  // Each handler takes exactly the task of its name, which is more than the compiler can follow through an index.
+  const handler = handlers[task.taskType] as Handler<HandledTask>;
+  await handler(task, caller, context);
+}

@@ -1,0 +1,19 @@
+import { TaskError } from '../../protocol/errors.ts';
+import type { MediaStorageTask } from '../../protocol/tasks/mediaStorage.ts';
+import type { Caller } from '../caller.ts';
+import type { Context } from '../context.ts';
+import { imageUrl, storeReference } from '../taskImages.ts';
+
+/** Keeps or deletes an image. */
+export async function mediaStorage(task: MediaStorageTask, caller: Caller, context: Context): Promise<void> {
+  const { taskType, taskUUID, operation } = task;
+  if (task.operation === 'delete') {
+    if (context.closing) throw new TaskError('serviceUnavailable');
+    if (!(await context.store.delete(task.media.uuid))) {
+      throw new TaskError('mediaNotFound', { parameter: 'media', type: 'string' });
+    }
+    return caller.data({ taskType, taskUUID, operation, mediaUUID: task.media.uuid });
+  }
+  const image = await storeReference(task.media, 'media', caller, context);
+  caller.data({ taskType, taskUUID, operation, mediaUUID: image.imageUUID, mediaURL: imageUrl(image, caller) });
+}

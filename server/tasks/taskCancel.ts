@@ -1,0 +1,9 @@
+import type { TaskCancelTask } from '../../protocol/tasks/taskCancel.ts';
+import type { Caller } from '../caller.ts';
+import type { Context } from '../context.ts';
+
+/** Stops tasks, queued or running, and says which of them it was that stopped them. */
+export async function taskCancel(task: TaskCancelTask, caller: Caller, { records }: Context): Promise<void> {
+  const cancelled = task.tasks.filter((taskUUID) => records.find(caller.owner, taskUUID)?.cancel('cancelled'));
+  caller.data({ taskType: task.taskType, taskUUID: task.taskUUID, cancelled });
+}
