@@ -44,6 +44,7 @@ function drawActions(): void {
   const { picture } = stage;
   const finished = picture?.result !== undefined;
   for (const button of [actions.seedImage, actions.copy, actions.download]) button.hidden = !finished;
+  actions.reuse.hidden = picture === undefined;
   actions.remove.hidden = picture === undefined || isUnderWay(picture);
   cancel.hidden = unfinished.size === 0;
 }
@@ -55,6 +56,7 @@ pictures.onchange = (picture) => {
   if (picture && picture === stage.picture) stage.update();
   drawActions();
 };
+settings.shownSeed = () => stage.picture?.result?.seed;
 gallery.onchoose = choose;
 stage.ondrag = fillDrag;
 
@@ -97,7 +99,8 @@ async function generate(recipe: Recipe, numberResults: number): Promise<void> {
     if (follow) choose(picture);
     return picture;
   };
-  pictureOf(0);
+  // Most tasks are answered at once. One that is refused never shows; one that must wait for a connection does.
+  const soon = setTimeout(() => pictureOf(0), 200);
 
   try {
     for await (const event of generation) {
@@ -120,7 +123,6 @@ async function generate(recipe: Recipe, numberResults: number): Promise<void> {
         case 'result': {
           const picture = pictureOf(event.resultIndex);
           pictures.finish(picture, event);
-          settings.lastSeed = String(event.seed);
           announce(`Finished in ${((picture.elapsedMs ?? 0) / 1000).toFixed(1)} seconds`);
           break;
         }
@@ -134,6 +136,7 @@ async function generate(recipe: Recipe, numberResults: number): Promise<void> {
     if (!(error instanceof LatentwireError)) throw error;
     settings.showError(error);
   } finally {
+    clearTimeout(soon);
     unfinished.delete(taskUUID);
     drawActions();
   }
@@ -194,10 +197,11 @@ actions.reuse.addEventListener('click', () => {
 });
 actions.copy.addEventListener('click', async () => {
   await copyText(stage.picture!.result!.imageUUID);
-  actions.copy.textContent = 'Copied';
+  const words = actions.copy.querySelector('span')!;
+  words.textContent = 'Copied';
   announce('UUID copied');
   setTimeout(() => {
-    actions.copy.textContent = 'Copy UUID';
+    words.textContent = 'UUID';
   }, 1500);
 });
 actions.remove.addEventListener('click', () => pictures.remove(stage.picture!));

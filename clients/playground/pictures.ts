@@ -78,7 +78,7 @@ export class Pictures {
     this.onchange(picture);
   }
 
-  finish(picture: Picture, { imageUUID, imageURL = '', seed }: ImageResult): void {
+  finish(picture: Picture, { imageUUID, imageURL, seed }: ImageResult): void {
     const elapsedMs = performance.now() - (picture.startedAt ?? performance.now());
     const result = { imageUUID, imageURL, seed: String(seed) };
     this.change(picture, { state: 'finished', elapsedMs, result, ...(picture.steps && { stepsDone: picture.steps }) });

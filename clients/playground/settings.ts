@@ -41,8 +41,8 @@ const schedulers = [
 /** The form: what the next picture will be made with. Remembered by the browser. */
 export class Settings {
   #models: readonly ModelInfo[] = [];
-  /** Seed of the latest finished picture, for the button that keeps it. */
-  lastSeed: string | undefined;
+  /** The seed that the button beside the field puts there. */
+  shownSeed: () => string | undefined = () => undefined;
   /** The model chosen before its list came. */
   #wantedModel: string | undefined;
   readonly #remembered: boolean;
@@ -83,7 +83,7 @@ export class Settings {
       this.#changed();
     });
     find('seed-random', HTMLButtonElement).addEventListener('click', () => this.setSeed(''));
-    find('seed-reuse', HTMLButtonElement).addEventListener('click', () => this.setSeed(this.lastSeed ?? seed.value));
+    find('seed-reuse', HTMLButtonElement).addEventListener('click', () => this.setSeed(this.shownSeed() ?? seed.value));
     find('reset', HTMLButtonElement).addEventListener('click', () => {
       negative.value = '';
       this.useDefaults();

@@ -6,7 +6,6 @@ const layers = find('pictures', HTMLElement);
 const noise = find('noise', HTMLCanvasElement);
 const invitation = find('invitation', HTMLElement);
 const note = find('frame-note', HTMLElement);
-const timeline = find('timeline', HTMLElement);
 const strip = find('tiles', HTMLElement);
 const scrubber = find('scrubber', HTMLInputElement);
 const caption = find('progress-text', HTMLElement);
@@ -52,12 +51,15 @@ export class Stage {
     const { picture } = this;
     const underWay = picture !== undefined && isUnderWay(picture);
     invitation.hidden = picture !== undefined;
-    timeline.hidden = picture === undefined;
+    scrubber.hidden = picture === undefined;
     frame.toggleAttribute('data-live', underWay);
     note.hidden = true;
     clearInterval(this.#clock);
     if (!picture) {
       frame.style.setProperty('--ratio', '1');
+      strip.parentElement!.hidden = false;
+      strip.replaceChildren(...Array.from({ length: 21 }, () => make('span')));
+      caption.textContent = 'Every step of a picture stays here, to look back at.';
       return;
     }
     frame.style.setProperty('--ratio', String(picture.recipe.width / picture.recipe.height));

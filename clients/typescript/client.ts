@@ -1,5 +1,6 @@
 import type { WireError } from '../../protocol/errors.ts';
 import type { TaskEvent } from '../../protocol/events.ts';
+import type { ModelItem, TaskCancelResult } from '../../protocol/replies.ts';
 import {
   Connection,
   type ConnectionStatus,
@@ -74,17 +75,8 @@ export interface ImageTask {
   [parameter: string]: unknown;
 }
 
-export interface ModelInfo {
-  /** What a task's `model` says. */
-  air: string;
-  name: string;
-  defaultWidth?: number;
-  defaultHeight?: number;
-  defaultSteps?: number;
-  defaultCFG?: number;
-  defaultScheduler?: string;
-  [field: string]: unknown;
-}
+/** A model of the catalog; `air` is what a task's `model` says. */
+export type ModelInfo = ModelItem;
 
 export interface UploadedImage {
   imageUUID: string;
@@ -202,8 +194,8 @@ export function connect(options: ConnectOptions): Client {
     });
 
   const cancel = async (...taskUUIDs: string[]): Promise<string[]> => {
-    const item = await ask('taskCancel', { tasks: taskUUIDs });
-    return item.tasks as string[];
+    const { cancelled } = (await ask('taskCancel', { tasks: taskUUIDs })) as unknown as TaskCancelResult;
+    return cancelled;
   };
 
   return {

@@ -1,22 +1,12 @@
 import type { TaskEvent } from '../../protocol/events.ts';
+import type { ImageResult } from '../../protocol/replies.ts';
 import type { WireItem } from './connection.ts';
 import { deferred } from './deferred.ts';
 import { LatentwireError } from './errors.ts';
 import { fromBase64 } from './images.ts';
 import { Stream } from './stream.ts';
 
-/** One finished image. */
-export interface ImageResult {
-  taskUUID: string;
-  /** Names the image from now on: as seed image of another task, and in its URL. */
-  imageUUID: string;
-  imageURL?: string;
-  imageBase64Data?: string;
-  imageDataURI?: string;
-  /** What repeats this picture, together with the same task; a bigint beyond 2^53. */
-  seed: number | bigint;
-  [field: string]: unknown;
-}
+export type { ImageResult };
 
 /** A look at the picture before it is finished. Small by default (a pixel a latent): enlarge it, smoothly. */
 export interface Preview {
@@ -39,7 +29,7 @@ export interface Preview {
 export type GenerationEvent =
   | Exclude<TaskEvent, { event: 'previewed' }>
   | Preview
-  | ({ event: 'result'; resultIndex: number } & ImageResult);
+  | ({ event: 'result' } & ImageResult);
 
 /**
  * One image task on its way. Iterate it for its events, or await {@link result}; both may be done, and leaving the
@@ -47,9 +37,9 @@ export type GenerationEvent =
  */
 export interface Generation extends AsyncIterable<GenerationEvent> {
   readonly taskUUID: string;
-  /** The first image. Rejects with a {@link LatentwireError}. */
+  /** The image that is finished first; of a task for one image, that one. Rejects with a {@link LatentwireError}. */
   readonly result: Promise<ImageResult>;
-  /** Every image, in the order they were finished. */
+  /** Every image, by its `resultIndex`. */
   readonly results: Promise<ImageResult[]>;
   /**
    * Stops the task within one step, queued or running. The iteration ends after a `cancelled` event, and results that are
@@ -97,13 +87,12 @@ export class GenerationImpl implements Generation {
     if (typeof item.imageUUID !== 'string') return false;
     // The same result may come twice: replayed to the resumed session, and again for the task that was sent again.
     if (this.#finished.some((earlier) => earlier.imageUUID === item.imageUUID)) return false;
-    const result = item as WireItem & ImageResult;
-    const resultIndex = typeof item.resultIndex === 'number' ? item.resultIndex : this.#finished.length;
+    const result = item as unknown as ImageResult;
     this.#finished.push(result);
-    this.#events.push({ ...result, event: 'result', resultIndex });
+    this.#events.push({ ...result, event: 'result' });
     this.#first.resolve(result);
     if (this.#finished.length < this.#expected) return false;
-    this.#all.resolve([...this.#finished]);
+    this.#all.resolve(this.#finished.toSorted((a, b) => a.resultIndex - b.resultIndex));
     this.#events.end();
     return true;
   }
