@@ -1,0 +1,135 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { type Client, type ImageResult, LatentwireError } from '../typescript/index.ts';
+import { Progress } from './progress.ts';
+import { serverOptions, serverOptionsHelp, withServer } from './server.ts';
+import { readArguments, readNumber, UsageError } from './usage.ts';
+
+export const generateHelp = `Usage: latentwire generate PROMPT [options]
+
+Makes a picture and writes it to a file, whose path is all that goes to stdout. Uses the server that is running; where
+none is, one is started for this call. Ctrl-C cancels.
+
+Options:
+  -o, --output FILE    Where to write: .png, .jpg or .webp. Default: named after the prompt and the seed, .png
+  --negative TEXT      What to keep out
+  --model AIR          Default: the server's
+  --width PIXELS       Default: the model's
+  --height PIXELS      Default: the model's
+  --steps COUNT        Default: the model's
+  --guidance NUMBER    How closely to follow the prompt. Default: the model's
+  --scheduler NAME     Default: the model's
+  --seed NUMBER        Repeats a picture. Default: random
+  --count COUNT        Pictures with the same settings and different seeds. Default: 1
+  --seed-image FILE    The picture to start from: a file, a URL, or the UUID of an image of the server
+  --strength NUMBER    How far to leave the seed image, 0 to 1. Default: 0.8
+${serverOptionsHelp}
+`;
+
+const options = {
+  ...serverOptions,
+  output: { type: 'string', short: 'o' },
+  negative: { type: 'string' },
+  model: { type: 'string' },
+  width: { type: 'string' },
+  height: { type: 'string' },
+  steps: { type: 'string' },
+  guidance: { type: 'string' },
+  scheduler: { type: 'string' },
+  seed: { type: 'string' },
+  count: { type: 'string' },
+  'seed-image': { type: 'string' },
+  strength: { type: 'string' },
+} as const;
+
+const formats = { '.png': 'PNG', '.jpg': 'JPG', '.jpeg': 'JPG', '.webp': 'WEBP' } as const;
+
+export async function generate(args: string[]): Promise<void> {
+  const { values, positionals } = readArguments('generate', args, options);
+  const prompt = positionals.join(' ').trim();
+  if (prompt === '') throw new UsageError('Say what to draw: latentwire generate "a red potion".');
+  const extension = path.extname(values.output ?? '.png').toLowerCase() || '.png';
+  if (!Object.hasOwn(formats, extension))
+    throw new UsageError(`--output ends in .png, .jpg or .webp, not ${extension}.`);
+  if (values.seed !== undefined && !/^\d+$/.test(values.seed)) throw new UsageError('--seed takes a whole number.');
+  const numbers = {
+    width: readNumber('width', values.width),
+    height: readNumber('height', values.height),
+    steps: readNumber('steps', values.steps),
+    CFGScale: readNumber('guidance', values.guidance),
+    strength: readNumber('strength', values.strength),
+    numberResults: readNumber('count', values.count) ?? 1,
+  };
+  const task = {
+    positivePrompt: prompt,
+    negativePrompt: values.negative,
+    model: values.model,
+    scheduler: values.scheduler,
+    ...numbers,
+    ...(values.seed !== undefined && { seed: BigInt(values.seed) }),
+    ...(values['seed-image'] !== undefined && { seedImage: await readSeedImage(values['seed-image']) }),
+    outputFormat: formats[extension as keyof typeof formats],
+    // The bytes come with the answer: a server's URLs need not be reachable from here.
+    outputType: 'base64Data' as const,
+    previews: false,
+  };
+  const nameOf = ({ seed, resultIndex }: ImageResult): string => {
+    const several = numbers.numberResults > 1;
+    if (values.output === undefined) return `${slug(prompt)}-${seed}${extension}`;
+    const { dir, name, ext } = path.parse(values.output);
+    return path.join(dir, `${name}${several ? `-${resultIndex + 1}` : ''}${ext || extension}`);
+  };
+  await withServer(values, (client) => run(client, definedOnly(task), nameOf));
+}
+
+async function run(
+  client: Client,
+  task: Parameters<Client['generate']>[0],
+  nameOf: (result: ImageResult) => string,
+): Promise<void> {
+  const progress = new Progress(task.numberResults ?? 1);
+  const generation = client.generate(task);
+  const cancel = () => {
+    // A second Ctrl-C ends the program at once, as it would without this.
+    process.off('SIGINT', cancel);
+    generation.cancel().catch(() => {});
+  };
+  process.on('SIGINT', cancel);
+  try {
+    for await (const event of generation) {
+      if (event.event === 'result') {
+        const name = nameOf(event);
+        await writeFile(name, Buffer.from(event.imageBase64Data ?? '', 'base64'));
+        progress.wrote(name, event.seed);
+      } else progress.heard(event);
+    }
+    await generation.results;
+  } catch (error) {
+    if (error instanceof LatentwireError && error.code === 'taskCancelled') {
+      throw Object.assign(new Error('cancelled'), { exitCode: 130 });
+    }
+    throw error;
+  } finally {
+    process.off('SIGINT', cancel);
+    progress.end();
+  }
+}
+
+async function readSeedImage(source: string): Promise<string | Uint8Array> {
+  if (/^https?:\/\//.test(source) || /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i.test(source)) return source;
+  try {
+    return await readFile(source);
+  } catch (cause) {
+    throw new UsageError(`--seed-image: the file ${source} cannot be read.`, { cause });
+  }
+}
+
+function slug(prompt: string): string {
+  return (prompt.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? ['picture']).slice(0, 8).join('-');
+}
+
+type Defined<T> = { [K in keyof T]: Exclude<T[K], undefined> };
+
+function definedOnly<T extends object>(values: T): Defined<T> {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Defined<T>;
+}

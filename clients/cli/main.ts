@@ -1,0 +1,70 @@
+#!/usr/bin/env node
+import { generate, generateHelp } from './generate.ts';
+import { models, modelsHelp } from './models.ts';
+import { UsageError } from './usage.ts';
+
+// Clients know the protocol and nothing else of the server; this program is the one exception, because it is also how the
+// server is started. It imports `server/` dynamically, where it serves, so that talking to a server loads none of it.
+
+const help = `Usage: latentwire <command> [options]
+
+Commands:
+  serve              Run the server: tasks over one WebSocket, a page to try it at its address
+  generate PROMPT    Make a picture and write it to a file
+  models             List what a server can draw with
+
+  latentwire <command> --help tells the options of a command.
+  latentwire --version tells the version.
+`;
+
+async function serveHelp(): Promise<string> {
+  const { optionsHelp } = await import('../../server/config.ts');
+  return `Usage: latentwire serve [options]
+
+Options:
+${optionsHelp()}
+
+Each option is also a variable (--max-pixels is LATENTWIRE_MAX_PIXELS) and a key of the config file (maxPixels).
+`;
+}
+
+async function main([command, ...rest]: string[]): Promise<void> {
+  const wantsHelp = rest.includes('--help') || rest.includes('-h');
+  switch (command) {
+    case 'serve': {
+      if (wantsHelp) return print(await serveHelp());
+      const { loadConfig, serve } = await import('../../server/index.ts');
+      return await serve(loadConfig(rest, process.env));
+    }
+    case 'generate':
+      return wantsHelp ? print(generateHelp) : await generate(rest);
+    case 'models':
+      return wantsHelp ? print(modelsHelp) : await models(rest);
+    case '--help':
+    case '-h':
+    case 'help':
+      return print(`${help}\n${await serveHelp()}`);
+    case '--version':
+    case '-v': {
+      const { packageVersion } = await import('../../server/packageRoot.ts');
+      return print(`${packageVersion}\n`);
+    }
+    case undefined:
+      throw new UsageError(`Say what to do.\n\n${help.trimEnd()}`);
+    default:
+      throw new UsageError(`There is no command "${command}". See latentwire --help.`);
+  }
+}
+
+function print(text: string): void {
+  process.stdout.write(text);
+}
+
+try {
+  await main(process.argv.slice(2));
+} catch (error) {
+  process.stderr.write(`latentwire: ${error instanceof Error ? error.message : error}\n`);
+  // A broken option of the server is a mistake in the call, too; its error says so by this field.
+  const { exitCode } = error as { exitCode?: number };
+  process.exitCode = exitCode ?? 1;
+}

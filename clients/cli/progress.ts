@@ -1,0 +1,69 @@
+import type { GenerationEvent } from '../typescript/index.ts';
+
+const barWidth = 24;
+
+/** Tells on stderr how far a task is: one line that moves on a terminal, a few plain lines elsewhere. */
+export class Progress {
+  readonly #count: number;
+  readonly #live = process.stderr.isTTY === true;
+  readonly #begun = performance.now();
+  #lineShown = false;
+
+  constructor(count: number) {
+    this.#count = count;
+  }
+
+  heard(event: Exclude<GenerationEvent, { event: 'result' }>): void {
+    switch (event.event) {
+      case 'queued':
+        if (event.position > 0) this.#say(`waiting for ${event.position} before this one`);
+        break;
+      case 'started':
+        if (!this.#live) this.#say(`${this.#which(event.resultIndex)}started, ${event.steps} steps`);
+        break;
+      case 'stepped': {
+        const { step, steps, resultIndex } = event;
+        if (this.#live)
+          this.#say(`${this.#which(resultIndex)}${bar((step + 1) / steps)} ${step + 1}/${steps} ${this.#time()}`);
+        break;
+      }
+    }
+  }
+
+  wrote(name: string, seed: number | bigint): void {
+    this.#clear();
+    process.stderr.write(`seed ${seed}, ${this.#time()}\n`);
+    process.stdout.write(`${name}\n`);
+  }
+
+  end(): void {
+    this.#clear();
+  }
+
+  #which(resultIndex: number): string {
+    return this.#count > 1 ? `${resultIndex + 1} of ${this.#count} ` : '';
+  }
+
+  #time(): string {
+    return `${((performance.now() - this.#begun) / 1000).toFixed(1)} s`;
+  }
+
+  #say(words: string): void {
+    if (!this.#live) {
+      process.stderr.write(`${words}\n`);
+      return;
+    }
+    process.stderr.write(`\r\x1b[K${words}`);
+    this.#lineShown = true;
+  }
+
+  #clear(): void {
+    if (this.#lineShown) process.stderr.write('\r\x1b[K');
+    this.#lineShown = false;
+  }
+}
+
+function bar(done: number): string {
+  const filled = Math.round(done * barWidth);
+  return '█'.repeat(filled) + '░'.repeat(barWidth - filled);
+}
