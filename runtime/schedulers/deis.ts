@@ -1,0 +1,51 @@
+import { solverOrder } from './dpmSolver.ts';
+import { combine, inputUnscaled, levelOfRatio, noiseAdder, readDenoised, readNoise } from './level.ts';
+import { dpmSolverSchedule } from './noiseSchedule.ts';
+import type { Scheduler, SchedulerConfig } from './scheduler.ts';
+
+/** Diffusion exponential integrator, polynomials in log ρ, ρ = σ / α (Zhang and Chen 2022, arXiv 2204.13902). */
+export function deis(config: SchedulerConfig, steps: number): Scheduler {
+  const highest = solverOrder(config);
+  const { timesteps, sigmas: rhos } = dpmSolverSchedule({ ...config, final_sigmas_type: 'sigma_min' }, steps);
+  const levels = rhos.map(levelOfRatio);
+  const denoise = readDenoised(config);
+  const readEpsilon = readNoise(config);
+  const lowerFinal = (config.lower_order_final ?? true) && steps < 15;
+  const history: Float32Array[] = [];
+
+  return {
+    timesteps,
+    callsPerStep: 1,
+    initNoiseSigma: 1,
+    scaleModelInput: inputUnscaled,
+    addNoise: noiseAdder(levels),
+    step(prediction, call, latents) {
+      const level = levels[call]!;
+      const next = levels[call + 1]!;
+      history.unshift(readEpsilon(prediction, latents, level));
+      history.length = Math.min(history.length, highest, lowerFinal ? steps - call : 3);
+      const nodes = history.map((_, i) => Math.log(rhos[call - i]!));
+      // xₛ = αₛ (x / α + Σⱼ εⱼ ∫ Lⱼ(ln ρ) dρ from ρ to ρₛ)
+      const terms = history.map((epsilon, j) => {
+        const weight = antiderivative(rhos[call + 1]!, nodes, j) - antiderivative(rhos[call]!, nodes, j);
+        return [next.alpha * weight, epsilon] as const;
+      });
+      return {
+        latents: combine([next.alpha / level.alpha, latents], ...terms),
+        denoised: denoise(prediction, latents, level),
+      };
+    },
+  };
+}
+
+/** ∫ Lⱼ(ln ρ) dρ, for the Lagrange polynomials of one to three nodes in ln ρ. */
+function antiderivative(rho: number, nodes: readonly number[], j: number): number {
+  const u = Math.log(rho);
+  const [c, d] = nodes.filter((_, k) => k !== j);
+  const b = nodes[j]!;
+  if (c === undefined) return rho;
+  // ∫ (u − c) dρ = ρ (u − 1 − c)
+  if (d === undefined) return (rho * (u - 1 - c)) / (b - c);
+  // ∫ (u − c)(u − d) dρ = ρ (u² − 2u + 2 − (c + d)(u − 1) + cd)
+  return (rho * (u ** 2 - 2 * u + 2 - (c + d) * (u - 1) + c * d)) / ((b - c) * (b - d));
+}
