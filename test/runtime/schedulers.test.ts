@@ -70,15 +70,9 @@ function expectClose(got: ArrayLike<number>, want: ArrayLike<number>, what: stri
 }
 
 /** Runs a scheduler from `call` to the end and yields what every call gave. */
-function* denoise(
-  scheduler: Scheduler,
-  latents: Float32Array,
-  noise: (count: number) => Float32Array,
-  call = 0,
-  model = toyModel,
-) {
+function* denoise(scheduler: Scheduler, latents: Float32Array, noise: (count: number) => Float32Array, call = 0) {
   for (; call < scheduler.timesteps.length; call++) {
-    const prediction = model(scheduler.scaleModelInput(latents, call), scheduler.timesteps[call]!);
+    const prediction = toyModel(scheduler.scaleModelInput(latents, call), scheduler.timesteps[call]!);
     const step = scheduler.step(prediction, call, latents, noise);
     yield step;
     latents = step.latents;
