@@ -38,7 +38,8 @@ export async function serveRequest(
         if (path.startsWith('/images/')) return await serveImage(path, request, response, context);
         if (path === '/health') return await serveHealth(request, response, context);
         if (await servePage(path, request, response)) return;
-        return sendJson(response, 404, { errors: [], error: { code: 'notFound', message: 'There is nothing here.' } });
+        response.writeHead(404, { 'content-type': 'text/plain; charset=utf-8' }).end('There is nothing here.\n');
+        return;
       }
       default:
         response.setHeader('allow', 'GET, HEAD, POST, OPTIONS');
@@ -56,9 +57,10 @@ export function maxRequestBytes(maxUploadBytes: number): number {
   return Math.ceil(maxUploadBytes * 1.5) + 64 * 1024;
 }
 
-/** Collects the answers to one POST. Events have no place there. */
+/** Collects the answers to one task of a POST. Events have no place there. */
 class HttpCaller implements Caller {
-  readonly id = createUUID();
+  /** That of the request: its tasks share their turns. */
+  readonly id: string;
   readonly owner: string;
   readonly baseUrl: string;
   readonly previews: PreviewOptions | false = false;
@@ -66,7 +68,8 @@ class HttpCaller implements Caller {
   readonly items: ResultItem[] = [];
   readonly errors: TaskError[] = [];
 
-  constructor(owner: string, baseUrl: string) {
+  constructor(id: string, owner: string, baseUrl: string) {
+    this.id = id;
     this.owner = owner;
     this.baseUrl = baseUrl;
   }
@@ -114,20 +117,25 @@ async function serveTasks(request: IncomingMessage, response: ServerResponse, co
       taskType: 'authentication',
     });
   }
-  const caller = new HttpCaller(owner, baseUrlOf(request, context));
-  await Promise.all(
+  const requestId = createUUID();
+  const baseUrl = baseUrlOf(request, context);
+  const callers = await Promise.all(
     tasks.map(async (task) => {
-      if (task instanceof TaskError) return caller.fail(task);
-      if (task.taskType === 'ping') return caller.data({ taskType: 'ping', pong: true });
-      if (task.taskType === 'authentication') {
-        return caller.data({ taskType: 'authentication', connectionSessionUUID: caller.id });
+      const caller = new HttpCaller(requestId, owner, baseUrl);
+      if (task instanceof TaskError) caller.fail(task);
+      else if (task.taskType === 'ping') caller.data({ taskType: 'ping', pong: true });
+      else if (task.taskType === 'authentication') {
+        caller.data({ taskType: 'authentication', connectionSessionUUID: requestId });
+      } else {
+        await handleTask(task, caller, context).catch((error) => caller.fail(toTaskError(error, context).of(task)));
       }
-      await handleTask(task, caller, context).catch((error) => caller.fail(toTaskError(error, context).of(task)));
+      return caller;
     }),
   );
-  const [first, ...others] = caller.errors;
-  if (first === undefined) return sendJson(response, 200, { data: caller.items });
-  const { status, body } = toHttpFailure([first, ...others], caller.items);
+  const items = callers.flatMap((caller) => caller.items);
+  const [first, ...others] = callers.flatMap((caller) => caller.errors);
+  if (first === undefined) return sendJson(response, 200, { data: items });
+  const { status, body } = toHttpFailure([first, ...others], items);
   sendJson(response, status, body);
 }
 

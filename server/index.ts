@@ -3,7 +3,6 @@ import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
-import { TaskError } from '../protocol/errors.ts';
 import { describeModel, type ModelDescription, type Runtime, startRuntime } from '../runtime/index.ts';
 import { isAllowedOrigin, isKnownHost } from './access.ts';
 import { Catalog } from './catalog.ts';
@@ -15,7 +14,7 @@ import { openImageStore } from './images/store.ts';
 import { Keys } from './keys.ts';
 import { createLog, type Logger } from './log.ts';
 import { packageRoot } from './packageRoot.ts';
-import { Queue } from './queue.ts';
+import { Queue, shuttingDown } from './queue.ts';
 import { Sessions } from './session.ts';
 import { TaskRecords } from './taskRecords.ts';
 
@@ -36,7 +35,7 @@ export interface Server extends AsyncDisposable {
   readonly url: string;
   readonly port: number;
   /**
-   * Takes no more tasks, fails those that wait with `serviceUnavailable`, gives running ones `graceMs` (default: the
+   * Takes no more tasks, fails those that have not begun with `serviceUnavailable`, gives the others `graceMs` (default: the
    * option `shutdownGraceMs`) and closes all sockets with 1012, on which clients come back.
    */
   close(graceMs?: number): Promise<void>;
@@ -111,8 +110,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
     context.closing = true;
     log.info({ unfinished: context.records.unfinished().length, graceMs }, 'the server stops');
     context.queue.close();
-    // Behind the failures of what waited: they are told in the turns that follow.
-    await new Promise((resolve) => setImmediate(resolve));
+    for (const record of context.records.unfinished()) if (!record.started) record.fail(shuttingDown());
     const ended = Promise.all(context.records.unfinished().map((record) => record.ended));
     let timer: NodeJS.Timeout | undefined;
     await Promise.race([
@@ -122,8 +120,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
       }),
     ]);
     clearTimeout(timer);
-    const error = new TaskError('serviceUnavailable', { message: 'The server was shut down before the task ended.' });
-    for (const record of context.records.unfinished()) record.fail(error);
+    for (const record of context.records.unfinished()) record.fail(shuttingDown());
     // 1012, service restart: on 1000 and 1001 one of the Python clients waits for five minutes.
     for (const socket of sockets.clients) socket.close(1012, 'the server restarts');
     const stopped = new Promise<void>((resolve) => httpServer.close(() => resolve()));

@@ -6,8 +6,7 @@ export type QueuedRunEvent = { type: 'queued'; position: number } | RunEvent;
 
 interface Waiting {
   callerId: string;
-  taskUUID: string;
-  /** Tasks that run before this one; a change is told. */
+  /** Runs that come before this one; a change is told. */
   position: number;
   wake: () => void;
   turn: boolean;
@@ -46,10 +45,11 @@ export class Queue {
   /**
    * Takes room for results, from the arrival of their task until `release`. Throws `serviceUnavailable` when they do not
    * fit. Room is counted here and not by the runs that wait, because a task may still be fetching its seed image.
+   * `freed` is the room that the task's coming will free, because it supersedes another.
    */
-  admit(count: number): void {
-    if (this.#closed) throw closing();
-    if (this.#admitted + count > this.#limit + this.#concurrency) {
+  admit(count: number, freed = 0): void {
+    if (this.#closed) throw shuttingDown();
+    if (this.#admitted - freed + count > this.#limit + this.#concurrency) {
       throw new TaskError('serviceUnavailable', {
         message: `The queue is full: ${this.#admitted} results are unfinished, ${this.#limit} may wait. Try again later.`,
       });
@@ -65,13 +65,8 @@ export class Queue {
    * Adds a run; its place is taken now, not when the iteration begins, so it must be iterated. After `signal` is aborted the iteration throws
    * `signal.reason`: at once while waiting, within a step while running.
    */
-  run(
-    from: { callerId: string; taskUUID: string },
-    request: GenerateRequest,
-    signal: AbortSignal,
-  ): AsyncIterable<QueuedRunEvent> {
-    const { callerId } = from;
-    const entry: Waiting = { ...from, position: -1, wake: () => {}, turn: false };
+  run(callerId: string, request: GenerateRequest, signal: AbortSignal): AsyncIterable<QueuedRunEvent> {
+    const entry: Waiting = { callerId, position: 0, wake: () => {}, turn: false };
     const runs = this.#waiting.get(callerId);
     if (runs === undefined) this.#waiting.set(callerId, [entry]);
     else runs.push(entry);
@@ -79,10 +74,9 @@ export class Queue {
     return this.#drive(entry, request, signal);
   }
 
-  /** Lets nothing more begin: runs that wait and runs to come fail with `serviceUnavailable`. */
+  /** Takes no more results; those that were admitted go on. */
   close(): void {
     this.#closed = true;
-    for (const runs of this.#waiting.values()) for (const entry of runs) entry.wake();
   }
 
   async *#drive(
@@ -93,10 +87,11 @@ export class Queue {
     const wake = () => entry.wake();
     signal.addEventListener('abort', wake);
     try {
-      let told = -1;
+      // Told on arrival too when the turn comes at once, so that every task has the same beginning.
+      let told = entry.position;
+      yield { type: 'queued', position: told };
       while (!entry.turn) {
         signal.throwIfAborted();
-        if (this.#closed) throw closing();
         if (entry.position !== told) {
           told = entry.position;
           yield { type: 'queued', position: told };
@@ -123,7 +118,7 @@ export class Queue {
   }
 
   #advance(): void {
-    while (this.#running < this.#concurrency && !this.#closed) {
+    while (this.#running < this.#concurrency) {
       const [next] = this.#waiting;
       if (next === undefined) break;
       const [callerId, runs] = next;
@@ -135,23 +130,23 @@ export class Queue {
       entry.turn = true;
       entry.wake();
     }
-    const before = new Set<string>();
+    let position = 0;
     for (let round = 0, left = this.waiting; left > 0; round++) {
       for (const runs of this.#waiting.values()) {
         const entry = runs[round];
         if (entry === undefined) continue;
         left--;
-        const position = before.has(entry.taskUUID) ? before.size - 1 : before.size;
-        before.add(entry.taskUUID);
         if (entry.position !== position) {
           entry.position = position;
           entry.wake();
         }
+        position++;
       }
     }
   }
 }
 
-function closing(): TaskError {
+/** What is told to those who come, or still wait, when the server stops. */
+export function shuttingDown(): TaskError {
   return new TaskError('serviceUnavailable', { message: 'The server is shutting down; try again in a moment.' });
 }

@@ -8,6 +8,7 @@ import { extensions } from './images/encode.ts';
 import { ImageError } from './images/imageError.ts';
 import { readReference } from './images/reference.ts';
 import type { StoredImage } from './images/store.ts';
+import { shuttingDown } from './queue.ts';
 
 const fetchTimeoutMs = 20_000;
 
@@ -38,7 +39,7 @@ export async function storeReference(
   caller: Caller,
   context: Context,
 ): Promise<StoredImage> {
-  if (context.closing) throw new TaskError('serviceUnavailable');
+  if (context.closing) throw shuttingDown();
   const bytes = await readImage(reference, parameter, caller, context);
   try {
     await decodeImage(bytes, limitsOf(context), { width: 16, height: 16 });

@@ -31,6 +31,8 @@ export class TaskRecord {
   readonly results: (TaskResult | undefined)[] = [];
   /** Steps done and to do, of each result that has begun. */
   readonly steps: ({ done: number; of: number } | undefined)[] = [];
+  /** Runs that come before each of its waiting results. */
+  readonly positions = new Map<number, number>();
   /** The newest of any of its results. */
   preview: { event: PreviewedEvent; bytes: Uint8Array } | undefined;
   error: TaskError | undefined;
@@ -62,6 +64,11 @@ export class TaskRecord {
   /** Aborted when the task is cancelled, has failed, or is not waited for any longer. */
   get signal(): AbortSignal {
     return this.#controller.signal;
+  }
+
+  /** Whether any of its results has begun. */
+  get started(): boolean {
+    return this.steps.length > 0;
   }
 
   /** 0 to 100 over all results. */
@@ -136,6 +143,11 @@ export class TaskRecords {
         if (this.#records.get(name) === record) this.#records.delete(name);
       }, this.#keepMs).unref();
     });
+  }
+
+  /** The task that one of this lane would supersede. */
+  inLane(caller: Caller, lane: string | undefined): TaskRecord | undefined {
+    return lane === undefined ? undefined : this.#lanes.get(key(caller.id, lane));
   }
 
   unfinished(): TaskRecord[] {

@@ -7,8 +7,8 @@ import { resultItem } from '../results.ts';
 import type { TaskRecord } from '../taskRecords.ts';
 
 /**
- * Tells how a task stands, synchronous ones too: every one of its results in the order of their index, finished or not.
- * The answer has the type and UUID of the task asked about.
+ * Tells how a task stands, synchronous ones too: its results in the order of their index, and whether there will be
+ * more. The answer has the type and UUID of the task asked about.
  */
 export async function getResponse(task: GetResponseTask, caller: Caller, context: Context): Promise<void> {
   const record = context.records.find(caller.owner, task.taskUUID);
@@ -19,8 +19,8 @@ export async function getResponse(task: GetResponseTask, caller: Caller, context
   const results = Array.from({ length: record.numberResults }, (_, index) => record.results[index]);
   for (const [index, result] of results.entries()) {
     if (result !== undefined) items.push(await resultItem(record, index, result, caller, context));
-    else if (state === 'unfinished') items.push(processingItem(record));
   }
+  if (state === 'unfinished') items.push(processingItem(record));
   const [first, ...others] = items;
   if (first !== undefined) caller.data(first, ...others);
   // Never in one frame with results: TypeScript clients drop those then.

@@ -14,6 +14,7 @@ import type { Caller } from '../caller.ts';
 import type { Context } from '../context.ts';
 import { decodeImage } from '../images/decode.ts';
 import { encodeImage, encodePreview } from '../images/encode.ts';
+import { shuttingDown } from '../queue.ts';
 import { resultItem } from '../results.ts';
 import { toTaskError } from '../taskErrors.ts';
 import { limitsOf, ofParameter, readImage, storeImage } from '../taskImages.ts';
@@ -34,12 +35,12 @@ interface Plan {
  */
 export async function imageInference(task: ImageInferenceTask, caller: Caller, context: Context): Promise<void> {
   if (repeats(task, caller, context)) return await attach(task, caller, context);
-  if (context.closing) throw new TaskError('serviceUnavailable');
+  if (context.closing) throw shuttingDown();
   const plan = await planTask(task, caller, context);
   // The same task may have come again while the catalog was read.
   if (repeats(task, caller, context)) return await attach(task, caller, context);
 
-  context.queue.admit(task.numberResults);
+  context.queue.admit(task.numberResults, context.records.inLane(caller, task.lane)?.numberResults);
   const record = new TaskRecord(task, caller);
   void record.ended.then(() => context.queue.release(task.numberResults));
   context.records.add(record, caller, task.lane);
@@ -67,8 +68,9 @@ async function attach(task: ImageInferenceTask, caller: Caller, context: Context
   const record = context.records.find(caller.owner, task.taskUUID);
   if (record === undefined) throw new TaskError('taskNotFound');
   if (record.deliveryMethod === 'async') acknowledge(record, caller);
+  // What finishes from here on is sent to this caller as well; what is there now, below.
   record.callers.add(caller);
-  for (const [index, result] of record.results.entries()) {
+  for (const [index, result] of [...record.results].entries()) {
     if (result !== undefined) caller.data(await resultItem(record, index, result, caller, context));
   }
   if (record.state === 'failed' && record.error !== undefined && record.deliveryMethod === 'sync') throw record.error;
@@ -189,15 +191,18 @@ async function runResult(
   const { taskType, taskUUID } = record;
   const previewer = plan.previews === false ? undefined : new Previewer(record, index, plan.previews, request, context);
   let pixels: Pixels | undefined;
-  const from = { callerId: caller.id, taskUUID };
-  for await (const event of context.queue.run(from, request, record.signal)) {
+  for await (const event of context.queue.run(caller.id, request, record.signal)) {
     switch (event.type) {
-      case 'queued':
-        // The other results of the task wait behind its first; its place is the place of the task.
-        if (plan.progress && index === 0)
-          tell(record, { event: 'queued', taskType, taskUUID, position: event.position });
+      case 'queued': {
+        // The place of a task is that of its next result.
+        const before = Math.min(...record.positions.values());
+        record.positions.set(index, event.position);
+        const position = Math.min(...record.positions.values());
+        if (plan.progress && position !== before) tell(record, { event: 'queued', taskType, taskUUID, position });
         break;
+      }
       case 'started':
+        record.positions.delete(index);
         record.steps[index] = { done: 0, of: event.steps };
         if (plan.progress)
           tell(record, { event: 'started', taskType, taskUUID, resultIndex: index, steps: event.steps });
@@ -229,7 +234,8 @@ async function runResult(
   }
   const result = { imageUUID: stored.imageUUID, format: stored.format, seed: request.seed };
   record.results[index] = result;
-  for (const receiver of record.callers) {
+  // As they are now: whoever joins while this is sent finds the result in the record.
+  for (const receiver of [...record.callers]) {
     receiver.data(await resultItem(record, index, result, receiver, context, bytes));
   }
 }

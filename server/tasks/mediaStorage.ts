@@ -8,7 +8,6 @@ import { imageUrl, storeReference } from '../taskImages.ts';
 export async function mediaStorage(task: MediaStorageTask, caller: Caller, context: Context): Promise<void> {
   const { taskType, taskUUID, operation } = task;
   if (task.operation === 'delete') {
-    if (context.closing) throw new TaskError('serviceUnavailable');
     if (!(await context.store.delete(task.media.uuid))) {
       throw new TaskError('mediaNotFound', { parameter: 'media', type: 'string' });
     }
