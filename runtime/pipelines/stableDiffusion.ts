@@ -56,7 +56,8 @@ export async function* stableDiffusion(model: Model, request: GenerateRequest): 
   return decodeLatents(await model.graph('vae_decoder'), latents, shape, model.scaling);
 }
 
-function encodePrompt(model: Model, prompt: string, skip: number): Promise<Branch> {
+/** The branch of one prompt, without what depends on the rest of the request; encoded once while it is kept. */
+export function encodePrompt(model: Model, prompt: string, skip: number): Promise<Branch> {
   return model.prompts.get(JSON.stringify([prompt, skip]), async () => {
     const tokenizer = await model.tokenizer('tokenizer');
     const [ids] = tokenizer.encode([prompt]);

@@ -68,7 +68,7 @@ export async function* stableDiffusionXL(model: Model, request: GenerateRequest)
 }
 
 /** Hidden states of both encoders side by side, and the projected text of the second as `text_embeds`. */
-function encodePrompt(model: Model, prompt: string, clipSkip: number): Promise<Branch> {
+export function encodePrompt(model: Model, prompt: string, clipSkip: number): Promise<Branch> {
   return model.prompts.get(JSON.stringify([prompt, clipSkip]), async () => {
     const outputs = [];
     for (const [tokenizerName, encoderName] of [

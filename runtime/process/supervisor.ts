@@ -271,7 +271,7 @@ class Supervisor implements Runtime {
         this.log('warn', 'The runtime process wrote to its error output.', { line }),
       );
     }
-    // Not `exit`: messages sent just before the end are still in the channel then, a finished picture among them.
+    // Not `exit` alone: messages sent just before the end may still be in the channel, a finished picture among them.
     let over = false;
     const onGone = (code: number | null, signal: NodeJS.Signals | null) => {
       if (over) return;
@@ -281,6 +281,10 @@ class Supervisor implements Runtime {
       if (this.life === life) this.onGone(life, code, signal);
     };
     child.on('close', onGone);
+    // Node emits no `close` after the parent's own `disconnect`; then there is nothing left to read either.
+    child.on('exit', (code, signal) => {
+      if (!child.connected) onGone(code, signal);
+    });
     // A process that was never spawned has no `close`.
     child.on('error', () => child.pid === undefined && onGone(null, null));
     const { provider, threads } = this.options;

@@ -29,13 +29,8 @@ export async function encodeClip(
   ids: readonly number[],
   { skip, norm }: { skip: number; norm: boolean },
 ): Promise<ClipOutput> {
-  const wanted = graph.gives('text_embeds') ? ['text_embeds'] : [];
   const layers = countHiddenStates(graph) - 1;
-  const raw = `hidden_states.${layers - skip}`;
-  const last = `hidden_states.${layers}`;
-  const direct = skip === 0 && norm;
-  if (direct) wanted.push('last_hidden_state');
-  else {
+  if (skip > 0 || !norm) {
     if (layers < 1) {
       throw new RuntimeError(
         'unsupportedParameter',
@@ -48,20 +43,19 @@ export async function encodeClip(
         parameter: 'clipSkip',
       });
     }
-    wanted.push(raw);
-    if (norm) wanted.push(last, 'last_hidden_state');
   }
-  const outputs = await graph.run({ input_ids: int64s(ids, [1, ids.length]) }, wanted);
-  const floatsOf = (name: string) => outputs[name]?.data as Float32Array;
-  const width = outputs[direct ? 'last_hidden_state' : raw]!.dims[2]!;
-  const data = direct
-    ? floatsOf('last_hidden_state')
-    : norm
-      ? applyFinalNorm(floatsOf(raw), floatsOf(last), floatsOf('last_hidden_state'), width)
-      : floatsOf(raw);
+  const raw = `hidden_states.${layers - skip}`;
+  const normalized = skip === 0 ? 'last_hidden_state' : `normalized_hidden_states.${layers - skip}`;
+  const name = norm ? normalized : raw;
+  // Graphs exported elsewhere have no state normalized but the last.
+  const states = graph.gives(name) ? [name] : [raw, `hidden_states.${layers}`, 'last_hidden_state'];
+  const pooled = graph.gives('text_embeds') ? ['text_embeds'] : [];
+  const outputs = await graph.run({ input_ids: int64s(ids, [1, ids.length]) }, [...states, ...pooled]);
+  const [state, before, after] = states.map((output) => outputs[output]!.data as Float32Array);
+  const width = outputs[states[0]!]!.dims[2]!;
   return {
-    states: { data, length: ids.length, width },
-    pooled: outputs.text_embeds ? floatsOf('text_embeds') : undefined,
+    states: { data: before ? applyFinalNorm(state!, before, after!, width) : state!, length: ids.length, width },
+    pooled: outputs.text_embeds?.data as Float32Array | undefined,
   };
 }
 

@@ -1,0 +1,42 @@
+import { expect, test } from 'vitest';
+import { findPreviewDecoder, latentRgbOfFamily, previewDecoders } from '../../runtime/previews/index.ts';
+
+const source = { latentRgb: latentRgbOfFamily.sd };
+
+test.each(Object.entries(previewDecoders))('%s gives one picture of the right size', async (_name, decoder) => {
+  const pixels = await decoder(new Float32Array(4 * 6 * 5), 6, 5, source);
+  expect([pixels.width, pixels.height]).toEqual([6, 5]);
+  expect(pixels.data).toHaveLength(6 * 5 * 3);
+});
+
+test('linear maps each channel by its factors, adds the bias, and stays within a byte', async () => {
+  const latentRgb = {
+    factors: [
+      [1, 0, 0],
+      [0, 0.5, 0],
+    ],
+    bias: [0, 0, -1],
+  };
+  // Two channels of 3×1 pixels.
+  const denoised = Float32Array.of(-9, 0, 9, -1, 0, 1);
+  const { data } = await previewDecoders.linear(denoised, 3, 1, { latentRgb });
+  expect([...data]).toEqual([0, 64, 0, 128, 128, 0, 255, 191, 0]);
+});
+
+test('linear takes well under a millisecond at 64×64', async () => {
+  const denoised = new Float32Array(4 * 64 * 64).map((_value, index) => Math.sin(index));
+  const times: number[] = [];
+  for (let round = 0; round < 50; round++) {
+    const begun = performance.now();
+    await previewDecoders.linear(denoised, 64, 64, source);
+    times.push(performance.now() - begun);
+  }
+  times.sort((a, b) => a - b);
+  expect(times[25]).toBeLessThan(1);
+});
+
+test('an unknown decoder is an error that lists what there is', () => {
+  expect(findPreviewDecoder()).toBe(previewDecoders.linear);
+  expect(() => findPreviewDecoder('toString')).toThrow('there is: linear');
+  expect(() => findPreviewDecoder('toString')).toThrow(expect.objectContaining({ parameter: 'previews.decoder' }));
+});

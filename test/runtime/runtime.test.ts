@@ -1,0 +1,20 @@
+import { startRuntime } from '../../runtime/index.ts';
+import { createFakeRuntime } from '../helpers/fakeRuntime.ts';
+import { modelFolder, modelsFolder } from '../helpers/goldens.ts';
+import { runtimeSuite } from './runtimeSuite.ts';
+
+const model = modelFolder('tiny-sd15');
+// A folder that holds no model.
+const brokenModel = modelsFolder;
+
+runtimeSuite('the fake runtime', {
+  start: () => createFakeRuntime({ brokenModels: [brokenModel] }),
+  model,
+  brokenModel,
+});
+
+runtimeSuite('the real runtime', {
+  start: () => startRuntime({ provider: 'cpu', log: () => {} }),
+  model,
+  brokenModel,
+});
