@@ -128,20 +128,30 @@ export class TaskRecords {
     return this.#records.get(key(owner, taskUUID));
   }
 
-  /** Adds a task; an unfinished one of the same caller and lane is superseded. */
-  add(record: TaskRecord, caller: Caller, lane: string | undefined): void {
+  add(record: TaskRecord): void {
     const name = key(record.owner, record.taskUUID);
     this.#records.set(name, record);
-    const laneName = lane === undefined ? undefined : key(caller.id, lane);
-    if (laneName !== undefined) {
-      this.#lanes.get(laneName)?.cancel('superseded');
-      this.#lanes.set(laneName, record);
-    }
     void record.ended.then(() => {
-      if (laneName !== undefined && this.#lanes.get(laneName) === record) this.#lanes.delete(laneName);
       setTimeout(() => {
         if (this.#records.get(name) === record) this.#records.delete(name);
       }, this.#keepMs).unref();
+    });
+  }
+
+  /** Refuses a task that turned out wrong: it was never here, and those who wait for it are told why. */
+  refuse(record: TaskRecord, error: TaskError): void {
+    this.#records.delete(key(record.owner, record.taskUUID));
+    if (record.end('failed', error)) for (const caller of record.callers) caller.fail(error.of(record));
+  }
+
+  /** Supersedes the unfinished task of the same caller and lane. */
+  enterLane(record: TaskRecord, caller: Caller, lane: string | undefined): void {
+    if (lane === undefined) return;
+    const name = key(caller.id, lane);
+    this.#lanes.get(name)?.cancel('superseded');
+    this.#lanes.set(name, record);
+    void record.ended.then(() => {
+      if (this.#lanes.get(name) === record) this.#lanes.delete(name);
     });
   }
 

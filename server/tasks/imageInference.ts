@@ -36,14 +36,19 @@ interface Plan {
 export async function imageInference(task: ImageInferenceTask, caller: Caller, context: Context): Promise<void> {
   if (repeats(task, caller, context)) return await attach(task, caller, context);
   if (context.closing) throw shuttingDown();
-  const plan = await planTask(task, caller, context);
-  // The same task may have come again while the catalog was read.
-  if (repeats(task, caller, context)) return await attach(task, caller, context);
-
-  context.queue.admit(task.numberResults, context.records.inLane(caller, task.lane)?.numberResults);
+  // Before the first wait: a cancel may follow in the same breath, and so may the same task once more.
   const record = new TaskRecord(task, caller);
+  context.records.add(record);
+  let plan: Plan;
+  try {
+    plan = await planTask(task, caller, context);
+    if (record.state !== 'unfinished') return;
+    context.queue.admit(task.numberResults, context.records.inLane(caller, task.lane)?.numberResults);
+  } catch (error) {
+    return context.records.refuse(record, toTaskError(error, context));
+  }
   void record.ended.then(() => context.queue.release(task.numberResults));
-  context.records.add(record, caller, task.lane);
+  context.records.enterLane(record, caller, task.lane);
   context.log.info(
     { taskUUID: task.taskUUID, model: plan.request.model, results: task.numberResults, steps: plan.request.steps },
     'a task was taken',
