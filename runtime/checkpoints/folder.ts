@@ -1,8 +1,8 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { type AutoencoderKLConfig, writeVaeDecoder, writeVaeEncoder } from '../graphs/autoencoderKL.ts';
-import type { Precision, Written } from '../graphs/builder.ts';
-import { type ClipTextConfig, writeClipText } from '../graphs/clipText.ts';
+import type { Written } from '../graphs/builder.ts';
+import { type ClipTextConfig, type ClipTextForm, writeClipText } from '../graphs/clipText.ts';
 import { type UNet2DConditionConfig, type UNetForm, writeUNet2DCondition } from '../graphs/unet2DCondition.ts';
 import type { Graph, GraphSource } from '../onnx/graph.ts';
 import type { Provider } from '../onnx/providers.ts';
@@ -164,6 +164,13 @@ async function fillDescription(description: ModelDescription, folder: string): P
     }
     if (component === 'unet') description.precision = part.precision;
   }
+  const taken = configs.unet.in_channels;
+  const latents = configs.vae.latent_channels;
+  if (typeof taken === 'number' && typeof latents === 'number' && taken !== latents) {
+    throw new ModelError(
+      `The unet takes ${taken} channels, but the autoencoder has ${latents}: models for inpainting or editing are not supported by ${configs.className}.`,
+    );
+  }
   description.layout = kinds.size > 1 ? 'mixed' : kinds.has('onnx') ? 'onnx' : 'safetensors';
   for (const tokenizer of configs.family === 'sdxl' ? ['tokenizer', 'tokenizer_2'] : ['tokenizer']) {
     await checkTokenizer(folder, tokenizer);
@@ -182,7 +189,7 @@ export async function openComponent(folder: string, component: Component, provid
   let source: GraphSource;
   if (located.kind === 'onnx') {
     await inPart(component, () => inspectOnnxFile(located.file));
-    source = { file: located.file };
+    source = { file: located.file, label: `${label}/model.onnx` };
   } else {
     const written = await inPart(component, async () => {
       const tensors = await readStoredTensors(located.file);
@@ -198,18 +205,18 @@ export async function openComponent(folder: string, component: Component, provid
 /**
  * Writes the graph of a component for the weights given.
  *
- * @param form - precision of the computation, and the form of a UNet's `timestep`
+ * @param form - precision of the computation, form of a UNet's `timestep`, and which states a text encoder gives
  */
 export function writeComponent(
   component: Component,
   config: Record<string, unknown>,
   tensors: StoredTensors,
-  form: UNetForm & { precision?: Precision } = {},
+  form: UNetForm & ClipTextForm = {},
 ): Written {
   switch (component) {
     case 'text_encoder':
     case 'text_encoder_2':
-      return writeClipText(config as ClipTextConfig, tensors, form.precision);
+      return writeClipText(config as ClipTextConfig, tensors, form);
     case 'unet':
       return writeUNet2DCondition(config as UNet2DConditionConfig, tensors, form);
     case 'vae_encoder':

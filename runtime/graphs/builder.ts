@@ -69,7 +69,7 @@ export interface Written {
 }
 
 /** Operators of onnxruntime itself; all of these have CPU kernels, and GPU ones where the provider is fast at all. */
-const microsoftOperators = new Set(['MultiHeadAttention', 'QuickGelu', 'Gelu', 'BiasGelu', 'SkipLayerNormalization']);
+const microsoftOperators = new Set(['MultiHeadAttention', 'QuickGelu', 'Gelu', 'BiasGelu']);
 
 /**
  * Collects nodes, weights and constants, and writes them as an ONNX model.
@@ -120,38 +120,24 @@ export class GraphBuilder {
       producer.outputs = renamed(producer.outputs);
       for (const node of this.nodes) if (node.inputs.includes(value)) node.inputs = renamed(node.inputs);
     } else {
-      this.node('Identity', [value], { name, outputs: [name] });
+      this.node('Identity', [value], { name, output: name });
     }
     this.outputNames.add(name);
     this.outputs.push(valueInfo(name, dtype, shape));
     return name;
   }
 
-  /** Adds a node with one output and returns it. */
+  /** Adds a node with one output and returns it, under a name of its own unless `output` gives one. */
   node(
     type: string,
     inputs: readonly Value[],
-    options: { name: string; attributes?: Record<string, Attribute | undefined>; outputs?: readonly string[] },
+    options: { name: string; attributes?: Record<string, Attribute | undefined>; output?: string },
   ): Value {
-    return this.nodeWithOutputs(type, inputs, { ...options, outputs: options.outputs ?? [''] })[0]!;
-  }
-
-  /** Adds a node; each empty string in `outputs` is given a name of its own, `undefined` leaves an optional output out. */
-  nodeWithOutputs(
-    type: string,
-    inputs: readonly Value[],
-    options: {
-      name: string;
-      attributes?: Record<string, Attribute | undefined>;
-      outputs: readonly (string | undefined)[];
-    },
-  ): Value[] {
     const name = this.unused(`/${options.name}/${type}`);
-    const outputs = options.outputs.map((output, index) =>
-      output === undefined ? '' : output === '' ? `${name}_output_${index}` : output,
-    );
-    this.nodes.push({ type, inputs, outputs, name, ...(options.attributes && { attributes: options.attributes }) });
-    return outputs;
+    const output = options.output ?? `${name}_output_0`;
+    const { attributes } = options;
+    this.nodes.push({ type, inputs, outputs: [output], name, ...(attributes && { attributes }) });
+    return output;
   }
 
   /**
@@ -200,7 +186,7 @@ export class GraphBuilder {
   ints(values: number | readonly number[]): Value {
     const list = typeof values === 'number' ? [values] : values;
     const data = new DataView(new ArrayBuffer(list.length * 8));
-    list.forEach((value, index) => data.setBigInt64(index * 8, BigInt(value), true));
+    for (const [index, value] of list.entries()) data.setBigInt64(index * 8, BigInt(value), true);
     return this.constant('int64', typeof values === 'number' ? [] : [list.length], new Uint8Array(data.buffer));
   }
 
@@ -208,7 +194,7 @@ export class GraphBuilder {
   floats(values: number | readonly number[], shape?: readonly number[]): Value {
     const list = typeof values === 'number' ? [values] : values;
     const data = new DataView(new ArrayBuffer(list.length * 4));
-    list.forEach((value, index) => data.setFloat32(index * 4, value, true));
+    for (const [index, value] of list.entries()) data.setFloat32(index * 4, value, true);
     const dims = shape ?? (typeof values === 'number' ? [] : [list.length]);
     return this.constant('float32', dims, new Uint8Array(data.buffer));
   }

@@ -13,6 +13,12 @@ export interface ClipTextConfig {
   eos_token_id?: number;
 }
 
+export interface ClipTextForm {
+  precision?: Precision;
+  /** Which states become outputs: `all` (default), `plain` as exporters write them (not normalized), or `none`. */
+  states?: 'all' | 'plain' | 'none';
+}
+
 /**
  * CLIP's text encoder, with or without projection (`text_projection.weight` decides).
  *
@@ -22,8 +28,8 @@ export interface ClipTextConfig {
  * normalization, which Stable Diffusion's clip skip wants; exported graphs lack these), and `pooler_output`
  * [batch, hidden] or, with projection, `text_embeds` [batch, projection].
  */
-export function writeClipText(config: ClipTextConfig, tensors: StoredTensors, precision?: Precision): Written {
-  const graph = new GraphBuilder(tensors, precision);
+export function writeClipText(config: ClipTextConfig, tensors: StoredTensors, form: ClipTextForm = {}): Written {
+  const graph = new GraphBuilder(tensors, form.precision);
   // Newer releases of transformers leave the outer prefix away.
   const root = graph.has('text_model.embeddings.token_embedding.weight') ? 'text_model.' : '';
   const embeddings = `${root}embeddings`;
@@ -81,9 +87,10 @@ export function writeClipText(config: ClipTextConfig, tensors: StoredTensors, pr
   } else {
     graph.output('pooler_output', pooled, dtype, ['batch', hidden]);
   }
-  for (const [index, value] of states.entries()) {
+  const { states: wanted = 'all' } = form;
+  for (const [index, value] of wanted === 'none' ? [] : states.entries()) {
     const named = graph.output(`hidden_states.${index}`, value, dtype, ['batch', 'length', hidden]);
-    if (index === 0 || index === layers) continue;
+    if (wanted === 'plain' || index === 0 || index === layers) continue;
     const normalized = layerNorm(graph, named, `${root}final_layer_norm`, epsilon);
     graph.output(`normalized_hidden_states.${index}`, normalized, dtype, ['batch', 'length', hidden]);
   }

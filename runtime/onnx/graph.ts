@@ -6,7 +6,7 @@ import type { Provider } from './providers.ts';
 
 /** A model on disk (its external data beside it), or in memory with the files its external data names. */
 export type GraphSource =
-  | { file: string }
+  | { file: string; label?: string | undefined }
   | { bytes: Uint8Array; externalData?: { path: string; data: Uint8Array }[] | undefined; label?: string | undefined };
 
 export interface TensorData {
@@ -69,7 +69,7 @@ export class Graph {
 
   /** Loads a graph. The event loop stands still meanwhile. */
   static async open(source: GraphSource, provider: Provider): Promise<Graph> {
-    const label = 'file' in source ? basename(source.file) : (source.label ?? 'the graph');
+    const label = source.label ?? ('file' in source ? basename(source.file) : 'the graph');
     const options: InferenceSession.SessionOptions = {
       executionProviders: [provider.name],
       graphOptimizationLevel: provider.optimization ?? 'all',
