@@ -33,7 +33,8 @@ async function main([command, ...rest]: string[]): Promise<void> {
   switch (command) {
     case 'serve': {
       if (wantsHelp) return print(await serveHelp());
-      const { loadConfig, serve } = await import('../../server/index.ts');
+      const { loadConfig } = await import('../../server/config.ts');
+      const { serve } = await import('../../server/serve.ts');
       return await serve(loadConfig(rest, process.env));
     }
     case 'generate':

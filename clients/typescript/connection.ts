@@ -154,6 +154,7 @@ export class Connection {
     let refused: LatentwireError | undefined;
     let cause: unknown;
     let lastHeard = Date.now();
+    let pingedAt = 0;
     let heartbeat: ReturnType<typeof setInterval> | undefined;
     let deadline: ReturnType<typeof setTimeout> | undefined;
 
@@ -195,8 +196,9 @@ export class Connection {
       const { pingIntervalMs, pongTimeoutMs } = this.#options;
       deadline = setTimeout(() => opened || abandon('The server did not open a session in time.'), openTimeoutMs);
       heartbeat = setInterval(() => {
-        if (!opened) return;
-        const pingedAt = Date.now();
+        // While a ping is unanswered its own deadline runs, and must not be moved by the next.
+        if (!opened || lastHeard < pingedAt) return;
+        pingedAt = Date.now();
         socket.send('[{"taskType":"ping","ping":true}]');
         clearTimeout(deadline);
         deadline = setTimeout(() => lastHeard < pingedAt && abandon('The server stopped answering.'), pongTimeoutMs);
