@@ -5,6 +5,7 @@ import {
   firstCall,
   resolveScheduler,
   type Scheduler,
+  type SchedulerChoice,
   schedulerSpellings,
 } from '../schedulers/index.ts';
 import { countSteps } from './denoise.ts';
@@ -41,10 +42,7 @@ export function planRun(model: Model, request: GenerateRequest): Plan {
       throw invalid(parameter, `${parameter} must be a multiple of ${multiple} for this model.`);
     }
   }
-  const mostSteps = numberOr(model.configs.scheduler.num_train_timesteps, 1000);
-  if (!Number.isInteger(steps) || steps < 1 || steps > mostSteps) {
-    throw invalid('steps', `steps must be a whole number from 1 to ${mostSteps} for this model.`);
-  }
+  if (!Number.isInteger(steps) || steps < 1) throw invalid('steps', 'steps must be a whole number, 1 or more.');
   if (!Number.isFinite(guidanceScale)) throw invalid('guidanceScale', 'guidanceScale must be a number.');
   if (!Number.isInteger(clipSkip) || clipSkip < 0)
     throw invalid('clipSkip', 'clipSkip must be a whole number, 0 or more.');
@@ -89,7 +87,19 @@ function makeScheduler(model: Model, request: GenerateRequest): Scheduler {
   try {
     return createScheduler(model.configs.scheduler, choice, steps);
   } catch (error) {
-    throw unsupported(error instanceof Error ? error.message : String(error), error);
+    const message = error instanceof Error ? error.message : String(error);
+    if (takesOtherSteps(model, choice)) throw invalid('steps', message);
+    throw unsupported(message, error);
+  }
+}
+
+/** Tells a number of steps that does not fit from a scheduler that does not; either is told by one sentence only. */
+function takesOtherSteps(model: Model, choice: SchedulerChoice | undefined): boolean {
+  try {
+    createScheduler(model.configs.scheduler, choice, 20);
+    return true;
+  } catch {
+    return false;
   }
 }
 

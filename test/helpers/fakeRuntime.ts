@@ -75,10 +75,14 @@ export function createFakeRuntime(options: FakeRuntimeOptions = {}): FakeRuntime
         throw new RuntimeError('invalidParameter', `${parameter} must be a multiple of 8.`, { parameter });
       }
     }
+    if (!Number.isInteger(request.steps) || request.steps < 1 || request.steps > 1000) {
+      throw new RuntimeError('invalidParameter', 'steps must be between 1 and 1000.', { parameter: 'steps' });
+    }
     if (request.scheduler === 'no such scheduler') {
       throw new RuntimeError('unsupportedParameter', 'Unknown scheduler.', { parameter: 'scheduler' });
     }
-    const steps = image ? Math.min(request.steps, Math.ceil(request.steps * image.strength)) : request.steps;
+    const least = image?.strength === 0 ? 0 : 1;
+    const steps = image ? Math.max(least, Math.floor(request.steps * image.strength)) : request.steps;
     yield { type: 'started', steps };
     const error = typeof failWith === 'function' ? failWith(request) : failWith;
     if (error) throw error;

@@ -173,6 +173,11 @@ export function runtimeSuite(name: string, options: SuiteOptions): void {
       await expect(collect(runtime, request(changes))).rejects.toMatchObject({ code: 'invalidParameter', parameter });
     });
 
+    test.each([0, 1.5, 100_000])('refuses %d steps', async (steps) => {
+      const refused = { code: 'invalidParameter', parameter: 'steps' };
+      await expect(collect(runtime, request({ steps }))).rejects.toMatchObject(refused);
+    });
+
     test('refuses an unknown scheduler', async () => {
       await expect(collect(runtime, request({ scheduler: 'no such scheduler' }))).rejects.toMatchObject({
         name: 'RuntimeError',

@@ -1,0 +1,191 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { describe, expect, test } from 'vitest';
+import { Batcher, type Job } from '../../runtime/batcher.ts';
+import type { RunEvent } from '../../runtime/index.ts';
+import { floats, Graph, type ValueInfo } from '../../runtime/onnx/graph.ts';
+import type { Branch, Run } from '../../runtime/pipelines/run.ts';
+import { latentRgbOfFamily, previewDecoders } from '../../runtime/previews/index.ts';
+
+/** A graph without onnxruntime: each row's answer is its latents plus the first number of its text. */
+function countingGraph(timestepShape: ValueInfo['shape'] = ['batch']) {
+  const run: Graph['run'] = async (feeds) => {
+    if (graph.failing) throw new Error('The graph broke.');
+    const sample = feeds.sample!;
+    const text = feeds.encoder_hidden_states!;
+    graph.calls.push({ rows: sample.dims[0]!, timesteps: [...(feeds.timestep!.data as Float32Array)] });
+    const size = sample.data.length / sample.dims[0]!;
+    const width = text.data.length / text.dims[0]!;
+    const answer = (sample.data as Float32Array).map(
+      (value, at) => value + Number(text.data[Math.floor(at / size) * width]),
+    );
+    await graph.onCall();
+    return { out_sample: floats(answer, sample.dims) };
+  };
+  const graph = Object.assign(Object.create(Graph.prototype) as Graph, {
+    inputs: [{ name: 'timestep', dtype: 'float32', shape: timestepShape }],
+    outputs: [{ name: 'out_sample', dtype: 'float32', shape: [] }],
+    calls: [] as { rows: number; timesteps: number[] }[],
+    failing: false,
+    onCall: (): void | Promise<void> => {},
+    run,
+  });
+  return graph;
+}
+
+const shape = { channels: 4, height: 1, width: 2 };
+const branch = (text: number, length = 1): Branch => ({
+  embeddings: { data: new Float32Array(length * 3).fill(text), length, width: 3 },
+  extras: {},
+});
+
+interface RunOptions {
+  start: number;
+  branches: Branch[];
+  steps?: number;
+  seen?: Float32Array[][];
+}
+
+/** Asks for a prediction of constant latents at each step and reports what came back. */
+async function* countingRun(graph: Graph, { start, branches, steps = 3, seen = [] }: RunOptions): Run {
+  yield { type: 'started', steps };
+  yield { type: 'staged', stage: 'denoising' };
+  const latents = new Float32Array(8).fill(start);
+  for (let step = 0; step < steps; step++) {
+    const answer = yield { type: 'predict', graph, latents, shape, timestep: start * 100 - step, branches };
+    seen.push(answer);
+    yield { type: 'stepped', step, steps, denoised: answer[0]!, shape };
+  }
+  return { width: 1, height: 1, data: new Uint8Array(3) };
+}
+
+function job(run: Run, changes: Partial<Job> = {}): Job & { events: RunEvent[] } {
+  const events: RunEvent[] = [];
+  const emit = async (event: RunEvent) => void events.push(event);
+  return { run, signal: new AbortController().signal, emit, ...changes, events };
+}
+
+describe('the batcher', () => {
+  test('answers the branches of one run in order, in one call or in a call for each', async () => {
+    for (const [rows, calls] of [
+      [8, [3]],
+      [2, [2, 1]],
+      [1, [1, 1, 1]],
+    ] as const) {
+      const graph = countingGraph();
+      const seen: Float32Array[][] = [];
+      const branches = [branch(10), branch(20), branch(30)];
+      const run = countingRun(graph, { start: 1, branches, steps: 1, seen });
+      await new Batcher({ rowsPerCall: () => rows }).drive(job(run));
+      expect(graph.calls.map((call) => call.rows)).toEqual(calls);
+      expect(seen[0]!.map((answer) => answer[7])).toEqual([11, 21, 31]);
+    }
+  });
+
+  test('drives many runs at once, one call for a step of all, and gives each its own answer', async () => {
+    const graph = countingGraph();
+    const batcher = new Batcher({ rowsPerCall: () => 8 });
+    const runs = [1, 2, 3].map((start) => ({ start, seen: [] as Float32Array[][] }));
+    await Promise.all(
+      runs.map(({ start, seen }) => batcher.drive(job(countingRun(graph, { start, branches: [branch(10)], seen })))),
+    );
+    expect(graph.calls.map((call) => call.rows)).toEqual([3, 3, 3]);
+    expect(graph.calls[1]!.timesteps).toEqual([99, 199, 299]);
+    for (const { start, seen } of runs) expect(seen.map(([answer]) => answer![0])).toEqual(Array(3).fill(start + 10));
+  });
+
+  test('lets runs join and leave between steps', async () => {
+    const graph = countingGraph();
+    const batcher = new Batcher({ rowsPerCall: () => 8 });
+    let late: Promise<void> | undefined;
+    graph.onCall = () => {
+      late ??= batcher.drive(job(countingRun(graph, { start: 2, branches: [branch(1)], steps: 3 })));
+    };
+    await batcher.drive(job(countingRun(graph, { start: 1, branches: [branch(1)], steps: 3 })));
+    await late;
+    expect(graph.calls.map((call) => call.rows)).toEqual([1, 2, 2, 1]);
+  });
+
+  test('keeps apart what cannot share a call', async () => {
+    const [graph, other, scalar] = [countingGraph(), countingGraph(), countingGraph([])];
+    const batcher = new Batcher({ rowsPerCall: () => 8 });
+    const start = (of: Graph, first: number, text: Branch) =>
+      batcher.drive(job(countingRun(of, { start: first, branches: [text], steps: 1 })));
+    await Promise.all([
+      start(graph, 1, branch(1)),
+      start(graph, 1, branch(1, 2)),
+      start(other, 1, branch(1)),
+      start(scalar, 1, branch(1)),
+      start(scalar, 2, branch(1)),
+    ]);
+    expect(graph.calls.map((call) => call.rows)).toEqual([1, 1]);
+    expect(other.calls.map((call) => call.rows)).toEqual([1]);
+    expect(scalar.calls.map((call) => call.timesteps)).toEqual([[100], [200]]);
+  });
+
+  test('reads a cancel that arrives while a graph runs before it begins the next step', async () => {
+    const graph = countingGraph();
+    const controller = new AbortController();
+    // As a message does that arrives during a call: it is read in the next turn of the loop, not before.
+    graph.onCall = () => {
+      if (graph.calls.length === 2) setImmediate(() => controller.abort(new Error('enough')));
+    };
+    const run = countingRun(graph, { start: 1, branches: [branch(1)], steps: 10 });
+    await expect(new Batcher().drive(job(run, { signal: controller.signal }))).rejects.toThrow('enough');
+    expect(graph.calls).toHaveLength(2);
+  });
+
+  test('reads a cancel between the two calls of one guided step', async () => {
+    const graph = countingGraph();
+    const controller = new AbortController();
+    graph.onCall = () => {
+      setImmediate(() => controller.abort(new Error('enough')));
+    };
+    const run = countingRun(graph, { start: 1, branches: [branch(1), branch(2)], steps: 10 });
+    const batcher = new Batcher({ rowsPerCall: () => 1 });
+    await expect(batcher.drive(job(run, { signal: controller.signal }))).rejects.toThrow('enough');
+    expect(graph.calls).toHaveLength(1);
+  });
+
+  test('a run that fails leaves the others alone', async () => {
+    const [graph, broken] = [countingGraph(), countingGraph()];
+    broken.failing = true;
+    const batcher = new Batcher();
+    const good = job(countingRun(graph, { start: 1, branches: [branch(1)] }));
+    const bad = batcher.drive(job(countingRun(broken, { start: 1, branches: [branch(1)] })));
+    await Promise.all([expect(bad).rejects.toThrow('The graph broke.'), batcher.drive(good)]);
+    expect(good.events.at(-1)?.type).toBe('finished');
+    await turn();
+    const next = job(countingRun(graph, { start: 1, branches: [branch(1)] }));
+    await batcher.drive(next);
+    expect(next.events.at(-1)?.type).toBe('finished');
+  });
+
+  test('counts the time of each stage', async () => {
+    const graph = countingGraph();
+    graph.onCall = () => new Promise((resolve) => setTimeout(resolve, 20));
+    const timed = job(countingRun(graph, { start: 1, branches: [branch(1)], steps: 2 }));
+    await new Batcher().drive(timed);
+    const finished = timed.events.at(-1);
+    if (finished?.type !== 'finished') throw new Error('the last event is not finished');
+    expect(finished.timings).toMatchObject({ loadingMs: 0, encodingMs: 0, decodingMs: 0 });
+    expect(finished.timings.denoisingMs).toBeGreaterThan(35);
+  });
+
+  test('makes previews from what is believed in, only when they are due', async () => {
+    const graph = countingGraph();
+    const looked: number[] = [];
+    const source = { latentRgb: latentRgbOfFamily.sd };
+    const previews: Job['previews'] = {
+      every: 2,
+      source,
+      decoder: (denoised, width, height) => {
+        looked.push(denoised[0]!);
+        return previewDecoders.linear(denoised, width, height, source);
+      },
+    };
+    const watched = job(countingRun(graph, { start: 1, branches: [branch(4)], steps: 5 }), { previews });
+    await new Batcher().drive(watched);
+    expect(looked).toEqual([5, 5, 5]);
+    expect(watched.events.flatMap((event) => (event.type === 'previewed' ? event.step : []))).toEqual([1, 3, 4]);
+  });
+});
