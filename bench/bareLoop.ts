@@ -1,0 +1,57 @@
+/**
+ * The denoising loop of the same graphs in one process: no server, no border between processes, no previews, no picture
+ * file. It answers `{ prompt, seed, steps }` with the milliseconds of one picture, text encoding and decoding included.
+ */
+import { availableParallelism } from 'node:os';
+import { Batcher } from '../runtime/batcher.ts';
+import type { GenerateRequest } from '../runtime/messages.ts';
+import { chooseProvider } from '../runtime/onnx/providers.ts';
+import { findPipeline } from '../runtime/pipelines/index.ts';
+import { Model } from '../runtime/pipelines/model.ts';
+
+const [folder, providerName] = process.argv.slice(2);
+if (folder === undefined || providerName === undefined) throw new Error('usage: bareLoop <model folder> <provider>');
+const provider = await chooseProvider(providerName);
+const model = await Model.open(folder, provider, () => {});
+const pipeline = findPipeline(model.configs.className);
+const batcher = new Batcher();
+
+export interface BareQuestion {
+  prompt: string;
+  seed: number;
+  steps: number;
+}
+
+export interface BareAnswer {
+  totalMs: number;
+  stepMs: number;
+  memoryBytes: number;
+}
+
+process.on('message', async ({ prompt, seed, steps }: BareQuestion) => {
+  const request: GenerateRequest = {
+    model: folder,
+    prompt,
+    width: 256,
+    height: 256,
+    steps,
+    guidanceScale: model.configs.settings.defaultGuidanceScale ?? 7,
+    seed: BigInt(seed),
+  };
+  const started = performance.now();
+  let denoisingMs = 0;
+  await batcher.drive({
+    run: pipeline(model, request),
+    signal: new AbortController().signal,
+    emit: async (event) => {
+      if (event.type === 'finished') denoisingMs = event.timings.denoisingMs;
+    },
+  });
+  const answer: BareAnswer = {
+    totalMs: performance.now() - started,
+    stepMs: denoisingMs / steps,
+    memoryBytes: process.memoryUsage().rss,
+  };
+  process.send?.(answer);
+});
+process.send?.({ provider: provider.name, cores: availableParallelism() });

@@ -1,0 +1,38 @@
+/** The q-th quantile (0 to 1) of some numbers, by the nearest rank. */
+export function quantile(numbers: readonly number[], q: number): number {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(q * sorted.length) - 1))] ?? Number.NaN;
+}
+
+export function median(numbers: readonly number[]): number {
+  return quantile(numbers, 0.5);
+}
+
+/** The median of a/b taken pair by pair, which holds when the machine's speed drifts between pairs. */
+export function pairedRatio(a: readonly number[], b: readonly number[]): number {
+  return median(a.map((value, i) => value / (b[i] ?? Number.NaN)));
+}
+
+/** One line of the printed table; `goal` is a sentence, judged by the reader. */
+export interface Figure {
+  name: string;
+  value: number;
+  unit: string;
+  goal?: string;
+  detail?: string;
+}
+
+export function printTable(figures: readonly Figure[]): void {
+  const rows = figures.map((f) => [
+    f.name,
+    `${Number(f.value.toPrecision(4))} ${f.unit}`.trim(),
+    f.goal ?? '',
+    f.detail ?? '',
+  ]);
+  const head = ['figure', 'value', 'goal', 'detail'];
+  const widths = head.map((title, c) => Math.max(title.length, ...rows.map((row) => row[c]?.length ?? 0)));
+  const line = (row: readonly string[]) => `| ${row.map((cell, c) => cell.padEnd(widths[c] ?? 0)).join(' | ')} |`;
+  console.log(line(head));
+  console.log(`|${widths.map((w) => '-'.repeat(w + 2)).join('|')}|`);
+  for (const row of rows) console.log(line(row));
+}
