@@ -15,7 +15,7 @@ interface EventBase {
 /** The task waits. Sent on arrival and whenever its place changes, where `progress` was asked for. */
 export interface QueuedEvent extends EventBase {
   event: 'queued';
-  /** Tasks that run before this one; 0 is next. */
+  /** Waiting results that will be made before this task's next one; 0 is next. */
   position: number;
 }
 

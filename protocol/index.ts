@@ -45,6 +45,7 @@ export {
   type ServerFrame,
   type TaskCancelResult,
 } from './replies.ts';
+export { errorSchema, eventSchema, httpReplySchema, resultSchema, serverFrameSchema } from './replySchemas.ts';
 export type { AuthenticationTask } from './tasks/authentication.ts';
 export type { GetResponseTask } from './tasks/getResponse.ts';
 export { BLANK_PROMPT, type ImageInferenceTask, MAX_SEED, type OutputType } from './tasks/imageInference.ts';

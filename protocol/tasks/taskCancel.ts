@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { described, taskKind, UUID, uuid } from '../parameters.ts';
 
-/** Stops tasks of the same session, queued or running, within one step. */
+/** Stops tasks, queued or running, within one step: those that were sent with the same API key. */
 export interface TaskCancelTask {
   taskType: 'taskCancel';
   /** Of this task itself. */
