@@ -35,6 +35,8 @@ export class TaskRecord {
   readonly positions = new Map<number, number>();
   /** The newest of any of its results. */
   preview: { event: PreviewedEvent; bytes: Uint8Array } | undefined;
+  /** Settles when the results whose runs have ended are sent; never rejects. */
+  delivered: Promise<void> = Promise.resolve();
   error: TaskError | undefined;
   cancelReason: CancelReason = 'cancelled';
   /** Those that results are sent to: whoever sent the task, and whoever sent it again. */

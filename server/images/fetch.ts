@@ -7,8 +7,8 @@ import { ImageError } from './imageError.ts';
 export interface FetchOptions {
   /** The answer is cut off, and refused, beyond this many bytes. */
   maxBytes: number;
-  /** Lets a URL lead to this machine and to private networks. Off unless every client is trusted with them. */
-  allowPrivateUrls: boolean;
+  /** Says which addresses may be connected to: `isPublicAddress`, unless every client is trusted with the network. */
+  mayConnect: (address: string) => boolean;
   /** For the whole fetch, redirects included. */
   timeoutMs: number;
 }
@@ -79,22 +79,20 @@ function request(text: string, options: FetchOptions, signal: AbortSignal): Prom
   const url = parseUrl(text);
   // The URL parser has already turned decimal, octal and hexadecimal spellings into a dotted address.
   const literal = url.hostname.replace(/^\[|\]$/g, '');
-  if (net.isIP(literal) !== 0 && !options.allowPrivateUrls && !isPublicAddress(literal)) throw privateAddress();
+  if (net.isIP(literal) !== 0 && !options.mayConnect(literal)) throw privateAddress();
 
   const { promise, resolve, reject } = withResolvers<Buffer | { location: string }>();
   const sending = (url.protocol === 'https:' ? https : http).get(url, {
     signal,
     agent: false,
-    lookup: options.allowPrivateUrls ? resolveName : resolvePublicName,
+    lookup: resolveAllowed(options.mayConnect),
     headers: { accept: 'image/png, image/jpeg, image/webp', 'accept-encoding': 'identity', 'user-agent': 'latentwire' },
   });
   sending.on('socket', (socket) => {
     socket.on('connect', () => {
       // The last word: whatever came between the name and the socket, this is where the request would go.
       const address = socket.remoteAddress;
-      if (!options.allowPrivateUrls && (address === undefined || !isPublicAddress(address))) {
-        sending.destroy(privateAddress());
-      }
+      if (address === undefined || !options.mayConnect(address)) sending.destroy(privateAddress());
     });
   });
   sending.on('error', (cause) => reject(asImageError(cause, signal)));
@@ -147,16 +145,18 @@ function parseUrl(text: string): URL {
 }
 
 /** Takes the place of the lookup inside `net.connect`, so that the address checked is the address connected to. */
-const resolvePublicName: net.LookupFunction = (hostname, options, callback) => {
-  resolveName(hostname, { ...options, all: true }, (error, found) => {
-    if (error !== null) return callback(error, '', 0);
-    const addresses: LookupAddress[] = found.filter(({ address }) => isPublicAddress(address));
-    const first = addresses[0];
-    if (first === undefined) return callback(privateAddress(), '', 0);
-    if (options.all === true) callback(null, addresses);
-    else callback(null, first.address, first.family);
-  });
-};
+function resolveAllowed(mayConnect: (address: string) => boolean): net.LookupFunction {
+  return (hostname, options, callback) => {
+    resolveName(hostname, { ...options, all: true }, (error, found) => {
+      if (error !== null) return callback(error, '', 0);
+      const addresses: LookupAddress[] = found.filter(({ address }) => mayConnect(address));
+      const first = addresses[0];
+      if (first === undefined) return callback(privateAddress(), '', 0);
+      if (options.all === true) callback(null, addresses);
+      else callback(null, first.address, first.family);
+    });
+  };
+}
 
 function privateAddress(): ImageError {
   return new ImageError('URLs that lead to this machine or to a private network are not fetched here.');

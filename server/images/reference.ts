@@ -1,6 +1,6 @@
 import type { ImageReference } from '../../protocol/images.ts';
 import type { ImageLimits } from './decode.ts';
-import { fetchImage } from './fetch.ts';
+import { fetchImage, isPublicAddress } from './fetch.ts';
 import { ImageError } from './imageError.ts';
 import type { ImageStore } from './store.ts';
 
@@ -25,7 +25,7 @@ export async function readReference(reference: ImageReference, options: Referenc
       if (own !== undefined) return await readStored(own, options.store);
       return await fetchImage(reference.url, {
         maxBytes: options.limits.maxBytes,
-        allowPrivateUrls: options.allowPrivateUrls,
+        mayConnect: options.allowPrivateUrls ? () => true : isPublicAddress,
         timeoutMs: options.fetchTimeoutMs,
       });
     }

@@ -1,0 +1,108 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { ConfigError, defaultConfig, loadConfig, options, optionsHelp, optionsTable } from '../../server/config.ts';
+
+const folder = mkdtempSync(path.join(os.tmpdir(), 'latentwire-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function file(content: unknown): string {
+  const name = path.join(folder, `${Math.random()}.json`);
+  writeFileSync(name, typeof content === 'string' ? content : JSON.stringify(content));
+  return name;
+}
+
+test('has the defaults when nothing is given', () => {
+  expect(loadConfig([], {})).toEqual(defaultConfig());
+  expect(defaultConfig()).toMatchObject({
+    host: '127.0.0.1',
+    port: 7420,
+    provider: 'auto',
+    apiKey: [],
+    allowOpen: false,
+  });
+});
+
+test('takes a flag before a variable, a variable before the file, the file before the default', () => {
+  const config = file({ port: 1, queueLimit: 1, previewSize: 64, logLevel: 'warn' });
+  const env = { LATENTWIRE_PORT: '2', LATENTWIRE_QUEUE_LIMIT: '2' };
+  expect(loadConfig(['--config', config, '--port', '3'], env)).toMatchObject({
+    port: 3,
+    queueLimit: 2,
+    previewSize: 64,
+    logLevel: 'warn',
+    maxPixels: defaultConfig().maxPixels,
+  });
+  expect(loadConfig([], { ...env, LATENTWIRE_CONFIG: config })).toMatchObject({ port: 2, previewSize: 64 });
+});
+
+test('reads lists from repeated flags, from one variable, and from the file', () => {
+  expect(loadConfig(['--api-key', 'a', '--api-key=b'], {}).apiKey).toEqual(['a', 'b']);
+  expect(loadConfig([], { LATENTWIRE_API_KEY: 'a, b' }).apiKey).toEqual(['a', 'b']);
+  expect(loadConfig(['--config', file({ apiKey: ['a', 'b'] })], {}).apiKey).toEqual(['a', 'b']);
+  expect(loadConfig(['--config', file({ apiKey: 'a' })], {}).apiKey).toEqual(['a']);
+});
+
+test('reads switches', () => {
+  expect(loadConfig(['--allow-private-urls'], {}).allowPrivateUrls).toBe(true);
+  expect(loadConfig([], { LATENTWIRE_ALLOW_PRIVATE_URLS: 'true' }).allowPrivateUrls).toBe(true);
+  expect(
+    loadConfig(['--config', file({ allowPrivateUrls: true })], { LATENTWIRE_ALLOW_PRIVATE_URLS: '0' }).allowPrivateUrls,
+  ).toBe(false);
+});
+
+test('takes an empty variable for none', () => {
+  expect(loadConfig([], { LATENTWIRE_PORT: '' }).port).toBe(7420);
+});
+
+describe('says in a sentence what is wrong', () => {
+  test.each([
+    [['--port', 'abc'], {}, '--port must be a whole number from 0 to 65535.'],
+    [['--port', '70000'], {}, '--port must be a whole number from 0 to 65535.'],
+    [[], { LATENTWIRE_PORT: '1.5' }, 'LATENTWIRE_PORT must be a whole number from 0 to 65535.'],
+    [['--log-level', 'loud'], {}, '--log-level must be one of debug, info, warn, error, silent.'],
+    [['--allowed-origins', 'example.org'], {}, '--allowed-origins must be a web origin'],
+    [['--public-url', 'ftp://x'], {}, '--public-url must be an http or https URL.'],
+    [['--host', ' '], {}, '--host must not be empty.'],
+    [[], { LATENTWIRE_ALLOW_OPEN: 'maybe' }, 'LATENTWIRE_ALLOW_OPEN must be true or false.'],
+    [['--prot', '1'], {}, "Unknown option '--prot'"],
+    [['serve'], {}, 'Unexpected argument'],
+    [['--config', '/nowhere/x.json'], {}, 'The config file /nowhere/x.json cannot be read.'],
+    [['--host', '0.0.0.0'], {}, 'Listening on 0.0.0.0 without an API key'],
+  ])('%j %j', (argv, env, message) => {
+    const run = () => loadConfig(argv, env);
+    expect(run).toThrow(ConfigError);
+    expect(run).toThrow(message);
+    expect(new ConfigError('').exitCode).toBe(2);
+  });
+
+  test('of the file', () => {
+    expect(() => loadConfig(['--config', file('{')], {})).toThrow('is not valid JSON');
+    expect(() => loadConfig(['--config', file([])], {})).toThrow('must hold one JSON object');
+    expect(() => loadConfig(['--config', file({ prot: 1 })], {})).toThrow('unknown option "prot"');
+    expect(() => loadConfig(['--config', file({ port: 'x' })], {})).toThrow('must be a whole number');
+    expect(() => loadConfig(['--config', file({ port: {} })], {})).toThrow('must be one plain value');
+  });
+
+  test('and never repeats the value, which may be a key', () => {
+    expect(() => loadConfig(['--port', 'secret-key'], {})).not.toThrow('secret-key');
+  });
+});
+
+test('listens beyond loopback with a key or on request', () => {
+  expect(loadConfig(['--host', '0.0.0.0', '--api-key', 'k'], {}).host).toBe('0.0.0.0');
+  expect(loadConfig(['--host', '::', '--allow-open'], {}).host).toBe('::');
+  for (const host of ['localhost', '::1', '127.0.0.2']) expect(loadConfig(['--host', host], {}).host).toBe(host);
+});
+
+test('describes every option in the help and in the table of the README', () => {
+  for (const name of Object.keys(options)) {
+    const flag = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+    expect(optionsHelp()).toContain(flag);
+    expect(optionsTable()).toContain(
+      `| \`${flag}\` | \`LATENTWIRE_${flag.slice(2).replaceAll('-', '_').toUpperCase()}\` |`,
+    );
+  }
+  for (const line of optionsHelp().split('\n')) expect(line.length).toBeLessThanOrEqual(100);
+});

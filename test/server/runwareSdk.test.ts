@@ -1,0 +1,111 @@
+import { Runware } from '@runware/sdk-js';
+import sharp from 'sharp';
+import { expect, test } from 'vitest';
+import { imageTask, startTestServer, type TestServer } from '../helpers/server.ts';
+
+/** The official JavaScript client, as its users have it; only the URL is another. */
+async function connect(server: TestServer, apiKey = 'local-key') {
+  const client = new Runware({ apiKey, url: `${server.url.replace('http', 'ws')}/v1`, timeoutDuration: 5_000 });
+  await client.ensureConnection();
+  return client;
+}
+
+const request = { positivePrompt: 'a red fox', model: 'local:tiny@1', width: 128, height: 128, steps: 4 };
+
+test('the official client makes images', async () => {
+  await using server = await startTestServer();
+  const client = await connect(server);
+  const images = await client.requestImages({
+    ...request,
+    numberResults: 2,
+    seed: 7,
+    includeCost: true,
+    outputFormat: 'PNG',
+  });
+  expect(images).toHaveLength(2);
+  expect(images!.map(({ seed }) => seed)).toEqual([7, 8]);
+  expect(images![0]).toMatchObject({ taskType: 'imageInference', imageUUID: expect.any(String), cost: 0 });
+  expect((await fetch(images![0]!.imageURL!)).status).toBe(200);
+  await client.disconnect();
+});
+
+test('the official client uploads an image and starts from it', async () => {
+  await using server = await startTestServer();
+  const client = await connect(server);
+  const bytes = await sharp({ create: { width: 64, height: 64, channels: 3, background: '#204080' } })
+    .png()
+    .toBuffer();
+  const uploaded = await client.imageUpload({ image: `data:image/png;base64,${bytes.toString('base64')}` });
+  expect(uploaded.imageUUID).toEqual(expect.any(String));
+  const images = await client.requestImages({ ...request, seedImage: uploaded.imageUUID!, strength: 0.6 });
+  expect(images).toHaveLength(1);
+  const again = await client.requestImages({ ...request, seedImage: images![0]!.imageUUID });
+  expect(again).toHaveLength(1);
+  await client.disconnect();
+});
+
+test('the official client is undisturbed by previews of its own tasks', async () => {
+  await using server = await startTestServer();
+  const client = await connect(server);
+  const partial: unknown[] = [];
+  const images = await client.requestImages({
+    ...request,
+    numberResults: 2,
+    previews: true,
+    progress: true,
+    onPartialImages: (items: unknown[]) => partial.push(...items),
+  } as Parameters<typeof client.requestImages>[0]);
+  expect(images).toHaveLength(2);
+  expect(partial).toHaveLength(2);
+  await client.disconnect();
+});
+
+test('the official client hears of errors with all of their fields', async () => {
+  await using server = await startTestServer();
+  const client = await connect(server);
+  await expect(client.requestImages({ ...request, width: 500 })).rejects.toMatchObject({
+    error: { code: 'invalidWidth', parameter: 'width', taskUUID: expect.any(String), min: 128, max: 2048 },
+  });
+  await expect(client.requestImages({ ...request, model: 'x:1@1' })).rejects.toMatchObject({
+    error: { code: 'modelNotFound' },
+  });
+  await client.disconnect();
+});
+
+test('the official client follows an asynchronous task', async () => {
+  await using server = await startTestServer();
+  const client = await connect(server);
+  const { taskUUID } = imageTask();
+  await client.requestImages({ ...request, taskUUID, numberResults: 1, deliveryMethod: 'async' });
+  // It hands over whatever comes about the task while it asks: what is unfinished, what is pushed and what is answered.
+  const finished = new Set<string>();
+  await expect
+    .poll(async () => {
+      const items = await client.getResponse<{ status: string; imageUUID: string }>({ taskUUID });
+      for (const item of items) if (item.status === 'success') finished.add(item.imageUUID);
+      return finished.size;
+    })
+    .toBe(1);
+  await client.disconnect();
+});
+
+test('the official client searches models', async () => {
+  await using server = await startTestServer();
+  const client = await connect(server);
+  const { results } = (await client.modelSearch({ search: 'tiny' })) as unknown as { results: { air: string }[] };
+  expect(results.map(({ air }) => air)).toEqual(['test:small@1']);
+  await client.disconnect();
+});
+
+test('the official client is told at once that its key is wrong', async () => {
+  await using server = await startTestServer({ apiKey: ['secret-key'] });
+  const client = new Runware({
+    apiKey: 'wrong',
+    url: `${server.url.replace('http', 'ws')}/v1`,
+    timeoutDuration: 5_000,
+  });
+  const begun = performance.now();
+  await expect(client.requestImages(request)).rejects.toMatchObject({ error: { code: 'invalidApiKey' } });
+  expect(performance.now() - begun).toBeLessThan(3_000);
+  await client.disconnect();
+});
