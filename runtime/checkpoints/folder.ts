@@ -193,7 +193,10 @@ export async function openComponent(folder: string, component: Component, provid
   } else {
     const written = await inPart(component, async () => {
       const tensors = await readStoredTensors(located.file);
-      return writeComponent(component, await readComponentConfig(folder, component), tensors);
+      const config = await readComponentConfig(folder, component);
+      return writeComponent(component, config, tensors, {
+        attention: provider.attention ?? defaultAttention(provider),
+      });
     });
     source = await sourceOf(written, label);
   }
@@ -202,10 +205,15 @@ export async function openComponent(folder: string, component: Component, provid
   return Graph.open(source, provider);
 }
 
+/** Where nobody has tried it, fused attention is only trusted on the CPU. */
+function defaultAttention(provider: Provider): 'fused' | 'plain' {
+  return provider.name === 'cpu' ? 'fused' : 'plain';
+}
+
 /**
  * Writes the graph of a component for the weights given.
  *
- * @param form - precision of the computation, form of a UNet's `timestep`, and which states a text encoder gives
+ * @param form - precision, kind of attention, form of a UNet's `timestep`, and which states a text encoder gives
  */
 export function writeComponent(
   component: Component,
@@ -220,9 +228,9 @@ export function writeComponent(
     case 'unet':
       return writeUNet2DCondition(config as UNet2DConditionConfig, tensors, form);
     case 'vae_encoder':
-      return writeVaeEncoder(config as AutoencoderKLConfig, tensors, form.precision);
+      return writeVaeEncoder(config as AutoencoderKLConfig, tensors, form);
     case 'vae_decoder':
-      return writeVaeDecoder(config as AutoencoderKLConfig, tensors, form.precision);
+      return writeVaeDecoder(config as AutoencoderKLConfig, tensors, form);
   }
 }
 

@@ -1,5 +1,5 @@
 import type { StoredTensors } from '../checkpoints/safetensors.ts';
-import { GraphBuilder, GraphError, type Precision, type Value, type Written } from './builder.ts';
+import { GraphBuilder, GraphError, type GraphForm, type Value, type Written } from './builder.ts';
 import { attention, conv, groupNorm, linear, silu, upsample } from './layers.ts';
 
 /** `vae/config.json` as diffusers writes it. */
@@ -18,9 +18,9 @@ const epsilon = 1e-6;
  * The encoder: `sample` [batch, 3, height, width], RGB in [-1, 1], multiples of 8 → `latent_parameters`
  * [batch, 2 · latent channels, height / 8, width / 8], the mean and then the logarithm of the variance, unscaled.
  */
-export function writeVaeEncoder(config: AutoencoderKLConfig, tensors: StoredTensors, precision?: Precision): Written {
+export function writeVaeEncoder(config: AutoencoderKLConfig, tensors: StoredTensors, form?: GraphForm): Written {
   check(config);
-  const graph = new GraphBuilder(tensors, precision);
+  const graph = new GraphBuilder(tensors, form);
   const groups = config.norm_num_groups ?? 32;
   const dtype = graph.precision;
   const channels = graph.shapeOf('encoder.conv_in.weight')[1]!;
@@ -47,9 +47,9 @@ export function writeVaeEncoder(config: AutoencoderKLConfig, tensors: StoredTens
  * The decoder: `latent_sample` [batch, latent channels, height, width], divided by the scaling factor → `sample`
  * [batch, 3, 8 · height, 8 · width], RGB, mostly within [-1, 1].
  */
-export function writeVaeDecoder(config: AutoencoderKLConfig, tensors: StoredTensors, precision?: Precision): Written {
+export function writeVaeDecoder(config: AutoencoderKLConfig, tensors: StoredTensors, form?: GraphForm): Written {
   check(config);
-  const graph = new GraphBuilder(tensors, precision);
+  const graph = new GraphBuilder(tensors, form);
   const groups = config.norm_num_groups ?? 32;
   const dtype = graph.precision;
   const first = graph.has('post_quant_conv.weight') ? 'post_quant_conv' : 'decoder.conv_in';
@@ -122,7 +122,7 @@ function selfAttention(graph: GraphBuilder, x: Value, path: string, groups: numb
     Value,
     Value,
   ];
-  const attended = linear(graph, attention(graph, q, k, v, path, { heads: 1 }), `${path}.${out}`);
+  const attended = linear(graph, attention(graph, q, k, v, path, { heads: 1, width: channels }), `${path}.${out}`);
   const back = graph.node('Transpose', [attended], { name: path, attributes: { perm: [0, 2, 1] } });
   const shape = graph.node('Shape', [x], { name: path });
   const image = graph.node('Reshape', [back, shape], { name: path });

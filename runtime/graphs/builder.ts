@@ -8,6 +8,14 @@ export type Value = string;
 /** What the network computes in. Weights stored otherwise are cast in the graph, so nothing is converted on disk. */
 export type Precision = 'float32' | 'float16';
 
+/** How a graph is written, whatever the network. */
+export interface GraphForm {
+  /** Default float32. */
+  precision?: Precision | undefined;
+  /** `fused` (default): onnxruntime's MultiHeadAttention; `plain`: standard operators, for providers where that fails. */
+  attention?: 'fused' | 'plain' | undefined;
+}
+
 /** TensorProto.DataType of the ONNX format. */
 const dataTypes = {
   float32: 1,
@@ -80,6 +88,7 @@ const microsoftOperators = new Set(['MultiHeadAttention', 'QuickGelu', 'Gelu', '
  */
 export class GraphBuilder {
   readonly precision: Precision;
+  readonly attention: 'fused' | 'plain';
   private readonly tensors: StoredTensors;
   private readonly nodes: Node[] = [];
   private readonly initializers: Uint8Array[] = [];
@@ -90,9 +99,10 @@ export class GraphBuilder {
   private readonly names = new Set<string>();
   private readonly files = new Set<string>();
 
-  constructor(tensors: StoredTensors, precision: Precision = 'float32') {
+  constructor(tensors: StoredTensors, form: GraphForm = {}) {
     this.tensors = tensors;
-    this.precision = precision;
+    this.precision = form.precision ?? 'float32';
+    this.attention = form.attention ?? 'fused';
   }
 
   has(tensor: string): boolean {
@@ -203,9 +213,14 @@ export class GraphBuilder {
     return this.node('Cast', [value], { name, attributes: { to: dataTypes[to] } });
   }
 
-  /** A dtype as the attribute `to` of Cast, or `dtype` of others, wants it. */
-  dtypeCode(dtype: OnnxDtype): number {
-    return dataTypes[dtype];
+  /** A float32 value in the precision of the graph. */
+  inPrecision(value: Value, name: string): Value {
+    return this.precision === 'float32' ? value : this.cast(value, this.precision, name);
+  }
+
+  /** One number in the precision of the graph. */
+  scalar(value: number): Value {
+    return this.inPrecision(this.floats(value), `scalar/${value}`);
   }
 
   /** Writes the model: opset 18 and onnxruntime's own operators, version 1. */

@@ -1,5 +1,5 @@
 import type { StoredTensors } from '../checkpoints/safetensors.ts';
-import { GraphBuilder, GraphError, type Precision, type Value, type Written } from './builder.ts';
+import { GraphBuilder, GraphError, type GraphForm, type Value, type Written } from './builder.ts';
 import { addAndNorm, attention, layerNorm, linear, linearProduct } from './layers.ts';
 
 /** `text_encoder/config.json` as transformers writes it; what is absent has CLIP's default. */
@@ -13,8 +13,7 @@ export interface ClipTextConfig {
   eos_token_id?: number;
 }
 
-export interface ClipTextForm {
-  precision?: Precision;
+export interface ClipTextForm extends GraphForm {
   /** Which states become outputs: `all` (default), `plain` as exporters write them (not normalized), or `none`. */
   states?: 'all' | 'plain' | 'none';
 }
@@ -29,7 +28,7 @@ export interface ClipTextForm {
  * [batch, hidden] or, with projection, `text_embeds` [batch, projection].
  */
 export function writeClipText(config: ClipTextConfig, tensors: StoredTensors, form: ClipTextForm = {}): Written {
-  const graph = new GraphBuilder(tensors, form.precision);
+  const graph = new GraphBuilder(tensors, form);
   // Newer releases of transformers leave the outer prefix away.
   const root = graph.has('text_model.embeddings.token_embedding.weight') ? 'text_model.' : '';
   const embeddings = `${root}embeddings`;
@@ -41,7 +40,6 @@ export function writeClipText(config: ClipTextConfig, tensors: StoredTensors, fo
   if (config.num_hidden_layers !== undefined && config.num_hidden_layers !== layers) {
     throw new GraphError(`The text encoder has ${layers} layers, but its config says ${config.num_hidden_layers}.`);
   }
-  if (hidden % heads !== 0) throw new GraphError(`${heads} attention heads do not divide ${hidden} channels.`);
 
   const ids = graph.input('input_ids', 'int64', ['batch', 'length']);
   const dtype = graph.precision;
@@ -67,7 +65,7 @@ export function writeClipText(config: ClipTextConfig, tensors: StoredTensors, fo
     const [query, key, value] = ['q_proj', 'k_proj', 'v_proj'].map((name) =>
       linear(graph, normal, `${path}.self_attn.${name}`),
     ) as [Value, Value, Value];
-    const attended = attention(graph, query, key, value, `${path}.self_attn`, { heads, causal: true });
+    const attended = attention(graph, query, key, value, `${path}.self_attn`, { heads, width: hidden, causal: true });
     const mixed = linearProduct(graph, attended, `${path}.self_attn.out_proj`);
     const bias = graph.weight(`${path}.self_attn.out_proj.bias`);
     [normal, state] = addAndNorm(graph, mixed, state, bias, `${path}.layer_norm2`, epsilon);

@@ -1,4 +1,4 @@
-import type { GraphBuilder, Value } from './builder.ts';
+import { type GraphBuilder, GraphError, type Value } from './builder.ts';
 
 /** y = x Wᵀ + b over the last axis. `path` names `weight` (out × in) and, where stored, `bias`. */
 export function linear(
@@ -62,11 +62,7 @@ export function conv(
  */
 export function groupNorm(graph: GraphBuilder, x: Value, path: string, groups: number, epsilon: number): Value {
   const channels = graph.shapeOf(`${path}.weight`)[0]!;
-  const half = graph.precision === 'float16';
-  const filled = (value: number) => {
-    const vector = graph.floats(new Array<number>(groups).fill(value));
-    return half ? graph.cast(vector, 'float16', `${path}/groups`) : vector;
-  };
+  const filled = (value: number) => graph.inPrecision(graph.floats(new Array<number>(groups).fill(value)), path);
   const grouped = graph.node('Reshape', [x, graph.ints([0, groups, -1, 0])], { name: path });
   const normal = graph.node('InstanceNormalization', [grouped, filled(1), filled(0)], {
     name: path,
@@ -107,19 +103,46 @@ export function addAndNorm(
   return [layerNorm(graph, sum, path, epsilon), sum];
 }
 
-/** softmax(q kᵀ / √d) v for q, k, v of [batch, length, heads · d]; `causal` hides what comes later. */
+/**
+ * softmax(q kᵀ / √d) v for q, k, v of [batch, length, heads · d].
+ *
+ * @param options.width - heads · d
+ * @param options.causal - hide what comes later
+ */
 export function attention(
   graph: GraphBuilder,
   query: Value,
   key: Value,
   value: Value,
   name: string,
-  options: { heads: number; causal?: boolean },
+  options: { heads: number; width: number; causal?: boolean },
 ): Value {
-  return graph.node('MultiHeadAttention', [query, key, value], {
-    name,
-    attributes: { num_heads: options.heads, unidirectional: options.causal ? 1 : undefined },
-  });
+  const { heads, width, causal } = options;
+  if (width % heads !== 0) throw new GraphError(`${heads} attention heads do not divide ${width} channels (${name}).`);
+  if (graph.attention === 'fused') {
+    const attributes = { num_heads: heads, unidirectional: causal ? 1 : undefined };
+    return graph.node('MultiHeadAttention', [query, key, value], { name, attributes });
+  }
+  // [batch, length, heads · d] → [batch, heads, length, d]; the keys transposed as well
+  const split = (x: Value, perm: readonly number[]) => {
+    const perHead = graph.node('Reshape', [x, graph.ints([0, 0, heads, -1])], { name });
+    return graph.node('Transpose', [perHead], { name, attributes: { perm } });
+  };
+  const scale = graph.scalar((width / heads) ** -0.5);
+  const scaled = graph.node('Mul', [split(query, [0, 2, 1, 3]), scale], { name });
+  let scores = graph.node('MatMul', [scaled, split(key, [0, 2, 3, 1])], { name });
+  if (causal) {
+    const length = graph.node('Shape', [query], { name, attributes: { start: 1, end: 2 } });
+    const square = graph.node('Concat', [length, length], { name, attributes: { axis: 0 } });
+    // Finite, so that half precision has no infinity minus infinity.
+    const closed = graph.node('Expand', [graph.scalar(-60000), square], { name });
+    const mask = graph.node('Trilu', [closed, graph.ints(1)], { name, attributes: { upper: 1 } });
+    scores = graph.node('Add', [scores, mask], { name });
+  }
+  const weights = graph.node('Softmax', [scores], { name, attributes: { axis: -1 } });
+  const mixed = graph.node('MatMul', [weights, split(value, [0, 2, 1, 3])], { name });
+  const together = graph.node('Transpose', [mixed], { name, attributes: { perm: [0, 2, 1, 3] } });
+  return graph.node('Reshape', [together, graph.ints([0, 0, -1])], { name });
 }
 
 /** Twice the height and width by repeating pixels, or exactly the height and width of `like`. */

@@ -1,5 +1,5 @@
 import type { StoredTensors } from '../checkpoints/safetensors.ts';
-import { GraphBuilder, GraphError, type OnnxDtype, type Precision, type Value, type Written } from './builder.ts';
+import { GraphBuilder, GraphError, type GraphForm, type OnnxDtype, type Value, type Written } from './builder.ts';
 import {
   addAndNorm,
   attention,
@@ -35,8 +35,7 @@ export interface UNet2DConditionConfig {
   [other: string]: unknown;
 }
 
-export interface UNetForm {
-  precision?: Precision;
+export interface UNetForm extends GraphForm {
   /** Dtype of the input `timestep`; default float32. */
   timestep?: 'float32' | 'int64';
   /** Rank of the input `timestep`: 1 (default) is one timestep for each sample, 0 is one for all. */
@@ -72,7 +71,7 @@ export function writeUNet2DCondition(
   form: UNetForm = {},
 ): Written {
   check(config);
-  const graph = new GraphBuilder(tensors, form.precision);
+  const graph = new GraphBuilder(tensors, form);
   const dtype: OnnxDtype = graph.precision;
   const downTypes = config.down_block_types ?? defaultDownBlocks;
   const upTypes = config.up_block_types ?? defaultUpBlocks;
@@ -95,8 +94,8 @@ export function writeUNet2DCondition(
 
   let x = sample;
   if (config.center_input_sample) {
-    const [two, one] = [graph.floats(2), graph.floats(1)].map((value) => asPrecision(graph, value, 'conv_in'));
-    x = graph.node('Sub', [graph.node('Mul', [x, two!], { name: 'conv_in' }), one!], { name: 'conv_in' });
+    const doubled = graph.node('Mul', [x, graph.scalar(2)], { name: 'conv_in' });
+    x = graph.node('Sub', [doubled, graph.scalar(1)], { name: 'conv_in' });
   }
   x = conv(graph, x, 'conv_in');
 
@@ -261,11 +260,7 @@ function sinusoids(graph: GraphBuilder, config: UNet2DConditionConfig, x: Value,
   const angles = graph.node('Mul', [x, graph.floats(frequencies)], { name });
   const waves = ['Sin', 'Cos'].map((type) => graph.node(type, [angles], { name }));
   if (config.flip_sin_to_cos ?? true) waves.reverse();
-  return asPrecision(graph, graph.node('Concat', waves, { name, attributes: { axis: -1 } }), name);
-}
-
-function asPrecision(graph: GraphBuilder, value: Value, name: string): Value {
-  return graph.precision === 'float32' ? value : graph.cast(value, graph.precision, name);
+  return graph.inPrecision(graph.node('Concat', waves, { name, attributes: { axis: -1 } }), name);
 }
 
 function resnet({ graph, groups, epsilon, time }: Context, x: Value, path: string): Value {
@@ -285,8 +280,6 @@ function resnet({ graph, groups, epsilon, time }: Context, x: Value, path: strin
 /** Attention of every position to the others and to the text, over [batch, channels, height, width]. */
 function transformer({ graph, groups, text }: Context, x: Value, path: string, heads: number): Value {
   const channels = graph.shapeOf(`${path}.norm.weight`)[0]!;
-  if (channels % heads !== 0)
-    throw new GraphError(`${heads} attention heads do not divide ${channels} channels (${path}).`);
   const normal = groupNorm(graph, x, `${path}.norm`, groups, transformerNormEpsilon);
   // [batch, channels, height, width] → [batch, height · width, channels]. A linear layer and a 1×1 convolution are the
   // same sum over channels, so `use_linear_projection` changes nothing but the shape in which the weights are stored.
@@ -324,5 +317,6 @@ function attend(graph: GraphBuilder, x: Value, to: Value, path: string, heads: n
   const query = linear(graph, x, `${path}.to_q`);
   const key = linear(graph, to, `${path}.to_k`);
   const value = linear(graph, to, `${path}.to_v`);
-  return linearProduct(graph, attention(graph, query, key, value, path, { heads }), `${path}.to_out.0`);
+  const width = graph.shapeOf(`${path}.to_q.weight`)[0]!;
+  return linearProduct(graph, attention(graph, query, key, value, path, { heads, width }), `${path}.to_out.0`);
 }

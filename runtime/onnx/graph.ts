@@ -1,8 +1,11 @@
 import { availableParallelism } from 'node:os';
 import { basename } from 'node:path';
-import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
+import { env, InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { fromFloat16, toFloat16 } from './float16.ts';
 import type { Provider } from './providers.ts';
+
+// Every failure is thrown as well; without this, trying a provider that is not installed writes native noise to stderr.
+env.logLevel = 'fatal';
 
 /** A model on disk (its external data beside it), or in memory with the files its external data names. */
 export type GraphSource =

@@ -1,7 +1,8 @@
 import { readdirSync } from 'node:fs';
 import { listSupportedBackends } from 'onnxruntime-node';
-import { Graph } from './graph.ts';
-import { probeGraph } from './probe.ts';
+import { GraphBuilder } from '../graphs/builder.ts';
+import { attention } from '../graphs/layers.ts';
+import { floats, Graph } from './graph.ts';
 
 /** Where a graph runs, and how. Everything but the name has a default. */
 export interface Provider {
@@ -10,6 +11,8 @@ export interface Provider {
   threads?: number | undefined;
   /** How far onnxruntime rewrites a graph while loading it; default `all`. */
   optimization?: 'disabled' | 'basic' | 'extended' | 'layout' | 'all' | undefined;
+  /** How attention is written into graphs; `chooseProvider` finds out. Default: `fused` on cpu, else `plain`. */
+  attention?: 'fused' | 'plain' | undefined;
 }
 
 export interface ChosenProvider extends Provider {
@@ -66,7 +69,8 @@ export async function chooseProvider(wanted: string, options: Omit<Provider, 'na
         candidate === 'cpu'
           ? 'No accelerator started here, so the CPU computes.'
           : `${candidate} is the first accelerator that started here.`;
-      return { ...options, name: candidate, reason: because, ...(tried.length > 0 && { fallbackFrom: tried }) };
+      const chosen = { attention: await attentionOn(candidate), ...options, name: candidate, reason: because };
+      return { ...chosen, ...(tried.length > 0 && { fallbackFrom: tried }) };
     }
     throw new ProviderError(`No provider starts here: ${tried.map((t) => `${t.name} (${t.reason})`).join('; ')}.`);
   }
@@ -74,7 +78,9 @@ export async function chooseProvider(wanted: string, options: Omit<Provider, 'na
     throw new ProviderError(`There is no provider "${wanted}". There are: auto, ${providerNames().join(', ')}.`);
   }
   const reason = await whyNot(name, false);
-  if (reason === undefined) return { ...options, name, reason: `${name} was asked for and started.` };
+  if (reason === undefined) {
+    return { attention: await attentionOn(name), ...options, name, reason: `${name} was asked for and started.` };
+  }
   const available: string[] = [];
   for (const other of providerNames())
     if (other !== name && (await whyNot(other, true)) === undefined) available.push(other);
@@ -91,10 +97,12 @@ async function whyNot(name: ProviderName, forAuto: boolean): Promise<string | un
   const hint = forAuto ? unlikely?.() : undefined;
   if (hint !== undefined) return hint;
   try {
-    const graph = await Graph.open({ bytes: probeGraph() }, { name, threads: 1 });
+    const builder = new GraphBuilder(new Map());
+    const x = builder.input('x', 'float32', [4]);
+    builder.output('sum', builder.node('Add', [x, x], { name: 'probe' }), 'float32', [4]);
+    const graph = await Graph.open({ bytes: builder.finish('probe').bytes }, { name, threads: 1 });
     try {
-      const x = { dtype: 'float32' as const, dims: [4], data: Float32Array.of(1, 2, 3, 4) };
-      const { sum } = await graph.run({ x });
+      const { sum } = await graph.run({ x: floats(Float32Array.of(1, 2, 3, 4), [4]) });
       if (String([...(sum?.data ?? [])]) !== '2,4,6,8') return 'it gave a wrong answer to a tiny graph';
     } finally {
       await graph.close();
@@ -103,6 +111,45 @@ async function whyNot(name: ProviderName, forAuto: boolean): Promise<string | un
   } catch (error) {
     const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
     return firstLine(cause instanceof Error ? cause.message : String(cause));
+  }
+}
+
+/**
+ * Whether onnxruntime's fused attention can be trusted here: it is compared with the same written out. Its WebGPU kernel
+ * takes paths that depend on the GPU, and some gave wrong pictures without any error (its issues 26064 and 26715; seen
+ * here with SwiftShader, from 32 positions on).
+ */
+async function attentionOn(name: ProviderName): Promise<'fused' | 'plain'> {
+  if (name === 'cpu') return 'fused';
+  // CoreML does not have the operator, and would hand every one of them back to the CPU.
+  if (name === 'coreml') return 'plain';
+  const [heads, length] = [2, 80];
+  try {
+    for (const headSize of [40, 64]) {
+      const width = heads * headSize;
+      const builder = (kind: 'fused' | 'plain') => {
+        const graph = new GraphBuilder(new Map(), { attention: kind });
+        const x = graph.input('x', 'float32', ['batch', 'length', width]);
+        graph.output('y', attention(graph, x, x, x, 'probe', { heads, width }), 'float32', ['batch', 'length', width]);
+        return graph.finish('probe').bytes;
+      };
+      const waves = Float32Array.from({ length: 2 * length * width }, (_, i) => Math.sin(i * 0.7) + Math.cos(i * i));
+      const answers: Float32Array[] = [];
+      for (const kind of ['fused', 'plain'] as const) {
+        const graph = await Graph.open({ bytes: builder(kind) }, { name, threads: 1 });
+        try {
+          const { y } = await graph.run({ x: floats(waves, [2, length, width]) });
+          answers.push(y?.data as Float32Array);
+        } finally {
+          await graph.close();
+        }
+      }
+      const [fused, plain] = answers as [Float32Array, Float32Array];
+      if (!fused.every((value, i) => Math.abs(value - plain[i]!) < 1e-2)) return 'plain';
+    }
+    return 'fused';
+  } catch {
+    return 'plain';
   }
 }
 
@@ -131,6 +178,9 @@ function isProviderName(name: string): name is ProviderName {
   return Object.hasOwn(providers, name);
 }
 
+/** The part of onnxruntime's complaint that means something to a reader: no source paths, one line. */
 function firstLine(text: string): string {
-  return (text.split('\n')[0] ?? text).trim().replace(/\.$/, '').slice(0, 300);
+  const [line = text] = text.split('\n');
+  const [, said] = / was false\.? (.*)$/.exec(line) ?? [];
+  return (said ?? line).trim().replace(/\.$/, '').slice(0, 300);
 }

@@ -27,7 +27,12 @@ function first(tensor: Tensor | undefined): Tensor {
   return floats((tensor!.data as Float32Array).subarray(0, length * width), [length, width]);
 }
 
-describe.each(tinyModels)('%s gives what PyTorch gave', (model) => {
+const cases = tinyModels.flatMap((model) => [
+  { model, attention: 'fused' as const },
+  { model, attention: 'plain' as const },
+]);
+
+describe.each(cases)('$model with $attention attention gives what PyTorch gave', ({ model, attention }) => {
   let goldens: ModelGoldens;
   const open = new Map<Component, Graph>();
   const graph = (component: Component) => open.get(component)!;
@@ -37,7 +42,7 @@ describe.each(tinyModels)('%s gives what PyTorch gave', (model) => {
     const components: Component[] = ['text_encoder', 'unet', 'vae_encoder', 'vae_decoder'];
     if (goldens.textEncoder2) components.push('text_encoder_2');
     for (const component of components) {
-      open.set(component, await openComponent(modelFolder(model), component, { name: 'cpu' }));
+      open.set(component, await openComponent(modelFolder(model), component, { name: 'cpu', attention }));
     }
   });
 
