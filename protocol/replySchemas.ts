@@ -108,7 +108,7 @@ export const errorSchema = z.strictObject({
   min: z.number().optional(),
   max: z.number().optional(),
   default: scalar.optional(),
-  allowedValues: z.array(scalar).optional(),
+  allowedValues: z.array(scalar).readonly().optional(),
 });
 
 const oneTask = z

@@ -61,10 +61,10 @@ export interface ImageInferenceTask {
 export const BLANK_PROMPT = '__BLANK__';
 
 /**
- * The top of Runware's range as its documentation and JavaScript write it: 2^63 rounded to a double, which is what a
- * JavaScript client really sends when it means the largest seed.
+ * 64 bits, as PyTorch's generators take. Runware documents 9223372036854776000, which is what 2^63 - 1 becomes in
+ * JavaScript and lies above 2^63; and the seeds of a batch that starts there must be sendable again.
  */
-export const MAX_SEED = 9_223_372_036_854_776_000n;
+export const MAX_SEED = 2n ** 64n - 1n;
 
 const seed = described(
   z
@@ -80,7 +80,7 @@ const seed = described(
       return z.NEVER;
     })
     .optional(),
-  { type: 'integer', rule: 'an integer from 0 to 9223372036854775807, or -1 for any', min: 0, max: Number(MAX_SEED) },
+  { type: 'integer', rule: `an integer from 0 to ${MAX_SEED}, or -1 for any`, min: 0, max: Number(MAX_SEED) },
 );
 
 const prompt = described(z.string().min(1).max(10_000), {
