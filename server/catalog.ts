@@ -138,7 +138,7 @@ async function readNames(modelsDir: string, log: Logger): Promise<Map<string, st
       names.set(folder, [...(names.get(folder) ?? []), air, ...aliases]);
     }
   } catch (error) {
-    log.error({ file, err: error }, 'models.json cannot be read; its names are ignored');
+    log.error({ file, err: error }, 'The file models.json cannot be read; its names are ignored.');
     names.clear();
   }
   return names;

@@ -13,6 +13,10 @@ import { handleTask } from './tasks/index.ts';
 
 /** How often a silent client is asked whether it is there; after two unanswered asks its socket is cut. */
 const heartbeatMs = 45_000;
+/** How long a socket may stay without a key where one is needed. */
+const authenticationMs = 30_000;
+/** Longest frame that is read from a socket without a key, where one is needed: parsing is work done for strangers. */
+const strangerBytes = 64 * 1024;
 
 /** Serves one open socket until it closes: reads tasks, and gives each to its handler on behalf of the session. */
 export function serveConnection(socket: WebSocket, request: IncomingMessage, context: Context): void {
@@ -29,22 +33,28 @@ export function serveConnection(socket: WebSocket, request: IncomingMessage, con
     if (missedBeats++ >= 2) socket.terminate();
     else if (socket.readyState === socket.OPEN) socket.ping();
   }, heartbeatMs);
+  const authenticating = setTimeout(() => {
+    if (session === undefined) socket.close(1008, 'missingApiKey');
+  }, authenticationMs);
   const alive = () => {
     missedBeats = 0;
   };
   socket.on('ping', alive);
   socket.on('pong', alive);
-  socket.on('error', (error) => log.debug({ address, reason: error.message }, 'a socket failed'));
+  socket.on('error', (error) => log.debug({ address, reason: error.message }, 'A socket failed.'));
   socket.on('close', () => {
     clearInterval(heartbeat);
+    clearTimeout(authenticating);
     if (session !== undefined) sessions.detach(session, socket);
   });
   socket.on('message', (data, isBinary) => {
     alive();
     if (isBinary) return reply(toErrorFrame(new TaskError('invalidRequest', { message: 'Tasks are sent as text.' })));
+    const text = textOf(data);
+    if (session === undefined && text.length > strangerBytes) return socket.close(1008, 'missingApiKey');
     let values: unknown[];
     try {
-      values = parseRequest(textOf(data));
+      values = parseRequest(text);
     } catch (error) {
       return reply(toErrorFrame(toTaskError(error, context)));
     }
@@ -71,7 +81,7 @@ export function serveConnection(socket: WebSocket, request: IncomingMessage, con
   function authenticate(task: AuthenticationTask): void {
     const owner = keys.refuses(address) ? undefined : keys.ownerOf(task.apiKey, address);
     if (owner === undefined) {
-      log.info({ address }, 'a key was refused');
+      log.info({ address }, 'A key was refused.');
       reply(
         toErrorFrame(
           new TaskError('invalidApiKey', { parameter: 'apiKey', type: 'string', taskType: 'authentication' }),

@@ -81,6 +81,8 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
       closing: false,
     };
     await runtime.ready();
+    // So that the first task does not pay for the first look.
+    await context.catalog.list();
     await listen(httpServer, config);
   } catch (error) {
     await closeRuntime();
@@ -103,12 +105,12 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
     if (context.keys.refuses(request.socket.remoteAddress ?? '')) return refuse(socket, '429 Too Many Requests');
     sockets.handleUpgrade(request, socket, head, (webSocket) => serveConnection(webSocket, request, context));
   });
-  log.info({ url: context.url, provider: runtime.status().provider, open: context.keys.open }, 'the server listens');
+  log.info({ url: context.url, provider: runtime.status().provider, open: context.keys.open }, 'The server listens.');
 
   let closed: Promise<void> | undefined;
   async function close(graceMs: number): Promise<void> {
     context.closing = true;
-    log.info({ unfinished: context.records.unfinished().length, graceMs }, 'the server stops');
+    log.info({ unfinished: context.records.unfinished().length, graceMs }, 'The server stops.');
     context.queue.close();
     for (const record of context.records.unfinished()) if (!record.started) record.fail(shuttingDown());
     const ended = Promise.all(context.records.unfinished().map((record) => record.ended));

@@ -12,7 +12,7 @@ export async function serve(config: Config): Promise<void> {
   let stopping = false;
   const onSignal = (signal: NodeJS.Signals) => {
     if (stopping) {
-      log.warn({ signal }, 'stopped at once by a second signal');
+      log.warn({ signal }, 'Stopped at once by a second signal.');
       process.exit(signal === 'SIGINT' ? 130 : 143);
     }
     stopping = true;

@@ -76,7 +76,8 @@ export function limitsOf({ config }: Context): ImageLimits {
 /** An ImageError as an error of the parameter that named the image; anything else as it is. */
 export function ofParameter(error: unknown, parameter: string, { log }: Context): unknown {
   if (!(error instanceof ImageError)) return error;
-  if (error.kind === 'download') log.info({ err: error.cause, reason: error.message }, 'an image could not be fetched');
+  if (error.kind === 'download')
+    log.info({ err: error.cause, reason: error.message }, 'An image could not be fetched.');
   const code =
     error.kind === 'missing'
       ? 'mediaNotFound'

@@ -134,6 +134,8 @@ export class TaskRecords {
     const name = key(record.owner, record.taskUUID);
     this.#records.set(name, record);
     void record.ended.then(() => {
+      // Whoever waited has been told. The reply to an HTTP request may be megabytes; the record is kept for an hour.
+      record.callers.clear();
       setTimeout(() => {
         if (this.#records.get(name) === record) this.#records.delete(name);
       }, this.#keepMs).unref();

@@ -51,7 +51,7 @@ export async function imageInference(task: ImageInferenceTask, caller: Caller, c
   context.records.enterLane(record, caller, task.lane);
   context.log.info(
     { taskUUID: task.taskUUID, model: plan.request.model, results: task.numberResults, steps: plan.request.steps },
-    'a task was taken',
+    'A task was taken.',
   );
   if (task.deliveryMethod === 'async') acknowledge(record, caller);
   const running = runTask(task, plan, record, caller, context);
@@ -74,7 +74,7 @@ async function attach(task: ImageInferenceTask, caller: Caller, context: Context
   if (record === undefined) throw new TaskError('taskNotFound');
   if (record.deliveryMethod === 'async') acknowledge(record, caller);
   // What finishes from here on is sent to this caller as well; what is there now, below.
-  record.callers.add(caller);
+  if (record.state === 'unfinished') record.callers.add(caller);
   for (const [index, result] of [...record.results].entries()) {
     if (result !== undefined) caller.data(await resultItem(record, index, result, caller, context));
   }
@@ -158,12 +158,12 @@ async function runTask(
     );
     await Promise.all(runs);
     record.end('finished');
-    context.log.info({ taskUUID: record.taskUUID, ms: Date.now() - record.startedAt }, 'a task is finished');
+    context.log.info({ taskUUID: record.taskUUID, ms: Date.now() - record.startedAt }, 'A task is finished.');
   } catch (error) {
     if (record.state !== 'unfinished') return;
     const failure = error instanceof RuntimeError ? fromRuntime(error) : toTaskError(error, context);
     record.fail(failure);
-    context.log.warn({ taskUUID: record.taskUUID, code: failure.code, reason: failure.message }, 'a task failed');
+    context.log.warn({ taskUUID: record.taskUUID, code: failure.code, reason: failure.message }, 'A task failed.');
   }
 }
 
@@ -317,7 +317,7 @@ class Previewer {
       }
     } catch (error) {
       // A preview is never worth its task.
-      this.#context.log.warn({ taskUUID: this.#record.taskUUID, err: error }, 'a preview could not be encoded');
+      this.#context.log.warn({ taskUUID: this.#record.taskUUID, err: error }, 'A preview could not be encoded.');
     } finally {
       this.#encoding = false;
     }

@@ -181,3 +181,10 @@ test('closes with 1009 on a frame larger than any upload', async () => {
   socket.webSocket.send(`[${' '.repeat(200_000)}]`);
   expect(await socket.closed).toMatchObject({ code: 1009 });
 });
+
+test('reads no large frame from a socket without a key', async () => {
+  await using server = await startTestServer({ apiKey: ['first-key'] });
+  const socket = await server.socket({ authenticate: false });
+  socket.webSocket.send(`[${' '.repeat(100_000)}]`);
+  expect(await socket.closed).toMatchObject({ code: 1008 });
+});

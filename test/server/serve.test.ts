@@ -1,0 +1,57 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { expect, test } from 'vitest';
+import { packageRoot } from '../../server/packageRoot.ts';
+import { TestSocket } from '../helpers/server.ts';
+
+/** The built server as a program of its own, with the real runtime process. */
+async function startProgram(...argv: string[]) {
+  const dataDir = await mkdtemp(path.join(os.tmpdir(), 'latentwire-'));
+  const from = (name: string) => JSON.stringify(pathToFileURL(path.join(packageRoot, 'dist', 'server', name)));
+  const script = `
+    import { serve } from ${from('serve.js')};
+    import { loadConfig } from ${from('config.js')};
+    await serve(loadConfig(process.argv.slice(1), process.env));
+  `;
+  const flags = ['--port', '0', '--provider', 'cpu', '--log-level', 'error', '--data-dir', dataDir, ...argv];
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script, '--', ...flags], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const exited = new Promise<[number | null, string | null]>((resolve) => {
+    child.on('exit', (code, signal) => resolve([code, signal]));
+  });
+  let output = '';
+  const url = await new Promise<string>((resolve, reject) => {
+    child.stdout!.on('data', (chunk) => {
+      output += chunk;
+      const found = /^listening on (http:\S+)$/m.exec(output)?.[1];
+      if (found !== undefined) resolve(found);
+    });
+    child.on('exit', () => reject(new Error(`ended before it listened: ${output}`)));
+  });
+  return {
+    child: child as ChildProcess,
+    url,
+    exited,
+    async [Symbol.asyncDispose]() {
+      child.kill('SIGKILL');
+      await rm(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+test.each(['SIGTERM', 'SIGINT'] as const)(
+  'says where it listens, and ends on %s with 1012 for its sockets',
+  async (signal) => {
+    await using program = await startProgram();
+    const health = await (await fetch(`${program.url}/health`)).json();
+    expect(health).toMatchObject({ status: 'ok', runtime: { state: 'ready', provider: 'cpu' } });
+    const socket = await TestSocket.open(program.url);
+    program.child.kill(signal);
+    expect(await socket.closed).toMatchObject({ code: 1012 });
+    expect(await program.exited).toEqual([0, null]);
+  },
+);
