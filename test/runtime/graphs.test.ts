@@ -1,6 +1,13 @@
+import { readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Component, openComponent } from '../../runtime/checkpoints/folder.ts';
-import { floats, type Graph, int64s, type Tensor } from '../../runtime/onnx/graph.ts';
+import { readStoredTensors, type StoredTensor, type StoredTensors } from '../../runtime/checkpoints/safetensors.ts';
+import { type AutoencoderKLConfig, writeVaeDecoder } from '../../runtime/graphs/autoencoderKL.ts';
+import { GraphError } from '../../runtime/graphs/builder.ts';
+import { type UNet2DConditionConfig, writeUNet2DCondition } from '../../runtime/graphs/unet2DCondition.ts';
+import { toFloat16 } from '../../runtime/onnx/float16.ts';
+import { floats, Graph, int64s, type Tensor } from '../../runtime/onnx/graph.ts';
 import {
   type ModelGoldens,
   modelFolder,
@@ -128,5 +135,102 @@ describe.each(cases)('$model with $attention attention gives what PyTorch gave',
       const part = (both!.data as Float32Array).subarray(half * output.data.length, (half + 1) * output.data.length);
       expect(relativeError(part, output.data)).toBeLessThan(tolerance);
     }
+  });
+});
+
+describe('weights stored in other ways', () => {
+  const goldens = readGoldens('tiny-sd15');
+  const folder = join(modelFolder('tiny-sd15'), 'vae');
+  const config = JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8')) as AutoencoderKLConfig;
+  const file = join(folder, 'diffusion_pytorch_model.safetensors');
+
+  async function decodeError(tensors: StoredTensors, data: Uint8Array): Promise<number> {
+    const { bytes, files } = writeVaeDecoder(config, tensors);
+    const source = { bytes, externalData: [{ path: basename(files[0]!), data }] };
+    const decoder = await Graph.open(source, { name: 'cpu' });
+    const { sample } = await decoder.run({ latent_sample: recorded(goldens.vae.latents) });
+    await decoder.close();
+    return relativeError(sample!.data as Float32Array, goldens.vae.decoded.data);
+  }
+
+  test('are found under the names that diffusers gave attention before 0.18, as 1×1 convolutions', async () => {
+    const older: Record<string, string> = { to_q: 'query', to_k: 'key', to_v: 'value', 'to_out.0': 'proj_attn' };
+    const tensors = [...(await readStoredTensors(file))].map(([name, tensor]) => {
+      const renamed = name.replace(/\.(to_q|to_k|to_v|to_out\.0)\./, (_, part: string) => `.${older[part]}.`);
+      const shape = renamed !== name && tensor.shape.length === 2 ? [...tensor.shape, 1, 1] : tensor.shape;
+      return [renamed, { ...tensor, shape }] as const;
+    });
+    expect(tensors.some(([name]) => name.includes('proj_attn'))).toBe(true);
+    expect(await decodeError(new Map(tensors), readFileSync(file))).toBeLessThan(tolerance);
+  });
+
+  test.each(['BF16', 'F16', 'F64'] as const)('are computed with in float32 when they are %s', async (dtype) => {
+    const stored = await readStoredTensors(file);
+    const values = readFileSync(file);
+    const chunks: Uint8Array[] = [];
+    const tensors = new Map<string, StoredTensor>();
+    let offset = 0;
+    for (const [name, tensor] of stored) {
+      const { buffer } = new Uint8Array(values.subarray(tensor.offset, tensor.offset + tensor.length));
+      const float32 = new Float32Array(buffer);
+      const bits = new Uint32Array(buffer);
+      // The upper half of a float32 is a bfloat16; adding half of what is cut off rounds it.
+      const converted = {
+        BF16: () => Uint16Array.from(bits, (value) => Math.min((value + 0x8000) >>> 16, 0xffff)),
+        F16: () => toFloat16(float32),
+        F64: () => Float64Array.from(float32),
+      }[dtype]();
+      chunks.push(new Uint8Array(converted.buffer));
+      tensors.set(name, { dtype, shape: tensor.shape, file, offset, length: converted.byteLength });
+      offset += converted.byteLength;
+    }
+    const error = await decodeError(tensors, Buffer.concat(chunks));
+    expect(error).toBeLessThan({ BF16: 3e-2, F16: 3e-3, F64: tolerance }[dtype]);
+  });
+});
+
+describe('a UNet', () => {
+  const folder = join(modelFolder('tiny-sd15'), 'unet');
+  const config = JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8')) as UNet2DConditionConfig;
+  const tensors = () => readStoredTensors(join(folder, 'diffusion_pytorch_model.safetensors'));
+
+  test.each<[Partial<UNet2DConditionConfig>, RegExp]>([
+    [{ down_block_types: ['AttnDownBlock2D'] }, /block of type "AttnDownBlock2D"; supported are CrossAttnDownBlock2D/],
+    [
+      { mid_block_type: 'UNetMidBlock2D' },
+      /mid_block_type: "UNetMidBlock2D"; supported: "UNetMidBlock2DCrossAttn", null/,
+    ],
+    [{ attention_head_dim: 5 }, /5 attention heads do not divide 16 channels/],
+    [{ attention_head_dim: [2, 4] }, /heads of attention for 2 of 4 blocks/],
+    [{ addition_embed_type: 'image' }, /addition_embed_type: "image"/],
+  ])('with %j is refused in a sentence', async (change, reason) => {
+    const stored = await tensors();
+    expect(() => writeUNet2DCondition({ ...config, ...change }, stored)).toThrow(GraphError);
+    expect(() => writeUNet2DCondition({ ...config, ...change }, stored)).toThrow(reason);
+  });
+
+  test('without one of its tensors is refused by the name of the tensor', async () => {
+    const stored = new Map(await tensors());
+    stored.delete('up_blocks.2.attentions.1.transformer_blocks.0.ff.net.2.weight');
+    const reason = 'The weights have no tensor "up_blocks.2.attentions.1.transformer_blocks.0.ff.net.2.weight".';
+    expect(() => writeUNet2DCondition(config, stored)).toThrow(reason);
+  });
+
+  test('takes any size, also ones that do not halve evenly', async () => {
+    const unet = await openComponent(modelFolder('tiny-sd15'), 'unet', { name: 'cpu' });
+    for (const [height, width] of [
+      [1, 1],
+      [5, 7],
+      [9, 16],
+    ] as const) {
+      const { out_sample: out } = await unet.run({
+        sample: floats(new Float32Array(4 * height * width).fill(0.5), [1, 4, height, width]),
+        timestep: floats(Float32Array.of(3), [1]),
+        encoder_hidden_states: floats(new Float32Array(3 * 32), [1, 3, 32]),
+      });
+      expect(out!.dims).toEqual([1, 4, height, width]);
+      expect((out!.data as Float32Array).every(Number.isFinite)).toBe(true);
+    }
+    await unet.close();
   });
 });
