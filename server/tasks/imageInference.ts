@@ -72,14 +72,16 @@ function repeats(task: ImageInferenceTask, caller: Caller, { records }: Context)
 async function attach(task: ImageInferenceTask, caller: Caller, context: Context): Promise<void> {
   const record = context.records.find(caller.owner, task.taskUUID);
   if (record === undefined) throw new TaskError('taskNotFound');
+  // As it is now: an end that comes while results are read below is told to this caller like to all others.
+  const { state } = record;
   if (record.deliveryMethod === 'async') acknowledge(record, caller);
   // What finishes from here on is sent to this caller as well; what is there now, below.
-  if (record.state === 'unfinished') record.callers.add(caller);
+  if (state === 'unfinished') record.callers.add(caller);
   for (const [index, result] of [...record.results].entries()) {
     if (result !== undefined) caller.data(await resultItem(record, index, result, caller, context));
   }
-  if (record.state === 'failed' && record.error !== undefined && record.deliveryMethod === 'sync') throw record.error;
-  if (record.state === 'cancelled') {
+  if (state === 'failed' && record.error !== undefined && record.deliveryMethod === 'sync') throw record.error;
+  if (state === 'cancelled') {
     const { taskType, taskUUID, cancelReason: reason } = record;
     caller.event({ event: 'cancelled', taskType, taskUUID, reason });
   }

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect, test } from 'vitest';
 import { packageRoot } from '../../server/packageRoot.ts';
-import { TestSocket } from '../helpers/server.ts';
+import { imageTask, TestSocket } from '../helpers/server.ts';
 
 /** The built server as a program of its own, with the real runtime process. */
 async function startProgram(...argv: string[]) {
@@ -55,3 +55,24 @@ test.each(['SIGTERM', 'SIGINT'] as const)(
     expect(await program.exited).toEqual([0, null]);
   },
 );
+
+test('makes an image with the real runtime, shows it on the way, and answers pings meanwhile', async () => {
+  await using program = await startProgram('--models-dir', path.join(packageRoot, 'test', 'fixtures', 'models'));
+  const socket = await TestSocket.open(program.url);
+  const task = imageTask({ model: 'local:tiny-sd15@1', steps: 5, seed: 7, progress: true, previews: { size: 64 } });
+  socket.send(task);
+  let slowestMs = 0;
+  for (let finished = false; !finished; ) {
+    const begun = performance.now();
+    socket.send({ taskType: 'ping', ping: true });
+    await socket.take(({ data }) => data?.[0]?.taskType === 'ping');
+    slowestMs = Math.max(slowestMs, performance.now() - begun);
+    finished = socket.frames.some(({ data, errors }) => data !== undefined || errors !== undefined);
+  }
+  expect(slowestMs).toBeLessThan(1_000);
+  expect(await socket.event('previewed', task.taskUUID)).toMatchObject({ width: 64, height: 64, steps: 5 });
+  const item = await socket.item(task.taskUUID);
+  expect(item).toMatchObject({ status: 'success', seed: 7 });
+  const again = await socket.ask({ ...imageTask({ model: 'local:tiny-sd15@1', steps: 2 }), seedImage: item.imageUUID });
+  expect((await fetch(again.imageURL)).headers.get('content-type')).toBe('image/jpeg');
+});
