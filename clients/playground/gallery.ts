@@ -42,11 +42,12 @@ export class Gallery {
       if (list.children[i] !== item) list.insertBefore(item, list.children[i] ?? null);
     while (list.childElementCount > tiles.length) list.lastElementChild!.remove();
     empty.hidden = all.length > 0;
-    clear.hidden = !all.some((picture) => !isUnderWay(picture));
+    clear.hidden = all.every(isUnderWay);
     this.#disarm();
   }
 
   updateTile(picture: Picture): void {
+    clear.hidden = this.#pictures.all.every(isUnderWay);
     const tile = this.#tiles.get(picture);
     if (!tile) return;
     const { link, image, badge, done } = tile;

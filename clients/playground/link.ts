@@ -18,9 +18,10 @@ export class Link {
   #countdown: ReturnType<typeof setInterval> | undefined;
 
   constructor() {
-    retry.addEventListener('click', () =>
-      this.client.state.state === 'closed' ? this.#start() : this.client.retryNow(),
-    );
+    retry.addEventListener('click', () => {
+      if (this.client.state.state !== 'closed') this.client.retryNow();
+      else if (!dialog.open) dialog.showModal();
+    });
     addEventListener('online', () => this.client.retryNow());
     keyForm.addEventListener('submit', () => {
       sessionStorage.setItem(keyName, keyField.value);
@@ -49,6 +50,7 @@ export class Link {
     clearInterval(this.#countdown);
     line.dataset.state = status.state;
     retry.hidden = status.state !== 'reconnecting' && status.state !== 'closed';
+    retry.textContent = status.state === 'closed' ? 'Enter a key' : 'Try now';
     switch (status.state) {
       case 'connecting':
         text.textContent = 'Connecting…';

@@ -80,7 +80,10 @@ export class SeedImage {
         this.image = undefined;
         words.textContent = 'The server no longer has that picture.';
       });
-    } else thumbnail.src = url;
+    } else {
+      thumbnail.onerror = null;
+      thumbnail.src = url;
+    }
   }
 
   #acceptDrops(target: HTMLElement): void {

@@ -153,10 +153,17 @@ export class Stage {
   }
 }
 
-/** The looks of a picture by their place on the strip, the finished picture last. */
+/** What each tile shows, the finished picture last. Steps whose preview did not come show the look before them. */
 function* positions(picture: Picture): Generator<[position: number, url: string]> {
-  for (const [step, url] of picture.looks.entries()) if (url !== undefined) yield [step, url];
-  if (picture.result) yield [picture.steps ?? picture.recipe.steps, picture.result.imageURL];
+  let latest: string | undefined;
+  for (const [step, url] of picture.looks.entries()) {
+    latest = url ?? latest;
+    if (latest !== undefined) yield [step, latest];
+  }
+  if (!picture.result) return;
+  const end = picture.steps ?? picture.recipe.steps;
+  if (latest !== undefined) for (let step = picture.looks.length; step < end; step++) yield [step, latest];
+  yield [end, picture.result.imageURL];
 }
 
 /** -1: nothing to see yet. */

@@ -44,19 +44,20 @@ const codeOf = (promise: Promise<unknown>) =>
 
 describe('generate', () => {
   test('tells everything about a task in order, and its previews are images', async () => {
-    // Slow enough for every preview to be sent: the server drops those that a newer one has overtaken.
-    await using server = await startTestServer({ runtime: createFakeRuntime({ stepMs: 80 }) });
+    await using server = await startTestServer({ runtime: createFakeRuntime({ stepMs: 30 }) });
     using client = connect({ url: server.url });
     const events = await read(client.generate({ ...task, seed: 7 }));
     const kinds = events.map(({ event }) => event);
     expect(kinds[0]).toBe('queued');
     expect(kinds.filter((kind) => kind === 'stepped')).toHaveLength(4);
-    expect(kinds.filter((kind) => kind === 'previewed')).toHaveLength(4);
     expect(kinds.indexOf('started')).toBeLessThan(kinds.indexOf('stepped'));
     expect(events.at(-1)).toMatchObject({ event: 'result', resultIndex: 0, seed: 7 });
-    const preview = events.find((event) => event.event === 'previewed')!;
-    expect(preview).toMatchObject({ step: 0, steps: 4, width: 16, height: 16, mime: 'image/jpeg' });
-    expect(await sharp(preview.image).metadata()).toMatchObject({ format: 'jpeg', width: 16, height: 16 });
+    // A preview that a newer one has overtaken is dropped by the server, so on a busy machine there may be fewer.
+    const previews = events.filter((event) => event.event === 'previewed');
+    expect(previews.length).toBeGreaterThan(0);
+    expect(previews.map(({ step }) => step)).toEqual(previews.map(({ step }) => step).toSorted((a, b) => a - b));
+    expect(previews[0]).toMatchObject({ steps: 4, width: 16, height: 16, mime: 'image/jpeg' });
+    expect(await sharp(previews[0]!.image).metadata()).toMatchObject({ format: 'jpeg', width: 16, height: 16 });
   });
 
   test('gives the result without being iterated', async () => {
