@@ -1,0 +1,193 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { builtinModules } from 'node:module';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+
+const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
+
+interface Import {
+  /** From the root of the repository, with slashes. */
+  file: string;
+  /** A file of the repository, or the name of a package; modules of Node are `node:…`. */
+  target: string;
+  /** Gone after compiling. */
+  typeOnly: boolean;
+  /** `import()`: only loaded where that line is reached. */
+  dynamic: boolean;
+}
+
+const folders = ['protocol', 'runtime', 'server', 'clients', 'bench', 'test'];
+const files = folders.flatMap((folder) => sourcesOf(folder));
+const imports = files.flatMap(importsOf);
+
+/** What the files of a folder may import. First match wins: narrower folders come first. */
+const rules: { files: RegExp; own: RegExp; packages: RegExp; why: string }[] = [
+  {
+    files: /^protocol\/(errors|events|frames|json|replies)\.ts$/,
+    own: /^protocol\/(errors|events|frames|json|replies)\.ts$/,
+    packages: /^$/,
+    why: 'browsers load these files as they are',
+  },
+  { files: /^protocol\//, own: /^protocol\//, packages: /^zod$/, why: 'both ends agree on it, so it leans on neither' },
+  {
+    files: /^runtime\/onnx\//,
+    own: /^runtime\//,
+    packages: /^(node:.+|onnxruntime-node|@bufbuild\/protobuf(\/.+)?)$/,
+    why: 'the only folder that touches native inference code',
+  },
+  {
+    files: /^runtime\//,
+    own: /^runtime\//,
+    packages: /^(node:.+|@huggingface\/tokenizers|@bufbuild\/protobuf(\/.+)?)$/,
+    why: 'a diffusion library that knows nothing of servers, and of onnxruntime only through runtime/onnx',
+  },
+  {
+    files: /^server\//,
+    own: /^(server|protocol)\/|^runtime\/index\.ts$/,
+    packages: /^(node:.+|ws|sharp|pino|uuid|zod)$/,
+    why: 'the server never touches a tensor: the runtime is what runtime/index.ts says',
+  },
+  {
+    files: /^clients\/cli\//,
+    own: /^(clients\/(cli|typescript)|protocol|server)\//,
+    packages: /^(node:.+|ws)$/,
+    why: 'the command line also starts the server',
+  },
+  {
+    files: /^clients\/typescript\//,
+    own: /^clients\/typescript\/|^protocol\/(errors|events|frames|json|replies)\.ts$/,
+    packages: /^ws$/,
+    why: 'runs in browsers and in Node',
+  },
+  {
+    files: /^clients\//,
+    own: /^clients\/|^protocol\/(errors|events|frames|json|replies)\.ts$/,
+    packages: /^$/,
+    why: 'as little as possible',
+  },
+  { files: /^(bench|test)\//, own: /./, packages: /./, why: 'may see everything' },
+];
+
+/** The one border that a type may cross beside its door: the shapes of the runtime's messages. */
+const isMessageType = ({ file, target, typeOnly }: Import) =>
+  typeOnly && file.startsWith('server/') && target === 'runtime/messages.ts';
+
+describe('who imports whom', () => {
+  it('reads the import lines of every folder', () => {
+    for (const folder of folders)
+      expect(
+        files.some((file) => file.startsWith(`${folder}/`)),
+        folder,
+      ).toBe(true);
+    expect(imports.length).toBeGreaterThan(100);
+  });
+
+  it('is as ARCHITECTURE.md says', () => {
+    const broken = imports.flatMap((line) => {
+      const rule = rules.find(({ files }) => files.test(line.file));
+      if (rule === undefined) return [`${line.file}: no rule for its folder`];
+      const allowed = isOwn(line.target) ? rule.own : rule.packages;
+      return allowed.test(line.target) || isMessageType(line)
+        ? []
+        : [`${line.file} imports ${line.target} (${rule.why})`];
+    });
+    expect(broken).toEqual([]);
+  });
+
+  it('lets clients take only types from the rest of the protocol', () => {
+    const rest = /^protocol\/(?!(errors|events|frames|json|replies)\.ts$)/;
+    const broken = imports.filter(
+      ({ file, target, typeOnly }) => file.startsWith('clients/') && rest.test(target) && !typeOnly,
+    );
+    expect(broken).toEqual([]);
+  });
+
+  it('names files that exist, with their endings', () => {
+    const missing = imports.filter(({ target }) => isOwn(target) && !existsSync(path.join(root, target)));
+    expect(missing).toEqual([]);
+  });
+
+  it('names only packages that package.json has', () => {
+    const { dependencies, devDependencies } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
+    const development = /^(bench|test)\//;
+    const broken = imports.filter(({ file, target }) => {
+      if (isOwn(target) || target.startsWith('node:')) return false;
+      const name = target
+        .split('/')
+        .slice(0, target.startsWith('@') ? 2 : 1)
+        .join('/');
+      return !Object.hasOwn(development.test(file) ? { ...dependencies, ...devDependencies } : dependencies, name);
+    });
+    expect(broken).toEqual([]);
+  });
+});
+
+describe('what is reached by loading', () => {
+  it('runtime/index.ts: no native code, so the server process holds none but sharp', () => {
+    expect(
+      [...reach('runtime/index.ts')].filter((name) => /^onnxruntime/.test(name) || /^runtime\/onnx\//.test(name)),
+    ).toEqual([]);
+  });
+
+  it.each(['clients/playground/main.ts', 'clients/typescript/index.ts', 'protocol/frames.ts', 'protocol/errors.ts'])(
+    '%s: neither packages nor modules of Node, so a browser can load it without a bundler',
+    (entry) => {
+      expect([...reach(entry)].filter((name) => !isOwn(name))).toEqual([]);
+    },
+  );
+
+  it('no file of the protocol, runtime, server or clients reaches itself', () => {
+    const circles = files.filter((file) => !/^(test|bench)\//.test(file)).filter((file) => reach(file).has(file));
+    expect(circles).toEqual([]);
+  });
+});
+
+/** Everything that is loaded with a file: own files and packages, without types and without `import()`. */
+function reach(entry: string): Set<string> {
+  const reached = new Set<string>();
+  const waiting = [entry];
+  for (let file = waiting.pop(); file !== undefined; file = waiting.pop()) {
+    for (const { target, typeOnly, dynamic } of imports.filter((line) => line.file === file)) {
+      if (typeOnly || dynamic || reached.has(target)) continue;
+      reached.add(target);
+      if (isOwn(target)) waiting.push(target);
+    }
+  }
+  return reached;
+}
+
+function isOwn(target: string): boolean {
+  return folders.some((folder) => target.startsWith(`${folder}/`)) || target.startsWith('models/');
+}
+
+function sourcesOf(folder: string): string[] {
+  return readdirSync(path.join(root, folder), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && /\.(ts|js|mjs)$/.test(entry.name))
+    .map((entry) => path.relative(root, path.join(entry.parentPath, entry.name)).split(path.sep).join('/'))
+    .filter((file) => !file.includes('node_modules/') && !file.startsWith('test/fixtures/'))
+    .sort();
+}
+
+function importsOf(file: string): Import[] {
+  // Comments first: they may talk about imports.
+  const text = readFileSync(path.join(root, file), 'utf8').replaceAll(/^\s*(\/\/|\*|\/\*).*$/gm, '');
+  const found: Import[] = [];
+  for (const [, clause = '', name = ''] of text.matchAll(/^(?:import|export)\s([^;'"`()]*?)\bfrom\s*'([^']+)'/gm)) {
+    const isType = /^type\b/.test(clause);
+    // `import { type A }` loads the module all the same under verbatimModuleSyntax.
+    found.push({ file, target: targetOf(file, name), typeOnly: isType, dynamic: false });
+  }
+  for (const [, name = ''] of text.matchAll(/^import\s*'([^']+)'/gm)) {
+    found.push({ file, target: targetOf(file, name), typeOnly: false, dynamic: false });
+  }
+  for (const [, before = '', name = ''] of text.matchAll(/(typeof\s+)?\bimport\(\s*'([^']+)'/g)) {
+    found.push({ file, target: targetOf(file, name), typeOnly: before !== '', dynamic: true });
+  }
+  return found;
+}
+
+function targetOf(file: string, name: string): string {
+  if (name.startsWith('.')) return path.posix.normalize(path.posix.join(path.posix.dirname(file), name));
+  return builtinModules.includes(name) ? `node:${name}` : name;
+}
