@@ -56,12 +56,14 @@ export class Session implements Caller {
   }
 
   data(...items: [ResultItem, ...ResultItem[]]): void {
-    for (const item of items)
+    for (const item of items) {
       if ('imageUUID' in item && 'resultIndex' in item) this.#forget(item.taskUUID, item.resultIndex);
+    }
     this.#send(stringifyJson(dataFrame(...items)));
   }
 
   fail(error: TaskError): void {
+    if (error.taskUUID !== undefined) this.#forget(error.taskUUID);
     this.#send(stringifyJson(toErrorFrame(error)));
   }
 
