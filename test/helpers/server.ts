@@ -198,7 +198,7 @@ export class TestSocket {
 
   /** Sends a task and takes the first item of its answer; an error is thrown as its code. */
   async ask(task: Record<string, unknown>): Promise<Item> {
-    const taskUUID = (task['taskUUID'] as string | undefined) ?? randomUUID();
+    const taskUUID = (task.taskUUID as string | undefined) ?? randomUUID();
     this.send({ taskUUID, ...task });
     const frame = await this.take(({ data, errors }) => (data ?? errors)?.[0]?.taskUUID === taskUUID);
     if (frame.errors !== undefined) throw Object.assign(new Error(frame.errors[0]!.code), { wire: frame.errors[0] });
