@@ -75,7 +75,7 @@ export class SeedImage {
     clear.hidden = this.#image === undefined;
     strength.hidden = this.#image === undefined;
     if (url === undefined) thumbnail.removeAttribute('src');
-    else if (this.#image) {
+    else if (url === this.#image?.imageURL) {
       showFinished(thumbnail, url, () => {
         this.image = undefined;
         words.textContent = 'The server no longer has that picture.';
