@@ -26,7 +26,6 @@ export const errors = {
   methodNotAllowed: { status: 405, message: 'Tasks are sent with POST, images are fetched with GET.' },
   unsupportedTaskType: { status: 400, message: 'This server has no such task type.' },
   unsupportedParameter: { status: 400, message: 'This server does not support the parameter.' },
-  incompatibleParameters: { status: 400, message: 'These parameters cannot be used together.' },
   missingParameter: { status: 400, message: 'A required parameter is missing.' },
   invalidParameter: { status: 400, message: 'A parameter has a value that is not allowed.' },
   conflictTaskUUID: { status: 400, message: 'The taskUUID already belongs to another task.' },

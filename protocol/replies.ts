@@ -165,7 +165,7 @@ export function eventFrame(event: TaskEvent): EventFrame {
   return { events: [event] };
 }
 
-/** Bytes of an image in the ways that `outputType` and `previews` know. */
+/** The media type of a format, for data URIs and HTTP. */
 export function mimeType(format: ImageFormat): 'image/jpeg' | 'image/png' | 'image/webp' {
   return format === 'JPG' ? 'image/jpeg' : format === 'PNG' ? 'image/png' : 'image/webp';
 }
