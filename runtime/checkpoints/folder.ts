@@ -1,5 +1,5 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { open, readdir, readFile, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { type AutoencoderKLConfig, writeVaeDecoder, writeVaeEncoder } from '../graphs/autoencoderKL.ts';
 import type { Written } from '../graphs/builder.ts';
 import { type ClipTextConfig, type ClipTextForm, writeClipText } from '../graphs/clipText.ts';
@@ -255,7 +255,6 @@ async function sourceOf(written: Written, label: string): Promise<GraphSource> {
 /** `readFile` refuses more than 2 GiB at once. */
 async function readLargeFile(file: string, size: number): Promise<Uint8Array> {
   if (size < 2 ** 31 - 1) return readFile(file);
-  const { open } = await import('node:fs/promises');
   const handle = await open(file, 'r');
   try {
     const data = Buffer.allocUnsafeSlow(size);
@@ -475,7 +474,7 @@ function isTriple(value: unknown): value is number[] {
 
 /** Undefined when the file does not exist; a sentence naming it when it cannot be read or is not a JSON object. */
 async function readJson(file: string): Promise<Record<string, unknown> | undefined> {
-  const name = file.split('/').slice(-2).join('/');
+  const name = `${basename(dirname(file))}/${basename(file)}`;
   let text: string;
   try {
     text = await readFile(file, 'utf8');
@@ -504,7 +503,8 @@ async function inPart<T>(part: string, work: () => Promise<T>): Promise<T> {
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     if (reason.startsWith(`The ${part}`)) throw cause;
-    throw new ModelError(`The ${part} cannot be used: ${reason}`, { cause });
+    const sentence = reason.endsWith('.') ? reason : `${reason}.`;
+    throw new ModelError(`The ${part} cannot be used: ${sentence}`, { cause });
   }
 }
 

@@ -1,5 +1,5 @@
 import { type FileHandle, open, stat } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, isAbsolute, join, normalize, sep } from 'node:path';
 import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
 
 /** What a `model.onnx` says about itself, read without native code. */
@@ -79,7 +79,8 @@ export async function inspectOnnxFile(file: string): Promise<OnnxFile> {
       throw new OnnxFileError(`${name} is not a usable ONNX model: it holds no graph (it may be truncated).`);
     }
     for (const [location, needed] of external) {
-      if (location !== basename(location) || location === '..') {
+      const inside = normalize(location);
+      if (isAbsolute(inside) || inside.split(sep)[0] === '..') {
         throw new OnnxFileError(`${name} names external data outside its own folder ("${location.slice(0, 120)}").`);
       }
       const data = await stat(join(dirname(file), location)).catch(() => undefined);
