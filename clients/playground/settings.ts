@@ -20,23 +20,22 @@ const results = find('results', HTMLInputElement);
 const fields = { prompt, negative, model, width, height, steps, guidance, strength, seed, scheduler, results };
 type Saved = Record<keyof typeof fields, string>;
 
-/** The better known ones; the server knows more spellings. */
-const schedulers = [
-  ['', "The model's own"],
-  ['Euler', 'Euler'],
-  ['Euler a', 'Euler ancestral'],
-  ['DPM++ 2M', 'DPM++ 2M'],
-  ['DPM++ 2M Karras', 'DPM++ 2M Karras'],
-  ['DPM++ 2M SDE', 'DPM++ 2M SDE'],
-  ['DPM++ 2M SDE Karras', 'DPM++ 2M SDE Karras'],
-  ['UniPC', 'UniPC'],
-  ['DDIM', 'DDIM'],
-  ['DDPMScheduler', 'DDPM'],
-  ['Heun', 'Heun'],
-  ['LMS', 'LMS'],
-  ['PNDMScheduler', 'PNDM'],
-  ['LCM', 'LCM'],
-] as const;
+/** The better known ones come first; whatever else the server knows follows. */
+const wellKnown = [
+  'Euler',
+  'Euler a',
+  'DPM++ 2M',
+  'DPM++ 2M Karras',
+  'DPM++ 2M SDE',
+  'DPM++ 2M SDE Karras',
+  'UniPC',
+  'DDIM',
+  'DDPMScheduler',
+  'Heun',
+  'LMS',
+  'PNDMScheduler',
+  'LCM',
+];
 
 /** The form: what the next picture will be made with. Remembered by the browser. */
 export class Settings {
@@ -48,8 +47,8 @@ export class Settings {
   readonly #remembered: boolean;
 
   constructor() {
-    scheduler.append(...schedulers.map(([value, text]) => make('option', { value, textContent: text })));
     const saved = kept.read<Partial<Saved>>('settings');
+    fillSchedulers(saved?.scheduler ? [saved.scheduler] : []);
     this.#remembered = saved !== undefined;
     for (const [name, field] of Object.entries(fields)) {
       const value = saved?.[name as keyof Saved];
@@ -97,6 +96,7 @@ export class Settings {
   set models(models: readonly ModelInfo[]) {
     this.#models = models;
     const chosen = model.value || this.#wantedModel;
+    fillSchedulers(models[0]?.schedulers ?? []);
     model.replaceChildren(
       ...models.map(({ air, name, available, reason }) =>
         make('option', {
@@ -195,8 +195,18 @@ export class Settings {
 
   #changed(): void {
     for (const range of [steps, guidance, strength]) find(`${range.id}-value`, HTMLOutputElement).value = range.value;
-    kept.write('settings', Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, field.value])));
+    const values = Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, field.value]));
+    kept.write('settings', { ...values, model: model.value || this.#wantedModel });
   }
+}
+
+function fillSchedulers(known: readonly string[]): void {
+  const chosen = scheduler.value;
+  const option = (value: string) => make('option', { value, textContent: value.replace(/Scheduler$/, '') });
+  const others = known.filter((name) => name !== 'Default' && !wellKnown.includes(name)).map(option);
+  scheduler.replaceChildren(make('option', { value: '', textContent: "The model's own" }), ...wellKnown.map(option));
+  if (others.length > 0) scheduler.append(make('optgroup', { label: 'More' }, ...others));
+  scheduler.value = chosen;
 }
 
 function clearError(field: HTMLElement): void {
