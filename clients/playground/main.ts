@@ -74,11 +74,12 @@ form.addEventListener('submit', (event) => {
 });
 
 async function generate(recipe: Recipe, numberResults: number): Promise<void> {
-  const { seed, seedImage: from, ...parameters } = recipe;
+  const { seed, seedImage: from, width, height, ...parameters } = recipe;
   let generation: Generation;
   try {
     generation = link.client.generate({
       ...parameters,
+      ...(!settings.isOwnSize(recipe) && { width, height }),
       ...(seed !== undefined && { seed: readSeed(seed) }),
       ...(from && { seedImage: from.imageUUID }),
       numberResults,

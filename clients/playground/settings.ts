@@ -123,6 +123,12 @@ export class Settings {
     this.#changed();
   }
 
+  /** Whether the size is the model's own. Then it need not be sent, and may be one that clients cannot ask for. */
+  isOwnSize({ model: air, width, height }: Recipe): boolean {
+    const info = this.#models.find((one) => one.air === air);
+    return info?.defaultWidth === width && info.defaultHeight === height;
+  }
+
   setPrompt(text: string): void {
     prompt.value = text;
     prompt.focus();
