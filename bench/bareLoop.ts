@@ -6,14 +6,14 @@ import { availableParallelism } from 'node:os';
 import { Batcher } from '../runtime/batcher.ts';
 import type { GenerateRequest } from '../runtime/messages.ts';
 import { chooseProvider } from '../runtime/onnx/providers.ts';
-import { findPipeline } from '../runtime/pipelines/index.ts';
+import { pipelines } from '../runtime/pipelines/index.ts';
 import { Model } from '../runtime/pipelines/model.ts';
 
 const [folder, providerName] = process.argv.slice(2);
 if (folder === undefined || providerName === undefined) throw new Error('usage: bareLoop <model folder> <provider>');
 const provider = await chooseProvider(providerName);
 const model = await Model.open(folder, provider, () => {});
-const pipeline = findPipeline(model.configs.className);
+const pipeline = pipelines[model.configs.className];
 const batcher = new Batcher();
 
 export interface BareQuestion {

@@ -12,7 +12,12 @@ import { readStoredTensors, type StoredTensors } from './safetensors.ts';
 /** The kinds of pipeline a model folder may ask for in `model_index.json`, and the family that runs each. */
 export const pipelineClasses = {
   StableDiffusionPipeline: 'sd',
+  StableDiffusionImg2ImgPipeline: 'sd',
+  StableDiffusionInpaintPipeline: 'sd',
+  LatentConsistencyModelPipeline: 'sd',
   StableDiffusionXLPipeline: 'sdxl',
+  StableDiffusionXLImg2ImgPipeline: 'sdxl',
+  StableDiffusionXLInpaintPipeline: 'sdxl',
 } as const;
 
 export type PipelineClass = keyof typeof pipelineClasses;

@@ -1,4 +1,4 @@
-import { RuntimeError } from '../errors.ts';
+import type { PipelineClass } from '../checkpoints/folder.ts';
 import type { GenerateRequest } from '../messages.ts';
 import type { Model } from './model.ts';
 import type { Run } from './run.ts';
@@ -9,8 +9,8 @@ import { stableDiffusionXL } from './stableDiffusionXL.ts';
 export type Pipeline = (model: Model, request: GenerateRequest) => Run;
 
 /**
- * Pipelines by the `_class_name` of `model_index.json`, less an exporter's prefix (ORT, Onnx). Image-to-image and inpainting classes name the same components as
- * their family; whether the UNet takes plain latents is checked for each run.
+ * Pipelines by the `_class_name` of `model_index.json`. Image-to-image and inpainting classes name the same components as
+ * their family; whether the UNet takes plain latents is checked for each model.
  */
 export const pipelines = {
   StableDiffusionPipeline: stableDiffusion,
@@ -20,12 +20,4 @@ export const pipelines = {
   StableDiffusionXLPipeline: stableDiffusionXL,
   StableDiffusionXLImg2ImgPipeline: stableDiffusionXL,
   StableDiffusionXLInpaintPipeline: stableDiffusionXL,
-} satisfies Record<string, Pipeline>;
-
-/** @throws RuntimeError `modelUnavailable` for a class without a pipeline. */
-export function findPipeline(className: string): Pipeline {
-  const known: Record<string, Pipeline> = pipelines;
-  const pipeline = Object.hasOwn(known, className) ? known[className] : undefined;
-  if (pipeline) return pipeline;
-  throw new RuntimeError('modelUnavailable', `There is no pipeline for models of the class ${className}.`);
-}
+} satisfies Record<PipelineClass, Pipeline>;

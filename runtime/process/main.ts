@@ -4,7 +4,7 @@ import { Batcher, type BatcherOptions, previewsOf, rowsOnAccelerator, rowsOnCpu 
 import { RuntimeError, toErrorMessage } from '../errors.ts';
 import type { FromRuntime, GenerateRequest, RunEvent, ToRuntime } from '../messages.ts';
 import { chooseProvider, type Provider } from '../onnx/providers.ts';
-import { findPipeline } from '../pipelines/index.ts';
+import { pipelines } from '../pipelines/index.ts';
 import { Model } from '../pipelines/model.ts';
 import { findPreviewDecoder } from '../previews/index.ts';
 
@@ -63,7 +63,7 @@ async function generate(run: number, request: GenerateRequest): Promise<void> {
   runs.set(run, controller);
   try {
     const model = await openModel(request.model);
-    const pipeline = findPipeline(model.configs.className);
+    const pipeline = pipelines[model.configs.className];
     await batcher.drive({
       run: pipeline(model, request),
       signal: controller.signal,

@@ -130,7 +130,7 @@ describe('a stage that outlives its deadline', () => {
     await draw(runtime, request({ steps: 20 }));
     const twenty = performance.now() - begun;
     // All steps together take longer than one may.
-    await using strict = start({ deadlinesMs: { denoising: Math.max(150, twenty / 2) } });
+    await using strict = start({ deadlinesMs: { denoising: Math.max(400, twenty / 2) } });
     await expect(draw(strict, request({ steps: 120 }))).resolves.toMatchObject({ width: 128 });
   });
 });
