@@ -10,6 +10,9 @@ export const chromiumPath: string | undefined = [
   '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
 ].find((path) => path !== undefined && path !== '' && existsSync(path));
 
+// A person without a browser may skip its tests; continuous integration must notice when they no longer run.
+if (chromiumPath === undefined && process.env.LATENTWIRE_REQUIRE_BROWSER) throw new Error('No Chromium was found.');
+
 export async function launchChromium(): Promise<Browser & AsyncDisposable> {
   return (await chromium.launch({
     executablePath: chromiumPath!,
