@@ -54,4 +54,5 @@ process.on('message', async ({ prompt, seed, steps }: BareQuestion) => {
   };
   process.send?.(answer);
 });
+process.on('disconnect', () => process.exit(1));
 process.send?.({ provider: provider.name, cores: availableParallelism() });

@@ -1,8 +1,8 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
-/** A process of the benchmark's own that answers one question at a time. */
-export class Child {
+/** A process of the benchmark's own that answers one question at a time; it ends with the benchmark, however that ends. */
+export class Child implements AsyncDisposable {
   readonly #process: ChildProcess;
 
   private constructor(process: ChildProcess) {
@@ -16,17 +16,13 @@ export class Child {
     return { child, first: await child.#next() };
   }
 
-  get pid(): number {
-    return this.#process.pid ?? 0;
-  }
-
   async ask<T>(question: unknown): Promise<T> {
     const answer = this.#next();
     this.#process.send(question as object);
     return (await answer) as T;
   }
 
-  async stop(): Promise<void> {
+  async [Symbol.asyncDispose](): Promise<void> {
     if (this.#process.exitCode !== null) return;
     const exited = new Promise<void>((resolve) => this.#process.once('exit', () => resolve()));
     this.#process.kill('SIGTERM');

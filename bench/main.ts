@@ -58,12 +58,14 @@ try {
     firsts.push(performance.now() - begun);
     startups.push(server.startedMs);
     client.close();
-    await server.child.stop();
+    await server.child[Symbol.asyncDispose]();
   }
 
   const server = await startServer();
+  await using _server = server.child;
   const client = await BenchClient.connect(server.url);
   const { child: bare } = await Child.start('./bareLoop.js', [join(root, 'models/pocket'), values.provider]);
+  await using _bare = bare;
   const bareRun = (n: number) => bare.ask<BareAnswer>({ prompt: promptOf(n), seed: n, steps } satisfies BareQuestion);
   const serverRun = (n: number, more: object = {}) =>
     client.run({ positivePrompt: promptOf(n), width: 256, height: 256, steps, seed: n, ...more });
@@ -163,8 +165,6 @@ try {
     { name: 'memory, bare loop process', value: megabytes(bareMemory), unit: 'MiB' },
   );
   client.close();
-  await bare.stop();
-  await server.child.stop();
 } finally {
   await rm(dataDir, { recursive: true, force: true });
 }

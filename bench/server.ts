@@ -25,5 +25,6 @@ process.on('message', () => {
   delay.reset();
   process.send?.(measure);
 });
+process.on('disconnect', () => process.exit(1));
 process.on('SIGTERM', () => void server.close().then(() => process.exit(0)));
 process.send?.({ url: server.url });
