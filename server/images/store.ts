@@ -34,6 +34,7 @@ const sweepIntervalMs = 30_000;
 export async function openImageStore(folder: string): Promise<ImageStore> {
   const expiries = new Map<string, number>();
   const synced = new Set<string>();
+  const changes = new Set<Promise<void>>();
   await mkdir(folder, { recursive: true, mode: 0o700 });
   for (const shard of await readdir(folder)) {
     if (!/^[0-9a-f]{2}$/.test(shard)) continue;
@@ -45,7 +46,7 @@ export async function openImageStore(folder: string): Promise<ImageStore> {
     }
   }
 
-  const timer = setInterval(() => void sweep(), sweepIntervalMs);
+  const timer = setInterval(() => void change(sweep()), sweepIntervalMs);
   timer.unref();
   await sweep();
 
@@ -100,25 +101,42 @@ export async function openImageStore(folder: string): Promise<ImageStore> {
     return undefined;
   }
 
+  async function put(
+    bytes: Uint8Array,
+    format: ImageFormat,
+    options: { ttlSeconds?: number | undefined } = {},
+  ): Promise<StoredImage> {
+    const imageUUID = createUUID();
+    const shard = path.join(folder, imageUUID.slice(0, 2));
+    const file = location(imageUUID, extensions[format]);
+    await mkdir(shard, { recursive: true, mode: 0o700 });
+    const expiresAt = options.ttlSeconds === undefined ? undefined : Date.now() + options.ttlSeconds * 1000;
+    if (expiresAt !== undefined) {
+      await writeDurably(location(imageUUID, 'expires'), String(expiresAt));
+      expiries.set(imageUUID, expiresAt);
+    }
+    await writeDurably(file, bytes);
+    await syncFolder(shard);
+    if (!synced.has(shard)) {
+      await syncFolder(folder);
+      synced.add(shard);
+    }
+    return { imageUUID, format, file, bytes: bytes.byteLength, ...(expiresAt !== undefined && { expiresAt }) };
+  }
+
+  /** Remembers a change of the folder until it is done, so that whoever closes the store can take the folder away. */
+  function change<T>(doing: Promise<T>): Promise<T> {
+    const done = doing.then(
+      () => {},
+      () => {},
+    );
+    changes.add(done);
+    void done.then(() => changes.delete(done));
+    return doing;
+  }
+
   return {
-    async put(bytes, format, options = {}) {
-      const imageUUID = createUUID();
-      const shard = path.join(folder, imageUUID.slice(0, 2));
-      const file = location(imageUUID, extensions[format]);
-      await mkdir(shard, { recursive: true, mode: 0o700 });
-      const expiresAt = options.ttlSeconds === undefined ? undefined : Date.now() + options.ttlSeconds * 1000;
-      if (expiresAt !== undefined) {
-        await writeDurably(location(imageUUID, 'expires'), String(expiresAt));
-        expiries.set(imageUUID, expiresAt);
-      }
-      await writeDurably(file, bytes);
-      await syncFolder(shard);
-      if (!synced.has(shard)) {
-        await syncFolder(folder);
-        synced.add(shard);
-      }
-      return { imageUUID, format, file, bytes: bytes.byteLength, ...(expiresAt !== undefined && { expiresAt }) };
-    },
+    put: (bytes, format, options) => change(put(bytes, format, options)),
     find,
     async read(imageUUID) {
       const image = await find(imageUUID);
@@ -128,10 +146,11 @@ export async function openImageStore(folder: string): Promise<ImageStore> {
       return bytes === undefined ? undefined : { image, bytes };
     },
     async delete(imageUUID) {
-      return isUUID(imageUUID) && (await remove(imageUUID.toLowerCase()));
+      return isUUID(imageUUID) && (await change(remove(imageUUID.toLowerCase())));
     },
     async [Symbol.asyncDispose]() {
       clearInterval(timer);
+      await Promise.all(changes);
     },
   };
 }
