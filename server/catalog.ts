@@ -40,7 +40,7 @@ export class Catalog {
     this.#options = options;
   }
 
-  /** All models, the unavailable ones too, in the order of folders and names. */
+  /** All models, the unavailable ones too: the default one first, the others in the order of folders and names. */
   async list(): Promise<readonly CatalogEntry[]> {
     if (performance.now() - this.#lookedAt > freshMs) {
       this.#looking ??= this.#look().finally(() => {
@@ -54,8 +54,7 @@ export class Catalog {
   /** The model that a task names, or the default one. Throws `modelNotFound` or `modelUnavailable`. */
   async find(name: string | undefined): Promise<CatalogEntry> {
     const entries = await this.list();
-    const wanted = (name ?? this.#options.defaultModel).toLowerCase();
-    const entry = entries.find(({ ids }) => ids.some((id) => id.toLowerCase() === wanted));
+    const entry = entries.find(({ ids }) => has(ids, name ?? this.#options.defaultModel));
     if (entry === undefined) {
       const available = entries.filter(({ model }) => model.available).map(({ air }) => air);
       throw new TaskError('modelNotFound', {
@@ -89,7 +88,8 @@ export class Catalog {
         entries.push({ air, ids, model: await this.#describe(folder) });
       }
     }
-    this.#entries = entries;
+    const isDefault = ({ ids }: CatalogEntry) => Number(has(ids, this.#options.defaultModel));
+    this.#entries = entries.sort((a, b) => isDefault(b) - isDefault(a));
     this.#lookedAt = performance.now();
   }
 
@@ -142,4 +142,8 @@ async function readNames(modelsDir: string, log: Logger): Promise<Map<string, st
     names.clear();
   }
   return names;
+}
+
+function has(ids: readonly string[], wanted: string): boolean {
+  return ids.some((id) => id.toLowerCase() === wanted.toLowerCase());
 }

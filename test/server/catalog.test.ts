@@ -71,3 +71,9 @@ test('says what there is where a name is unknown, and why where a model is broke
   await expect(catalog.find('x')).rejects.toMatchObject({ details: { allowedValues: ['local:first@1'] } });
   await expect(catalog.find('broken')).rejects.toThrow('its weights are missing.');
 });
+
+test('lists the default model first', async () => {
+  await using models = await makeModels('first', 'second', 'third');
+  const entries = await open([models.folder], 'SECOND').list();
+  expect(entries.map(({ air }) => air)).toEqual(['local:second@1', 'local:first@1', 'local:third@1']);
+});
