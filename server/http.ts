@@ -119,9 +119,18 @@ async function serveTasks(request: IncomingMessage, response: ServerResponse, co
   }
   const requestId = createUUID();
   const baseUrl = baseUrlOf(request, context);
-  const callers = await Promise.all(
-    tasks.map(async (task) => {
-      const caller = new HttpCaller(requestId, owner, baseUrl);
+  const callers = tasks.map(() => new HttpCaller(requestId, owner, baseUrl));
+  // Nobody reads the answer any more. Like a session, its tasks wait a while for somebody to ask for them again.
+  response.once('close', () => {
+    if (response.writableFinished) return;
+    const abandon = () => {
+      for (const caller of callers) context.records.abandon(caller);
+    };
+    setTimeout(abandon, context.config.sessionKeepMs).unref();
+  });
+  await Promise.all(
+    tasks.map(async (task, index) => {
+      const caller = callers[index]!;
       if (task instanceof TaskError) caller.fail(task);
       else if (task.taskType === 'ping') caller.data({ taskType: 'ping', pong: true });
       else if (task.taskType === 'authentication') {
@@ -129,7 +138,6 @@ async function serveTasks(request: IncomingMessage, response: ServerResponse, co
       } else {
         await handleTask(task, caller, context).catch((error) => caller.fail(toTaskError(error, context).of(task)));
       }
-      return caller;
     }),
   );
   const items = callers.flatMap((caller) => caller.items);

@@ -123,6 +123,19 @@ test('joins a repeated request to the task that runs', async () => {
   expect(runtime.requests).toHaveLength(2);
 });
 
+test('gives up the tasks of a request whose client has gone and does not ask again', async () => {
+  const runtime = createFakeRuntime({ stepMs: 20 });
+  await using server = await startTestServer({ runtime, sessionKeepMs: 50 });
+  const gone = new AbortController();
+  const body = JSON.stringify([imageTask({ steps: 100 })]);
+  const waiting = fetch(server.url, { method: 'POST', body, signal: gone.signal });
+  await expect.poll(() => runtime.stepsTaken[0]).toBeGreaterThan(0);
+  gone.abort();
+  await expect(waiting).rejects.toThrow();
+  await expect.poll(() => runtime.aborted).toEqual([0]);
+  expect(runtime.stepsTaken[0]).toBeLessThan(100);
+});
+
 test('tells an HTTP request that waits when its task is cancelled', async () => {
   await using server = await startTestServer({ runtime: createFakeRuntime({ stepMs: 20 }) });
   const task = imageTask({ steps: 100 });
