@@ -119,19 +119,20 @@ def decoder_only(o):
     if o.until:
         now = time.localtime(); h, m = map(int, o.until.split(":"))
         end = time.mktime((*now[:3], h, m, 0, *now[6:]))
-    last, cells = start, o.crop // 8
+    last = start
     while not o.steps or step < o.steps:
         (now,) = parallel.agree(time.time())
         if now >= end: break
         for g in opt.param_groups: g["lr"] = o.lr * min(1, (step + 1) / 50) * (0.5 + 0.5 * math.cos(math.pi * (now - start) / (end - start))) + 1e-6
-        zs, xs = [], []
-        for _ in range(o.batch // o.workers):
+        zs, xs, wide = [], [], 2 if rng.random() < 0.35 else 1  # some larger crops: the attention in the middle sees whole pictures later
+        cells, side = o.crop // 8 * wide, o.crop * wide
+        for _ in range(max(1, o.batch // o.workers // wide**2)):
             i, size = int(rng.integers(n)), 128 if rng.random() < 0.2 else 256
             y, x = rng.integers(0, size // 8 - cells + 1, 2)
             zs.append(latents[size][i, :, y:y + cells, x:x + cells])
             k = 256 // size
             crop = pictures[i, 8 * k * y:8 * k * (y + cells), 8 * k * x:8 * k * (x + cells)]
-            xs.append(crop if k == 1 else crop.reshape(o.crop, 2, o.crop, 2, 3).mean((1, 3)).astype(np.uint8))
+            xs.append(crop if k == 1 else crop.reshape(side, 2, side, 2, 3).mean((1, 3)).astype(np.uint8))
         z = torch.from_numpy(np.stack(zs).astype(np.float32))
         x = torch.from_numpy(np.stack(xs)).permute(0, 3, 1, 2).float() / 127.5 - 1
         y = vae.decode((z + 0.04 * torch.randn_like(z)) / scale)  # a little noise: sampled latents are never exact

@@ -26,9 +26,9 @@ def main():
     vae = torch.load(f"{o.out}/vae-final.pt" if os.path.exists(f"{o.out}/vae-final.pt") else f"{o.out}/vae.pt")
     scaling = json.load(open(f"{o.out}/latents.json"))["scaling_factor"]
     dump("unet/config.json", UNET); dump("text_encoder/config.json", text_config(tokenizer)); dump("vae/config.json", dict(VAE, scaling_factor=scaling)); dump("scheduler/scheduler_config.json", SCHEDULER)
-    save_safetensors(f"{o.to}/unet/diffusion_pytorch_model.safetensors", part("unet"))
-    save_safetensors(f"{o.to}/text_encoder/model.safetensors", part("text"))
-    save_safetensors(f"{o.to}/vae/diffusion_pytorch_model.safetensors", vae)
+    for file, tensors in (("unet/diffusion_pytorch_model", part("unet")), ("text_encoder/model", part("text")), ("vae/diffusion_pytorch_model", vae)):
+        save_safetensors(f"{o.to}/{file}.part", tensors)
+        os.replace(f"{o.to}/{file}.part", f"{o.to}/{file}.safetensors")
     dump("model_index.json", dict(_class_name="StableDiffusionPipeline", _diffusers_version="0.30.0", feature_extractor=[None, None], image_encoder=[None, None], requires_safety_checker=False,
                                   safety_checker=[None, None], scheduler=["diffusers", SCHEDULER["_class_name"]], text_encoder=["transformers", "CLIPTextModel"],
                                   tokenizer=["transformers", "CLIPTokenizer"], unet=["diffusers", "UNet2DConditionModel"], vae=["diffusers", "AutoencoderKL"]))

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 import parallel
 from captions import caption
+from draw import COLOURS, OBJECTS, SURFACES
 from networks import TextEncoder, UNet
 from tokens import Tokenizer
 
@@ -54,6 +55,7 @@ def main():
     ap.add_argument("--until", help="wall clock HH:MM at which the learning rate reaches 0"); ap.add_argument("--minutes", type=float, default=60)
     ap.add_argument("--lr", type=float, default=1e-3); ap.add_argument("--small", type=float, default=0.4, help="share of the time spent on 16×16 latents only")
     ap.add_argument("--batch", type=int, default=32, help="of 16×16 latents; half as many of 32×32"); ap.add_argument("--workers", type=int, default=2)
+    ap.add_argument("--naming", type=float, default=0.03, help="weight of naming the attributes from the text states")
     ap.add_argument("--steps", type=int, default=0, help="stop after so many, for a trial")
     o = ap.parse_args()
     rank = parallel.start(o.workers)
@@ -67,7 +69,10 @@ def main():
         if name.endswith(("conv2.weight", "proj_out.weight")) or name == "conv_out.weight": torch.nn.init.zeros_(p)
     pair = torch.nn.ModuleDict(dict(unet=unet, text=text))
     ema, parameters = copy.deepcopy(pair), list(pair.parameters())
-    flat = torch.zeros(sum(p.numel() for p in parameters))
+    # Heads that name the attributes from the averaged text states: text encoders learn nouns much sooner with this help. Not exported.
+    kinds = {"obj": OBJECTS + [""], "col": list(COLOURS) + [""], "bg": SURFACES + [""], "bgcol": list(COLOURS) + [""]}
+    heads = torch.nn.ModuleDict({k: torch.nn.Linear(TEXT["hidden_size"], len(v)) for k, v in kinds.items()})
+    labels = {k: torch.tensor([v.index(a.get(k, "")) for a in attributes]) for k, v in kinds.items()}
     opt = torch.optim.AdamW(pair.parameters(), o.lr, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
     say("parameters: unet", sum(p.numel() for p in unet.parameters()), "text", sum(p.numel() for p in text.parameters()))
     start, step, seen, avg = time.time(), 0, {16: 0, 32: 0}, {}
@@ -77,10 +82,19 @@ def main():
         end = time.mktime((*now[:3], h, m, 0, *now[6:]))
     path = f"{o.out}/unet-train.pt"
     if os.path.exists(path) and not o.steps:
-        s = torch.load(path); pair.load_state_dict(s["model"]); ema.load_state_dict(s["ema"]); opt.load_state_dict(s["opt"]); step, seen, start = s["step"], s["seen"], s["start"]
+        s = torch.load(path); pair.load_state_dict(s["model"]); ema.load_state_dict(s["ema"])
+        if "heads" not in s: opt.load_state_dict(s["opt"])
+        opt.add_param_group(dict(params=list(heads.parameters())))
+        if "heads" in s: heads.load_state_dict(s["heads"]); opt.load_state_dict(s["opt"])
+        step, seen, start = s["step"], s["seen"], s["start"]
         say("resumed at step", step)
+    else: opt.add_param_group(dict(params=list(heads.parameters())))
+    network, parameters = parameters, parameters + list(heads.parameters())
+    flat = torch.zeros(sum(p.numel() for p in parameters))
     rng, mine = np.random.default_rng(11 + step), np.random.default_rng(1000 + 10 * step + rank)  # shared decisions; this process's own
     torch.manual_seed(2000 + 10 * step + rank)
+    # Most batches show the plain case (shaded, usual size, centred, and scenes): it has to be learnt before its variations.
+    plain = np.array([i for i, a in enumerate(attributes) if a["style"] == "shaded" and not a.get("size") and not a.get("pos")])
     abar, saved, last, latents, empty = alphas(), time.time(), (time.time(), sum(seen.values())), {}, tokenizer("")
     while not o.steps or step < o.steps:
         now, large = parallel.agree(time.time(), float(os.path.exists(f"{o.out}/latents256.npy")))
@@ -90,32 +104,36 @@ def main():
         n = (o.batch if size == 16 else o.batch // 2) // o.workers
         for g in opt.param_groups: g["lr"] = o.lr * min(1, (step + 1) / 200) * min(1, (1 - done) / 0.65) + 1e-7
         if size not in latents: latents[size] = np.load(f"{o.out}/latents{8 * size}.npy", mmap_mode="r")
-        rows = mine.integers(0, len(attributes), n)
+        rows = np.where(mine.random(n) < 0.8, mine.choice(plain, n), mine.integers(0, len(attributes), n))
         x0 = torch.from_numpy(latents[size][rows].astype(np.float32))
         ids = torch.tensor([empty if mine.random() < 0.1 else tokenizer(caption(attributes[r], mine)) for r in rows])
-        t = torch.from_numpy(((np.arange(n) + mine.random(n)) / n * 1000).astype(np.int64))  # stratified over the schedule
+        u = torch.from_numpy((np.arange(n) + mine.random(n)) / n)  # stratified; three quarters of the times where shapes are decided
+        t = (1000 * torch.where(torch.rand(n) < 0.75, torch.sigmoid(0.9 * torch.special.ndtri(u) - 0.15), u)).long().clamp(0, 999)
         a = abar[t][:, None, None, None]
         noise = torch.randn_like(x0)
         x, v = a.sqrt() * x0 + (1 - a).sqrt() * noise, a.sqrt() * noise - (1 - a).sqrt() * x0
-        each = (unet(x, t, text(ids)) - v).square().mean((1, 2, 3))
+        context = text(ids)
+        each = (unet(x, t, context) - v).square().mean((1, 2, 3))
         snr = (a / (1 - a)).flatten()
         loss = (each * (snr + 1).clamp(max=6) / (snr + 1)).mean()
-        loss.backward()
+        pooled = context.mean(1)
+        naming = sum(torch.nn.functional.cross_entropy(head(pooled), labels[k][rows]) for k, head in heads.items())
+        (loss + o.naming * naming).backward()
         parallel.average_gradients(parameters, flat, o.workers)
         torch.nn.utils.clip_grad_norm_(parameters, 1.0); opt.step(); opt.zero_grad()
-        decay = min(0.999, (1 + step) / (20 + step))
-        with torch.no_grad(): torch._foreach_lerp_(list(ema.parameters()), parameters, 1 - decay)
+        decay = min(0.998, (1 + step) / (20 + step))
+        with torch.no_grad(): torch._foreach_lerp_(list(ema.parameters()), network, 1 - decay)
         step += 1; seen[size] += n * o.workers
-        for k, value in ((f"loss{size}", loss), (f"all{size}", each.mean())): avg[k] = avg.get(k, value.item()) * 0.98 + 0.02 * value.item()
+        for k, value in ((f"loss{size}", loss), (f"all{size}", each.mean()), ("naming", naming)): avg[k] = avg.get(k, value.item()) * 0.98 + 0.02 * value.item()
         if step % 100 == 0:
             now, total = time.time(), sum(seen.values())
             say(f"{time.strftime('%H:%M:%S')} step {step} seen {seen[16]}+{seen[32]} {(total - last[1]) / (now - last[0]):.1f}/s lr {opt.param_groups[0]['lr']:.1e} " + " ".join(f"{k} {value:.4f}" for k, value in avg.items()))
             last = (now, total)
-        if rank == 0 and not o.steps and time.time() - saved > 120: save(path, pair, ema, opt, step, seen, start); saved = time.time()
-    if rank == 0 and not o.steps: save(path, pair, ema, opt, step, seen, start); say("done", step, seen)
+        if rank == 0 and not o.steps and time.time() - saved > 120: save(path, pair, heads, ema, opt, step, seen, start); saved = time.time()
+    if rank == 0 and not o.steps: save(path, pair, heads, ema, opt, step, seen, start); say("done", step, seen)
 
-def save(path, pair, ema, opt, step, seen, start):
-    torch.save(dict(model=pair.state_dict(), ema=ema.state_dict(), opt=opt.state_dict(), step=step, seen=seen, start=start), path + ".part")
+def save(path, pair, heads, ema, opt, step, seen, start):
+    torch.save(dict(model=pair.state_dict(), heads=heads.state_dict(), ema=ema.state_dict(), opt=opt.state_dict(), step=step, seen=seen, start=start), path + ".part")
     os.replace(path + ".part", path)
 
 if __name__ == "__main__": main()
