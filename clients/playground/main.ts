@@ -9,10 +9,10 @@ import { Stage } from './stage.ts';
 
 const examples = [
   'a red potion on a blue table',
-  'mountains at sunset',
-  'a gold coin, pixel art',
-  'a green gem on dark stone',
-  'a castle at night',
+  'the sea at sunset',
+  'a purple chest on grass',
+  'a golden mushroom in the snow',
+  'an orange heart on a green table',
 ];
 
 const announcer = find('announcer', HTMLElement);

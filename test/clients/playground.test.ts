@@ -222,7 +222,7 @@ describe.skipIf(chromiumPath === undefined)('the playground', () => {
     await using visit = await open(server.url, { viewport: { width, height }, colorScheme, reducedMotion: 'reduce' });
     const { page, photograph, errors } = visit;
     await connected(page);
-    await page.getByRole('button', { name: 'mountains at sunset' }).click();
+    await page.getByRole('button', { name: 'the sea at sunset' }).click();
     await finished(page);
     await photograph(name);
     expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width);
