@@ -16,22 +16,80 @@ from draw import COLOURS, OBJECTS, SURFACES
 from networks import TextEncoder, UNet
 from tokens import Tokenizer
 
-UNET = dict(_class_name="UNet2DConditionModel", _diffusers_version="0.30.0", sample_size=32, in_channels=4, out_channels=4, center_input_sample=False,
-            flip_sin_to_cos=True, freq_shift=0, down_block_types=["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"],
-            mid_block_type="UNetMidBlock2DCrossAttn", up_block_types=["CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"], only_cross_attention=False,
-            block_out_channels=[48, 96, 160], layers_per_block=1, downsample_padding=1, mid_block_scale_factor=1, dropout=0.0, act_fn="silu", norm_num_groups=16,
-            norm_eps=1e-5, cross_attention_dim=160, transformer_layers_per_block=1, attention_head_dim=4, use_linear_projection=True)
-TEXT = dict(architectures=["CLIPTextModel"], model_type="clip_text_model", hidden_size=160, intermediate_size=512, num_hidden_layers=3, num_attention_heads=4,
-            max_position_embeddings=32, hidden_act="quick_gelu", layer_norm_eps=1e-5, projection_dim=160)
-SCHEDULER = dict(_class_name="DPMSolverMultistepScheduler", _diffusers_version="0.30.0", num_train_timesteps=1000, beta_start=0.00085, beta_end=0.02,
-                 beta_schedule="scaled_linear", prediction_type="v_prediction", timestep_spacing="trailing", steps_offset=0, algorithm_type="dpmsolver++", solver_order=2, solver_type="midpoint",
-                 lower_order_final=True, use_karras_sigmas=False, clip_sample=False, set_alpha_to_one=True, skip_prk_steps=True, trained_betas=None)
+UNET = dict(
+    _class_name="UNet2DConditionModel",
+    _diffusers_version="0.30.0",
+    sample_size=32,
+    in_channels=4,
+    out_channels=4,
+    center_input_sample=False,
+    flip_sin_to_cos=True,
+    freq_shift=0,
+    down_block_types=["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"],
+    mid_block_type="UNetMidBlock2DCrossAttn",
+    up_block_types=["CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"],
+    only_cross_attention=False,
+    block_out_channels=[48, 96, 160],
+    layers_per_block=1,
+    downsample_padding=1,
+    mid_block_scale_factor=1,
+    dropout=0.0,
+    act_fn="silu",
+    norm_num_groups=16,
+    norm_eps=1e-5,
+    cross_attention_dim=160,
+    transformer_layers_per_block=1,
+    attention_head_dim=4,
+    use_linear_projection=True,
+)
+TEXT = dict(
+    architectures=["CLIPTextModel"],
+    model_type="clip_text_model",
+    hidden_size=160,
+    intermediate_size=512,
+    num_hidden_layers=3,
+    num_attention_heads=4,
+    max_position_embeddings=32,
+    hidden_act="quick_gelu",
+    layer_norm_eps=1e-5,
+    projection_dim=160,
+)
+SCHEDULER = dict(
+    _class_name="DPMSolverMultistepScheduler",
+    _diffusers_version="0.30.0",
+    num_train_timesteps=1000,
+    beta_start=0.00085,
+    beta_end=0.02,
+    beta_schedule="scaled_linear",
+    prediction_type="v_prediction",
+    timestep_spacing="trailing",
+    steps_offset=0,
+    algorithm_type="dpmsolver++",
+    solver_order=2,
+    solver_type="midpoint",
+    lower_order_final=True,
+    use_karras_sigmas=False,
+    clip_sample=False,
+    set_alpha_to_one=True,
+    skip_prk_steps=True,
+    trained_betas=None,
+)
+
 
 def alphas():
     betas = torch.linspace(SCHEDULER["beta_start"] ** 0.5, SCHEDULER["beta_end"] ** 0.5, 1000, dtype=torch.float64) ** 2
     return torch.cumprod(1 - betas, 0).float()
 
-def text_config(tokenizer): return dict(TEXT, vocab_size=len(tokenizer.vocab), bos_token_id=tokenizer.start, eos_token_id=tokenizer.end, pad_token_id=tokenizer.pad)
+
+def text_config(tokenizer):
+    return dict(
+        TEXT,
+        vocab_size=len(tokenizer.vocab),
+        bos_token_id=tokenizer.start,
+        eos_token_id=tokenizer.end,
+        pad_token_id=tokenizer.pad,
+    )
+
 
 @torch.no_grad()
 def draw(unet, text, tokenizer, prompts, size=32, steps=20, guidance=4.0, seed=0):
@@ -49,24 +107,32 @@ def draw(unet, text, tokenizer, prompts, size=32, steps=20, guidance=4.0, seed=0
         x = last.sqrt() * x0 + (1 - last).sqrt() * eps
     return x
 
+
 def main():
     ap = argparse.ArgumentParser()
-    ap.add_argument("--out", default="/tmp/pocket"); ap.add_argument("--tokenizer", default=os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tokenizer"))
-    ap.add_argument("--until", help="wall clock HH:MM at which the learning rate reaches 0"); ap.add_argument("--minutes", type=float, default=60)
-    ap.add_argument("--lr", type=float, default=1e-3); ap.add_argument("--small", type=float, default=0.4, help="share of the time spent on 16×16 latents only")
-    ap.add_argument("--batch", type=int, default=32, help="of 16×16 latents; half as many of 32×32"); ap.add_argument("--workers", type=int, default=2)
+    ap.add_argument("--out", default="/tmp/pocket")
+    ap.add_argument("--tokenizer", default=os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tokenizer"))
+    ap.add_argument("--until", help="wall clock HH:MM at which the learning rate reaches 0")
+    ap.add_argument("--minutes", type=float, default=60)
+    ap.add_argument("--lr", type=float, default=1e-3)
+    ap.add_argument("--small", type=float, default=0.4, help="share of the time spent on 16×16 latents only")
+    ap.add_argument("--batch", type=int, default=32, help="of 16×16 latents; half as many of 32×32")
+    ap.add_argument("--workers", type=int, default=2)
     ap.add_argument("--naming", type=float, default=0.03, help="weight of naming the attributes from the text states")
     ap.add_argument("--steps", type=int, default=0, help="stop after so many, for a trial")
     o = ap.parse_args()
     rank = parallel.start(o.workers)
     say = (lambda *a: print(*a, flush=True)) if rank == 0 else (lambda *a: None)
-    if rank == 0: open(f"{o.out}/train.pid", "w").write(f"{os.getpid()}")
+    if rank == 0:
+        open(f"{o.out}/train.pid", "w").write(f"{os.getpid()}")
     attributes, tokenizer = json.load(open(f"{o.out}/attributes.json")), Tokenizer(o.tokenizer)
     torch.manual_seed(0)
     unet, text = UNet(UNET), TextEncoder(text_config(tokenizer))
-    for p in text.text_model["embeddings"].parameters(): torch.nn.init.normal_(p, std=0.1)
+    for p in text.text_model["embeddings"].parameters():
+        torch.nn.init.normal_(p, std=0.1)
     for name, p in unet.named_parameters():  # residual branches start as nothing
-        if name.endswith(("conv2.weight", "proj_out.weight")) or name == "conv_out.weight": torch.nn.init.zeros_(p)
+        if name.endswith(("conv2.weight", "proj_out.weight")) or name == "conv_out.weight":
+            torch.nn.init.zeros_(p)
     pair = torch.nn.ModuleDict(dict(unet=unet, text=text))
     ema, parameters = copy.deepcopy(pair), list(pair.parameters())
     # Heads that name the attributes from the averaged text states: text encoders learn nouns much sooner with this help. Not exported.
@@ -74,41 +140,63 @@ def main():
     heads = torch.nn.ModuleDict({k: torch.nn.Linear(TEXT["hidden_size"], len(v)) for k, v in kinds.items()})
     labels = {k: torch.tensor([v.index(a.get(k, "")) for a in attributes]) for k, v in kinds.items()}
     opt = torch.optim.AdamW(pair.parameters(), o.lr, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
-    say("parameters: unet", sum(p.numel() for p in unet.parameters()), "text", sum(p.numel() for p in text.parameters()))
+    say(
+        "parameters: unet", sum(p.numel() for p in unet.parameters()), "text", sum(p.numel() for p in text.parameters())
+    )
     start, step, seen, avg = time.time(), 0, {16: 0, 32: 0}, {}
     end = start + o.minutes * 60
     if o.until:
-        now = time.localtime(); h, m = map(int, o.until.split(":"))
+        now = time.localtime()
+        h, m = map(int, o.until.split(":"))
         end = time.mktime((*now[:3], h, m, 0, *now[6:]))
     path = f"{o.out}/unet-train.pt"
     if os.path.exists(path) and not o.steps:
-        s = torch.load(path); pair.load_state_dict(s["model"]); ema.load_state_dict(s["ema"])
-        if "heads" not in s: opt.load_state_dict(s["opt"])
+        s = torch.load(path)
+        pair.load_state_dict(s["model"])
+        ema.load_state_dict(s["ema"])
+        if "heads" not in s:
+            opt.load_state_dict(s["opt"])
         opt.add_param_group(dict(params=list(heads.parameters())))
-        if "heads" in s: heads.load_state_dict(s["heads"]); opt.load_state_dict(s["opt"])
+        if "heads" in s:
+            heads.load_state_dict(s["heads"])
+            opt.load_state_dict(s["opt"])
         step, seen, start = s["step"], s["seen"], s["start"]
         say("resumed at step", step)
-    else: opt.add_param_group(dict(params=list(heads.parameters())))
+    else:
+        opt.add_param_group(dict(params=list(heads.parameters())))
     network, parameters = parameters, parameters + list(heads.parameters())
     flat = torch.zeros(sum(p.numel() for p in parameters))
-    rng, mine = np.random.default_rng(11 + step), np.random.default_rng(1000 + 10 * step + rank)  # shared decisions; this process's own
+    rng, mine = np.random.default_rng(11 + step), np.random.default_rng(
+        1000 + 10 * step + rank
+    )  # shared decisions; this process's own
     torch.manual_seed(2000 + 10 * step + rank)
     # Most batches show the plain case (shaded, usual size, centred, and scenes): it has to be learnt before its variations.
-    plain = np.array([i for i, a in enumerate(attributes) if a["style"] == "shaded" and not a.get("size") and not a.get("pos")])
+    plain = np.array(
+        [i for i, a in enumerate(attributes) if a["style"] == "shaded" and not a.get("size") and not a.get("pos")]
+    )
     abar, saved, last, latents, empty = alphas(), time.time(), (time.time(), sum(seen.values())), {}, tokenizer("")
     while not o.steps or step < o.steps:
         now, large = parallel.agree(time.time(), float(os.path.exists(f"{o.out}/latents256.npy")))
-        if now >= end: break
+        if now >= end:
+            break
         done = min(1, (now - start) / (end - start))
         size = 32 if large and done >= o.small and rng.random() > 0.3 else 16
         n = (o.batch if size == 16 else o.batch // 2) // o.workers
-        for g in opt.param_groups: g["lr"] = o.lr * min(1, (step + 1) / 200) * min(1, (1 - done) / 0.65) + 1e-7
-        if size not in latents: latents[size] = np.load(f"{o.out}/latents{8 * size}.npy", mmap_mode="r")
+        for g in opt.param_groups:
+            g["lr"] = o.lr * min(1, (step + 1) / 200) * min(1, (1 - done) / 0.65) + 1e-7
+        if size not in latents:
+            latents[size] = np.load(f"{o.out}/latents{8 * size}.npy", mmap_mode="r")
         rows = np.where(mine.random(n) < 0.8, mine.choice(plain, n), mine.integers(0, len(attributes), n))
         x0 = torch.from_numpy(latents[size][rows].astype(np.float32))
         ids = torch.tensor([empty if mine.random() < 0.1 else tokenizer(caption(attributes[r], mine)) for r in rows])
-        u = torch.from_numpy((np.arange(n) + mine.random(n)) / n)  # stratified; three quarters of the times where shapes are decided
-        t = (1000 * torch.where(torch.rand(n) < 0.75, torch.sigmoid(0.9 * torch.special.ndtri(u) - 0.15), u)).long().clamp(0, 999)
+        u = torch.from_numpy(
+            (np.arange(n) + mine.random(n)) / n
+        )  # stratified; three quarters of the times where shapes are decided
+        t = (
+            (1000 * torch.where(torch.rand(n) < 0.75, torch.sigmoid(0.9 * torch.special.ndtri(u) - 0.15), u))
+            .long()
+            .clamp(0, 999)
+        )
         a = abar[t][:, None, None, None]
         noise = torch.randn_like(x0)
         x, v = a.sqrt() * x0 + (1 - a).sqrt() * noise, a.sqrt() * noise - (1 - a).sqrt() * x0
@@ -120,20 +208,46 @@ def main():
         naming = sum(torch.nn.functional.cross_entropy(head(pooled), labels[k][rows]) for k, head in heads.items())
         (loss + o.naming * naming).backward()
         parallel.average_gradients(parameters, flat, o.workers)
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0); opt.step(); opt.zero_grad()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        opt.step()
+        opt.zero_grad()
         decay = min(0.998, (1 + step) / (20 + step))
-        with torch.no_grad(): torch._foreach_lerp_(list(ema.parameters()), network, 1 - decay)
-        step += 1; seen[size] += n * o.workers
-        for k, value in ((f"loss{size}", loss), (f"all{size}", each.mean()), ("naming", naming)): avg[k] = avg.get(k, value.item()) * 0.98 + 0.02 * value.item()
+        with torch.no_grad():
+            torch._foreach_lerp_(list(ema.parameters()), network, 1 - decay)
+        step += 1
+        seen[size] += n * o.workers
+        for k, value in ((f"loss{size}", loss), (f"all{size}", each.mean()), ("naming", naming)):
+            avg[k] = avg.get(k, value.item()) * 0.98 + 0.02 * value.item()
         if step % 100 == 0:
             now, total = time.time(), sum(seen.values())
-            say(f"{time.strftime('%H:%M:%S')} step {step} seen {seen[16]}+{seen[32]} {(total - last[1]) / (now - last[0]):.1f}/s lr {opt.param_groups[0]['lr']:.1e} " + " ".join(f"{k} {value:.4f}" for k, value in avg.items()))
+            say(
+                f"{time.strftime('%H:%M:%S')} step {step} seen {seen[16]}+{seen[32]} {(total - last[1]) / (now - last[0]):.1f}/s lr {opt.param_groups[0]['lr']:.1e} "
+                + " ".join(f"{k} {value:.4f}" for k, value in avg.items())
+            )
             last = (now, total)
-        if rank == 0 and not o.steps and time.time() - saved > 120: save(path, pair, heads, ema, opt, step, seen, start); saved = time.time()
-    if rank == 0 and not o.steps: save(path, pair, heads, ema, opt, step, seen, start); say("done", step, seen)
+        if rank == 0 and not o.steps and time.time() - saved > 120:
+            save(path, pair, heads, ema, opt, step, seen, start)
+            saved = time.time()
+    if rank == 0 and not o.steps:
+        save(path, pair, heads, ema, opt, step, seen, start)
+        say("done", step, seen)
+
 
 def save(path, pair, heads, ema, opt, step, seen, start):
-    torch.save(dict(model=pair.state_dict(), heads=heads.state_dict(), ema=ema.state_dict(), opt=opt.state_dict(), step=step, seen=seen, start=start), path + ".part")
+    torch.save(
+        dict(
+            model=pair.state_dict(),
+            heads=heads.state_dict(),
+            ema=ema.state_dict(),
+            opt=opt.state_dict(),
+            step=step,
+            seen=seen,
+            start=start,
+        ),
+        path + ".part",
+    )
     os.replace(path + ".part", path)
 
-if __name__ == "__main__": main()
+
+if __name__ == "__main__":
+    main()
