@@ -2,10 +2,27 @@ import pino, { type Logger, type LoggerOptions } from 'pino';
 
 export type { Logger } from 'pino';
 
-/** Logs lines of JSON to stderr: a fixed sentence and fields. Prompts, images and keys are never given to it. */
+/**
+ * Logs to stderr: a fixed sentence and fields, as lines of JSON, or as plain text where a person looks on at a terminal.
+ * Prompts, images and keys are never given to it.
+ */
 export function createLog(level: string): Logger {
+  if (process.stderr.isTTY) return pino(logOptions(level), { write: (line) => process.stderr.write(plainText(line)) });
   // Written at once: the last lines before a crash are the ones that matter.
   return pino(logOptions(level), pino.destination({ dest: 2, sync: true }));
+}
+
+/** A line of the log as a person reads it: the time of day, the sentence, and the fields behind it. */
+export function plainText(line: string): string {
+  const { level, time, msg, err, ...fields } = JSON.parse(line) as Record<string, unknown>;
+  const severity = Number(level) >= 50 ? 'ERROR ' : Number(level) >= 40 ? 'WARN ' : '';
+  const details = Object.entries(fields).map(
+    // A client's words must not steer the terminal: with control characters in it a text is quoted and escaped.
+    ([name, value]) => `${name}=${typeof value === 'string' && !/\p{Cc}/u.test(value) ? value : JSON.stringify(value)}`,
+  );
+  const stack = (err as { stack?: string } | undefined)?.stack?.replace(/[^\P{Cc}\n]/gu, '');
+  const text = [`${String(time).slice(11, 19)} ${severity}${msg}`, ...details].join('  ');
+  return `${text}\n${stack === undefined ? '' : `${stack}\n`}`;
 }
 
 /** The redaction is for the day somebody logs a whole task or request by mistake. */

@@ -140,6 +140,7 @@ describe('with the embedded model', () => {
     await runware.disconnect();
   });
 
+  // The page needs a browser, which nobody has to have; continuous integration insists (see helpers/chromium.ts).
   test.skipIf(chromiumPath === undefined)('shows a picture emerge on the page', async () => {
     await using browser = await launchChromium();
     const page = await browser.newPage({ viewport: { width: 1440, height: 900 } });

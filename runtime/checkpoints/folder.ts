@@ -91,8 +91,6 @@ export interface ModelConfigs {
   vae: Record<string, unknown>;
   /** Latents for the UNet are the autoencoder's, minus `shiftFactor`, times this. */
   scalingFactor: number;
-  /** Where the scaling factor came from; a sentence. */
-  scalingFactorReason: string;
   shiftFactor: number;
   /** Pixels on each side of one latent position; 8 for all published models. */
   vaeScale: number;
@@ -156,7 +154,9 @@ async function fillDescription(description: ModelDescription, folder: string): P
   description.defaultSteps = settings.defaultSteps ?? 20;
   description.defaultGuidanceScale = settings.defaultGuidanceScale ?? (configs.family === 'sdxl' ? 5 : 7.5);
   description.defaultScheduler = typeof configs.scheduler._class_name === 'string' ? configs.scheduler._class_name : '';
-  if (configs.scalingFactorReason.includes('assumed')) description.reason = configs.scalingFactorReason;
+  if (typeof configs.vae.scaling_factor !== 'number') {
+    description.reason = `No config gives the autoencoder's scaling factor, so that of the family is assumed, ${configs.scalingFactor}.`;
+  }
 
   const kinds = new Set<string>();
   const counted = new Set<string>();
@@ -304,10 +304,6 @@ export async function readModelConfigs(folder: string): Promise<ModelConfigs> {
     unet: await read('unet'),
     vae,
     scalingFactor: typeof own === 'number' ? own : scalingFactors[family],
-    scalingFactorReason:
-      typeof own === 'number'
-        ? `The autoencoder's config gives its scaling factor, ${own}.`
-        : `No config gives the autoencoder's scaling factor, so that of the family is assumed, ${scalingFactors[family]}.`,
     shiftFactor: typeof vae.shift_factor === 'number' ? vae.shift_factor : 0,
     vaeScale: Array.isArray(blocks) && blocks.length > 0 ? 2 ** (blocks.length - 1) : 8,
   };

@@ -1,6 +1,6 @@
 import sharp, { type Metadata } from 'sharp';
 import type { ImageFormat } from '../../protocol/events.ts';
-import type { Pixels } from '../../runtime/messages.ts';
+import type { Pixels } from '../../runtime/index.ts';
 import { ImageError } from './imageError.ts';
 
 export interface ImageLimits {

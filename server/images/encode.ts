@@ -1,6 +1,6 @@
 import sharp, { type Sharp } from 'sharp';
 import type { ImageFormat } from '../../protocol/events.ts';
-import type { Pixels } from '../../runtime/messages.ts';
+import type { Pixels } from '../../runtime/index.ts';
 
 /** Encodes a finished picture. `quality` is 1 to 100 and without effect on PNG, which loses nothing. */
 export async function encodeImage(pixels: Pixels, format: ImageFormat, quality: number): Promise<Buffer> {
@@ -24,7 +24,6 @@ export async function encodePreview(
   return { bytes: await write(image, format, quality).toBuffer(), width, height };
 }
 
-export const mimeTypes: Record<ImageFormat, string> = { JPG: 'image/jpeg', PNG: 'image/png', WEBP: 'image/webp' };
 export const extensions: Record<ImageFormat, string> = { JPG: 'jpg', PNG: 'png', WEBP: 'webp' };
 
 function open(pixels: Pixels): Sharp {

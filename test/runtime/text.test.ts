@@ -17,6 +17,7 @@ describe.each(tinyModels)('the tokenizer of %s', (model) => {
     expect(tokenizer.encode(goldens.textEncoder.prompts)).toEqual(goldens.textEncoder.ids);
   });
 
+  // Only models of the XL family have a second tokenizer.
   test.runIf(goldens.textEncoder2)("pads with the second tokenizer's own token", async () => {
     const tokenizer = await openTokenizer(join(modelFolder(model), 'tokenizer_2'), 77);
     expect(tokenizer.encode(goldens.textEncoder2!.prompts)).toEqual(goldens.textEncoder2!.ids);

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Writable } from 'node:stream';
 import pino from 'pino';
 import { expect, test } from 'vitest';
-import { logOptions } from '../../server/log.ts';
+import { logOptions, plainText } from '../../server/log.ts';
 import { createFakeRuntime } from '../helpers/fakeRuntime.ts';
 import { imageTask, startTestServer } from '../helpers/server.ts';
 
@@ -46,4 +46,16 @@ test('blackens what should not have been given to it', () => {
   const { lines, log } = createMemoryLog();
   log.info({ apiKey: 'secret', task: { positivePrompt: 'secret', seedImage: 'secret' } }, 'A mistake.');
   expect(lines.join('')).not.toContain('secret');
+});
+
+test('reads as plain text at a terminal, redacted all the same', () => {
+  const { lines, log } = createMemoryLog();
+  log.warn({ taskUUID: 'a-b', ms: 12, apiKey: 'secret' }, 'A task failed.');
+  log.error({ err: new Error('Broken.') }, 'It broke.');
+  expect(plainText(lines[0]!)).toMatch(
+    /^\d\d:\d\d:\d\d WARN A task failed\. {2}taskUUID=a-b {2}ms=12 {2}apiKey=\[redacted\]\n$/,
+  );
+  log.info({ reason: 'no model \u001b[2J' }, 'Odd.');
+  expect(plainText(lines[2]!)).toContain('reason="no model \\u001b[2J"');
+  expect(plainText(lines[1]!)).toMatch(/ERROR It broke\.\nError: Broken\.\n/);
 });
