@@ -11,11 +11,16 @@ export interface Pixels {
 
 /** One run: one image. A task that asks for several results is several runs. */
 export interface GenerateRequest {
-  /** Absolute path of the model's folder. */
+  /** Absolute path of the model: a folder in the diffusers layout, or one safetensors file. */
   model: string;
   prompt: string;
   /** Absent: the unconditional prompt of the model (empty text, or zeros where the model's config forces them). */
   negativePrompt?: string;
+  /** What SDXL's second text encoder reads; default: the first prompts. */
+  prompt2?: string;
+  negativePrompt2?: string;
+  /** How a prompt writes the weights of its parts; absent: signs are text like any other. */
+  promptWeighting?: PromptWeighting;
   /** Pixels; multiples of the model's `sizeMultiple`. */
   width: number;
   height: number;
@@ -31,8 +36,45 @@ export interface GenerateRequest {
   clipSkip?: number;
   /** Image-to-image: the seed image (resized by the caller to width and height) and how far to leave it, 0 to 1. */
   image?: { pixels: Pixels; strength: number };
+  /** Inpainting: one byte a pixel of the result, 255 to change and 0 to keep what `image` shows there. Needs `image`. */
+  mask?: Uint8Array;
+  /** Models that edit a picture: how closely to keep to it; default 1.5. Others refuse it. */
+  imageGuidanceScale?: number;
+  /** Networks that hold the picture to guide images, all at once. */
+  controlNets?: ControlNetRequest[];
+  /** Low-rank weights added to the model's, all at once; `weight` may be negative. */
+  loras?: WeightedFile[];
+  /** Textual inversions: words of their own for the prompt; `weight` multiplies their vectors. */
+  embeddings?: WeightedFile[];
+  /** Absolute path of another autoencoder than the model's. */
+  vae?: string;
+  /** Absolute path of a second model that takes over at a step (from 0), on the same latents. */
+  refiner?: { model: string; startStep: number };
   /** Absent: no previews. */
   previews?: PreviewRequest;
+}
+
+/** `compel`: `word++`, `(some words)1.3`. `sdEmbeds`: `(some words:1.3)`, `((word))`, `[word]`. */
+export type PromptWeighting = 'compel' | 'sdEmbeds';
+
+export interface WeightedFile {
+  /** Absolute path of a safetensors file. */
+  path: string;
+  weight: number;
+}
+
+export interface ControlNetRequest {
+  /** Absolute path: a folder with config.json and weights. */
+  model: string;
+  /** The guide image, resized by the caller to width and height. */
+  pixels: Pixels;
+  /** 0 to 1. */
+  weight: number;
+  /** It acts from this step, from 0, up to but without `endStep`. */
+  startStep: number;
+  endStep: number;
+  /** Whether both matter alike, or the prompt or the guide image prevails. */
+  mode: 'balanced' | 'prompt' | 'controlnet';
 }
 
 export interface PreviewRequest {
@@ -40,6 +82,8 @@ export interface PreviewRequest {
   every: number;
   /** A name of `previewDecoders`; default `linear`. */
   decoder?: string;
+  /** Absolute path of the tiny decoder's folder, for `tiny`. */
+  tinyDecoder?: string;
 }
 
 /** Where a run is; the parent holds a deadline for each. */
@@ -48,6 +92,8 @@ export type Stage = 'loading' | 'encoding' | 'denoising' | 'decoding';
 /** What a run says, in order: started, then stepped and previewed, then finished. `steps` counts the steps really run. */
 export type RunEvent =
   | { type: 'staged'; stage: Stage }
+  /** Before a component is loaded: bytes of weights loaded so far, and of all that this run needs and did not find loaded. */
+  | { type: 'loading'; component: string; doneBytes: number; ofBytes: number }
   | { type: 'started'; steps: number }
   | { type: 'stepped'; step: number; steps: number }
   | { type: 'previewed'; step: number; steps: number; pixels: Pixels }
@@ -63,7 +109,7 @@ export interface Timings {
 
 /** From the server's process to the runtime's. A run is known by a number that the parent picks. */
 export type ToRuntime =
-  | { type: 'start'; provider: string; threads?: number | undefined }
+  | { type: 'start'; provider: string; threads?: number | undefined; graphsDir?: string | undefined }
   | { type: 'generate'; run: number; request: GenerateRequest }
   | { type: 'cancel'; run: number };
 
