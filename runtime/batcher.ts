@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { GenerateRequest, Pixels, RunEvent, Stage, Timings } from './messages.ts';
-import { floats, type Graph, type Tensor } from './onnx/graph.ts';
-import type { LatentShape, PredictionRequest, Report, Run } from './pipelines/run.ts';
+import { type FloatTensor, type Graph, join, type Tensor, type ValueInfo } from './onnx/graph.ts';
+import type { Call, Outputs, Report, Row, Run } from './pipelines/run.ts';
 import type { PreviewDecoder, PreviewSource } from './previews/index.ts';
 
 /** One run as its driver sees it. */
@@ -17,10 +17,10 @@ export interface Job {
 
 export interface BatcherOptions {
   /**
-   * How many rows (samples or guidance branches) one call of a UNet may take, for latents of a shape. Default
+   * How many rows (samples or guidance branches) one call may take, for latents of so many positions. Default
    * `rowsOnCpu`. The result never depends on it beyond the last bits of a float.
    */
-  rowsPerCall?: (shape: LatentShape) => number;
+  rowsPerCall?: (positions: number) => number;
 }
 
 /**
@@ -28,8 +28,8 @@ export interface BatcherOptions {
  * and 5.1, 24×24 12.3 and 11.6, 32×32 19 and 23. Small latents leave a core idle between operators, which further rows
  * fill; from 32×32 on a call for each costs no more, holds half the memory, and lets a cancel in between.
  */
-export function rowsOnCpu(shape: LatentShape): number {
-  return shape.width * shape.height <= 24 * 24 ? 8 : 1;
+export function rowsOnCpu(positions: number): number {
+  return positions <= 24 * 24 ? 8 : 1;
 }
 
 /** An accelerator is filled by rows at any size; two are the branches of one guided run. */
@@ -40,9 +40,9 @@ export function rowsOnAccelerator(): number {
 interface Live {
   job: Job;
   /** What the run waits for. */
-  request: PredictionRequest | undefined;
+  call: Call | undefined;
   /** What it is resumed with. */
-  answer: Float32Array[];
+  answer: Outputs[];
   stage: Stage | undefined;
   since: number;
   spentMs: Record<Stage, number>;
@@ -55,7 +55,7 @@ interface Live {
  */
 export class Batcher {
   private readonly live = new Set<Live>();
-  private readonly rowsPerCall: (shape: LatentShape) => number;
+  private readonly rowsPerCall: (positions: number) => number;
   private driving = false;
 
   constructor({ rowsPerCall = rowsOnCpu }: BatcherOptions = {}) {
@@ -67,7 +67,7 @@ export class Batcher {
     return new Promise((resolve, reject) => {
       this.live.add({
         job,
-        request: undefined,
+        call: undefined,
         answer: [],
         stage: undefined,
         since: performance.now(),
@@ -89,12 +89,12 @@ export class Batcher {
           live.settle.reject(error);
         }
       }
-      for (const group of groupRequests(this.live)) await this.predict(group);
+      for (const group of groupCalls(this.live)) await this.answer(group);
     }
     this.driving = false;
   }
 
-  /** Lets a run go on until it needs a prediction or ends. */
+  /** Lets a run go on until it needs a call or ends. */
   private async advance(live: Live): Promise<void> {
     const { run, signal, emit } = live.job;
     for (;;) {
@@ -112,19 +112,19 @@ export class Batcher {
         live.settle.resolve();
         return;
       }
-      if (value.type === 'predict') {
-        live.request = value;
+      if (value.type === 'call') {
+        live.call = value;
         return;
       }
       await report(live, value);
     }
   }
 
-  private async predict(group: Live[]): Promise<void> {
+  private async answer(group: Live[]): Promise<void> {
     try {
-      const requests = group.map((live) => live.request!);
+      const calls = group.map((live) => live.call!);
       const wanted = () => group.some((live) => !live.job.signal.aborted);
-      const answers = await predict(requests, this.rowsPerCall(requests[0]!.shape), wanted);
+      const answers = await answer(calls, this.rowsPerCall(calls[0]!.positions), wanted);
       group.forEach((live, index) => {
         live.answer = answers[index]!;
       });
@@ -134,94 +134,90 @@ export class Batcher {
         live.settle.reject(error);
       }
     } finally {
-      for (const live of group) live.request = undefined;
+      for (const live of group) live.call = undefined;
     }
   }
 }
 
-/** Requests that one call can answer: the same graph, latents, text length and further inputs. */
-function groupRequests(lives: Iterable<Live>): Live[][] {
-  const groups = new Map<Graph, Map<string, Live[]>>();
+/** Calls that can be one: the same graph and common inputs, and rows of the same inputs in the same shapes. */
+function groupCalls(lives: Iterable<Live>): Live[][] {
+  const groups = new Map<Graph, Map<Row | undefined, Map<string, Live[]>>>();
   for (const live of lives) {
-    if (!live.request) continue;
-    const { graph, shape, timestep, branches } = live.request;
-    const [branch] = branches;
-    const parts: unknown[] = [shape, branch?.embeddings.length, Object.keys(branch?.extras ?? {})];
-    // A graph with a scalar timestep has one for the whole batch.
-    if (takesOneTimestep(graph)) parts.push(timestep);
-    const key = JSON.stringify(parts);
-    const ofGraph = groups.get(graph) ?? new Map<string, Live[]>();
-    groups.set(graph, ofGraph);
-    const group = ofGraph.get(key);
+    if (!live.call) continue;
+    const { graph, shared, rows, positions, outputs } = live.call;
+    const [row = {}] = rows;
+    const key = JSON.stringify([
+      positions,
+      outputs,
+      Object.entries(row).map(([name, { dims }]) => [name, dims]),
+      // An input without a batch dimension (a scalar timestep of an exported graph) has one value for the whole call.
+      graph.inputs.filter(isSingle).map(({ name }) => Array.from(row[name]?.data ?? [], Number)),
+    ]);
+    const ofGraph = mapOf(groups, graph);
+    const ofShared = mapOf(ofGraph, shared);
+    const group = ofShared.get(key);
     if (group) group.push(live);
-    else ofGraph.set(key, [live]);
+    else ofShared.set(key, [live]);
   }
-  return [...groups.values()].flatMap((ofGraph) => [...ofGraph.values()]);
+  return [...groups.values()].flatMap((ofGraph) => [...ofGraph.values()].flatMap((ofShared) => [...ofShared.values()]));
 }
 
-function takesOneTimestep(graph: Graph): boolean {
-  const shape = graph.inputs.find((input) => input.name === 'timestep')?.shape;
-  return shape?.length === 0 || shape?.[0] === 1;
+function mapOf<K, L, V>(maps: Map<K, Map<L, V>>, key: K): Map<L, V> {
+  const found = maps.get(key) ?? new Map<L, V>();
+  maps.set(key, found);
+  return found;
+}
+
+function isSingle({ shape }: ValueInfo): boolean {
+  return shape.length === 0 || (shape.length === 1 && shape[0] === 1);
 }
 
 /**
- * Answers requests of one group, one array for each branch, in calls of at most `rowsPerCall` rows. Stops between two
- * calls when nobody wants the answers any more; they are incomplete then.
+ * Answers the calls of one group, one set of outputs for each row, with as few calls of the graph as `rowsPerCall` allows.
+ * Stops between two of them when nobody wants the answers any more; they are incomplete then.
  */
-async function predict(
-  requests: readonly PredictionRequest[],
-  rowsPerCall: number,
-  wanted: () => boolean,
-): Promise<Float32Array[][]> {
-  const answers: Float32Array[][] = requests.map(() => []);
-  const rows = requests.flatMap((request, index) => request.branches.map((branch) => ({ request, branch, index })));
-  for (let start = 0; start < rows.length; start += rowsPerCall) {
+async function answer(calls: readonly Call[], rowsPerCall: number, wanted: () => boolean): Promise<Outputs[][]> {
+  const answers: Outputs[][] = calls.map(() => []);
+  const { graph, shared, outputs } = calls[0]!;
+  const rows = calls.flatMap((call, index) => call.rows.map((row) => ({ row, index })));
+  const most = Math.min(rowsPerCall, ...graph.inputs.map(rowsTaken));
+  for (let start = 0; start < rows.length; start += most) {
     if (start > 0) {
       await turn();
       if (!wanted()) break;
     }
-    const chunk = rows.slice(start, start + rowsPerCall);
-    const { graph, shape } = chunk[0]!.request;
-    const { channels, height, width } = shape;
-    const { embeddings, extras } = chunk[0]!.branch;
-    const count = chunk.length;
-    const timesteps = Float32Array.from(chunk, (row) => row.request.timestep);
-    const feeds: Record<string, Tensor> = {
-      sample: floats(concatenate(chunk.map((row) => row.request.latents)), [count, channels, height, width]),
-      timestep: takesOneTimestep(graph) ? floats(timesteps.subarray(0, 1), [1]) : floats(timesteps, [count]),
-      encoder_hidden_states: floats(concatenate(chunk.map((row) => row.branch.embeddings.data)), [
-        count,
-        embeddings.length,
-        embeddings.width,
-      ]),
-    };
-    for (const [name, { dims }] of Object.entries(extras)) {
-      feeds[name] = floats(concatenate(chunk.map((row) => row.branch.extras[name]!.data)), [count, ...dims.slice(1)]);
+    const chunk = rows.slice(start, start + most);
+    const feeds: Record<string, Tensor> = { ...shared };
+    for (const name of Object.keys(chunk[0]!.row)) {
+      const single = graph.inputs.some((input) => input.name === name && isSingle(input));
+      feeds[name] = join((single ? chunk.slice(0, 1) : chunk).map(({ row }) => row[name]!));
     }
-    const output = graph.outputs[0]!.name;
-    const predictions = (await graph.run(feeds, [output]))[output]!.data as Float32Array;
-    const size = channels * height * width;
-    chunk.forEach((row, at) => {
-      answers[row.index]!.push(predictions.slice(at * size, (at + 1) * size));
+    const results = await graph.run(feeds, outputs);
+    chunk.forEach(({ index }, at) => {
+      answers[index]!.push(
+        Object.fromEntries(outputs.map((name) => [name, rowOf(results[name] as FloatTensor, at, chunk.length)])),
+      );
     });
   }
   return answers;
 }
 
-function concatenate(parts: readonly Float32Array[]): Float32Array {
-  if (parts.length === 1) return parts[0]!;
-  const whole = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    whole.set(part, offset);
-    offset += part.length;
-  }
-  return whole;
+/** Rows that a graph exported with a fixed batch takes at once. */
+function rowsTaken(input: ValueInfo): number {
+  const [batch] = input.shape;
+  return typeof batch === 'number' && input.shape.length > 1 && input.name === 'sample'
+    ? batch
+    : Number.POSITIVE_INFINITY;
+}
+
+function rowOf({ data, dims }: FloatTensor, at: number, count: number): FloatTensor {
+  const size = data.length / count;
+  return { dtype: 'float32', dims: [1, ...dims.slice(1)], data: data.subarray(at * size, (at + 1) * size) };
 }
 
 async function report(live: Live, report: Report): Promise<void> {
   const { emit, previews } = live.job;
-  if (report.type === 'started') return emit(report);
+  if (report.type === 'started' || report.type === 'loading') return emit(report);
   if (report.type === 'staged') {
     enter(live, report.stage);
     return emit(report);

@@ -53,6 +53,23 @@ export function int64s(values: readonly number[], dims: readonly number[]): Tens
   return { dtype: 'int64', dims, data: BigInt64Array.from(values, BigInt) };
 }
 
+/** Tensors of one dtype and shape, one behind the other along the first axis. */
+export function join(tensors: readonly Tensor[]): Tensor {
+  const [first] = tensors;
+  if (!first) throw new OnnxError('There is nothing to join.');
+  if (tensors.length === 1) return first;
+  const total = tensors.reduce((sum, { data }) => sum + data.length, 0);
+  const Values = first.data.constructor as new (length: number) => Tensor['data'];
+  const data = new Values(total);
+  let offset = 0;
+  for (const part of tensors) {
+    (data as Float32Array).set(part.data as Float32Array, offset);
+    offset += part.data.length;
+  }
+  const rows = tensors.reduce((sum, { dims }) => sum + (dims[0] ?? 1), 0);
+  return { ...first, dims: [rows, ...first.dims.slice(1)], data } as Tensor;
+}
+
 /** One loaded ONNX graph, and the only place that touches an onnxruntime session. */
 export class Graph {
   readonly inputs: readonly ValueInfo[];

@@ -1,23 +1,31 @@
 import type { Noise } from '../noise.ts';
-import type { Graph } from '../onnx/graph.ts';
+import { floats, type Graph } from '../onnx/graph.ts';
 import type { Scheduler } from '../schedulers/index.ts';
-import type { Ask, Branch, LatentShape } from './run.ts';
+import { type Control, controlledRows } from './controlNet.ts';
+import type { Guidance } from './guidance.ts';
+import { type Blend, keepOutside } from './inpainting.ts';
+import type { LatentShape, Part, Row } from './run.ts';
 
 export interface DenoiseOptions {
   unet: Graph;
+  /** Inputs of the UNet that do not change from step to step: LoRAs. */
+  adapters?: Row | undefined;
   scheduler: Scheduler;
-  /** The call to begin with; later ones are image-to-image. */
+  /** The call to begin with; later ones are image-to-image, or what a first model left. */
   first: number;
+  /** The call to stop before; default: none is left. */
+  end?: number | undefined;
   /** As noisy as the first call expects them. */
   latents: Float32Array;
   shape: LatentShape;
   /** The stream of this run; some schedulers draw from it at each step. */
   noise: Noise;
-  guidanceScale: number;
-  /** The branch of the prompt. */
-  positive: Branch;
-  /** The branch that guidance leads away from; absent: no guidance. */
-  negative?: Branch | undefined;
+  guidance: Guidance;
+  controls?: readonly Control[] | undefined;
+  /** Inpainting with a model that was not made for it. */
+  blend?: Blend | undefined;
+  /** What steps are counted from, where another model took the earlier ones; default `first`. */
+  countFrom?: number | undefined;
 }
 
 /** Steps that are told when the scheduler begins at call `first`. */
@@ -25,38 +33,48 @@ export function countSteps(scheduler: Scheduler, first: number): number {
   return Math.ceil((scheduler.timesteps.length - first) / scheduler.callsPerStep);
 }
 
-/** The loop that every pipeline shares; returns the last latents, still scaled. */
-export async function* denoise(options: DenoiseOptions): AsyncGenerator<Ask, Float32Array, Float32Array[]> {
-  const { unet, scheduler, first, shape, noise, guidanceScale, positive, negative } = options;
+/** The loop that every run shares; returns the last latents, still scaled. */
+export async function* denoise(options: DenoiseOptions): Part<Float32Array> {
+  const { unet, adapters, scheduler, first, shape, noise, guidance, controls = [], blend } = options;
   const { timesteps, callsPerStep } = scheduler;
-  const steps = countSteps(scheduler, first);
-  const branches = negative ? [negative, positive] : [positive];
+  const { end = timesteps.length, countFrom = first } = options;
+  const steps = countSteps(scheduler, countFrom);
+  const output = unet.outputs[0]?.name ?? 'out_sample';
+  const positions = shape.height * shape.width;
   const draw = (count: number) => noise.normal(count);
   let { latents } = options;
-  for (let call = first; call < timesteps.length; call++) {
-    const predictions = yield {
-      type: 'predict',
-      graph: unet,
-      latents: scheduler.scaleModelInput(latents, call),
-      shape,
-      timestep: timesteps[call]!,
-      branches,
-    };
-    const prediction = negative ? guide(predictions[0]!, predictions[1]!, guidanceScale) : predictions[0]!;
-    const next = scheduler.step(prediction, call, latents, draw);
-    latents = next.latents;
-    const done = call - first + 1;
+  for (let call = first; call < end; call++) {
+    const scaled = scheduler.scaleModelInput(latents, call);
+    const timestep = floats(Float32Array.of(timesteps[call]!), [1]);
+    const residuals = yield* controlledRows({ unet, controls, call, scaled, shape, timestep, guidance });
+    const rows = guidance.branches.map((branch, index): Row => {
+      const channels = branch.channels ? shape.channels + branch.channels.length / positions : shape.channels;
+      return {
+        sample: floats(beside(scaled, branch.channels), [1, channels, shape.height, shape.width]),
+        timestep,
+        encoder_hidden_states: floats(branch.embeddings.data, [1, branch.embeddings.length, branch.embeddings.width]),
+        ...branch.extras,
+        ...residuals[index],
+      };
+    });
+    const answers = yield { type: 'call', graph: unet, rows, shared: adapters, outputs: [output], positions };
+    const prediction = guidance.combine(answers.map((answer) => answer[output]!.data));
+    let { latents: next, denoised } = scheduler.step(prediction, call, latents, draw);
+    if (blend) ({ next, denoised } = keepOutside(blend, scheduler, call, next, denoised));
+    latents = next;
+    const done = call - countFrom + 1;
     const whole = done % callsPerStep === 0 || call === timesteps.length - 1;
     if (!whole) continue;
-    yield { type: 'stepped', step: Math.ceil(done / callsPerStep) - 1, steps, denoised: next.denoised, shape };
+    yield { type: 'stepped', step: Math.ceil(done / callsPerStep) - 1, steps, denoised, shape };
   }
   return latents;
 }
 
-/** ε = ε(∅) + s · (ε(c) − ε(∅)), classifier-free guidance (Ho and Salimans, 2022), in the first array. */
-function guide(unconditional: Float32Array, conditional: Float32Array, scale: number): Float32Array {
-  for (let at = 0; at < unconditional.length; at++) {
-    unconditional[at] = unconditional[at]! + scale * (conditional[at]! - unconditional[at]!);
-  }
-  return unconditional;
+/** Channels behind channels. */
+function beside(latents: Float32Array, more: Float32Array | undefined): Float32Array {
+  if (!more) return latents;
+  const whole = new Float32Array(latents.length + more.length);
+  whole.set(latents);
+  whole.set(more, latents.length);
+  return whole;
 }

@@ -2,7 +2,7 @@ import { RuntimeError } from '../errors.ts';
 import type { Pixels } from '../messages.ts';
 import type { Noise } from '../noise.ts';
 import { floats, type Graph } from '../onnx/graph.ts';
-import type { LatentShape } from './run.ts';
+import type { LatentShape, Part } from './run.ts';
 
 /** Numbers of `vae/config.json` that lie between the decoder's latents and the ones being denoised. */
 export interface LatentScaling {
@@ -15,36 +15,56 @@ export interface LatentScaling {
   std?: readonly number[] | undefined;
 }
 
+/** The scaling of an autoencoder's config; `factor` where the config does not say one. */
+export function scalingOf(config: Record<string, unknown>, factor: number): LatentScaling {
+  const numbers = (value: unknown) =>
+    Array.isArray(value) && value.every((item) => typeof item === 'number') ? value : undefined;
+  return {
+    factor: typeof config.scaling_factor === 'number' ? config.scaling_factor : factor,
+    shift: typeof config.shift_factor === 'number' ? config.shift_factor : 0,
+    mean: numbers(config.latents_mean),
+    std: numbers(config.latents_std),
+  };
+}
+
+export interface EncodeOptions {
+  encoder: Graph;
+  pixels: Pixels;
+  shape: LatentShape;
+  /** Absent: the encoder's latents as they are, which is what models that edit pictures were trained on. */
+  scaling?: LatentScaling | undefined;
+  /** A sample is drawn from the run's own noise, so that a seed gives one picture; absent: the mean. */
+  noise?: Noise | undefined;
+  /** A byte for each pixel; from 128 on the pixel is hidden behind grey. */
+  hidden?: Uint8Array | undefined;
+}
+
 /**
- * A seed image to scaled latents [channels, height, width].
+ * A picture to latents [channels, height, width].
  *
- * From an encoder that gives mean and log-variance a sample is drawn out of the run's own noise, so that a seed gives one
- * picture. An encoder exported with the sampling inside (`latent_sample`) draws by itself, and differently each time.
+ * An encoder exported with the sampling inside (`latent_sample`) draws by itself, and differently each time.
  */
-export async function encodeImage(
-  encoder: Graph,
-  pixels: Pixels,
-  noise: Noise,
-  shape: LatentShape,
-  scaling: LatentScaling,
-): Promise<Float32Array> {
+export async function* encodeImage(options: EncodeOptions): Part<Float32Array> {
+  const { encoder, pixels, shape, scaling, noise, hidden } = options;
   const { width, height, data } = pixels;
   const area = width * height;
   // [0, 255] interleaved → [-1, 1] planar: [1, 3, height, width]
   const sample = new Float32Array(3 * area);
   for (let at = 0, byte = 0; at < area; at++) {
-    for (let color = 0; color < 3; color++) sample[color * area + at] = (data[byte++]! / 255) * 2 - 1;
+    const grey = hidden !== undefined && hidden[at]! >= 128;
+    for (let color = 0; color < 3; color++, byte++) sample[color * area + at] = grey ? 0 : (data[byte]! / 255) * 2 - 1;
   }
   const input = encoder.inputs[0]?.name ?? 'sample';
-  const output = ['latent_parameters', 'latent_sample'].find((name) => encoder.gives(name)) ?? encoder.outputs[0]?.name;
-  const outputs = await encoder.run({ [input]: floats(sample, [1, 3, height, width]) });
-  const values = outputs[output ?? '']?.data as Float32Array;
+  const output = ['latent_parameters', 'latent_sample'].find((name) => encoder.gives(name)) ?? encoder.outputs[0]!.name;
+  const rows = [{ [input]: floats(sample, [1, 3, height, width]) }];
+  const [answer] = yield { type: 'call', graph: encoder, rows, outputs: [output], positions: Number.POSITIVE_INFINITY };
+  const values = answer![output]!.data;
   const count = shape.channels * shape.height * shape.width;
   let latents: Float32Array;
   if (values.length === 2 * count) {
-    // z = μ + exp(½ · log σ²) · ε, log σ² within [-30, 20] as in diffusers' DiagonalGaussianDistribution
-    latents = noise.normal(count);
+    latents = noise ? noise.normal(count) : new Float32Array(count);
     for (let at = 0; at < count; at++) {
+      // z = μ + exp(½ · log σ²) · ε, log σ² within [-30, 20] as in diffusers' DiagonalGaussianDistribution
       const deviation = Math.exp(0.5 * Math.min(20, Math.max(-30, values[count + at]!)));
       latents[at] = values[at]! + deviation * latents[at]!;
     }
@@ -53,6 +73,7 @@ export async function encodeImage(
   } else {
     throw new RuntimeError('modelUnavailable', 'The VAE encoder gives latents of a size that does not fit its UNet.');
   }
+  if (!scaling) return latents;
   const plane = shape.height * shape.width;
   for (let at = 0; at < count; at++) {
     const channel = Math.floor(at / plane);
@@ -64,12 +85,12 @@ export async function encodeImage(
 }
 
 /** Scaled latents [channels, height, width] to the picture. */
-export async function decodeLatents(
+export async function* decodeLatents(
   decoder: Graph,
   latents: Float32Array,
   shape: LatentShape,
   scaling: LatentScaling,
-): Promise<Pixels> {
+): Part<Pixels> {
   const plane = shape.height * shape.width;
   const sample = latents.map((value, at) => {
     const channel = Math.floor(at / plane);
@@ -77,9 +98,10 @@ export async function decodeLatents(
   });
   const input = decoder.inputs[0]?.name ?? 'latent_sample';
   const output = decoder.outputs[0]?.name ?? 'sample';
-  const outputs = await decoder.run({ [input]: floats(sample, [1, shape.channels, shape.height, shape.width]) });
-  const image = outputs[output]!;
-  return toPixels(image.data as Float32Array, image.dims[3]!, image.dims[2]!);
+  const rows = [{ [input]: floats(sample, [1, shape.channels, shape.height, shape.width]) }];
+  const [answer] = yield { type: 'call', graph: decoder, rows, outputs: [output], positions: Number.POSITIVE_INFINITY };
+  const image = answer![output]!;
+  return toPixels(image.data, image.dims[3]!, image.dims[2]!);
 }
 
 /** [3, height, width] in [-1, 1] → bytes; halves round to even as numpy's `round` does. */

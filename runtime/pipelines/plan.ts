@@ -1,5 +1,5 @@
 import { RuntimeError } from '../errors.ts';
-import type { GenerateRequest } from '../messages.ts';
+import type { GenerateRequest, Pixels } from '../messages.ts';
 import {
   createScheduler,
   firstCall,
@@ -17,65 +17,112 @@ export interface Plan {
   scheduler: Scheduler;
   /** The scheduler's call to begin with. */
   first: number;
+  /** The call at which the refiner takes over; the number of calls where there is none. */
+  handover: number;
   /** Steps that will be told; 0 where the seed image is returned as it is. */
   steps: number;
   shape: LatentShape;
   clipSkip: number;
   /** Whether a second branch leads away from the negative prompt. */
   guided: boolean;
+  /**
+   * What the UNet takes beside the latents: nothing, a mask and the picture without what it hides (`inpaint`), or a picture
+   * to change as the prompt says (`edit`).
+   */
+  takes: 'latents' | 'inpaint' | 'edit';
 }
 
 /**
  * Checks what only the model knows and makes the run's scheduler.
  *
  * Image-to-image runs the last `floor(steps * strength)` steps, but at least one. At a strength of 0 the seed image is
- * the result, unchanged and without a step.
+ * the result, unchanged and without a step. A model that edits runs all steps whatever the strength, which it has not.
  *
  * @throws RuntimeError `invalidParameter` or `unsupportedParameter`; `parameter` is a field of the request, or `strength`.
  */
 export function planRun(model: Model, request: GenerateRequest): Plan {
   const { width, height, steps, guidanceScale, image, clipSkip = 0 } = request;
-  const multiple = model.configs.vaeScale;
-  const { unet } = model.configs;
+  const { unet, vaeScale } = model.configs;
   for (const [parameter, value] of Object.entries({ width, height })) {
-    if (!Number.isInteger(value) || value < multiple || value % multiple !== 0) {
-      throw invalid(parameter, `${parameter} must be a multiple of ${multiple} for this model.`);
+    if (!Number.isInteger(value) || value < vaeScale || value % vaeScale !== 0) {
+      throw invalid(parameter, `${parameter} must be a multiple of ${vaeScale} for this model.`);
     }
   }
   if (!Number.isInteger(steps) || steps < 1) throw invalid('steps', 'steps must be a whole number, 1 or more.');
   if (!Number.isFinite(guidanceScale)) throw invalid('guidanceScale', 'guidanceScale must be a number.');
   if (!Number.isInteger(clipSkip) || clipSkip < 0)
     throw invalid('clipSkip', 'clipSkip must be a whole number, 0 or more.');
-  if (image) {
-    if (!(image.strength >= 0 && image.strength <= 1)) throw invalid('strength', 'strength must lie between 0 and 1.');
-    const { pixels } = image;
-    if (pixels.width !== width || pixels.height !== height || pixels.data.length !== width * height * 3) {
-      throw invalid('image', 'The seed image must have the size of the result, three bytes a pixel.');
-    }
-  }
-
   const channels = numberOr(unet.out_channels, 4);
-  if (numberOr(unet.in_channels, channels) !== channels) {
-    throw new RuntimeError(
-      'modelUnavailable',
-      `The UNet takes ${unet.in_channels} channels; only models of ${channels} are supported.`,
-    );
-  }
+  const takes = extraChannels(numberOr(unet.in_channels, channels), channels);
+  checkPictures(request, takes);
+
   const scheduler = makeScheduler(model, request);
+  const calls = scheduler.timesteps.length;
+  const starts = image !== undefined && takes !== 'edit';
   let first = 0;
-  if (image) {
-    const lastStep = scheduler.timesteps.length - 1 - ((scheduler.timesteps.length - 1) % scheduler.callsPerStep);
+  if (starts) {
+    const lastStep = calls - 1 - ((calls - 1) % scheduler.callsPerStep);
     first = Math.min(firstCall(scheduler, steps, image.strength), lastStep);
+  }
+  const { refiner } = request;
+  if (refiner && !(Number.isInteger(refiner.startStep) && refiner.startStep >= 1 && refiner.startStep < steps)) {
+    throw invalid('refiner', `The refiner can begin at a step from 1 to ${steps - 1}.`);
   }
   return {
     scheduler,
     first,
-    steps: image?.strength === 0 ? 0 : countSteps(scheduler, first),
-    shape: { channels, height: height / multiple, width: width / multiple },
+    handover: refiner ? Math.min(calls, Math.max(first, refiner.startStep * scheduler.callsPerStep)) : calls,
+    steps: starts && image.strength === 0 ? 0 : countSteps(scheduler, first),
+    shape: { channels, height: height / vaeScale, width: width / vaeScale },
     clipSkip,
     // Models distilled with an embedding of the guidance scale take it as an input instead of as a second branch.
     guided: guidanceScale > 1 && !unet.time_cond_proj_dim,
+    takes,
   };
+}
+
+function extraChannels(taken: number, latents: number): Plan['takes'] {
+  if (taken === latents) return 'latents';
+  if (taken === 2 * latents + 1) return 'inpaint';
+  if (taken === 2 * latents) return 'edit';
+  throw new RuntimeError(
+    'modelUnavailable',
+    `The UNet takes ${taken} channels for ${latents} of latents; known are ${latents}, ${2 * latents} and ${2 * latents + 1}.`,
+  );
+}
+
+/** Checks the pictures of a request against its size and against what the model can do with them. */
+function checkPictures(request: GenerateRequest, takes: Plan['takes']): void {
+  const { width, height, image, mask, imageGuidanceScale, controlNets = [] } = request;
+  const fits = ({ width: w, height: h, data }: Pixels) => w === width && h === height && data.length === w * h * 3;
+  if (image) {
+    if (!(image.strength >= 0 && image.strength <= 1)) throw invalid('strength', 'strength must lie between 0 and 1.');
+    if (!fits(image.pixels)) {
+      throw invalid('image', 'The seed image must have the size of the result, three bytes a pixel.');
+    }
+  } else if (takes === 'edit') {
+    throw invalid('image', 'This model edits a picture, so it needs a seed image.');
+  }
+  if (mask) {
+    if (!image) throw invalid('mask', 'A mask needs a seed image.');
+    if (mask.length !== width * height) throw invalid('mask', 'The mask must have one byte for each pixel.');
+  }
+  if (imageGuidanceScale !== undefined) {
+    if (takes !== 'edit') {
+      throw new RuntimeError('unsupportedParameter', 'Only models that edit a picture take imageGuidanceScale.', {
+        parameter: 'imageGuidanceScale',
+      });
+    }
+    if (!(imageGuidanceScale >= 0)) throw invalid('imageGuidanceScale', 'imageGuidanceScale must be 0 or more.');
+  }
+  for (const { pixels, startStep, endStep } of controlNets) {
+    if (!fits(pixels)) {
+      throw invalid('controlNets', 'A guide image must have the size of the result, three bytes a pixel.');
+    }
+    if (!(startStep >= 0 && startStep < endStep)) {
+      throw invalid('controlNets', 'A ControlNet must begin at a step, from 0, that lies before the one it ends at.');
+    }
+  }
 }
 
 function makeScheduler(model: Model, request: GenerateRequest): Scheduler {

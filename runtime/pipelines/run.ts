@@ -1,25 +1,36 @@
 import type { Pixels, Stage } from '../messages.ts';
-import type { FloatTensor, Graph } from '../onnx/graph.ts';
+import type { FloatTensor, Graph, Tensor } from '../onnx/graph.ts';
 import type { Embeddings } from '../text/clip.ts';
 
 /**
- * One image being denoised, written once as a coroutine: it yields what it needs predicted and is resumed with the
- * answer, one array for each branch; what it reports is answered with an empty list. It returns the picture. When to go
- * on, whether to show a preview and when to stop is up to whoever drives it.
+ * One image being denoised, written once as a coroutine: it yields the calls of graphs that it needs and is resumed with
+ * their outputs, one set for each row; what it reports is answered with an empty list. It returns the picture. When to go
+ * on, with whom to share a call, whether to show a preview and when to stop is up to whoever drives it.
  */
-export type Run = AsyncGenerator<Ask, Pixels, Float32Array[]>;
+export type Run = AsyncGenerator<Ask, Pixels, Outputs[]>;
 
-export type Ask = PredictionRequest | Report;
+export type Ask = Call | Report;
 
-/** One call of a UNet for one set of latents; guidance needs several branches of it. */
-export interface PredictionRequest {
-  type: 'predict';
+/** A part of a run, used with `yield*`. */
+export type Part<T> = AsyncGenerator<Ask, T, Outputs[]>;
+
+/** Inputs of a graph for one row, by name, each with a leading dimension of 1. */
+export type Row = Readonly<Record<string, Tensor>>;
+
+/** Outputs of one row, by name, each with a leading dimension of 1. */
+export type Outputs = Readonly<Record<string, FloatTensor>>;
+
+/** One call of a graph, for one row or several (the branches of guidance); rows of other runs may join it. */
+export interface Call {
+  type: 'call';
   graph: Graph;
-  /** [channels, height, width], scaled for the model by the scheduler. */
-  latents: Float32Array;
-  shape: LatentShape;
-  timestep: number;
-  branches: readonly Branch[];
+  rows: readonly Row[];
+  /** Inputs that all rows have in common and that have no batch dimension; runs share a call when this is the same object. */
+  shared?: Row | undefined;
+  /** Names of the wanted outputs. */
+  outputs: readonly string[];
+  /** Positions of the latents, height times width, from which the driver tells how many rows one call should take. */
+  positions: number;
 }
 
 export interface LatentShape {
@@ -28,15 +39,20 @@ export interface LatentShape {
   width: number;
 }
 
-/** What the branches of one request differ in. */
+/** What a UNet is told of one prompt. */
 export interface Branch {
   embeddings: Embeddings;
   /** Further inputs of the UNet by name, each with a leading dimension of 1: `text_embeds`, `time_ids`. */
   extras: Readonly<Record<string, FloatTensor>>;
+  /** Further channels [n, height, width] behind the latents: a mask, or a picture to edit. */
+  channels?: Float32Array | undefined;
+  /** False for a branch that guidance leads away from; default true. */
+  conditional?: boolean | undefined;
 }
 
 export type Report =
   | { type: 'staged'; stage: Stage }
+  | { type: 'loading'; component: string; doneBytes: number; ofBytes: number }
   | { type: 'started'; steps: number }
   /** `denoised` are the clean, scaled latents believed in after this step. */
   | { type: 'stepped'; step: number; steps: number; denoised: Float32Array; shape: LatentShape };

@@ -2,12 +2,12 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { Batcher, type Job } from '../../runtime/batcher.ts';
 import type { RunEvent } from '../../runtime/index.ts';
-import { floats, Graph, type ValueInfo } from '../../runtime/onnx/graph.ts';
-import type { Branch, Run } from '../../runtime/pipelines/run.ts';
+import { type FloatTensor, floats, Graph, type ValueInfo } from '../../runtime/onnx/graph.ts';
+import type { Row, Run } from '../../runtime/pipelines/run.ts';
 import { latentRgbOfFamily, previewDecoders } from '../../runtime/previews/index.ts';
 
 /** A graph without onnxruntime: each row's answer is its latents plus the first number of its text. */
-function countingGraph(timestepShape: ValueInfo['shape'] = ['batch']) {
+function countingGraph(timestepShape: ValueInfo['shape'] = ['batch'], sampleBatch: number | string = 'batch') {
   const run: Graph['run'] = async (feeds) => {
     if (graph.failing) throw new Error('The graph broke.');
     const sample = feeds.sample!;
@@ -22,7 +22,10 @@ function countingGraph(timestepShape: ValueInfo['shape'] = ['batch']) {
     return { out_sample: floats(answer, sample.dims) };
   };
   const graph = Object.assign(Object.create(Graph.prototype) as Graph, {
-    inputs: [{ name: 'timestep', dtype: 'float32', shape: timestepShape }],
+    inputs: [
+      { name: 'sample', dtype: 'float32', shape: [sampleBatch, 4, 'height', 'width'] },
+      { name: 'timestep', dtype: 'float32', shape: timestepShape },
+    ],
     outputs: [{ name: 'out_sample', dtype: 'float32', shape: [] }],
     calls: [] as { rows: number; timesteps: number[] }[],
     failing: false,
@@ -33,27 +36,31 @@ function countingGraph(timestepShape: ValueInfo['shape'] = ['batch']) {
 }
 
 const shape = { channels: 4, height: 1, width: 2 };
-const branch = (text: number, length = 1): Branch => ({
-  embeddings: { data: new Float32Array(length * 3).fill(text), length, width: 3 },
-  extras: {},
-});
+const branch = (text: number, length = 1): FloatTensor =>
+  floats(new Float32Array(length * 3).fill(text), [1, length, 3]);
 
 interface RunOptions {
   start: number;
-  branches: Branch[];
+  branches: FloatTensor[];
+  shared?: Row;
   steps?: number;
   seen?: Float32Array[][];
 }
 
 /** Asks for a prediction of constant latents at each step and reports what came back. */
-async function* countingRun(graph: Graph, { start, branches, steps = 3, seen = [] }: RunOptions): Run {
+async function* countingRun(graph: Graph, { start, branches, steps = 3, seen = [], shared }: RunOptions): Run {
   yield { type: 'started', steps };
   yield { type: 'staged', stage: 'denoising' };
   const latents = new Float32Array(8).fill(start);
   for (let step = 0; step < steps; step++) {
-    const answer = yield { type: 'predict', graph, latents, shape, timestep: start * 100 - step, branches };
-    seen.push(answer);
-    yield { type: 'stepped', step, steps, denoised: answer[0]!, shape };
+    const rows = branches.map((text) => ({
+      sample: floats(latents, [1, 4, 1, 2]),
+      timestep: floats(Float32Array.of(start * 100 - step), [1]),
+      encoder_hidden_states: text,
+    }));
+    const answers = yield { type: 'call', graph, rows, shared, outputs: ['out_sample'], positions: 2 };
+    seen.push(answers.map(({ out_sample }) => out_sample!.data));
+    yield { type: 'stepped', step, steps, denoised: seen.at(-1)![0]!, shape };
   }
   return { width: 1, height: 1, data: new Uint8Array(3) };
 }
@@ -108,7 +115,7 @@ describe('the batcher', () => {
   test('keeps apart what cannot share a call', async () => {
     const [graph, other, scalar] = [countingGraph(), countingGraph(), countingGraph([])];
     const batcher = new Batcher({ rowsPerCall: () => 8 });
-    const start = (of: Graph, first: number, text: Branch) =>
+    const start = (of: Graph, first: number, text: FloatTensor) =>
       batcher.drive(job(countingRun(of, { start: first, branches: [text], steps: 1 })));
     await Promise.all([
       start(graph, 1, branch(1)),
@@ -120,6 +127,30 @@ describe('the batcher', () => {
     expect(graph.calls.map((call) => call.rows)).toEqual([1, 1]);
     expect(other.calls.map((call) => call.rows)).toEqual([1]);
     expect(scalar.calls.map((call) => call.timesteps)).toEqual([[100], [200]]);
+  });
+
+  test('runs share a call only with the same common inputs, which every call is fed', async () => {
+    const graph = countingGraph();
+    const lora: Row = { 'to_q.lora_down': floats(new Float32Array(2), [2, 1]) };
+    const fed: string[][] = [];
+    const { run } = graph;
+    graph.run = (feeds) => {
+      fed.push(Object.keys(feeds));
+      return run(feeds);
+    };
+    const batcher = new Batcher({ rowsPerCall: () => 8 });
+    const start = (shared?: Row) =>
+      batcher.drive(job(countingRun(graph, { start: 1, branches: [branch(1)], steps: 1, ...(shared && { shared }) })));
+    await Promise.all([start(lora), start(lora), start({ ...lora }), start()]);
+    expect(graph.calls.map((call) => call.rows)).toEqual([2, 1, 1]);
+    expect(fed.map((names) => names.includes('to_q.lora_down'))).toEqual([true, true, false]);
+  });
+
+  test('a graph with a fixed batch is given no more rows than that', async () => {
+    const graph = countingGraph([1], 1);
+    const run = countingRun(graph, { start: 1, branches: [branch(1), branch(2)], steps: 1 });
+    await new Batcher({ rowsPerCall: () => 8 }).drive(job(run));
+    expect(graph.calls.map((call) => call.rows)).toEqual([1, 1]);
   });
 
   test('reads a cancel that arrives while a graph runs before it begins the next step', async () => {

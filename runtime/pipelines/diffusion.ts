@@ -1,0 +1,199 @@
+import type { GenerateRequest, Pixels } from '../messages.ts';
+import { createNoise, type Noise } from '../noise.ts';
+import type { ActiveLoras } from './adapters.ts';
+import { type Conditions, conditionersOf } from './conditions/index.ts';
+import { type Control, guideImage } from './controlNet.ts';
+import { type DenoiseOptions, denoise } from './denoise.ts';
+import { classifierFree, editing, type Guidance, unguided } from './guidance.ts';
+import { decodeLatents, encodeImage, type LatentScaling, scalingOf } from './images.ts';
+import { type Blend, hardLatentMask, latentMask } from './inpainting.ts';
+import type { Library } from './library.ts';
+import type { Model } from './model.ts';
+import { loadAll, type Needed, type Network } from './network.ts';
+import { type Plan, planRun } from './plan.ts';
+import type { Branch, Part, Run } from './run.ts';
+
+/** What one run has opened; nothing of it is loaded yet. */
+interface Opened {
+  model: Model;
+  refiner: Model | undefined;
+  loras: ActiveLoras;
+  controlNets: readonly Network[];
+  encoder: Network;
+  decoder: Network;
+  scaling: LatentScaling;
+}
+
+/** Latent diffusion with a UNet: one image of any family, from text, from a picture, or of a part of one. */
+export async function* diffusion(library: Library, request: GenerateRequest): Run {
+  const model = await library.model(request.model);
+  const plan = planRun(model, request);
+  const opened = await open(library, model, request);
+  yield { type: 'started', steps: plan.steps };
+  const { image } = request;
+  if (image && plan.steps === 0) return image.pixels;
+
+  yield* loadAll(neededBy(library, opened, plan, request));
+
+  yield { type: 'staged', stage: 'encoding' };
+  const { refiner, scaling } = opened;
+  const condition = (of: Model, loras: ActiveLoras): Part<Conditions> =>
+    conditionersOf[of.configs.family].condition({ library, model: of, request, guided: plan.guided, loras });
+  const conditions = yield* condition(model, opened.loras);
+  const refined = refiner ? yield* condition(refiner, noLoras) : undefined;
+  const noise = createNoise(request.seed);
+  const start = yield* startOf(request, plan, opened, noise);
+
+  yield { type: 'staged', stage: 'denoising' };
+  const { scheduler, first, handover, shape } = plan;
+  const unet = await model.network('unet').graph();
+  const common = { scheduler, shape, noise, countFrom: first, blend: start.blend };
+  const controls = await controlsOf(opened.controlNets, request, plan);
+  let { latents } = start;
+  latents = yield* denoise({
+    ...common,
+    unet,
+    adapters: await library.adapters.row(unet, 'unet', opened.loras),
+    first,
+    end: handover,
+    latents,
+    guidance: guidanceOf(conditions, request, plan, start.channels),
+    controls,
+  } satisfies DenoiseOptions);
+  if (refiner && refined) {
+    const second = await refiner.network('unet').graph();
+    const adapters = await library.adapters.row(second, 'unet', noLoras);
+    const guidance = guidanceOf(refined, request, { ...plan, takes: 'latents' }, undefined);
+    latents = yield* denoise({ ...common, unet: second, adapters, first: handover, latents, guidance });
+  }
+
+  yield { type: 'staged', stage: 'decoding' };
+  return yield* decodeLatents(await opened.decoder.graph(), latents, shape, scaling);
+}
+
+const noLoras: ActiveLoras = { key: '', loras: [] };
+
+/** Reads what the files of a request say. @throws RuntimeError that names the parameter */
+async function open(library: Library, model: Model, request: GenerateRequest): Promise<Opened> {
+  const vae = request.vae === undefined ? undefined : await library.vae(request.vae);
+  return {
+    model,
+    refiner: request.refiner && (await library.model(request.refiner.model)),
+    loras: request.loras?.length ? await library.adapters.open(model, request.loras) : noLoras,
+    controlNets: (request.controlNets ?? []).map(({ model: path }) => library.controlNet(path)),
+    encoder: vae?.encoder ?? model.network('vae_encoder'),
+    decoder: vae?.decoder ?? model.network('vae_decoder'),
+    scaling: vae ? scalingOf(vae.config, model.scaling.factor) : model.scaling,
+  };
+}
+
+function neededBy(library: Library, opened: Opened, plan: Plan, request: GenerateRequest): Needed[] {
+  const { model, refiner, loras, controlNets, encoder, decoder } = opened;
+  const encoders = (of: Model, active: ActiveLoras): Needed[] =>
+    conditionersOf[of.configs.family].encoders(of).map((component) => ({
+      network: of.network(component),
+      form: { adapters: library.adapters.form(active, component) },
+    }));
+  const unet = {
+    network: model.network('unet'),
+    form: { adapters: library.adapters.form(loras, 'unet'), residuals: controlNets.length > 0 },
+  };
+  return [
+    ...encoders(model, loras),
+    unet,
+    ...controlNets.map((network) => ({ network })),
+    ...(refiner ? [...encoders(refiner, noLoras), { network: refiner.network('unet') }] : []),
+    { network: decoder },
+    ...(request.image || plan.takes === 'inpaint' ? [{ network: encoder }] : []),
+  ];
+}
+
+/** What a run begins with. */
+interface Start {
+  latents: Float32Array;
+  /** Channels that the UNet sees behind the latents. */
+  channels?: Float32Array | undefined;
+  blend?: Blend | undefined;
+}
+
+/**
+ * The first latents, and what the UNet is shown of the picture. Noise is drawn in the order of diffusers' pipelines, so
+ * that a seed gives the picture it gives there: the sample of the encoded picture, the noise, the hidden picture's sample.
+ */
+async function* startOf(request: GenerateRequest, plan: Plan, opened: Opened, noise: Noise): Part<Start> {
+  const { image, mask, width } = request;
+  const { scheduler, first, shape, takes } = plan;
+  const { scaling } = opened;
+  const count = shape.channels * shape.height * shape.width;
+  const pure = () => noise.normal(count).map((value) => value * scheduler.initNoiseSigma);
+  if (!image && takes === 'latents') return { latents: pure() };
+
+  const encoder = await opened.encoder.graph();
+  const encode = (pixels: Pixels, hidden?: Uint8Array) =>
+    encodeImage({ encoder, pixels, shape, scaling, noise, hidden });
+  if (takes === 'edit') {
+    // Shown as the encoder makes it, without the scaling and without a draw, as the network was trained.
+    const channels = yield* encodeImage({ encoder, pixels: image!.pixels, shape });
+    const blends = mask !== undefined;
+    const original = blends ? yield* encode(image!.pixels) : undefined;
+    const drawn = noise.normal(count);
+    const latents = drawn.map((value) => value * scheduler.initNoiseSigma);
+    const blend = original && mask && { original, noise: drawn, mask: latentMask(mask, width, shape) };
+    return { latents, channels, blend };
+  }
+
+  // From pure noise where all is to change; a model that blends needs the picture's latents all the same.
+  const wholly = !image || (mask !== undefined && image.strength === 1);
+  const blends = mask !== undefined && takes === 'latents';
+  const original = image && (!wholly || blends) ? yield* encode(image.pixels) : undefined;
+  const drawn = noise.normal(count);
+  const latents =
+    wholly || !original
+      ? drawn.map((value) => value * scheduler.initNoiseSigma)
+      : scheduler.addNoise(original, drawn, first);
+  if (takes === 'inpaint') {
+    // Without a mask all is hidden, and a model for inpainting draws from the text or from the noised picture alone.
+    const hidden = mask ?? new Uint8Array(request.width * request.height).fill(255);
+    const pixels = image?.pixels ?? { width, height: request.height, data: new Uint8Array(width * request.height * 3) };
+    const shown = yield* encode(pixels, hidden);
+    const channels = new Float32Array(count + shape.width * shape.height);
+    channels.set(hardLatentMask(hidden, width, shape));
+    channels.set(shown, shape.width * shape.height);
+    return { latents, channels };
+  }
+  const blend = blends && original ? { original, noise: drawn, mask: latentMask(mask, width, shape) } : undefined;
+  return { latents, blend };
+}
+
+function guidanceOf(
+  { positive, negative }: Conditions,
+  request: GenerateRequest,
+  plan: Plan,
+  channels: Float32Array | undefined,
+): Guidance {
+  const { guidanceScale, imageGuidanceScale = 1.5 } = request;
+  const shown = (branch: Branch, seen: Float32Array | undefined): Branch => ({ ...branch, channels: seen });
+  const away = negative && { ...negative, conditional: false };
+  if (plan.takes === 'edit' && away && channels) {
+    const unseen = new Float32Array(channels.length);
+    return editing(
+      shown(positive, channels),
+      shown(away, channels),
+      shown(away, unseen),
+      guidanceScale,
+      imageGuidanceScale,
+    );
+  }
+  const branch = shown(positive, channels);
+  return away ? classifierFree(branch, shown(away, channels), guidanceScale) : unguided(branch);
+}
+
+async function controlsOf(networks: readonly Network[], request: GenerateRequest, plan: Plan): Promise<Control[]> {
+  const controls: Control[] = [];
+  for (const [index, { pixels, weight, mode, startStep, endStep }] of (request.controlNets ?? []).entries()) {
+    const perStep = plan.scheduler.callsPerStep;
+    const graph = await networks[index]!.graph();
+    controls.push({ graph, image: guideImage(pixels), weight, mode, calls: [startStep * perStep, endStep * perStep] });
+  }
+  return controls;
+}

@@ -1,0 +1,43 @@
+import type { Branch } from './run.ts';
+
+/** What the UNet is asked at each step, and how its predictions become one. */
+export interface Guidance {
+  branches: readonly Branch[];
+  /** One prediction for each branch, in their order; may write into them. */
+  combine: (predictions: readonly Float32Array[]) => Float32Array;
+}
+
+/** The prompt alone. */
+export function unguided(positive: Branch): Guidance {
+  return { branches: [positive], combine: ([prediction]) => prediction! };
+}
+
+/** Classifier-free guidance (Ho and Salimans 2022, arXiv 2207.12598): ε = ε(∅) + s · (ε(c) − ε(∅)). */
+export function classifierFree(positive: Branch, negative: Branch, scale: number): Guidance {
+  return {
+    branches: [negative, positive],
+    combine: ([unconditional, conditional]) => {
+      for (let at = 0; at < unconditional!.length; at++) {
+        unconditional![at] = unconditional![at]! + scale * (conditional![at]! - unconditional![at]!);
+      }
+      return unconditional!;
+    },
+  };
+}
+
+/**
+ * Two scales, one for the prompt and one for the picture it edits (Brooks et al. 2023, arXiv 2211.09800, eq. 3):
+ * ε = ε(∅, ∅) + s_I · (ε(I, ∅) − ε(∅, ∅)) + s_T · (ε(I, T) − ε(I, ∅)).
+ */
+export function editing(both: Branch, imageOnly: Branch, none: Branch, scale: number, imageScale: number): Guidance {
+  return {
+    branches: [none, imageOnly, both],
+    combine: ([nothing, image, all]) => {
+      for (let at = 0; at < nothing!.length; at++) {
+        const [n, i, a] = [nothing![at]!, image![at]!, all![at]!];
+        nothing![at] = n + imageScale * (i - n) + scale * (a - i);
+      }
+      return nothing!;
+    },
+  };
+}

@@ -1,0 +1,52 @@
+import type { Scheduler } from '../schedulers/index.ts';
+import type { LatentShape } from './run.ts';
+
+/** Keeps latents outside a mask to those of a picture while the inside is denoised, by any model. */
+export interface Blend {
+  /** Clean, scaled latents of the picture. */
+  original: Float32Array;
+  /** The noise that was added to them at the start; the same at every step, as in diffusers. */
+  noise: Float32Array;
+  /** 1 changes, 0 keeps; one for each latent position. */
+  mask: Float32Array;
+}
+
+/** What a step made, with the outside of the mask put back to the picture, as noisy as the next call expects it. */
+export function keepOutside(
+  { original, noise, mask }: Blend,
+  scheduler: Scheduler,
+  call: number,
+  latents: Float32Array,
+  denoised: Float32Array,
+): { next: Float32Array; denoised: Float32Array } {
+  const isLast = call === scheduler.timesteps.length - 1;
+  const kept = isLast ? original : scheduler.addNoise(original, noise, call + 1);
+  return { next: mix(latents, kept, mask), denoised: mix(denoised, original, mask) };
+}
+
+function mix(inside: Float32Array, outside: Float32Array, mask: Float32Array): Float32Array {
+  return inside.map((value, at) => {
+    const share = mask[at % mask.length]!;
+    return share * value + (1 - share) * outside[at]!;
+  });
+}
+
+/** The mask at the size of latents: the mean over the pixels of each position, from bytes to [0, 1]. */
+export function latentMask(mask: Uint8Array, width: number, shape: LatentShape): Float32Array {
+  const scale = width / shape.width;
+  const result = new Float32Array(shape.width * shape.height);
+  for (let y = 0; y < shape.height * scale; y++) {
+    const row = Math.floor(y / scale) * shape.width;
+    for (let x = 0; x < width; x++) result[row + Math.floor(x / scale)]! += mask[y * width + x]!;
+  }
+  return result.map((sum) => sum / (255 * scale * scale));
+}
+
+/** The mask as inpainting models were shown it: one pixel of each position, changed or kept and nothing between. */
+export function hardLatentMask(mask: Uint8Array, width: number, shape: LatentShape): Float32Array {
+  const scale = width / shape.width;
+  return Float32Array.from({ length: shape.width * shape.height }, (_, at) => {
+    const [x, y] = [at % shape.width, Math.floor(at / shape.width)];
+    return mask[y * scale * width + x * scale]! >= 128 ? 1 : 0;
+  });
+}

@@ -1,0 +1,131 @@
+import { basename, extname } from 'node:path';
+import { openCheckpoint, openPart } from '../checkpoints/checkpoint.ts';
+import { type Embedding, readEmbedding } from '../checkpoints/embedding.ts';
+import { writeVaeDecoder, writeVaeEncoder } from '../graphs/autoencoderKL.ts';
+import { writeTinyDecoder } from '../graphs/autoencoderTiny.ts';
+import { writeControlNet } from '../graphs/controlNet.ts';
+import type { Provider } from '../onnx/providers.ts';
+import { Adapters } from './adapters.ts';
+import { Model } from './model.ts';
+import { Network, type NetworkOptions, unavailable } from './network.ts';
+
+export interface LibraryOptions {
+  provider: Provider;
+  /** Where written graphs are kept; absent: nowhere. */
+  graphsDir?: string | undefined;
+  /** Told of each network as it has been loaded, for logs. */
+  onLoaded: (path: string, component: string, loadingMs: number, bytes: number) => void;
+}
+
+/** An autoencoder of its own. */
+export interface Vae {
+  encoder: Network;
+  decoder: Network;
+  config: Record<string, unknown>;
+}
+
+/** All that a process has opened, by path: models, and what requests add to them. Nothing leaves but with the process. */
+export class Library {
+  readonly adapters = new Adapters();
+  private readonly options: LibraryOptions;
+  private readonly models = new Map<string, Promise<Model>>();
+  private readonly controlNets = new Map<string, Network>();
+  private readonly vaes = new Map<string, Promise<Vae>>();
+  private readonly tinyDecoders = new Map<string, Network>();
+  private readonly embeddings = new Map<string, Promise<Embedding>>();
+  private users = 0;
+
+  constructor(options: LibraryOptions) {
+    this.options = options;
+  }
+
+  /** Counts a run as under way while `work` lasts. */
+  async use<T>(work: () => Promise<T>): Promise<T> {
+    this.users++;
+    try {
+      return await work();
+    } finally {
+      this.users--;
+    }
+  }
+
+  /** What the model's files say; no graph is loaded. @throws RuntimeError `modelUnavailable` with the reason */
+  model(path: string): Promise<Model> {
+    return keep(this.models, path, async () => {
+      const checkpoint = await openCheckpoint(path);
+      return new Model(checkpoint, (name, parts) => this.network(path, name, parts));
+    });
+  }
+
+  controlNet(path: string): Network {
+    let network = this.controlNets.get(path);
+    if (!network) {
+      network = this.network(path, 'controlnet', {
+        locate: () => openPart(path, 'controlNet'),
+        write: ({ config, tensors }, form) => writeControlNet(config, tensors, form),
+      });
+      this.controlNets.set(path, network);
+    }
+    return network;
+  }
+
+  vae(path: string): Promise<Vae> {
+    return keep(this.vaes, path, async () => {
+      const part = await openPart(path, 'vae');
+      const locate = async () => part;
+      return {
+        encoder: this.network(path, 'vae_encoder', {
+          locate,
+          write: ({ config, tensors }, form) => writeVaeEncoder(config, tensors, form),
+        }),
+        decoder: this.network(path, 'vae_decoder', {
+          locate,
+          write: ({ config, tensors }, form) => writeVaeDecoder(config, tensors, form),
+        }),
+        config: part.config,
+      };
+    });
+  }
+
+  tinyDecoder(path: string): Network {
+    let network = this.tinyDecoders.get(path);
+    if (!network) {
+      network = this.network(path, 'tiny_decoder', {
+        locate: () => openPart(path, 'tinyVae'),
+        write: ({ config, tensors }, form) => writeTinyDecoder(config, tensors, form),
+      });
+      this.tinyDecoders.set(path, network);
+    }
+    return network;
+  }
+
+  embedding(path: string): Promise<Embedding> {
+    return keep(this.embeddings, path, () => readEmbedding(path));
+  }
+
+  private network(path: string, name: string, parts: Pick<NetworkOptions, 'locate' | 'write'>): Network {
+    const { provider, graphsDir, onLoaded } = this.options;
+    return new Network({
+      ...parts,
+      name,
+      label: `${basename(path, extname(path) === '.safetensors' ? '.safetensors' : '')}/${name}`,
+      provider,
+      graphsDir,
+      onLoaded: (component, loadingMs, bytes) => onLoaded(path, component, loadingMs, bytes),
+      alone: () => this.users <= 1,
+    });
+  }
+}
+
+/** The held promise of `key`, or a new one; one that fails is forgotten, as its file may be mended before the next try. */
+function keep<V>(held: Map<string, Promise<V>>, key: string, open: () => Promise<V>): Promise<V> {
+  let value = held.get(key);
+  if (!value) {
+    value = open().catch((error) => {
+      held.delete(key);
+      throw unavailable(error);
+    });
+    held.set(key, value);
+  }
+  return value;
+}

@@ -1,0 +1,156 @@
+import type { ComponentSource } from '../checkpoints/checkpoint.ts';
+import { openWritten } from '../checkpoints/loading.ts';
+import { inspectOnnxFile } from '../checkpoints/onnxFile.ts';
+import { RuntimeError } from '../errors.ts';
+import type { GraphForm, Written } from '../graphs/builder.ts';
+import { Graph } from '../onnx/graph.ts';
+import type { Provider } from '../onnx/providers.ts';
+import type { Part } from './run.ts';
+
+/** What a run wants of a graph beyond the plain network. */
+export interface Form {
+  /** Inputs for the residuals of ControlNets; only a UNet has them. */
+  residuals?: boolean;
+  /** Inputs for LoRAs: for no layer, for the linear ones of transformers, or for all. */
+  adapters?: 'none' | 'linear' | 'all';
+}
+
+export interface NetworkOptions {
+  /** What errors, logs and progress call it: `unet`. */
+  name: string;
+  /** What errors of onnxruntime call it: `pocket/unet`. */
+  label: string;
+  locate: () => Promise<ComponentSource>;
+  write: (source: Extract<ComponentSource, { kind: 'safetensors' }>, form: Form & GraphForm) => Written;
+  provider: Provider;
+  graphsDir?: string | undefined;
+  onLoaded: (name: string, loadingMs: number, bytes: number) => void;
+  /** Whether no other run is under way, so that a graph may be closed before the one that replaces it is loaded. */
+  alone: () => boolean;
+}
+
+/** Ranks of `Form.adapters`; a later one does for an earlier one. */
+const adapterRanks = ['none', 'linear', 'all'] as const;
+
+/**
+ * One network of a model, loaded when a run first needs it.
+ *
+ * Its graph has the inputs that some run so far has needed; those that a later run has no use for are fed with zeros. So
+ * switching LoRAs or ControlNets on and off costs one further loading at most, not one for each change, and the weights
+ * are held once, except while another run is in the middle of a graph that is replaced.
+ */
+export class Network {
+  private readonly options: NetworkOptions;
+  private source: Promise<ComponentSource> | undefined;
+  private held: { form: Required<Form>; graph: Promise<Graph> } | undefined;
+
+  constructor(options: NetworkOptions) {
+    this.options = options;
+  }
+
+  get name(): string {
+    return this.options.name;
+  }
+
+  /** Whether the graph is loaded in a form that does for `form`. */
+  holds(form: Form = {}): boolean {
+    return this.held !== undefined && covers(this.held.form, form);
+  }
+
+  /** Bytes of the weights on disk. @throws RuntimeError `modelUnavailable` */
+  async bytes(): Promise<number> {
+    const source = await this.located();
+    if (source.kind === 'onnx') return (await inspectOnnxFile(source.file)).sizeBytes;
+    let sum = 0;
+    for (const { length } of source.tensors.values()) sum += length;
+    return sum;
+  }
+
+  /** Where the weights are. @throws RuntimeError `modelUnavailable` */
+  located(): Promise<ComponentSource> {
+    this.source ??= this.options.locate().catch((error) => {
+      // A file that was missing may have arrived before the next run asks.
+      this.source = undefined;
+      throw unavailable(error);
+    });
+    return this.source;
+  }
+
+  /** The graph, loaded on first use; the event loop stands still while it loads. @throws RuntimeError `modelUnavailable` */
+  graph(form: Form = {}): Promise<Graph> {
+    if (this.held && covers(this.held.form, form)) return this.held.graph;
+    const wanted = union(this.held?.form ?? { residuals: false, adapters: 'none' }, form);
+    const held = { form: wanted, graph: this.load(wanted, this.held?.graph) };
+    this.held = held;
+    held.graph.catch(() => {
+      if (this.held === held) this.held = undefined;
+    });
+    return held.graph;
+  }
+
+  private async load(form: Required<Form>, replaced: Promise<Graph> | undefined): Promise<Graph> {
+    const { label, name, provider, graphsDir, write, onLoaded, alone } = this.options;
+    const begun = performance.now();
+    const source = await this.located();
+    if (source.kind === 'onnx' && (form.residuals || form.adapters !== 'none')) {
+      const [what, parameter] = form.residuals ? ['ControlNets', 'controlNets'] : ['LoRAs', 'loras'];
+      throw new RuntimeError(
+        'unsupportedParameter',
+        `This model was exported to ONNX, without the inputs that ${what} need; its safetensors folder takes them.`,
+        { parameter },
+      );
+    }
+    try {
+      if (replaced && alone()) await (await replaced).close();
+      let graph: Graph;
+      if (source.kind === 'onnx')
+        graph = await Graph.open({ file: source.file, label: `${label}/model.onnx` }, provider);
+      else {
+        // Where nobody has tried it, fused attention is only trusted on the CPU.
+        const attention = provider.attention ?? (provider.name === 'cpu' ? 'fused' : 'plain');
+        graph = await openWritten(write(source, { attention, ...form }), label, provider, { graphsDir });
+      }
+      onLoaded(name, performance.now() - begun, await this.bytes());
+      return graph;
+    } catch (error) {
+      throw unavailable(error);
+    }
+  }
+}
+
+function covers(held: Required<Form>, wanted: Form): boolean {
+  const rank = (form: Form) => adapterRanks.indexOf(form.adapters ?? 'none');
+  return (held.residuals || !wanted.residuals) && rank(held) >= rank(wanted);
+}
+
+function union(a: Required<Form>, b: Form): Required<Form> {
+  const rank = Math.max(...[a, b].map((form) => adapterRanks.indexOf(form.adapters ?? 'none')));
+  return { residuals: a.residuals || b.residuals === true, adapters: adapterRanks[rank]! };
+}
+
+/** A network in the form that a run needs. */
+export interface Needed {
+  network: Network;
+  form?: Form;
+}
+
+/** Loads what is not loaded yet, one after the other, and tells how far it is. */
+export async function* loadAll(needed: readonly Needed[]): Part<void> {
+  const missing = needed.filter(({ network, form }) => !network.holds(form));
+  const sizes = await Promise.all(missing.map(({ network }) => network.bytes()));
+  const ofBytes = sizes.reduce((sum, size) => sum + size, 0);
+  let doneBytes = 0;
+  for (const [index, { network, form }] of missing.entries()) {
+    // Reports for each, so that a run can be cancelled between two networks.
+    if (index === 0) yield { type: 'staged', stage: 'loading' };
+    yield { type: 'loading', component: network.name, doneBytes, ofBytes };
+    await network.graph(form);
+    doneBytes += sizes[index]!;
+  }
+}
+
+/** Errors of checkpoints and graphs are sentences that name the part. */
+export function unavailable(cause: unknown): RuntimeError {
+  if (cause instanceof RuntimeError) return cause;
+  return new RuntimeError('modelUnavailable', cause instanceof Error ? cause.message : String(cause), { cause });
+}
