@@ -16,6 +16,19 @@ export interface GraphForm {
   attention?: 'fused' | 'plain' | undefined;
 }
 
+/** Which layers of a network take the low-rank matrices of LoRAs as inputs of the graph. */
+export type Adapters = 'none' | 'linear' | 'all';
+
+export interface AdaptedForm extends GraphForm {
+  /**
+   * `linear`: the linear layers of transformers; `all`: also convolutions and projections of time. Each of them gets the
+   * inputs `<module path>.lora_down` and `<module path>.lora_up` of any rank, in the orientation that needs no transpose:
+   * [in, rank] and [rank, out] for linear layers, [rank, in, height, width] and [out, rank, 1, 1] for convolutions. What
+   * they make of the layer's input is added to its output; zeros of rank 1 change nothing. Default `none`.
+   */
+  adapters?: Adapters | undefined;
+}
+
 /** TensorProto.DataType of the ONNX format. */
 const dataTypes = {
   float32: 1,
@@ -89,6 +102,7 @@ const microsoftOperators = new Set(['MultiHeadAttention', 'QuickGelu', 'Gelu', '
 export class GraphBuilder {
   readonly precision: Precision;
   readonly attention: 'fused' | 'plain';
+  private readonly adapters: Adapters;
   private readonly tensors: StoredTensors;
   private readonly nodes: Node[] = [];
   private readonly initializers: Uint8Array[] = [];
@@ -99,10 +113,11 @@ export class GraphBuilder {
   private readonly names = new Set<string>();
   private readonly files = new Set<string>();
 
-  constructor(tensors: StoredTensors, form: GraphForm = {}) {
+  constructor(tensors: StoredTensors, form: AdaptedForm = {}) {
     this.tensors = tensors;
     this.precision = form.precision ?? 'float32';
     this.attention = form.attention ?? 'fused';
+    this.adapters = form.adapters ?? 'none';
   }
 
   has(tensor: string): boolean {
@@ -190,6 +205,28 @@ export class GraphBuilder {
     if (options.transpose) value = this.node('Transpose', [value], { name, attributes: { perm: [1, 0] } });
     this.known.set(key, value);
     return value;
+  }
+
+  /**
+   * The low-rank inputs of a layer, or undefined where the graph adapts no layer of its kind. Asked again (for another
+   * range of a layer's rows), it gives the same inputs.
+   *
+   * @param kind - the least a graph must adapt for this layer to be among it
+   * @param shapes - of both matrices, given the name of the free dimension
+   */
+  adapter(
+    path: string,
+    kind: Exclude<Adapters, 'none'>,
+    shapes: (rank: string) => readonly [down: readonly (number | string)[], up: readonly (number | string)[]],
+  ): [down: Value, up: Value] | undefined {
+    if (this.adapters !== 'all' && this.adapters !== kind) return undefined;
+    const names = [`${path}.lora_down`, `${path}.lora_up`] as [Value, Value];
+    if (!this.names.has(names[0])) {
+      // A name for each layer: where two dimensions share one, onnxruntime takes them for equal when it reuses memory.
+      const both = shapes(`${path}.rank`);
+      for (const [i, name] of names.entries()) this.input(name, this.precision, both[i]!);
+    }
+    return names;
   }
 
   /** Whole numbers: shapes, axes, sizes. A bare number is a scalar. */

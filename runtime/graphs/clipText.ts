@@ -1,5 +1,5 @@
 import type { StoredTensors } from '../checkpoints/safetensors.ts';
-import { GraphBuilder, GraphError, type GraphForm, type Value, type Written } from './builder.ts';
+import { type AdaptedForm, GraphBuilder, GraphError, type Value, type Written } from './builder.ts';
 import { addAndNorm, attention, layerNorm, linear, linearProduct } from './layers.ts';
 
 /** `text_encoder/config.json` as transformers writes it; what is absent has CLIP's default. */
@@ -13,7 +13,7 @@ export interface ClipTextConfig {
   eos_token_id?: number;
 }
 
-export interface ClipTextForm extends GraphForm {
+export interface ClipTextForm extends AdaptedForm {
   /** Which states become outputs: `all` (default), `plain` as exporters write them (not normalized), or `none`. */
   states?: 'all' | 'plain' | 'none';
 }

@@ -20,14 +20,40 @@ export function linearProduct(graph: GraphBuilder, x: Value, path: string, rows?
     transpose: true,
     ...(rows ? { rows } : { shape: shape.slice(0, 2) }),
   });
-  return graph.node('MatMul', [x, weight], { name: path });
+  const product = graph.node('MatMul', [x, weight], { name: path });
+  return lowRankProduct(graph, product, x, path, 'linear', rows);
+}
+
+/** y + x · down · up, where the graph adapts layers of this kind; else y. `rows` as in the layer. */
+function lowRankProduct(
+  graph: GraphBuilder,
+  y: Value,
+  x: Value,
+  path: string,
+  kind: 'linear' | 'all',
+  rows?: readonly [number, number],
+): Value {
+  const [out, inner] = graph.shapeOf(`${path}.weight`) as [number, number];
+  const adapter = graph.adapter(path, kind, (rank) => [
+    [inner, rank],
+    [rank, out],
+  ]);
+  if (!adapter) return y;
+  const name = `${path}.lora`;
+  const [down] = adapter;
+  let [, up] = adapter;
+  // Rows of a stored weight are columns here.
+  if (rows) up = graph.node('Slice', [up, graph.ints([rows[0]]), graph.ints([rows[1]]), graph.ints([1])], { name });
+  const low = graph.node('MatMul', [x, down], { name });
+  return graph.node('Add', [y, graph.node('MatMul', [low, up], { name })], { name });
 }
 
 /** Two-dimensional y = x Wᵀ + b in one node; `x` is [rows, in]. */
 export function dense(graph: GraphBuilder, x: Value, path: string): Value {
   const inputs = [x, graph.weight(`${path}.weight`)];
   if (graph.has(`${path}.bias`)) inputs.push(graph.weight(`${path}.bias`));
-  return graph.node('Gemm', inputs, { name: path, attributes: { transB: 1 } });
+  const y = graph.node('Gemm', inputs, { name: path, attributes: { transB: 1 } });
+  return lowRankProduct(graph, y, x, path, 'all');
 }
 
 /** A convolution over [batch, channels, height, width]. `pads` is top, left, bottom, right; default keeps the size. */
@@ -44,13 +70,22 @@ export function conv(
   const inputs = [x, graph.weight(`${path}.weight`, { shape })];
   if (graph.has(`${path}.bias`)) inputs.push(graph.weight(`${path}.bias`));
   const [top, left] = [kernelHeight >> 1, kernelWidth >> 1];
-  return graph.node('Conv', inputs, {
-    name: path,
-    attributes: {
-      kernel_shape: [kernelHeight, kernelWidth],
-      strides: [options.stride ?? 1, options.stride ?? 1],
-      pads: options.pads ?? [top, left, top, left],
-    },
+  const attributes = {
+    kernel_shape: [kernelHeight, kernelWidth],
+    strides: [options.stride ?? 1, options.stride ?? 1],
+    pads: options.pads ?? [top, left, top, left],
+  };
+  const y = graph.node('Conv', inputs, { name: path, attributes });
+  const adapter = graph.adapter(path, 'all', (rank) => [
+    [rank, shape[1]!, kernelHeight, kernelWidth],
+    [shape[0]!, rank, 1, 1],
+  ]);
+  if (!adapter) return y;
+  const [down, up] = adapter;
+  const name = `${path}.lora`;
+  const low = graph.node('Conv', [x, down], { name, attributes });
+  return graph.node('Add', [y, graph.node('Conv', [low, up], { name, attributes: { kernel_shape: [1, 1] } })], {
+    name,
   });
 }
 

@@ -55,18 +55,55 @@ export interface ModelGoldens {
     noised: Recorded;
     latents: Recorded[];
   };
+  lora?: { file: string; weight: number; unetOutput: Recorded };
+  controlNet?: {
+    folder: string;
+    image: Recorded;
+    conditioningScale: number;
+    midResidual: Recorded;
+    unetOutput: Recorded;
+  };
+  inpaint?: {
+    maskAndMaskedLatents: Recorded;
+    guidanceScale: number;
+    steps: number;
+    initialNoise: Recorded;
+    latents: Recorded[];
+  };
+  pix2pix?: {
+    imageLatents: Recorded;
+    guidanceScale: number;
+    imageGuidanceScale: number;
+    steps: number;
+    initialNoise: Recorded;
+    latents: Recorded[];
+  };
+}
+
+/** What PyTorch computed with the tiny preview decoder and its encoder. */
+export interface TinyAutoencoderGoldens {
+  latents: Recorded;
+  decoded: Recorded;
+  image: Recorded;
+  encoded: Recorded;
 }
 
 export type TinyModel = 'tiny-sd15' | 'tiny-sd21-v' | 'tiny-sdxl';
 
+/** Models whose UNet takes more than noisy latents; they have goldens of their own instead of text-to-image ones. */
+export type TinyEditingModel = 'tiny-sd15-inpaint' | 'tiny-pix2pix';
+
 export const tinyModels: readonly TinyModel[] = ['tiny-sd15', 'tiny-sd21-v', 'tiny-sdxl'];
 
-export function modelFolder(model: TinyModel): string {
+export function modelFolder(model: TinyModel | TinyEditingModel): string {
   return join(modelsFolder, model);
 }
 
-export function readGoldens(model: TinyModel): ModelGoldens {
-  return JSON.parse(gunzipSync(readFileSync(join(modelsFolder, `${model}.json.gz`))).toString('utf8')) as ModelGoldens;
+export function readGoldens(model: TinyModel): ModelGoldens;
+export function readGoldens(model: TinyEditingModel): Omit<ModelGoldens, 'textToImage' | 'imageToImage'>;
+export function readGoldens(model: 'tiny-taesd'): TinyAutoencoderGoldens;
+export function readGoldens(model: string): unknown {
+  return JSON.parse(gunzipSync(readFileSync(join(modelsFolder, `${model}.json.gz`))).toString('utf8'));
 }
 
 /** Largest difference over the largest expected magnitude; infinite when the lengths differ or a value is not a number. */

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Component, openComponent } from '../../runtime/checkpoints/folder.ts';
 import { readStoredTensors, type StoredTensor, type StoredTensors } from '../../runtime/checkpoints/safetensors.ts';
@@ -7,26 +7,9 @@ import { type AutoencoderKLConfig, writeVaeDecoder } from '../../runtime/graphs/
 import { GraphError } from '../../runtime/graphs/builder.ts';
 import { type UNet2DConditionConfig, writeUNet2DCondition } from '../../runtime/graphs/unet2DCondition.ts';
 import { toFloat16 } from '../../runtime/onnx/float16.ts';
-import { floats, Graph, int64s, type Tensor } from '../../runtime/onnx/graph.ts';
-import {
-  type ModelGoldens,
-  modelFolder,
-  type Recorded,
-  readGoldens,
-  relativeError,
-  tinyModels,
-} from '../helpers/goldens.ts';
-
-/** Both sides compute in float32; what differs is the order of sums, and the six digits of the recorded values. */
-const tolerance = 1e-3;
-
-const recorded = ({ shape, data }: Recorded): Tensor => floats(Float32Array.from(data), shape);
-
-function expectClose(actual: Tensor | undefined, expected: Recorded): void {
-  expect(actual?.dims).toEqual(expected.shape);
-  const error = relativeError(actual!.data as Float32Array, expected.data);
-  expect(error).toBeLessThan(tolerance);
-}
+import { floats, type Graph, int64s, type Tensor } from '../../runtime/onnx/graph.ts';
+import { type ModelGoldens, modelFolder, readGoldens, relativeError, tinyModels } from '../helpers/goldens.ts';
+import { expectClose, openWritten, recorded, tolerance, unetFeeds } from '../helpers/graphs.ts';
 
 /** The first of the batch, as the goldens hold it: [1, n, c] → [n, c]. */
 function first(tensor: Tensor | undefined): Tensor {
@@ -95,31 +78,8 @@ describe.each(cases)('$model with $attention attention gives what PyTorch gave',
   });
 
   test('for one call of the UNet, and for two samples in one call', async () => {
-    const { sample, timestep, output } = goldens.unet;
-    const ids = goldens.textEncoder.ids.slice(0, 1);
-    const states = await encode('text_encoder', ids);
-    const feeds: Record<string, Tensor> = {
-      sample: recorded(sample),
-      timestep: floats(Float32Array.of(timestep), [1]),
-    };
-    if (goldens.textEncoder2) {
-      const states2 = await encode('text_encoder_2', goldens.textEncoder2.ids.slice(0, 1));
-      const [a, b] = [states, states2].map((s) => {
-        const count = Object.keys(s).filter((name) => name.startsWith('hidden_states.')).length;
-        return s[`hidden_states.${count - 2}`]!;
-      });
-      const [length, wa, wb] = [a!.dims[1]!, a!.dims[2]!, b!.dims[2]!];
-      const context = new Float32Array(length * (wa + wb));
-      for (let i = 0; i < length; i++) {
-        context.set((a!.data as Float32Array).subarray(i * wa, (i + 1) * wa), i * (wa + wb));
-        context.set((b!.data as Float32Array).subarray(i * wb, (i + 1) * wb), i * (wa + wb) + wa);
-      }
-      feeds.encoder_hidden_states = floats(context, [1, length, wa + wb]);
-      feeds.text_embeds = states2.text_embeds!;
-      feeds.time_ids = floats(Float32Array.from(goldens.timeIds!), [1, 6]);
-    } else {
-      feeds.encoder_hidden_states = states.last_hidden_state!;
-    }
+    const { output } = goldens.unet;
+    const feeds = await unetFeeds(goldens, graph('text_encoder'), open.get('text_encoder_2'));
     const { out_sample: once } = await graph('unet').run(feeds);
     expectClose(once, output);
 
@@ -138,6 +98,20 @@ describe.each(cases)('$model with $attention attention gives what PyTorch gave',
   });
 });
 
+describe.each(['tiny-sd15-inpaint', 'tiny-pix2pix'] as const)('the UNet of %s, which takes more channels', (model) => {
+  test('gives what PyTorch gave', async () => {
+    const goldens = readGoldens(model);
+    const textEncoder = await openComponent(modelFolder(model), 'text_encoder', { name: 'cpu' });
+    const unet = await openComponent(modelFolder(model), 'unet', { name: 'cpu' });
+    const feeds = await unetFeeds(goldens, textEncoder);
+    expect(unet.inputs.find(({ name }) => name === 'sample')?.shape[1]).toBe(feeds.sample!.dims[1]);
+    const { out_sample: out } = await unet.run(feeds);
+    expectClose(out, goldens.unet.output, 1e-5);
+    await textEncoder.close();
+    await unet.close();
+  });
+});
+
 describe('weights stored in other ways', () => {
   const goldens = readGoldens('tiny-sd15');
   const folder = join(modelFolder('tiny-sd15'), 'vae');
@@ -145,9 +119,7 @@ describe('weights stored in other ways', () => {
   const file = join(folder, 'diffusion_pytorch_model.safetensors');
 
   async function decodeError(tensors: StoredTensors, data: Uint8Array): Promise<number> {
-    const { bytes, files } = writeVaeDecoder(config, tensors);
-    const source = { bytes, externalData: [{ path: basename(files[0]!), data }] };
-    const decoder = await Graph.open(source, { name: 'cpu' });
+    const decoder = await openWritten(writeVaeDecoder(config, tensors), data);
     const { sample } = await decoder.run({ latent_sample: recorded(goldens.vae.latents) });
     await decoder.close();
     return relativeError(sample!.data as Float32Array, goldens.vae.decoded.data);
@@ -214,6 +186,30 @@ describe('a UNet', () => {
     stored.delete('up_blocks.2.attentions.1.transformer_blocks.0.ff.net.2.weight');
     const reason = 'The weights have no tensor "up_blocks.2.attentions.1.transformer_blocks.0.ff.net.2.weight".';
     expect(() => writeUNet2DCondition(config, stored)).toThrow(reason);
+  });
+
+  test('that takes residuals is the plain one while they are lone zeros, and adds them where they belong', async () => {
+    const goldens = readGoldens('tiny-sd15');
+    const textEncoder = await openComponent(modelFolder('tiny-sd15'), 'text_encoder', { name: 'cpu' });
+    const feeds = await unetFeeds(goldens, textEncoder);
+    const plain = await openWritten(writeUNet2DCondition(config, await tensors()));
+    const open = await openWritten(writeUNet2DCondition(config, await tensors(), { residuals: true }));
+    const names = open.inputs.map(({ name }) => name).filter((name) => name.includes('additional_residual'));
+    const expected = Array.from({ length: 12 }, (_, i) => `down_block_additional_residuals.${i}`);
+    expect(names).toEqual([...expected, 'mid_block_additional_residual']);
+    const zero = floats(new Float32Array(1), [1, 1, 1, 1]);
+    const zeros = Object.fromEntries(names.map((name) => [name, zero]));
+    const { out_sample: unchanged } = await plain.run(feeds);
+    expect((await open.run({ ...feeds, ...zeros })).out_sample).toEqual(unchanged);
+    for (const name of names) {
+      const { out_sample: changed } = await open.run({
+        ...feeds,
+        ...zeros,
+        [name]: floats(Float32Array.of(0.5), [1, 1, 1, 1]),
+      });
+      expect(changed!.data, name).not.toEqual(unchanged!.data);
+    }
+    await Promise.all([textEncoder, plain, open].map((graph) => graph.close()));
   });
 
   test('takes any size, also ones that do not halve evenly', async () => {
