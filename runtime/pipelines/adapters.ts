@@ -48,7 +48,7 @@ export class Adapters {
    * The adapter inputs of a graph, undefined where it has none. The same object for the same LoRAs, so that runs can share
    * a call.
    */
-  async row(graph: Graph, component: Adapted, active: ActiveLoras): Promise<Row | undefined> {
+  row(graph: Graph, component: Adapted, active: ActiveLoras): Row | undefined {
     if (!graph.inputs.some(({ name }) => name.endsWith('.lora_down'))) return undefined;
     let kept = this.feeds.get(graph);
     if (!kept) {
@@ -56,12 +56,16 @@ export class Adapters {
       this.feeds.set(graph, kept);
     }
     const acting = active.loras.filter(({ lora }) => lora.layers[component].size > 0);
-    return kept.get(acting.length === 0 ? '' : active.key, async () =>
-      adapterFeeds(
+    const key = acting.length === 0 ? '' : active.key;
+    let row: Row | undefined = kept.get(key);
+    if (!row) {
+      row = adapterFeeds(
         graph.inputs,
         acting.map(({ lora, weight }) => ({ layers: lora.layers[component], weight })),
-      ),
-    );
+      );
+      kept.set(key, row);
+    }
+    return row;
   }
 
   private lora(model: Model, path: string): Promise<Lora> {

@@ -1,3 +1,4 @@
+import { RuntimeError } from '../errors.ts';
 import type { GenerateRequest, Pixels } from '../messages.ts';
 import { createNoise, type Noise } from '../noise.ts';
 import type { ActiveLoras } from './adapters.ts';
@@ -53,7 +54,7 @@ export async function* diffusion(library: Library, request: GenerateRequest): Ru
   latents = yield* denoise({
     ...common,
     unet,
-    adapters: await library.adapters.row(unet, 'unet', opened.loras),
+    adapters: library.adapters.row(unet, 'unet', opened.loras),
     first,
     end: handover,
     latents,
@@ -62,7 +63,7 @@ export async function* diffusion(library: Library, request: GenerateRequest): Ru
   } satisfies DenoiseOptions);
   if (refiner && refined) {
     const second = await refiner.network('unet').graph();
-    const adapters = await library.adapters.row(second, 'unet', noLoras);
+    const adapters = library.adapters.row(second, 'unet', noLoras);
     const guidance = guidanceOf(refined, request, { ...plan, takes: 'latents' }, undefined);
     latents = yield* denoise({ ...common, unet: second, adapters, first: handover, latents, guidance });
   }
@@ -78,13 +79,25 @@ async function open(library: Library, model: Model, request: GenerateRequest): P
   const vae = request.vae === undefined ? undefined : await library.vae(request.vae);
   return {
     model,
-    refiner: request.refiner && (await library.model(request.refiner.model)),
+    refiner: request.refiner && (await openRefiner(library, model, request.refiner.model)),
     loras: request.loras?.length ? await library.adapters.open(model, request.loras) : noLoras,
     controlNets: (request.controlNets ?? []).map(({ model: path }) => library.controlNet(path)),
     encoder: vae?.encoder ?? model.network('vae_encoder'),
     decoder: vae?.decoder ?? model.network('vae_decoder'),
     scaling: vae ? scalingOf(vae.config, model.scaling.factor) : model.scaling,
   };
+}
+
+/** A model that can take the latents of another over. @throws RuntimeError `invalidParameter` where it cannot */
+async function openRefiner(library: Library, model: Model, path: string): Promise<Model> {
+  const refiner = await library.model(path);
+  const kindOf = ({ configs }: Model) => [configs.family, configs.scheduler.prediction_type ?? 'epsilon'].join();
+  if (kindOf(refiner) !== kindOf(model) || refiner.configs.unetInput !== 'latents') {
+    throw new RuntimeError('invalidParameter', 'The refiner must be a model of the same family that denoises alike.', {
+      parameter: 'refiner',
+    });
+  }
+  return refiner;
 }
 
 function neededBy(library: Library, opened: Opened, plan: Plan, request: GenerateRequest): Needed[] {
@@ -104,6 +117,9 @@ function neededBy(library: Library, opened: Opened, plan: Plan, request: Generat
     ...controlNets.map((network) => ({ network })),
     ...(refiner ? [...encoders(refiner, noLoras), { network: refiner.network('unet') }] : []),
     { network: decoder },
+    ...(request.previews?.tinyDecoder === undefined
+      ? []
+      : [{ network: library.tinyDecoder(request.previews.tinyDecoder) }]),
     ...(request.image || plan.takes === 'inpaint' ? [{ network: encoder }] : []),
   ];
 }

@@ -1,14 +1,15 @@
 import type { Checkpoint } from '../checkpoints/checkpoint.ts';
-import { type Component, writeComponent } from '../checkpoints/folder.ts';
+import { writeComponent } from '../checkpoints/component.ts';
+import type { Component } from '../checkpoints/configs.ts';
 import { type LatentRgb, latentRgbOfFamily } from '../previews/index.ts';
 import { Cache } from '../text/cache.ts';
+import type { ClipOutput } from '../text/clip.ts';
 import { openTokenizer, type Tokenizer } from '../text/tokenizer.ts';
 import { type LatentScaling, scalingOf } from './images.ts';
 import { type Network, type NetworkOptions, unavailable } from './network.ts';
-import type { Branch } from './run.ts';
 
-/** Encoded prompts kept for each model; one of SDXL takes 0.6 MB. */
-const KEPT_PROMPTS = 32;
+/** Encoded prompts kept for each model; one of SDXL's encoders takes up to 0.4 MB. */
+const KEPT_PROMPTS = 64;
 
 type Connect = (name: string, parts: Pick<NetworkOptions, 'locate' | 'write'>) => Network;
 
@@ -18,7 +19,7 @@ export class Model {
   readonly scaling: LatentScaling;
   readonly latentRgb: LatentRgb;
   /** What prompts became, by a key that the pipeline makes of everything it depends on. */
-  readonly prompts = new Cache<Branch>(KEPT_PROMPTS);
+  readonly prompts = new Cache<ClipOutput>(KEPT_PROMPTS);
   private readonly connect: Connect;
   private readonly networks = new Map<Component, Network>();
   private readonly tokenizers = new Map<string, Promise<Tokenizer>>();

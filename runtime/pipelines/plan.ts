@@ -1,3 +1,4 @@
+import type { UNetInput } from '../checkpoints/configs.ts';
 import { RuntimeError } from '../errors.ts';
 import type { GenerateRequest, Pixels } from '../messages.ts';
 import {
@@ -25,11 +26,7 @@ export interface Plan {
   clipSkip: number;
   /** Whether a second branch leads away from the negative prompt. */
   guided: boolean;
-  /**
-   * What the UNet takes beside the latents: nothing, a mask and the picture without what it hides (`inpaint`), or a picture
-   * to change as the prompt says (`edit`).
-   */
-  takes: 'latents' | 'inpaint' | 'edit';
+  takes: UNetInput;
 }
 
 /**
@@ -42,7 +39,7 @@ export interface Plan {
  */
 export function planRun(model: Model, request: GenerateRequest): Plan {
   const { width, height, steps, guidanceScale, image, clipSkip = 0 } = request;
-  const { unet, vaeScale } = model.configs;
+  const { unet, vaeScale, unetInput: takes } = model.configs;
   for (const [parameter, value] of Object.entries({ width, height })) {
     if (!Number.isInteger(value) || value < vaeScale || value % vaeScale !== 0) {
       throw invalid(parameter, `${parameter} must be a multiple of ${vaeScale} for this model.`);
@@ -53,7 +50,6 @@ export function planRun(model: Model, request: GenerateRequest): Plan {
   if (!Number.isInteger(clipSkip) || clipSkip < 0)
     throw invalid('clipSkip', 'clipSkip must be a whole number, 0 or more.');
   const channels = numberOr(unet.out_channels, 4);
-  const takes = extraChannels(numberOr(unet.in_channels, channels), channels);
   checkPictures(request, takes);
 
   const scheduler = makeScheduler(model, request);
@@ -81,18 +77,8 @@ export function planRun(model: Model, request: GenerateRequest): Plan {
   };
 }
 
-function extraChannels(taken: number, latents: number): Plan['takes'] {
-  if (taken === latents) return 'latents';
-  if (taken === 2 * latents + 1) return 'inpaint';
-  if (taken === 2 * latents) return 'edit';
-  throw new RuntimeError(
-    'modelUnavailable',
-    `The UNet takes ${taken} channels for ${latents} of latents; known are ${latents}, ${2 * latents} and ${2 * latents + 1}.`,
-  );
-}
-
 /** Checks the pictures of a request against its size and against what the model can do with them. */
-function checkPictures(request: GenerateRequest, takes: Plan['takes']): void {
+function checkPictures(request: GenerateRequest, takes: UNetInput): void {
   const { width, height, image, mask, imageGuidanceScale, controlNets = [] } = request;
   const fits = ({ width: w, height: h, data }: Pixels) => w === width && h === height && data.length === w * h * 3;
   if (image) {

@@ -1,15 +1,19 @@
 import { RuntimeError } from '../errors.ts';
 import type { Pixels } from '../messages.ts';
+import type { Graph } from '../onnx/graph.ts';
 import { type LatentRgb, linearPreview } from './linear.ts';
+import { tinyPreview } from './tiny.ts';
 
 export { type LatentRgb, latentRgbOfFamily } from './linear.ts';
 
 /** What a decoder may know of the model it looks at. */
 export interface PreviewSource {
   latentRgb: LatentRgb;
+  /** The decoder of the request, loaded before the first step; absent where it named none. */
+  tiny?: (() => Promise<Graph>) | undefined;
 }
 
-/** Scaled latents [channels, height, width] to a small picture. */
+/** Scaled latents [channels, height, width] to a picture, small or of full size. */
 export type PreviewDecoder = (
   denoised: Float32Array,
   width: number,
@@ -20,6 +24,7 @@ export type PreviewDecoder = (
 /** Every way to look at denoised latents before the end, by the name that `previews.decoder` asks for. */
 export const previewDecoders = {
   linear: (denoised, width, height, source) => linearPreview(denoised, width, height, source.latentRgb),
+  tiny: tinyPreview,
 } satisfies Record<string, PreviewDecoder>;
 
 /** @throws RuntimeError `unsupportedParameter` for a name that is not registered. */

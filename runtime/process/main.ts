@@ -4,16 +4,15 @@ import { Batcher, type BatcherOptions, previewsOf, rowsOnAccelerator, rowsOnCpu 
 import { RuntimeError, toErrorMessage } from '../errors.ts';
 import type { FromRuntime, GenerateRequest, RunEvent, ToRuntime } from '../messages.ts';
 import { chooseProvider, type Provider } from '../onnx/providers.ts';
-import { pipelines } from '../pipelines/index.ts';
-import { Model } from '../pipelines/model.ts';
+import { diffusion } from '../pipelines/diffusion.ts';
+import { Library } from '../pipelines/library.ts';
 import { findPreviewDecoder } from '../previews/index.ts';
 
 /** How long a step waits for its own news to leave; a parent that reads takes 1 to 4 ms for the largest of them. */
 const PATIENCE_MS = 20;
 
-let provider: Provider | undefined;
 let batcher = new Batcher();
-const models = new Map<string, Promise<Model>>();
+let library = makeLibrary({ name: 'cpu' });
 const runs = new Map<number, AbortController>();
 /** Messages that have not left yet. */
 let backlog = 0;
@@ -21,7 +20,7 @@ let backlog = 0;
 process.on('message', (message: ToRuntime) => {
   switch (message.type) {
     case 'start':
-      void start(message.provider, message.threads);
+      void start(message);
       break;
     case 'generate':
       void generate(message.run, message.request);
@@ -37,12 +36,12 @@ process.on('disconnect', () => process.exit(0));
 process.on('SIGINT', () => {});
 process.on('SIGTERM', () => {});
 
-async function start(wanted: string, threads: number | undefined): Promise<void> {
+async function start({ provider, threads, graphsDir }: Extract<ToRuntime, { type: 'start' }>): Promise<void> {
   try {
-    const chosen = await chooseProvider(wanted, { threads });
+    const chosen = await chooseProvider(provider, { threads });
     const options: BatcherOptions = { rowsPerCall: chosen.name === 'cpu' ? rowsOnCpu : rowsOnAccelerator };
     batcher = new Batcher(options);
-    provider = chosen;
+    library = makeLibrary(chosen, graphsDir);
     for (const { name, reason } of chosen.fallbackFrom ?? []) {
       void send({
         type: 'logged',
@@ -62,13 +61,16 @@ async function generate(run: number, request: GenerateRequest): Promise<void> {
   const controller = new AbortController();
   runs.set(run, controller);
   try {
-    const model = await openModel(request.model);
-    const pipeline = pipelines[model.configs.className];
-    await batcher.drive({
-      run: pipeline(model, request),
-      signal: controller.signal,
-      emit: (event) => emit(run, event),
-      previews: previewsOf(request, model, findPreviewDecoder),
+    await library.use(async () => {
+      const { latentRgb } = await library.model(request.model);
+      const tiny = request.previews?.tinyDecoder;
+      const source = { latentRgb, tiny: tiny === undefined ? undefined : () => library.tinyDecoder(tiny).graph() };
+      await batcher.drive({
+        run: diffusion(library, request),
+        signal: controller.signal,
+        emit: (event) => emit(run, event),
+        previews: previewsOf(request, source, findPreviewDecoder),
+      });
     });
   } catch (error) {
     if (controller.signal.aborted && !(error instanceof RuntimeError)) await send({ type: 'cancelled', run });
@@ -78,24 +80,21 @@ async function generate(run: number, request: GenerateRequest): Promise<void> {
   }
 }
 
-function openModel(folder: string): Promise<Model> {
-  let model = models.get(folder);
-  if (!model) {
-    model = Model.open(folder, provider ?? { name: 'cpu' }, (component, loadingMs) => {
+function makeLibrary(provider: Provider, graphsDir?: string): Library {
+  return new Library({
+    provider,
+    graphsDir,
+    onLoaded: (path, component, loadingMs, bytes) => {
       const memoryBytes = process.memoryUsage.rss();
-      void send({ type: 'loaded', model: folder, memoryBytes });
+      void send({ type: 'loaded', model: path, memoryBytes });
       void send({
         type: 'logged',
         level: 'info',
         message: 'A component was loaded.',
-        fields: { model: folder, component, loadingMs: Math.round(loadingMs), memoryBytes },
+        fields: { model: path, component, loadingMs: Math.round(loadingMs), bytes, memoryBytes },
       });
-    });
-    models.set(folder, model);
-    // A folder that was broken may have been mended before the next run.
-    model.catch(() => models.delete(folder));
-  }
-  return model;
+    },
+  });
 }
 
 async function emit(run: number, event: RunEvent): Promise<void> {

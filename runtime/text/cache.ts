@@ -7,10 +7,13 @@ export class Cache<V> {
     this.size = size;
   }
 
-  /** The value of `key`, made now if it is not held. A `make` that throws leaves nothing behind. */
-  async get(key: string, make: () => Promise<V>): Promise<V> {
-    const held = this.entries.get(key);
-    const value = held ?? (await make());
+  get(key: string): V | undefined {
+    const value = this.entries.get(key);
+    if (value !== undefined) this.set(key, value);
+    return value;
+  }
+
+  set(key: string, value: V): void {
     // A Map keeps the order of insertion: the oldest use is first.
     this.entries.delete(key);
     this.entries.set(key, value);
@@ -20,6 +23,5 @@ export class Cache<V> {
         break;
       }
     }
-    return value;
   }
 }

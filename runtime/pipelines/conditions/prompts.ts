@@ -1,0 +1,102 @@
+import { floats } from '../../onnx/graph.ts';
+import type { ClipForm, ClipOutput } from '../../text/clip.ts';
+import {
+  encodePrompt,
+  type PromptEncoder,
+  planPrompt,
+  unnamedEmbeddings,
+  type WeightedEmbedding,
+} from '../../text/prompt.ts';
+import type { Adapted } from '../adapters.ts';
+import type { Model } from '../model.ts';
+import type { Branch, Part } from '../run.ts';
+import type { ConditionContext } from './index.ts';
+
+/** One text encoder, which state of it is wanted, and what it reads. */
+export interface Reader {
+  encoder: PromptEncoder;
+  form: ClipForm;
+  prompt: string;
+  /** Absent: nothing is to be encoded. */
+  negativePrompt: string | undefined;
+  /** What errors call the two texts. */
+  parameters: readonly [prompt: string, negativePrompt: string];
+}
+
+/** What one reader made of its texts. */
+export interface Read {
+  positive: ClipOutput;
+  negative: ClipOutput | undefined;
+}
+
+/** A loaded text encoder of a model, with the LoRAs of the request. */
+export async function encoderOf(
+  { library, model, loras }: ConditionContext,
+  name: Extract<Adapted, `text_${string}`>,
+): Promise<PromptEncoder> {
+  const graph = await model.network(name).graph();
+  const tokenizer = await model.tokenizer(name === 'text_encoder' ? 'tokenizer' : 'tokenizer_2');
+  return { graph, tokenizer, name, shared: library.adapters.row(graph, name, loras) };
+}
+
+/**
+ * Encodes the texts of all readers to the same length, as the UNet takes them side by side and in one call. A text that
+ * was read before with the same files and weights is not encoded again while it is kept.
+ */
+export async function* readPrompts(context: ConditionContext, readers: readonly Reader[]): Part<Read[]> {
+  const { library, model, request, loras } = context;
+  const { promptWeighting: weighting, embeddings: files = [] } = request;
+  const embeddings: WeightedEmbedding[] = [];
+  for (const { path, weight } of files) embeddings.push({ ...(await library.embedding(path)), weight });
+  const texts = readers.flatMap(({ prompt, negativePrompt = '' }) => [prompt, negativePrompt]);
+  const appended = unnamedEmbeddings(texts, weighting, embeddings);
+
+  const planned = readers.map(({ encoder, form, prompt, negativePrompt, parameters }) => {
+    const plan = (text: string, parameter: string, following: readonly WeightedEmbedding[]) => ({
+      text,
+      encoder,
+      form,
+      following,
+      plan: planPrompt(encoder, { text, weighting, embeddings, appended: following, parameter }),
+    });
+    return {
+      positive: plan(prompt, parameters[0], appended),
+      negative: negativePrompt === undefined ? undefined : plan(negativePrompt, parameters[1], []),
+    };
+  });
+  type Planned = (typeof planned)[number]['positive'];
+  const plans = planned.flatMap(({ positive, negative }) => (negative ? [positive, negative] : [positive]));
+  const chunks = Math.max(...plans.map(({ plan }) => plan.chunks));
+
+  const read = async function* ({ text, encoder, form, following, plan }: Planned): Part<ClipOutput> {
+    const key = JSON.stringify([encoder.name, text, form, weighting, files, following.length, chunks, loras.key]);
+    const held = model.prompts.get(key);
+    if (held) return held;
+    const output = yield* encodePrompt(encoder, plan, { ...form, chunks });
+    model.prompts.set(key, output);
+    return output;
+  };
+  const results: Read[] = [];
+  for (const { positive, negative } of planned) {
+    results.push({ positive: yield* read(positive), negative: negative && (yield* read(negative)) });
+  }
+  return results;
+}
+
+/**
+ * `timestep_cond` of models distilled with guidance inside (latent consistency models): the guidance scale as sines and
+ * cosines, after https://arxiv.org/abs/2303.17604 as diffusers' `get_guidance_scale_embedding` writes it.
+ */
+export function guidanceInput(model: Model, guidanceScale: number): Branch['extras'] {
+  const size = model.configs.unet.time_cond_proj_dim;
+  if (typeof size !== 'number') return {};
+  const half = Math.floor(size / 2);
+  const data = new Float32Array(size);
+  for (let at = 0; at < half; at++) {
+    // w · e^(−ln 10000 · i / (half − 1)), w = 1000 · (s − 1)
+    const angle = (guidanceScale - 1) * 1000 * Math.exp((-Math.log(10_000) * at) / (half - 1));
+    data[at] = Math.sin(angle);
+    data[half + at] = Math.cos(angle);
+  }
+  return { timestep_cond: floats(data, [1, size]) };
+}
