@@ -1,12 +1,12 @@
 import type { GenerateRequest } from '../messages.ts';
 import { createNoise } from '../noise.ts';
 import { floats } from '../onnx/graph.ts';
-import { encodeClip } from '../text/clip.ts';
+import { encodePrompt as encode, planPrompt } from '../text/prompt.ts';
 import { denoise } from './denoise.ts';
 import { decodeLatents, encodeImage } from './images.ts';
 import type { Model } from './model.ts';
 import { planRun } from './plan.ts';
-import type { Branch, Run } from './run.ts';
+import type { Branch, Outputs, Part, Run } from './run.ts';
 
 /** Stable Diffusion 1.x and 2.x: text-to-image and image-to-image. */
 export async function* stableDiffusion(model: Model, request: GenerateRequest): Run {
@@ -60,10 +60,22 @@ export async function* stableDiffusion(model: Model, request: GenerateRequest): 
 export function encodePrompt(model: Model, prompt: string, skip: number): Promise<Branch> {
   return model.prompts.get(JSON.stringify([prompt, skip]), async () => {
     const tokenizer = await model.tokenizer('tokenizer');
-    const [ids] = tokenizer.encode([prompt]);
-    const { states } = await encodeClip(await model.graph('text_encoder'), ids!, { skip, norm: true });
+    const encoder = { graph: await model.graph('text_encoder'), tokenizer, name: 'text_encoder' } as const;
+    const { states } = await answered(encode(encoder, planPrompt(encoder, { text: prompt }), { skip, norm: true }));
     return { embeddings: states, extras: {} };
   });
+}
+
+/** Drives a part of a run by itself. */
+export async function answered<T>(part: Part<T>): Promise<T> {
+  for (let answer: Outputs[] = []; ; ) {
+    const { done, value } = await part.next(answer);
+    if (done) return value;
+    answer = [];
+    for (const row of value.rows) {
+      answer.push((await value.graph.run({ ...row, ...value.shared }, value.outputs)) as Outputs);
+    }
+  }
 }
 
 /**

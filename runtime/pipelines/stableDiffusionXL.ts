@@ -2,13 +2,14 @@ import { RuntimeError } from '../errors.ts';
 import type { GenerateRequest } from '../messages.ts';
 import { createNoise } from '../noise.ts';
 import { floats } from '../onnx/graph.ts';
-import { type Embeddings, encodeClip } from '../text/clip.ts';
+import type { Embeddings } from '../text/clip.ts';
+import { encodePrompt as encode, planPrompt } from '../text/prompt.ts';
 import { denoise } from './denoise.ts';
 import { decodeLatents, encodeImage } from './images.ts';
 import type { Model } from './model.ts';
 import { planRun } from './plan.ts';
 import type { Branch, Run } from './run.ts';
-import { guidanceInput } from './stableDiffusion.ts';
+import { answered, guidanceInput } from './stableDiffusion.ts';
 
 /** Stable Diffusion XL base and its fine-tunes: text-to-image and image-to-image. The refiner is not supported. */
 export async function* stableDiffusionXL(model: Model, request: GenerateRequest): Run {
@@ -76,10 +77,10 @@ export function encodePrompt(model: Model, prompt: string, clipSkip: number): Pr
       ['tokenizer_2', 'text_encoder_2'],
     ] as const) {
       const tokenizer = await model.tokenizer(tokenizerName);
-      const [ids] = tokenizer.encode([prompt]);
+      const encoder = { graph: await model.graph(encoderName), tokenizer, name: encoderName };
       // SDXL was trained on the state before the last, without the final norm.
       const form = { skip: clipSkip + 1, norm: false };
-      outputs.push(await encodeClip(await model.graph(encoderName), ids!, form));
+      outputs.push(await answered(encode(encoder, planPrompt(encoder, { text: prompt }), form)));
     }
     const [first, second] = outputs as [(typeof outputs)[0], (typeof outputs)[0]];
     if (!second.pooled) throw new RuntimeError('modelUnavailable', 'The second text encoder gives no text_embeds.');
