@@ -16,12 +16,19 @@ export interface ClipTextConfig {
 export interface ClipTextForm extends AdaptedForm {
   /** Which states become outputs: `all` (default), `plain` as exporters write them (not normalized), or `none`. */
   states?: 'all' | 'plain' | 'none';
+  /** Adds the input `extra_embeddings`, which holds vectors of tokens that the vocabulary lacks. Default false. */
+  extraEmbeddings?: boolean;
+  /** Adds the input `attention_mask`, which hides tokens from all others. Default false. */
+  attentionMask?: boolean;
 }
 
 /**
  * CLIP's text encoder, with or without projection (`text_projection.weight` decides).
  *
- * Input: `input_ids` int64 [batch, length], length up to the number of stored positions.
+ * Inputs: `input_ids` int64 [batch, length], length up to the number of stored positions; and if the form asks for them
+ * `extra_embeddings` [count, hidden], count 1 or more, whose row k is the token of id -1 - k (below 0, so that an id never
+ * depends on the size of the vocabulary and is never the largest, which some configs take for the end of the text), and
+ * `attention_mask` int32 [batch, length], 0 where a token is to be seen by no other and 1 elsewhere.
  * Outputs: `last_hidden_state` [batch, length, hidden] (after the final normalization), `hidden_states.0` … `.N` (the
  * embeddings and what each layer left, before it), `normalized_hidden_states.1` … `.N-1` (the same after the final
  * normalization, which Stable Diffusion's clip skip wants; exported graphs lack these), and `pooler_output`
@@ -43,12 +50,12 @@ export function writeClipText(config: ClipTextConfig, tensors: StoredTensors, fo
 
   const ids = graph.input('input_ids', 'int64', ['batch', 'length']);
   const dtype = graph.precision;
+  const extra = form.extraEmbeddings ? graph.input('extra_embeddings', dtype, ['count', hidden]) : undefined;
+  const mask = form.attentionMask ? graph.input('attention_mask', 'int32', ['batch', 'length']) : undefined;
   const states: Value[] = [];
 
   // Token embeddings plus the first `length` position embeddings: [batch, length, hidden].
-  const tokens = graph.node('Gather', [graph.weight(`${embeddings}.token_embedding.weight`), ids], {
-    name: `${embeddings}.token_embedding`,
-  });
+  const tokens = gatherTokens(graph, `${embeddings}.token_embedding`, ids, extra);
   const length = graph.node('Shape', [ids], { name: embeddings, attributes: { start: 1, end: 2 } });
   const positions = graph.node(
     'Slice',
@@ -65,7 +72,12 @@ export function writeClipText(config: ClipTextConfig, tensors: StoredTensors, fo
     const [query, key, value] = ['q_proj', 'k_proj', 'v_proj'].map((name) =>
       linear(graph, normal, `${path}.self_attn.${name}`),
     ) as [Value, Value, Value];
-    const attended = attention(graph, query, key, value, `${path}.self_attn`, { heads, width: hidden, causal: true });
+    const attended = attention(graph, query, key, value, `${path}.self_attn`, {
+      heads,
+      width: hidden,
+      causal: true,
+      ...(mask && { mask }),
+    });
     const mixed = linearProduct(graph, attended, `${path}.self_attn.out_proj`);
     const bias = graph.weight(`${path}.self_attn.out_proj.bias`);
     [normal, state] = addAndNorm(graph, mixed, state, bias, `${path}.layer_norm2`, epsilon);
@@ -93,6 +105,21 @@ export function writeClipText(config: ClipTextConfig, tensors: StoredTensors, fo
     graph.output(`normalized_hidden_states.${index}`, normalized, dtype, ['batch', 'length', hidden]);
   }
   return graph.finish('clipText');
+}
+
+/** The vector of each id, from the vocabulary or, for ids below 0, from the extra ones: [batch, length, hidden]. */
+function gatherTokens(graph: GraphBuilder, path: string, ids: Value, extra: Value | undefined): Value {
+  const name = path;
+  const table = graph.weight(`${path}.weight`);
+  if (extra === undefined) return graph.node('Gather', [table, ids], { name });
+  // Both tables are read at every position, so each index is made one that its table has.
+  const known = graph.node('Gather', [table, graph.node('Max', [ids, graph.ints(0)], { name })], { name });
+  const row = graph.node('Sub', [graph.ints(-1), ids], { name });
+  const added = graph.node('Gather', [extra, graph.node('Max', [row, graph.ints(0)], { name })], { name });
+  const isAdded = graph.node('Unsqueeze', [graph.node('Less', [ids, graph.ints(0)], { name }), graph.ints([-1])], {
+    name,
+  });
+  return graph.node('Where', [isAdded, added, known], { name });
 }
 
 /**

@@ -143,6 +143,7 @@ export function addAndNorm(
  *
  * @param options.width - heads · d
  * @param options.causal - hide what comes later
+ * @param options.mask - int32 [batch, length of the keys], 0 hides a key
  */
 export function attention(
   graph: GraphBuilder,
@@ -150,13 +151,14 @@ export function attention(
   key: Value,
   value: Value,
   name: string,
-  options: { heads: number; width: number; causal?: boolean },
+  options: { heads: number; width: number; causal?: boolean; mask?: Value },
 ): Value {
-  const { heads, width, causal } = options;
+  const { heads, width, causal, mask } = options;
   if (width % heads !== 0) throw new GraphError(`${heads} attention heads do not divide ${width} channels (${name}).`);
   if (graph.attention === 'fused') {
     const attributes = { num_heads: heads, unidirectional: causal ? 1 : undefined };
-    return graph.node('MultiHeadAttention', [query, key, value], { name, attributes });
+    const masked = mask === undefined ? [] : ['', mask];
+    return graph.node('MultiHeadAttention', [query, key, value, ...masked], { name, attributes });
   }
   // [batch, length, heads · d] → [batch, heads, length, d]; the keys transposed as well
   const split = (x: Value, perm: readonly number[]) => {
@@ -171,8 +173,12 @@ export function attention(
     const square = graph.node('Concat', [length, length], { name, attributes: { axis: 0 } });
     // Finite, so that half precision has no infinity minus infinity.
     const closed = graph.node('Expand', [graph.scalar(-60000), square], { name });
-    const mask = graph.node('Trilu', [closed, graph.ints(1)], { name, attributes: { upper: 1 } });
-    scores = graph.node('Add', [scores, mask], { name });
+    const later = graph.node('Trilu', [closed, graph.ints(1)], { name, attributes: { upper: 1 } });
+    scores = graph.node('Add', [scores, later], { name });
+  }
+  if (mask !== undefined) {
+    const perHead = graph.node('Unsqueeze', [mask, graph.ints([1, 2])], { name });
+    scores = graph.node('Where', [graph.cast(perHead, 'bool', name), scores, graph.scalar(-60000)], { name });
   }
   const weights = graph.node('Softmax', [scores], { name, attributes: { axis: -1 } });
   const mixed = graph.node('MatMul', [weights, split(value, [0, 2, 1, 3])], { name });

@@ -1,5 +1,6 @@
 import { RuntimeError } from '../errors.ts';
-import { type Graph, int64s } from '../onnx/graph.ts';
+import type { Graph } from '../onnx/graph.ts';
+import type { Part, Row } from '../pipelines/run.ts';
 
 /** One prompt as the UNet reads it: `data` is [length, width]. */
 export interface Embeddings {
@@ -8,7 +9,7 @@ export interface Embeddings {
   width: number;
 }
 
-/** What one text encoder makes of one prompt. */
+/** What one text encoder makes of one row of ids. */
 export interface ClipOutput {
   /** The hidden state `skip` layers before the last; see `encodeClip`. */
   states: Embeddings;
@@ -16,19 +17,29 @@ export interface ClipOutput {
   pooled: Float32Array | undefined;
 }
 
+/** Which of an encoder's states is wanted. */
+export interface ClipForm {
+  /** Layers left out at the end: 0 is `last_hidden_state`, k is hidden state N - k. */
+  skip: number;
+  /** Whether the final layer norm follows, as in Stable Diffusion 1.x and 2.x; SDXL takes the state as it is. */
+  norm: boolean;
+}
+
 /**
- * Runs CLIP's text encoder over one row of ids.
+ * Has CLIP's text encoder run over rows of ids; a part of a run.
  *
- * @param skip Layers left out at the end: 0 is `last_hidden_state`, k is hidden state N - k.
- * @param norm Whether the final layer norm follows, as in Stable Diffusion 1.x and 2.x; SDXL takes the state as it is.
+ * @param rows `input_ids` int64 [1, length] and what else the graph takes for each row.
+ * @param shared Inputs that all rows have in common.
+ * @returns one output for each row
  * @throws RuntimeError `unsupportedParameter` (`clipSkip`) when the graph gives no hidden states, `invalidParameter` when
  *   it has fewer layers.
  */
-export async function encodeClip(
+export async function* encodeClip(
   graph: Graph,
-  ids: readonly number[],
-  { skip, norm }: { skip: number; norm: boolean },
-): Promise<ClipOutput> {
+  rows: readonly Row[],
+  { skip, norm }: ClipForm,
+  shared?: Row,
+): Part<ClipOutput[]> {
   const layers = countHiddenStates(graph) - 1;
   if (skip > 0 || !norm) {
     if (layers < 1) {
@@ -50,13 +61,19 @@ export async function encodeClip(
   // Graphs exported elsewhere have no state normalized but the last.
   const states = graph.gives(name) ? [name] : [raw, `hidden_states.${layers}`, 'last_hidden_state'];
   const pooled = graph.gives('text_embeds') ? ['text_embeds'] : [];
-  const outputs = await graph.run({ input_ids: int64s(ids, [1, ids.length]) }, [...states, ...pooled]);
-  const [state, before, after] = states.map((output) => outputs[output]!.data as Float32Array);
-  const width = outputs[states[0]!]!.dims[2]!;
-  return {
-    states: { data: before ? applyFinalNorm(state!, before, after!, width) : state!, length: ids.length, width },
-    pooled: outputs.text_embeds?.data as Float32Array | undefined,
-  };
+  const answers = yield { type: 'call', graph, rows, shared, outputs: [...states, ...pooled], positions: 0 };
+  return answers.map((outputs) => {
+    const [state, before, after] = states.map((output) => outputs[output]!);
+    const [, length, width] = state!.dims as [number, number, number];
+    return {
+      states: {
+        data: before ? applyFinalNorm(state!.data, before.data, after!.data, width) : state!.data,
+        length,
+        width,
+      },
+      pooled: outputs.text_embeds?.data,
+    };
+  });
 }
 
 /** Hidden states the graph gives: the embeddings and one for each layer. */

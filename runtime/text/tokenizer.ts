@@ -4,10 +4,19 @@ import { Tokenizer as BytePairTokenizer } from '@huggingface/tokenizers';
 
 /** CLIP's tokenizer for one text encoder of a model. */
 export interface Tokenizer {
-  /** Ids of one text, 77 in all published models: start, text, end, padding. */
+  /** Ids the text encoder takes at once, 77 in all published models: start, text, end, padding. */
   readonly length: number;
-  /** One row of `length` ids for each text, in order. A text that is too long loses its end. */
-  encode(texts: readonly string[]): number[][];
+  readonly start: number;
+  readonly end: number;
+  readonly pad: number;
+  /** The tokens of a text of any length, without start, end and padding. */
+  tokenize(text: string): Token[];
+}
+
+export interface Token {
+  id: number;
+  /** Whether a word, a number's digit or a run of signs ends here, so that a row may. */
+  endsWord: boolean;
 }
 
 /**
@@ -47,18 +56,16 @@ export async function openTokenizer(folder: string, maxPositions: number): Promi
 
   return {
     length,
-    encode: (texts) =>
-      texts.map((text) => {
-        const encoded: { ids: number[] } = tokenizer.encode(text, { add_special_tokens: false });
-        const ids = encoded.ids.slice(0, length - 2);
-        const row = new Array<number>(length).fill(pad);
-        row[0] = start;
-        ids.forEach((id, index) => {
-          row[index + 1] = id;
-        });
-        row[ids.length + 1] = end;
-        return row;
-      }),
+    start,
+    end,
+    pad,
+    tokenize: (text) => {
+      const { ids, tokens }: { ids: number[]; tokens: string[] } = tokenizer.encode(text, {
+        add_special_tokens: false,
+      });
+      // The end of a word is told by the vocabulary's own suffix; special tokens have none and stand alone.
+      return ids.map((id, index) => ({ id, endsWord: tokens[index]!.endsWith('</w>') || id === end }));
+    },
   };
 }
 
