@@ -56,25 +56,3 @@ export type Report =
   | { type: 'started'; steps: number }
   /** `denoised` are the clean, scaled latents believed in after this step. */
   | { type: 'stepped'; step: number; steps: number; denoised: Float32Array; shape: LatentShape };
-
-/** A part of a run, used with `yield*`. */
-export type Part<T> = AsyncGenerator<Call, T, Outputs[]>;
-
-/** Inputs of a graph for one row, by name, each with a leading dimension of 1. */
-export type Row = Readonly<Record<string, Tensor>>;
-
-/** Outputs of one row, by name, each with a leading dimension of 1. */
-export type Outputs = Readonly<Record<string, FloatTensor>>;
-
-/** One call of a graph, for one row or several (the branches of guidance); rows of other runs may join it. */
-export interface Call {
-  type: 'call';
-  graph: Graph;
-  rows: readonly Row[];
-  /** Inputs that all rows have in common and that have no batch dimension; runs share a call when this is the same object. */
-  shared?: Row | undefined;
-  /** Names of the wanted outputs. */
-  outputs: readonly string[];
-  /** Positions of the latents, height times width, from which the driver tells how many rows one call should take. */
-  positions: number;
-}
