@@ -6,14 +6,14 @@ import { availableParallelism } from 'node:os';
 import { Batcher } from '../runtime/batcher.ts';
 import type { GenerateRequest } from '../runtime/messages.ts';
 import { chooseProvider } from '../runtime/onnx/providers.ts';
-import { pipelines } from '../runtime/pipelines/index.ts';
-import { Model } from '../runtime/pipelines/model.ts';
+import { diffusion } from '../runtime/pipelines/diffusion.ts';
+import { Library } from '../runtime/pipelines/library.ts';
 
 const [folder, providerName] = process.argv.slice(2);
 if (folder === undefined || providerName === undefined) throw new Error('usage: bareLoop <model folder> <provider>');
 const provider = await chooseProvider(providerName);
-const model = await Model.open(folder, provider, () => {});
-const pipeline = pipelines[model.configs.className];
+const library = new Library({ provider, onLoaded: () => {} });
+const model = await library.model(folder);
 const batcher = new Batcher();
 
 export interface BareQuestion {
@@ -41,7 +41,7 @@ process.on('message', async ({ prompt, seed, steps }: BareQuestion) => {
   const started = performance.now();
   let denoisingMs = 0;
   await batcher.drive({
-    run: pipeline(model, request),
+    run: diffusion(library, request),
     signal: new AbortController().signal,
     emit: async (event) => {
       if (event.type === 'finished') denoisingMs = event.timings.denoisingMs;

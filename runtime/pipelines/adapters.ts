@@ -1,4 +1,4 @@
-import { adapterFeeds, adaptersNeeded, type Lora, readLora } from '../checkpoints/lora.ts';
+import { adapterFeeds, adaptersNeeded, type Lora, type LoraModules, modulesOf, readLora } from '../checkpoints/lora.ts';
 import { RuntimeError } from '../errors.ts';
 import type { WeightedFile } from '../messages.ts';
 import type { Graph } from '../onnx/graph.ts';
@@ -80,7 +80,7 @@ export class Adapters {
   }
 
   private async readFor(model: Model, path: string): Promise<Lora> {
-    const modules: Record<Adapted, string[]> = { unet: [], text_encoder: [], text_encoder_2: [] };
+    const modules: Record<Adapted, LoraModules> = { unet: [], text_encoder: [], text_encoder_2: [] };
     for (const component of adapted) {
       if (!model.configs.components.includes(component)) continue;
       const source = await model.network(component).located();
@@ -91,9 +91,7 @@ export class Adapters {
           { parameter: 'loras' },
         );
       }
-      for (const name of source.tensors.keys()) {
-        if (name.endsWith('.weight')) modules[component].push(name.slice(0, -'.weight'.length));
-      }
+      modules[component] = [...modulesOf(source.tensors)];
     }
     try {
       return await readLora(path, modules, model.configs.unet);

@@ -4,7 +4,9 @@ import { type Embedding, readEmbedding } from '../checkpoints/embedding.ts';
 import { writeVaeDecoder, writeVaeEncoder } from '../graphs/autoencoderKL.ts';
 import { writeTinyDecoder } from '../graphs/autoencoderTiny.ts';
 import { writeControlNet } from '../graphs/controlNet.ts';
+import type { GenerateRequest } from '../messages.ts';
 import type { Provider } from '../onnx/providers.ts';
+import type { PreviewSource } from '../previews/index.ts';
 import { Adapters } from './adapters.ts';
 import { Model } from './model.ts';
 import { Network, type NetworkOptions, unavailable } from './network.ts';
@@ -101,6 +103,13 @@ export class Library {
 
   embedding(path: string): Promise<Embedding> {
     return keep(this.embeddings, path, () => readEmbedding(path));
+  }
+
+  /** What previews of a request are made from. @throws RuntimeError `modelUnavailable` with the reason */
+  async previewSource({ model, previews }: GenerateRequest): Promise<PreviewSource> {
+    const { latentRgb } = await this.model(model);
+    const path = previews?.tinyDecoder;
+    return { latentRgb, tiny: path === undefined ? undefined : () => this.tinyDecoder(path).graph() };
   }
 
   private network(path: string, name: string, parts: Pick<NetworkOptions, 'locate' | 'write'>): Network {

@@ -39,7 +39,9 @@ export class Model {
     if (!network) {
       network = this.connect(component, {
         locate: () => this.configs.component(component),
-        write: ({ config, tensors }, form) => writeComponent(component, config, tensors, form),
+        // Text encoders always take textual inversions and masks: a run without them pays less than can be measured.
+        write: ({ config, tensors }, form) =>
+          writeComponent(component, config, tensors, { ...form, extraEmbeddings: true, attentionMask: true }),
       });
       this.networks.set(component, network);
     }

@@ -62,9 +62,7 @@ async function generate(run: number, request: GenerateRequest): Promise<void> {
   runs.set(run, controller);
   try {
     await library.use(async () => {
-      const { latentRgb } = await library.model(request.model);
-      const tiny = request.previews?.tinyDecoder;
-      const source = { latentRgb, tiny: tiny === undefined ? undefined : () => library.tinyDecoder(tiny).graph() };
+      const source = await library.previewSource(request);
       await batcher.drive({
         run: diffusion(library, request),
         signal: controller.signal,

@@ -63,8 +63,5 @@ export async function writeRefiner(target: string): Promise<void> {
   const text = Buffer.from(JSON.stringify(header));
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(text.length));
-  await writeFile(
-    join(target, 'unet/diffusion_pytorch_model.safetensors'),
-    Buffer.concat([length, text, ...chunks]),
-  );
+  await writeFile(join(target, 'unet/diffusion_pytorch_model.safetensors'), Buffer.concat([length, text, ...chunks]));
 }

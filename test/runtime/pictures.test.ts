@@ -6,11 +6,11 @@ import { Batcher } from '../../runtime/batcher.ts';
 import { type GenerateRequest, type Pixels, type Runtime, startRuntime } from '../../runtime/index.ts';
 import { createNoise } from '../../runtime/noise.ts';
 import { floats } from '../../runtime/onnx/graph.ts';
+import { type Conditions, conditionersOf } from '../../runtime/pipelines/conditions/index.ts';
 import { denoise } from '../../runtime/pipelines/denoise.ts';
-import { Model } from '../../runtime/pipelines/model.ts';
+import { classifierFree } from '../../runtime/pipelines/guidance.ts';
+import { Library } from '../../runtime/pipelines/library.ts';
 import type { Branch, Run } from '../../runtime/pipelines/run.ts';
-import * as stableDiffusion from '../../runtime/pipelines/stableDiffusion.ts';
-import * as stableDiffusionXL from '../../runtime/pipelines/stableDiffusionXL.ts';
 import { createScheduler, firstCall } from '../../runtime/schedulers/index.ts';
 import {
   modelFolder,
@@ -105,22 +105,7 @@ describe.each(tinyModels)('every step of %s equals that of diffusers', (name) =>
   const goldens = readGoldens(name);
   const xl = name === 'tiny-sdxl';
   const shape = { channels: 4, height: 8, width: 12 };
-  let model: Model;
-  let branches: { positive: Branch; negative: Branch };
-
-  beforeAll(async () => {
-    model = await Model.open(modelFolder(name), { name: 'cpu' }, () => {});
-    const { encodePrompt } = xl ? stableDiffusionXL : stableDiffusion;
-    const extras = xl ? { time_ids: floats(Float32Array.from(goldens.timeIds!), [1, 6]) } : {};
-    const branch = async (prompt: string): Promise<Branch> => {
-      const encoded = await encodePrompt(model, prompt, 0);
-      return { ...encoded, extras: { ...encoded.extras, ...extras } };
-    };
-    branches = {
-      positive: await branch(goldens.textToImage.prompt),
-      negative: await branch(goldens.textToImage.negativePrompt),
-    };
-  });
+  const library = new Library({ provider: { name: 'cpu' }, onLoaded: () => {} });
 
   // Once with both branches in one call and once with a call for each.
   test.each([
@@ -128,6 +113,7 @@ describe.each(tinyModels)('every step of %s equals that of diffusers', (name) =>
     [1, 'textToImage'],
     [2, 'imageToImage'],
   ] as const)('with %i rows in a call, %s', async (rows, kind) => {
+    const model = await library.model(modelFolder(name));
     const { steps, guidanceScale, latents: expected } = goldens[kind];
     const scheduler = createScheduler(model.configs.scheduler, undefined, steps);
     let first = 0;
@@ -147,10 +133,18 @@ describe.each(tinyModels)('every step of %s equals that of diffusers', (name) =>
       trajectory.push(next.latents);
       return next;
     };
-    const unet = await model.graph('unet');
     const noise = createNoise(0n);
+    const { prompt, negativePrompt } = goldens.textToImage;
+    const request = { prompt, negativePrompt } as GenerateRequest;
+    const extras = xl ? { time_ids: floats(Float32Array.from(goldens.timeIds!), [1, 6]) } : {};
+    const recordedSize = (branch: Branch): Branch => ({ ...branch, extras: { ...branch.extras, ...extras } });
     async function* run(): Run {
-      yield* denoise({ unet, scheduler, first, latents, shape, noise, guidanceScale, ...branches });
+      const loras = { key: '', loras: [] };
+      const context = { library, model, request, guided: true, loras };
+      const { positive, negative }: Conditions = yield* conditionersOf[model.configs.family].condition(context);
+      const guidance = classifierFree(recordedSize(positive), recordedSize(negative!), guidanceScale);
+      const unet = await model.network('unet').graph();
+      yield* denoise({ unet, scheduler, first, latents, shape, noise, guidance });
       return { width: 0, height: 0, data: new Uint8Array() };
     }
     const signal = new AbortController().signal;
