@@ -1,3 +1,6 @@
+import { ModelError } from './files.ts';
+import type { StoredTensor, StoredTensors } from './safetensors.ts';
+
 /** What of a UNet's config decides how its modules are numbered. */
 export interface UNetStructure {
   /** Channels of each level; default Stable Diffusion 1's four levels. */
@@ -81,4 +84,91 @@ export function* unetPaths(config: UNetStructure): Generator<Rename> {
 
 function* resnet(original: string, diffusers: string): Generator<Rename> {
   for (const [theirs, ours] of resnetParts) yield [`${original}.${theirs}`, `${diffusers}.${ours}`];
+}
+
+/**
+ * The path of an autoencoder's module or tensor in diffusers, from its path in the original layout.
+ * The decoder's levels are numbered the other way round there: `up.3` is the first that latents go through.
+ *
+ * @param levels - how many levels the decoder has
+ */
+export function autoencoderPath(original: string, levels: number): string {
+  return original
+    .replace(/\.norm_out\./, '.conv_norm_out.')
+    .replace(/\.mid\.block_([12])\./, (_, block: string) => `.mid_block.resnets.${Number(block) - 1}.`)
+    .replace(/\.mid\.attn_1\./, '.mid_block.attentions.0.')
+    .replace(/\.attentions\.0\.norm\./, '.attentions.0.group_norm.')
+    .replace(/\.attentions\.0\.proj_out\./, '.attentions.0.to_out.0.')
+    .replace(/\.attentions\.0\.([qkv])\./, '.attentions.0.to_$1.')
+    .replace(/\.down\.(\d+)\.block\.(\d+)\./, '.down_blocks.$1.resnets.$2.')
+    .replace(/\.down\.(\d+)\.downsample\./, '.down_blocks.$1.downsamplers.0.')
+    .replace(/\.up\.(\d+)\.block\.(\d+)\./, (_, up: string, block: string) => {
+      return `.up_blocks.${levels - 1 - Number(up)}.resnets.${block}.`;
+    })
+    .replace(/\.up\.(\d+)\.upsample\./, (_, up: string) => `.up_blocks.${levels - 1 - Number(up)}.upsamplers.0.`)
+    .replace(/\.nin_shortcut\./, '.conv_shortcut.');
+}
+
+/**
+ * The tensors of an OpenCLIP text encoder under the names that transformers gives CLIP's.
+ *
+ * Queries, keys and values lie below one another in one matrix, and are taken from it by their rows. `text_projection` is
+ * a matrix that texts are multiplied with from the left, so it lies transposed, unless it was saved as a linear layer
+ * (`text_projection.weight`).
+ */
+export function clipTensors(openClip: StoredTensors): StoredTensors {
+  const tensors = new Map<string, StoredTensor>();
+  for (const [name, tensor] of openClip) {
+    const [, layer, inner] = /^transformer\.resblocks\.(\d+)\.(.+)$/.exec(name) ?? [];
+    if (layer !== undefined && inner !== undefined) {
+      const path = `text_model.encoder.layers.${layer}`;
+      const stacked = /^attn\.in_proj_(weight|bias)$/.exec(inner);
+      if (stacked) {
+        for (const [index, which] of ['q', 'k', 'v'].entries()) {
+          tensors.set(`${path}.self_attn.${which}_proj.${stacked[1]}`, thirdOf(tensor, index));
+        }
+        continue;
+      }
+      const [module, part] = splitLast(inner);
+      const renamed = openClipModules[module];
+      if (renamed !== undefined) tensors.set(`${path}.${renamed}.${part}`, tensor);
+      continue;
+    }
+    if (name === 'text_projection') {
+      tensors.set('text_projection.weight', { ...tensor, shape: [...tensor.shape].reverse(), transposed: true });
+      continue;
+    }
+    const renamed = openClipTensors[name];
+    if (renamed !== undefined) tensors.set(renamed, tensor);
+  }
+  return tensors;
+}
+
+const openClipModules: Record<string, string> = {
+  ln_1: 'layer_norm1',
+  ln_2: 'layer_norm2',
+  'attn.out_proj': 'self_attn.out_proj',
+  'mlp.c_fc': 'mlp.fc1',
+  'mlp.c_proj': 'mlp.fc2',
+};
+
+const openClipTensors: Record<string, string> = {
+  'token_embedding.weight': 'text_model.embeddings.token_embedding.weight',
+  positional_embedding: 'text_model.embeddings.position_embedding.weight',
+  'ln_final.weight': 'text_model.final_layer_norm.weight',
+  'ln_final.bias': 'text_model.final_layer_norm.bias',
+  'text_projection.weight': 'text_projection.weight',
+};
+
+function splitLast(path: string): [before: string, last: string] {
+  const at = path.lastIndexOf('.');
+  return [path.slice(0, at), path.slice(at + 1)];
+}
+
+/** One of three equal ranges of rows. */
+function thirdOf(tensor: StoredTensor, index: number): StoredTensor {
+  const [rows = 0, ...rest] = tensor.shape;
+  if (rows % 3 !== 0) throw new ModelError(`an attn.in_proj has ${rows} rows, which is not a multiple of three.`);
+  const length = tensor.length / 3;
+  return { ...tensor, shape: [rows / 3, ...rest], offset: tensor.offset + index * length, length };
 }

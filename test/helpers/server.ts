@@ -67,6 +67,8 @@ export function describeTestModel(folder: string): ModelDescription {
   const broken = name === 'broken';
   return {
     folder,
+    kind: 'checkpoint',
+    architecture: 'sd1x',
     name,
     description: `The ${name} model of the tests`,
     className: 'StableDiffusionPipeline',
