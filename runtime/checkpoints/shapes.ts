@@ -162,6 +162,17 @@ export function checkShapes(tensors: StoredTensors): void {
       for (const [inside, axes] of Object.entries(sizes)) check(tensors, path + inside, axes, ofModule, ofNetwork);
     }
   }
+  checkSkips(tensors);
+}
+
+/** What each layer of a UNet's way down leaves is taken by one layer of its way up. */
+function checkSkips(tensors: StoredTensors): void {
+  const count = (pattern: RegExp) => [...tensors.keys()].filter((name) => pattern.test(name)).length;
+  const left = 1 + count(/^down_blocks\.\d+\.(resnets\.\d+\.conv1|downsamplers\.0\.conv)\.weight$/);
+  const taken = count(/^up_blocks\.\d+\.resnets\.\d+\.conv1\.weight$/);
+  if (taken > 0 && taken !== left) {
+    throw new ModelError(`the weights have ${taken} layers on the way up, but the way down needs ${left}.`);
+  }
 }
 
 type Sizes = Map<string, { size: number; from: string }>;
