@@ -1,38 +1,531 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openComponent } from '../../runtime/checkpoints/folder.ts';
+import {
+  type ActiveLora,
+  adapterFeeds,
+  adaptersNeeded,
+  type Lora,
+  LoraError,
+  type LoraModules,
+  modulesOf,
+  readLora,
+} from '../../runtime/checkpoints/lora.ts';
+import type { LoraComponent } from '../../runtime/checkpoints/loraKeys.ts';
+import { unetPaths } from '../../runtime/checkpoints/originalLayout.ts';
 import { type ClipTextConfig, writeClipText } from '../../runtime/graphs/clipText.ts';
 import { type UNet2DConditionConfig, writeUNet2DCondition } from '../../runtime/graphs/unet2DCondition.ts';
-import { floats, type Graph, int64s, type Tensor } from '../../runtime/onnx/graph.ts';
-import { modelFolder, readGoldens, tinyModels } from '../helpers/goldens.ts';
-import { openWritten, readPart, unetFeeds } from '../helpers/graphs.ts';
+import { toFloat16 } from '../../runtime/onnx/float16.ts';
+import { type Graph, int64s, type Tensor } from '../../runtime/onnx/graph.ts';
+import {
+  modelFolder,
+  modelsFolder,
+  readGoldens,
+  relativeError,
+  type TinyModel,
+  tinyModels,
+} from '../helpers/goldens.ts';
+import { expectClose, openWritten, type Part, readPart, unetFeeds } from '../helpers/graphs.ts';
+import { float32View, type NewTensor, readOwn, writeSafetensors } from '../helpers/safetensors.ts';
 
-/** Zeros of rank 1 for every adapter input. */
-function noAdapters(graph: Graph): Record<string, Tensor> {
-  const zeros: Record<string, Tensor> = {};
-  for (const { name, shape } of graph.inputs) {
-    if (!/\.lora_(down|up)$/.test(name)) continue;
-    const dims = shape.map((dim) => (typeof dim === 'number' ? dim : 1));
-    zeros[name] = floats(new Float32Array(dims.reduce((a, b) => a * b, 1)), dims);
+let folder: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'latentwire-lora-'));
+});
+
+afterAll(() => rm(folder, { recursive: true }));
+
+/** A tiny model's UNet and text encoders, and what its UNet is fed with for its recorded call. */
+class Tiny {
+  readonly folder: string;
+  readonly unet: Part<UNet2DConditionConfig>;
+  readonly text: Part<ClipTextConfig>;
+  readonly feeds: Record<string, Tensor>;
+  readonly modules: Record<LoraComponent, LoraModules>;
+  /** Graphs that were needed so far, by the form of their adapters. */
+  private readonly open = new Map<string, Graph>();
+
+  private constructor(
+    model: TinyModel,
+    unet: Part<UNet2DConditionConfig>,
+    text: Part<ClipTextConfig>,
+    feeds: Record<string, Tensor>,
+    text2: LoraModules,
+  ) {
+    this.folder = modelFolder(model);
+    this.unet = unet;
+    this.text = text;
+    this.feeds = feeds;
+    this.modules = {
+      unet: [...modulesOf(unet.tensors)],
+      text_encoder: [...modulesOf(text.tensors)],
+      text_encoder_2: text2,
+    };
   }
-  return zeros;
+
+  static async load(model: TinyModel): Promise<Tiny> {
+    const goldens = readGoldens(model);
+    const open = (component: LoraComponent) => openComponent(modelFolder(model), component, { name: 'cpu' });
+    const encoders = [await open('text_encoder')];
+    let text2: LoraModules = [];
+    if (goldens.textEncoder2) {
+      encoders.push(await open('text_encoder_2'));
+      text2 = [...modulesOf((await readPart(join(modelFolder(model), 'text_encoder_2'), 'model')).tensors)];
+    }
+    const feeds = await unetFeeds(goldens, encoders[0]!, encoders[1]);
+    for (const encoder of encoders) await encoder.close();
+    const unet = await readPart<UNet2DConditionConfig>(join(modelFolder(model), 'unet'));
+    const text = await readPart<ClipTextConfig>(join(modelFolder(model), 'text_encoder'), 'model');
+    return new Tiny(model, unet, text, feeds, text2);
+  }
+
+  read(file: string): Promise<Lora> {
+    return readLora(file, this.modules, this.unet.config);
+  }
+
+  async graph(adapters: 'none' | 'linear' | 'all'): Promise<Graph> {
+    const graph =
+      this.open.get(adapters) ??
+      (await openWritten(writeUNet2DCondition(this.unet.config, this.unet.tensors, { adapters })));
+    this.open.set(adapters, graph);
+    return graph;
+  }
+
+  async close(): Promise<void> {
+    for (const graph of this.open.values()) await graph.close();
+  }
+
+  async plain(): Promise<Tensor> {
+    return (await (await this.graph('none')).run(this.feeds)).out_sample!;
+  }
+
+  /** The UNet's output with LoRAs as inputs of the graph. */
+  async adapted(loras: readonly ActiveLora[], adapters: 'linear' | 'all' = 'linear'): Promise<Tensor> {
+    const graph = await this.graph(adapters);
+    return (await graph.run({ ...this.feeds, ...adapterFeeds(graph.inputs, loras) })).out_sample!;
+  }
+
+  /** The UNet's output with LoRAs merged into its weights: W + weight · scale · up · down, in double precision. */
+  async merged(loras: readonly ActiveLora[]): Promise<Tensor> {
+    const bytes = readOwn(join(this.folder, 'unet/diffusion_pytorch_model.safetensors'));
+    merge(this.unet, bytes, loras);
+    const graph = await openWritten(writeUNet2DCondition(this.unet.config, this.unet.tensors), bytes);
+    const { out_sample: out } = await graph.run(this.feeds);
+    await graph.close();
+    return out!;
+  }
 }
 
-describe.each(
-  tinyModels.flatMap((model) => [
-    { model, adapters: 'linear' as const },
-    { model, adapters: 'all' as const },
-  ]),
-)('$model with adapters: $adapters', ({ model, adapters }) => {
-  test('is the plain UNet, bit for bit, while zeros of rank 1 are fed', async () => {
+function merge({ tensors }: Part<unknown>, bytes: Uint8Array, loras: readonly ActiveLora[]): void {
+  for (const { layers, weight } of loras) {
+    for (const [path, { down, up, rank, scale }] of layers) {
+      const values = float32View(tensors, `${path}.weight`, bytes);
+      const size = down.length / rank;
+      for (let i = 0; i < values.length; i++) {
+        const [row, column] = [Math.floor(i / size), i % size];
+        let sum = 0;
+        for (let r = 0; r < rank; r++) sum += up[row * rank + r]! * down[r * size + column]!;
+        values[i] = values[i]! + weight * scale * sum;
+      }
+    }
+  }
+}
+
+const errorOf = (actual: Tensor, expected: Tensor) =>
+  relativeError(actual.data as Float32Array, expected.data as Float32Array);
+
+/** Repeatable values in ±`size`. */
+function values(count: number, seed: number, size = 0.3): Float32Array {
+  let state = seed * 2654435761 + 1;
+  return Float32Array.from({ length: count }, () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return (state / 2 ** 31 - 1) * size;
+  });
+}
+
+/** A layer's tensors under names of kohya, for a weight of the shape given. */
+function layerOf(name: string, weight: readonly number[], rank: number, seed: number): Record<string, NewTensor> {
+  const [out, inner, ...kernel] = weight as [number, number, ...number[]];
+  const size = kernel.reduce((product, dim) => product * dim, inner);
+  return {
+    [`${name}.lora_down.weight`]: { shape: [rank, inner, ...kernel], data: values(rank * size, seed) },
+    [`${name}.lora_up.weight`]: { shape: [out, rank, ...kernel.map(() => 1)], data: values(out * rank, seed + 1) },
+    [`${name}.alpha`]: { shape: [], data: Float32Array.of(rank / 2) },
+  };
+}
+
+const flat = (path: string) => path.replaceAll('.', '_');
+const fileOf = (model: TinyModel) => join(modelsFolder, `${model}-lora.safetensors`);
+
+describe.each(tinyModels)('the UNet of %s', (model) => {
+  let tiny: Tiny;
+
+  beforeAll(async () => {
+    tiny = await Tiny.load(model);
+  });
+
+  afterAll(() => tiny.close());
+
+  test.each(['linear', 'all'] as const)(
+    'is the plain one, bit for bit, with adapters for its %s layers but no LoRA',
+    async (adapters) => {
+      expect(await tiny.adapted([], adapters)).toEqual(await tiny.plain());
+    },
+  );
+
+  test('with its LoRA gives what PyTorch gave, as inputs of the graph and merged', async () => {
     const goldens = readGoldens(model);
-    const textEncoder = await openComponent(modelFolder(model), 'text_encoder', { name: 'cpu' });
-    const second = goldens.textEncoder2 && (await openComponent(modelFolder(model), 'text_encoder_2', { name: 'cpu' }));
-    const feeds = await unetFeeds(goldens, textEncoder, second);
-    const plain = await openComponent(modelFolder(model), 'unet', { name: 'cpu' });
-    const { config, tensors } = await readPart<UNet2DConditionConfig>(join(modelFolder(model), 'unet'));
-    const adapted = await openWritten(writeUNet2DCondition(config, tensors, { adapters }));
-    const zeros = noAdapters(adapted);
-    expect(await adapted.run({ ...feeds, ...zeros })).toEqual(await plain.run(feeds));
+    if (!goldens.lora) return expect(model).toBe('tiny-sd21-v');
+    const { weight, unetOutput } = goldens.lora;
+    const { layers } = await tiny.read(fileOf(model));
+    expect(adaptersNeeded(layers.unet)).toBe('linear');
+    const active = [{ layers: layers.unet, weight }];
+    expectClose(await tiny.adapted(active), unetOutput, 1e-5);
+    expectClose(await tiny.adapted(active, 'all'), unetOutput, 1e-5);
+    expectClose(await tiny.merged(active), unetOutput, 1e-5);
+    expect(relativeError(goldens.unet.output.data, unetOutput.data)).toBeGreaterThan(0.01);
+  });
+});
+
+describe('LoRAs at work', () => {
+  let tiny: Tiny;
+  let first: Lora;
+  let second: Lora;
+  /** Every module of the UNet that is no normalization: linear layers, convolutions, projections of time. */
+  let whole: Lora;
+
+  beforeAll(async () => {
+    tiny = await Tiny.load('tiny-sd15');
+    first = await tiny.read(fileOf('tiny-sd15'));
+    const some: Record<string, NewTensor> = {};
+    const every: Record<string, NewTensor> = {};
+    let seed = 1;
+    for (const [path, shape] of modulesOf(tiny.unet.tensors)) {
+      if (shape.length < 2) continue;
+      Object.assign(every, layerOf(`lora_unet_${flat(path)}`, shape, 3, seed++));
+      if (/attn2|ff\.net|proj_in/.test(path)) Object.assign(some, layerOf(`lora_unet_${flat(path)}`, shape, 5, seed++));
+    }
+    await writeSafetensors(join(folder, 'second.safetensors'), some);
+    await writeSafetensors(join(folder, 'whole.safetensors'), every);
+    second = await tiny.read(join(folder, 'second.safetensors'));
+    whole = await tiny.read(join(folder, 'whole.safetensors'));
+  });
+
+  afterAll(() => tiny.close());
+
+  test('add up, each with its weight, also a negative one', async () => {
+    const active = [
+      { layers: first.layers.unet, weight: 0.5 },
+      { layers: second.layers.unet, weight: -0.8 },
+    ];
+    const expected = await tiny.merged(active);
+    expect(errorOf(await tiny.adapted(active), expected)).toBeLessThan(1e-4);
+    // Neither of them vanishes.
+    for (const alone of active) expect(errorOf(await tiny.adapted([alone]), expected)).toBeGreaterThan(0.01);
+    const [only] = active;
+    const opposite = { ...only!, weight: -only!.weight };
+    expect(errorOf(await tiny.adapted([only!, opposite]), await tiny.plain())).toBeLessThan(1e-4);
+  });
+
+  test('change every convolution, linear layer and projection of time, in a graph that takes them all', async () => {
+    expect(adaptersNeeded(whole.layers.unet)).toBe('all');
+    expect(whole.layers.unet.size).toBe(281);
+    const active = [{ layers: whole.layers.unet, weight: 0.1 }];
+    const expected = await tiny.merged(active);
+    expect(errorOf(await tiny.adapted(active, 'all'), expected)).toBeLessThan(1e-4);
+    expect(errorOf(await tiny.plain(), expected)).toBeGreaterThan(0.01);
+    // And with one that changes only some of them.
+    const both = [...active, { layers: first.layers.unet, weight: 0.75 }];
+    expect(errorOf(await tiny.adapted(both, 'all'), await tiny.merged(both))).toBeLessThan(1e-4);
+  });
+
+  test('of convolutions are refused by a graph that only takes those of linear layers', async () => {
+    const active = [{ layers: whole.layers.unet, weight: 1, path: whole.path }];
+    await expect(tiny.adapted(active)).rejects.toThrow(LoraError);
+    await expect(tiny.adapted(active)).rejects.toThrow(
+      /^whole\.safetensors cannot be used: it changes ".*", which takes no adapter here\.$/,
+    );
+  });
+
+  test('cost nothing where their weight is 0', async () => {
+    const graph = await tiny.graph('linear');
+    const none = adapterFeeds(graph.inputs, [{ layers: first.layers.unet, weight: 0 }]);
+    expect(none).toEqual(adapterFeeds(graph.inputs, []));
+    expect(Object.values(none).every(({ dims }) => dims.includes(1))).toBe(true);
+  });
+});
+
+describe('a LoRA of text encoders', () => {
+  const ids = readGoldens('tiny-sdxl').textEncoder.ids[0]!;
+
+  test('changes both of them, as merged weights do', async () => {
+    const tiny = await Tiny.load('tiny-sdxl');
+    const tensors: Record<string, NewTensor> = {};
+    const parts = {
+      text_encoder: tiny.text,
+      text_encoder_2: await readPart<ClipTextConfig>(join(tiny.folder, 'text_encoder_2'), 'model'),
+    };
+    const prefixes = { text_encoder: 'lora_te1_', text_encoder_2: 'lora_te2_' };
+    for (const [component, part] of Object.entries(parts)) {
+      let seed = 7;
+      for (const [path, shape] of modulesOf(part.tensors)) {
+        if (shape.length !== 2 || path.includes('embedding')) continue;
+        Object.assign(tensors, layerOf(prefixes[component as keyof typeof parts] + flat(path), shape, 2, seed++));
+      }
+    }
+    const file = join(folder, 'text.safetensors');
+    await writeSafetensors(file, tensors);
+    const { layers } = await tiny.read(file);
+    expect(layers.unet.size).toBe(0);
+    for (const [component, part] of Object.entries(parts)) {
+      const active = [{ layers: layers[component as keyof typeof parts], weight: 0.7 }];
+      expect(adaptersNeeded(active[0]!.layers)).toBe('linear');
+      const bytes = readOwn([...part.tensors.values()][0]!.file);
+      merge(part, bytes, active);
+      const [plain, adapted, merged] = [
+        await openWritten(writeClipText(part.config, part.tensors)),
+        await openWritten(writeClipText(part.config, part.tensors, { adapters: 'linear' })),
+        await openWritten(writeClipText(part.config, part.tensors), bytes),
+      ];
+      const input = { input_ids: int64s(ids, [1, ids.length]) };
+      const expected = await merged.run(input);
+      const given = await adapted.run({ ...input, ...adapterFeeds(adapted.inputs, active) });
+      const unchanged = await plain.run(input);
+      expect(await adapted.run({ ...input, ...adapterFeeds(adapted.inputs, []) })).toEqual(unchanged);
+      for (const name of ['last_hidden_state', component === 'text_encoder' ? 'pooler_output' : 'text_embeds']) {
+        expect(errorOf(given[name]!, expected[name]!), name).toBeLessThan(1e-4);
+        expect(errorOf(unchanged[name]!, expected[name]!), name).toBeGreaterThan(0.01);
+      }
+      await Promise.all([plain, adapted, merged].map((graph: Graph) => graph.close()));
+    }
+  });
+});
+
+describe('names of layers', () => {
+  let tiny: Tiny;
+  const attention = 'down_blocks.0.attentions.0.transformer_blocks.0.attn1';
+  const clip = 'text_model.encoder.layers.0.self_attn.q_proj';
+
+  beforeAll(async () => {
+    tiny = await Tiny.load('tiny-sd15');
+  });
+
+  /** Reads a file with one layer, whose module has a weight of 16 × 16 (or, for the text encoder, 32 × 32). */
+  async function readOne(
+    down: string,
+    up: string,
+    more: Record<string, NewTensor> = {},
+    metadata?: Record<string, string>,
+    size = 16,
+  ): Promise<Lora> {
+    const file = join(folder, 'one.safetensors');
+    const shapes = { [down]: [4, size], [up]: [size, 4] };
+    const tensors = Object.entries(shapes).map(
+      ([name, shape], i) => [name, { shape, data: values(4 * size, i) }] as const,
+    );
+    await writeSafetensors(file, { ...Object.fromEntries(tensors), ...more }, metadata);
+    return tiny.read(file);
+  }
+
+  test.each([
+    ['kohya', `lora_unet_${flat(attention)}_to_q`, 'lora_down', 'lora_up', 'to_q'],
+    [
+      'kohya, original',
+      'lora_unet_input_blocks_1_1_transformer_blocks_0_attn1_to_out_0',
+      'lora_down',
+      'lora_up',
+      'to_out.0',
+    ],
+    ['ComfyUI', 'diffusion_model.input_blocks.1.1.transformer_blocks.0.attn1.to_k', 'lora_A', 'lora_B', 'to_k'],
+    ['diffusers with PEFT', `unet.${attention}.to_v`, 'lora_A', 'lora_B', 'to_v'],
+    ['diffusers', `unet.${attention}.to_out.0`, 'lora.down', 'lora.up', 'to_out.0'],
+    ['diffusers, attention processors', `unet.${attention}.processor.to_q_lora`, 'down', 'up', 'to_q'],
+    ['diffusers, attention processors alone', `${attention}.processor.to_out_lora`, 'down', 'up', 'to_out.0'],
+    ['PEFT', `base_model.model.${attention}.to_q`, 'lora_A', 'lora_B', 'to_q'],
+    [
+      'PEFT with the name of an adapter',
+      `base_model.model.${attention}.to_q`,
+      'lora_A.default',
+      'lora_B.default',
+      'to_q',
+    ],
+  ])('of the UNet: %s', async (_, layer, down, up, end) => {
+    const { layers } = await readOne(`${layer}.${down}.weight`, `${layer}.${up}.weight`);
+    expect([...layers.unet.keys()]).toEqual([`${attention}.${end}`]);
+    expect(layers.unet.get(`${attention}.${end}`)).toMatchObject({ rank: 4, scale: 1 });
+  });
+
+  test.each([
+    ['kohya', `lora_te_${flat(clip)}`, 'lora_down', 'lora_up'],
+    ['kohya for XL', `lora_te1_${flat(clip)}`, 'lora_down', 'lora_up'],
+    ['PEFT', `text_encoder.${clip}`, 'lora_A', 'lora_B'],
+    ['PEFT around the encoder', `base_model.model.${clip}`, 'lora_A', 'lora_B'],
+    ['diffusers', `text_encoder.${clip}.lora_linear_layer`, 'down', 'up'],
+    ['diffusers, older', `text_encoder.${clip.replace('q_proj', 'to_q_lora')}`, 'down', 'up'],
+    ['without the outer prefix', 'text_encoder.encoder.layers.0.self_attn.q_proj', 'lora_A', 'lora_B'],
+  ])('of the text encoder: %s', async (_, layer, down, up) => {
+    const { layers } = await readOne(`${layer}.${down}.weight`, `${layer}.${up}.weight`, {}, undefined, 32);
+    expect([...layers.text_encoder.keys()]).toEqual([clip]);
+    expect(layers.unet.size).toBe(0);
+  });
+
+  test('cover every layer of the UNet in the original layout', async () => {
+    const tensors: Record<string, NewTensor> = {};
+    const renames = [...unetPaths(tiny.unet.config)];
+    for (const [path, shape] of modulesOf(tiny.unet.tensors)) {
+      if (shape.length < 2) continue;
+      const [original, diffusers] = renames.find(([, ours]) => path === ours || path.startsWith(`${ours}.`))!;
+      const name = `lora_unet_${flat(original + path.slice(diffusers.length))}`;
+      Object.assign(tensors, layerOf(name, shape, 1, 1));
+    }
+    const file = join(folder, 'original.safetensors');
+    await writeSafetensors(file, tensors);
+    const { layers } = await tiny.read(file);
+    const expected = [...modulesOf(tiny.unet.tensors)].filter(([, shape]) => shape.length > 1).map(([path]) => path);
+    expect([...layers.unet.keys()].sort()).toEqual(expected.sort());
+  });
+
+  const layer = `unet.${attention}.to_q`;
+  const [down, up] = [`${layer}.lora_A.weight`, `${layer}.lora_B.weight`];
+  const scaleOf = ({ layers }: Lora) => layers.unet.get(`${attention}.to_q`)?.scale;
+
+  test.each<[string, Record<string, NewTensor>, Record<string, unknown> | undefined, number]>([
+    ['the alpha of the layer', { [`${layer}.alpha`]: { shape: [], data: Float32Array.of(2) } }, undefined, 0.5],
+    [
+      'the alpha beside an old name',
+      { [`${layer}.lora.alpha`]: { shape: [1], data: Float32Array.of(8) } },
+      undefined,
+      2,
+    ],
+    ['the metadata of diffusers', {}, { 'unet.lora_alpha': 12 }, 3],
+    [
+      'that of the layer before that of all',
+      {},
+      { 'unet.lora_alpha': 12, 'unet.alpha_pattern': { 'attn1.to_q': 1 } },
+      0.25,
+    ],
+    ['the root of the rank where the metadata say so', {}, { 'unet.lora_alpha': 12, 'unet.use_rslora': true }, 6],
+    ['one where the metadata are of another network', {}, { 'text_encoder.lora_alpha': 12 }, 1],
+  ])('are scaled by %s', async (_, more, settings, scale) => {
+    const metadata = settings && { lora_adapter_metadata: JSON.stringify(settings) };
+    expect(scaleOf(await readOne(down, up, more, metadata))).toBe(scale);
+  });
+
+  test('are scaled by adapter_config.json beside the file, where PEFT wrote it', async () => {
+    await writeFile(join(folder, 'adapter_config.json'), JSON.stringify({ r: 4, lora_alpha: 6 }));
+    const peft = (name: string) => name.replace('unet.', 'base_model.model.');
+    expect(scaleOf(await readOne(peft(down), peft(up)))).toBe(1.5);
+    expect(scaleOf(await readOne(down, up))).toBe(1);
+  });
+
+  test.each(['F16', 'BF16'] as const)('hold values of %s', async (dtype) => {
+    const data = values(64, 3);
+    const stored =
+      dtype === 'F16' ? toFloat16(data) : Uint16Array.from(new Uint32Array(data.buffer), (bits) => bits >>> 16);
+    const file = join(folder, 'half.safetensors');
+    await writeSafetensors(file, {
+      [down]: { shape: [4, 16], data: stored, dtype },
+      [up]: { shape: [16, 4], data: stored, dtype },
+    });
+    const read = (await tiny.read(file)).layers.unet.get(`${attention}.to_q`)!;
+    expect(relativeError(read.down, data)).toBeLessThan(dtype === 'F16' ? 1e-3 : 1e-2);
+    expect(read.up).toEqual(read.down);
+  });
+});
+
+describe('a file that is no LoRA for the model', () => {
+  let tiny: Tiny;
+  const name = 'lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q';
+  const matrices = (down: readonly number[], up: readonly number[]): Record<string, NewTensor> => ({
+    [`${name}.lora_down.weight`]: {
+      shape: down,
+      data: values(
+        down.reduce((a, b) => a * b, 1),
+        1,
+      ),
+    },
+    [`${name}.lora_up.weight`]: {
+      shape: up,
+      data: values(
+        up.reduce((a, b) => a * b, 1),
+        2,
+      ),
+    },
+  });
+  const fitting = matrices([4, 16], [16, 4]);
+  const one = (key: string): Record<string, NewTensor> => ({ [key]: { shape: [1], data: Float32Array.of(1) } });
+
+  beforeAll(async () => {
+    tiny = await Tiny.load('tiny-sd15');
+  });
+
+  afterAll(() => tiny.close());
+
+  test.each<[string, Record<string, NewTensor>, string]>([
+    [
+      'none of its layers is one of the model',
+      layerOf('lora_unet_joint_blocks_0_x', [16, 16], 4, 1),
+      'is for another model: none of its 1 layers (such as "lora_unet_joint_blocks_0_x") is one of this model\'s.',
+    ],
+    [
+      'a layer has another size',
+      matrices([4, 20], [16, 4]),
+      `is for another model: at "${name}" its matrices have the shapes [4, 20] and [16, 4], and this model's weight is [16, 16].`,
+    ],
+    [
+      'a layer has another window',
+      matrices([4, 16, 3, 3], [16, 4, 1, 1]),
+      `is for another model: at "${name}" its matrices have the shapes [4, 16, 3, 3] and [16, 4, 1, 1], and this model's weight is [16, 16].`,
+    ],
+    [
+      'the ranks differ',
+      matrices([4, 16], [16, 5]),
+      `cannot be used: "${name}" is not of low rank, as its matrices have the shapes [4, 16] and [16, 5].`,
+    ],
+    ['a matrix is a vector', matrices([16], [16, 4]), `cannot be used: "${name}" is not of low rank`],
+    [
+      'one matrix is missing',
+      { [`${name}.lora_up.weight`]: fitting[`${name}.lora_up.weight`]! },
+      `cannot be used: "${name}" has only one of its two matrices.`,
+    ],
+    ['it holds something else', one('model.weight'), 'holds no LoRA: no tensor has a name like'],
+    [
+      'an alpha is no number',
+      { ...fitting, [`${name}.alpha`]: { shape: [], data: Float32Array.of(Number.NaN) } },
+      `the alpha of "${name}" is no number.`,
+    ],
+    [
+      'it is a DoRA',
+      { ...fitting, ...one(`${name}.dora_scale`) },
+      'cannot be used: it is a DoRA (dora_scale); supported are LoRAs of two matrices for each layer.',
+    ],
+    ['it is a LoHa', one(`${name}.hada_w1_a`), 'it is a LoHa (hada_)'],
+    ['it is a LoKr', one(`${name}.lokr_w1`), 'it is a LoKr (lokr_)'],
+    [
+      'it has a third matrix',
+      { ...fitting, ...one(`${name}.lora_mid.weight`) },
+      'third matrix for convolutions (lora_mid)',
+    ],
+    ['it has whole weights', { ...fitting, ...one(`${name}.diff`) }, 'whole weights beside its low-rank ones (diff)'],
+  ])('is refused in a sentence: %s', async (_, tensors, reason) => {
+    const file = join(folder, 'wrong.safetensors');
+    await writeSafetensors(file, tensors);
+    await expect(tiny.read(file)).rejects.toThrow(LoraError);
+    await expect(tiny.read(file)).rejects.toThrow(`wrong.safetensors `);
+    await expect(tiny.read(file)).rejects.toThrow(reason);
+  });
+
+  test('is refused when it is fed, where the shapes of the model were not known before', async () => {
+    const paths = [...modulesOf(tiny.unet.tensors)].map(([path]) => path);
+    const file = join(folder, 'wide.safetensors');
+    await writeSafetensors(file, matrices([4, 20], [16, 4]));
+    const modules = { unet: paths, text_encoder: [], text_encoder_2: [] };
+    const { layers, path } = await readLora(file, modules, tiny.unet.config);
+    const reason =
+      'wide.safetensors is for another model: at "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q" its matrices have the shapes [4, 20] and [16, 4], and this model takes [16, rank] and [rank, 16].';
+    await expect(tiny.adapted([{ layers: layers.unet, weight: 1, path }])).rejects.toThrow(reason);
   });
 });
