@@ -16,10 +16,12 @@ export function linear(
 /** x Wᵀ alone, for a bias that is added by whatever comes next. A 1×1 convolution's weight is read as a matrix. */
 export function linearProduct(graph: GraphBuilder, x: Value, path: string, rows?: readonly [number, number]): Value {
   const shape = graph.shapeOf(`${path}.weight`);
-  const weight = graph.weight(`${path}.weight`, {
-    transpose: true,
-    ...(rows ? { rows } : { shape: shape.slice(0, 2) }),
-  });
+  const part = rows ? { rows } : { shape: shape.slice(0, 2) };
+  if (graph.linear === 'fused') {
+    const stored = graph.weight(`${path}.weight`, part);
+    return graph.node('FusedMatMul', [x, stored], { name: path, attributes: { transB: 1 } });
+  }
+  const weight = graph.weight(`${path}.weight`, { transpose: true, ...part });
   return graph.node('MatMul', [x, weight], { name: path });
 }
 
