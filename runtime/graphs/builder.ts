@@ -14,6 +14,12 @@ export interface GraphForm {
   precision?: Precision | undefined;
   /** `fused` (default): onnxruntime's MultiHeadAttention; `plain`: standard operators, for providers where that fails. */
   attention?: 'fused' | 'plain' | undefined;
+  /**
+   * `fused`: linear layers multiply by the matrix as it is stored, through onnxruntime's FusedMatMul, which needs no
+   * transposed copy of the weights; only the CPU provider is known to have it, in float32. `plain` (default): MatMul, and
+   * a Transpose that onnxruntime runs once, while it loads the graph.
+   */
+  linear?: 'fused' | 'plain' | undefined;
 }
 
 /** Which layers of a network take the low-rank matrices of LoRAs as inputs of the graph. */
@@ -90,7 +96,7 @@ export interface Written {
 }
 
 /** Operators of onnxruntime itself; all of these have CPU kernels, and GPU ones where the provider is fast at all. */
-const microsoftOperators = new Set(['MultiHeadAttention', 'QuickGelu', 'Gelu', 'BiasGelu']);
+const microsoftOperators = new Set(['MultiHeadAttention', 'QuickGelu', 'Gelu', 'BiasGelu', 'FusedMatMul']);
 
 /**
  * Collects nodes, weights and constants, and writes them as an ONNX model.
@@ -102,7 +108,7 @@ const microsoftOperators = new Set(['MultiHeadAttention', 'QuickGelu', 'Gelu', '
 export class GraphBuilder {
   readonly precision: Precision;
   readonly attention: 'fused' | 'plain';
-  private readonly adapters: Adapters;
+  readonly linear: 'fused' | 'plain';
   private readonly tensors: StoredTensors;
   private readonly nodes: Node[] = [];
   private readonly initializers: Uint8Array[] = [];
@@ -117,7 +123,7 @@ export class GraphBuilder {
     this.tensors = tensors;
     this.precision = form.precision ?? 'float32';
     this.attention = form.attention ?? 'fused';
-    this.adapters = form.adapters ?? 'none';
+    this.linear = this.precision === 'float32' ? (form.linear ?? 'plain') : 'plain';
   }
 
   has(tensor: string): boolean {
