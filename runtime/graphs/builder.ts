@@ -109,6 +109,7 @@ export class GraphBuilder {
   readonly precision: Precision;
   readonly attention: 'fused' | 'plain';
   readonly linear: 'fused' | 'plain';
+  private readonly adapters: Adapters;
   private readonly tensors: StoredTensors;
   private readonly nodes: Node[] = [];
   private readonly initializers: Uint8Array[] = [];
@@ -123,6 +124,7 @@ export class GraphBuilder {
     this.tensors = tensors;
     this.precision = form.precision ?? 'float32';
     this.attention = form.attention ?? 'fused';
+    this.adapters = form.adapters ?? 'none';
     this.linear = this.precision === 'float32' ? (form.linear ?? 'plain') : 'plain';
   }
 

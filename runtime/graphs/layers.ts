@@ -17,12 +17,35 @@ export function linear(
 export function linearProduct(graph: GraphBuilder, x: Value, path: string, rows?: readonly [number, number]): Value {
   const shape = graph.shapeOf(`${path}.weight`);
   const part = rows ? { rows } : { shape: shape.slice(0, 2) };
-  if (graph.linear === 'fused') {
-    const stored = graph.weight(`${path}.weight`, part);
-    return graph.node('FusedMatMul', [x, stored], { name: path, attributes: { transB: 1 } });
-  }
-  const weight = graph.weight(`${path}.weight`, { transpose: true, ...part });
-  return graph.node('MatMul', [x, weight], { name: path });
+  const product =
+    graph.linear === 'fused'
+      ? graph.node('FusedMatMul', [x, graph.weight(`${path}.weight`, part)], { name: path, attributes: { transB: 1 } })
+      : graph.node('MatMul', [x, graph.weight(`${path}.weight`, { transpose: true, ...part })], { name: path });
+  return lowRankProduct(graph, product, x, path, 'linear', rows);
+}
+
+/** y + x · down · up, where the graph adapts layers of this kind; else y. `rows` as in the layer. */
+function lowRankProduct(
+  graph: GraphBuilder,
+  y: Value,
+  x: Value,
+  path: string,
+  kind: 'linear' | 'all',
+  rows?: readonly [number, number],
+): Value {
+  const [out, inner] = graph.shapeOf(`${path}.weight`) as [number, number];
+  const adapter = graph.adapter(path, kind, (rank) => [
+    [inner, rank],
+    [rank, out],
+  ]);
+  if (!adapter) return y;
+  const name = `${path}.lora`;
+  const [down] = adapter;
+  let [, up] = adapter;
+  // Rows of a stored weight are columns here.
+  if (rows) up = graph.node('Slice', [up, graph.ints([rows[0]]), graph.ints([rows[1]]), graph.ints([1])], { name });
+  const low = graph.node('MatMul', [x, down], { name });
+  return graph.node('Add', [y, graph.node('MatMul', [low, up], { name })], { name });
 }
 
 /** Two-dimensional y = x Wᵀ + b in one node; `x` is [rows, in]. */

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openComponent } from '../../runtime/checkpoints/folder.ts';
+import { openComponent } from '../../runtime/checkpoints/openComponent.ts';
 import { GraphError } from '../../runtime/graphs/builder.ts';
 import { type ControlNetConfig, type ControlNetForm, writeControlNet } from '../../runtime/graphs/controlNet.ts';
 import { type UNet2DConditionConfig, writeUNet2DCondition } from '../../runtime/graphs/unet2DCondition.ts';

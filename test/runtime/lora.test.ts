@@ -2,7 +2,6 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openComponent } from '../../runtime/checkpoints/folder.ts';
 import {
   type ActiveLora,
   adapterFeeds,
@@ -14,6 +13,7 @@ import {
   readLora,
 } from '../../runtime/checkpoints/lora.ts';
 import type { LoraComponent } from '../../runtime/checkpoints/loraKeys.ts';
+import { openComponent } from '../../runtime/checkpoints/openComponent.ts';
 import { unetPaths } from '../../runtime/checkpoints/originalLayout.ts';
 import { type ClipTextConfig, writeClipText } from '../../runtime/graphs/clipText.ts';
 import { type UNet2DConditionConfig, writeUNet2DCondition } from '../../runtime/graphs/unet2DCondition.ts';

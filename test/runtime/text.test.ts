@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { openComponent } from '../../runtime/checkpoints/openComponent.ts';
-import { Graph } from '../../runtime/onnx/graph.ts';
+import { Graph, int64s } from '../../runtime/onnx/graph.ts';
 import { Cache } from '../../runtime/text/cache.ts';
 import { cutIntoChunks } from '../../runtime/text/chunks.ts';
 import { applyFinalNorm, type ClipForm, encodeClip } from '../../runtime/text/clip.ts';
@@ -133,11 +133,10 @@ test('says that layers cannot be skipped where a graph gives no hidden states', 
 test('the cache keeps what was used last and makes nothing twice', async () => {
   const made: string[] = [];
   const cache = new Cache<string>(2);
-  const get = (key: string) =>
-    cache.get(key, async () => {
-      made.push(key);
-      return key;
-    });
-  for (const key of ['a', 'b', 'a', 'c', 'a', 'b']) await get(key);
+  for (const key of ['a', 'b', 'a', 'c', 'a', 'b']) {
+    if (cache.get(key) !== undefined) continue;
+    made.push(key);
+    cache.set(key, key);
+  }
   expect(made).toEqual(['a', 'b', 'c', 'b']);
 });
