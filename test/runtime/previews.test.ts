@@ -1,12 +1,38 @@
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { toPixels } from '../../runtime/pipelines/images.ts';
+import { Library } from '../../runtime/pipelines/library.ts';
 import { findPreviewDecoder, latentRgbOfFamily, previewDecoders } from '../../runtime/previews/index.ts';
+import { modelsFolder, readGoldens } from '../helpers/goldens.ts';
 
-const source = { latentRgb: latentRgbOfFamily.sd };
+const library = new Library({ provider: { name: 'cpu' }, onLoaded: () => {} });
+const tiny = () => library.tinyDecoder(join(modelsFolder, 'tiny-taesd')).graph();
+const source = { latentRgb: latentRgbOfFamily.sd, tiny };
 
-test.each(Object.entries(previewDecoders))('%s gives one picture of the right size', async (_name, decoder) => {
+/** Pixels of a preview for each latent position, each way. */
+const scales = { linear: 1, tiny: 8 } satisfies Record<keyof typeof previewDecoders, number>;
+
+test.each(Object.entries(previewDecoders))('%s gives one picture of the right size', async (name, decoder) => {
+  const scale = scales[name as keyof typeof scales];
   const pixels = await decoder(new Float32Array(4 * 6 * 5), 6, 5, source);
-  expect([pixels.width, pixels.height]).toEqual([6, 5]);
-  expect(pixels.data).toHaveLength(6 * 5 * 3);
+  expect([pixels.width, pixels.height]).toEqual([6 * scale, 5 * scale]);
+  expect(pixels.data).toHaveLength(6 * 5 * 3 * scale ** 2);
+});
+
+test('tiny shows what the tiny autoencoder of diffusers decodes', async () => {
+  const { latents, decoded } = readGoldens('tiny-taesd');
+  const [, , height, width] = latents.shape as [number, number, number, number];
+  const { data } = await previewDecoders.tiny(Float32Array.from(latents.data), width, height, source);
+  const expected = toPixels(Float32Array.from(decoded.data), width * 8, height * 8).data;
+  expect(data.every((value, at) => Math.abs(value - expected[at]!) <= 1)).toBe(true);
+});
+
+test('tiny needs a decoder with the request', async () => {
+  const without = { latentRgb: latentRgbOfFamily.sd };
+  await expect(previewDecoders.tiny(new Float32Array(4), 1, 1, without)).rejects.toMatchObject({
+    code: 'unsupportedParameter',
+    parameter: 'previews.decoder',
+  });
 });
 
 test('linear maps each channel by its factors, adds the bias, and stays within a byte', async () => {
