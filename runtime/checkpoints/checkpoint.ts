@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { type ComponentSource, type SafetensorsSource, writeComponent } from './component.ts';
 import {
@@ -83,7 +83,7 @@ export interface ModelDescription {
 export async function openCheckpoint(path: string): Promise<Checkpoint> {
   if (await isFolder(path)) return openFolder(path);
   if (isPickle(path)) throw new ModelError(`${basename(path)} cannot be used: ${pickleReason}`);
-  if (!(await isFile(path))) throw new ModelError(`There is no folder ${path}.`);
+  if (!(await isFile(path))) throw new ModelError(`There is no folder or file ${path}.`);
   return openSingleFile(path);
 }
 
@@ -129,6 +129,9 @@ async function describeFolder(description: ModelDescription, folder: string): Pr
   const config = hasIndex ? undefined : await readJson(join(folder, 'config.json'));
   applySettings(description, await readFolderSettings(folder));
   if (!config) {
+    const pickled = hasIndex ? undefined : (await readdir(folder)).find(isPickle);
+    if (pickled)
+      throw new ModelError(`The folder has no model_index.json, and its ${pickled} cannot help: ${pickleReason}`);
     description.className = classNameOf(await readIndex(folder));
     return describeCheckpoint(description);
   }
@@ -146,7 +149,7 @@ async function describeFolder(description: ModelDescription, folder: string): Pr
 async function describeFile(description: ModelDescription, file: string): Promise<void> {
   const name = basename(file);
   if (isPickle(name)) throw new ModelError(`${name} cannot be used: ${pickleReason}`);
-  if (!(await isFile(file))) throw new ModelError(`There is no folder ${file}.`);
+  if (!(await isFile(file))) throw new ModelError(`There is no folder or file ${file}.`);
   const { tensors, metadata } = await readSafetensorsHeader(file);
   const { kind, architecture, reason } = recognise(name, tensors, metadata);
   description.kind = kind;
@@ -220,8 +223,11 @@ async function describePart(description: ModelDescription, kind: PartKind): Prom
   description.family = familyOf(description.architecture);
   description.precision = precisionOf(tensors);
   for (const bytes of (await sizesOf(tensors)).values()) description.sizeBytes += bytes;
-  if (kind === 'vae') for (const half of ['vae_encoder', 'vae_decoder'] as const) writeComponent(half, config, tensors);
-  checkShapes(tensors);
+  await inPart('network', () => {
+    if (kind === 'vae')
+      for (const half of ['vae_encoder', 'vae_decoder'] as const) writeComponent(half, config, tensors);
+    checkShapes(tensors);
+  });
 }
 
 function familyOf(architecture: Architecture): Family | 'unknown' {

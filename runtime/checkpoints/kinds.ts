@@ -46,7 +46,9 @@ export function recognise(
   });
 
   if (starts('model.diffusion_model.')) return { kind: 'checkpoint', architecture: 'unknown' };
-  if (some((name) => loraName.test(name))) return lora(file, tensors, metadata);
+  if (some((name) => loraName.test(name))) {
+    return notComputable(file, tensors, 'lora') ?? lora(file, tensors, metadata);
+  }
   if (some((name) => otherAdapter.test(name))) {
     return unknown(
       'lora',
@@ -75,7 +77,7 @@ export function recognise(
     );
   }
   const found = embedding(tensors);
-  if (found) return found;
+  if (found) return notComputable(file, tensors, 'embedding') ?? found;
   if (tensors.has('conv_in.weight') || tensors.has('input_blocks.0.0.weight') || starts('unet.')) {
     return unknown('checkpoint', 'it holds a UNet alone. A whole model has text encoders and an autoencoder as well.');
   }
@@ -83,6 +85,16 @@ export function recognise(
     'checkpoint',
     'its tensors are neither those of a Stable Diffusion model in the original layout nor those of a LoRA, an embedding or an autoencoder.',
   );
+}
+
+/** Small files are read here and not by onnxruntime, so these are all that may be stored in them. */
+function notComputable(file: string, tensors: StoredTensors, kind: Kind): Recognised | undefined {
+  for (const [name, { dtype }] of tensors) {
+    if (['F32', 'F16', 'BF16'].includes(dtype)) continue;
+    const reason = `${file} cannot be used: "${name}" is stored as ${dtype}; supported are F32, F16 and BF16.`;
+    return { kind, architecture: 'unknown', reason };
+  }
+  return undefined;
 }
 
 /** The base model that trainers write into the metadata, for LoRAs whose layers do not show it. */

@@ -178,8 +178,12 @@ function checkSkips(tensors: StoredTensors): void {
 type Sizes = Map<string, { size: number; from: string }>;
 
 function check(tensors: StoredTensors, name: string, axes: string, ofModule: Sizes, ofNetwork: Sizes): void {
-  const shape = tensors.get(name)?.shape;
-  if (!shape) return;
+  const tensor = tensors.get(name);
+  if (!tensor) return;
+  const { shape, dtype } = tensor;
+  if (!/^(F|BF)\d/.test(dtype)) {
+    throw new ModelError(`the tensor "${name}" is stored as ${dtype}, which cannot be computed with.`);
+  }
   const letters = axes.split(' ');
   const complaint = (because: string) =>
     new ModelError(`the tensor "${name}" has shape [${shape.join(', ')}], but ${because}.`);

@@ -79,7 +79,11 @@ export async function openSingleFile(file: string): Promise<Checkpoint> {
   }
   const prediction =
     predictionType ??
-    (markers.vPrediction ? 'v_prediction' : isSecond ? await guessedPrediction(original, unet.config) : 'epsilon');
+    (markers.vPrediction
+      ? 'v_prediction'
+      : isSecond
+        ? await inPart('unet', () => guessedPrediction(original, unet.config))
+        : 'epsilon');
   if (isSecond) unet.config.sample_size = prediction === 'v_prediction' ? 96 : 64;
   Object.assign(unet.config, corrected('unet'));
 

@@ -56,6 +56,7 @@ const dataTypes = {
 
 export type OnnxDtype = keyof typeof dataTypes;
 
+/** Weights are numbers with a fraction; whole ones would need scales that safetensors does not have. */
 const onnxDtypes: Partial<Record<StoredDtype, OnnxDtype>> = {
   F64: 'float64',
   F32: 'float32',
@@ -63,12 +64,6 @@ const onnxDtypes: Partial<Record<StoredDtype, OnnxDtype>> = {
   BF16: 'bfloat16',
   F8_E4M3: 'float8e4m3fn',
   F8_E5M2: 'float8e5m2',
-  I64: 'int64',
-  I32: 'int32',
-  I16: 'int16',
-  I8: 'int8',
-  U8: 'uint8',
-  BOOL: 'bool',
 };
 
 /** A number is written as INT, so a FLOAT says so: `{ float: 1 }`. */
