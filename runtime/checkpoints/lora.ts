@@ -188,6 +188,11 @@ async function readFloats(
       return new Float32Array(bytes.buffer);
     case 'F64':
       return Float32Array.from(new Float64Array(bytes.buffer));
+    // Some trainers keep alpha as a whole number.
+    case 'I32':
+      return Float32Array.from(new Int32Array(bytes.buffer));
+    case 'I64':
+      return Float32Array.from(new BigInt64Array(bytes.buffer), Number);
     case 'F16':
       return fromFloat16(new Uint16Array(bytes.buffer));
     case 'BF16':

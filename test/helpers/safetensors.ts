@@ -5,8 +5,8 @@ import type { StoredTensors } from '../../runtime/checkpoints/safetensors.ts';
 /** A tensor to be written; values as float32 unless `dtype` says otherwise. */
 export interface NewTensor {
   shape: readonly number[];
-  data: Float32Array | Uint16Array;
-  dtype?: 'F32' | 'F16' | 'BF16';
+  data: Float32Array | Uint16Array | BigInt64Array;
+  dtype?: 'F32' | 'F16' | 'BF16' | 'I64';
 }
 
 /** Writes a safetensors file. */

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { describeModel } from '../../runtime/checkpoints/checkpoint.ts';
-import { modelFolder } from '../helpers/goldens.ts';
 import { parts } from '../helpers/checkpointFiles.ts';
+import { modelFolder } from '../helpers/goldens.ts';
 import { writeGoldenSingleFile, writeSecondSingleFile } from '../helpers/singleFile.ts';
 
 let scratch: string;

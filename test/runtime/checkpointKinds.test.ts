@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { describeModel, openCheckpoint, openPart } from '../../runtime/checkpoints/checkpoint.ts';
+import { parts } from '../helpers/checkpointFiles.ts';
 import { componentErrors } from '../helpers/components.ts';
 import { modelFolder, readGoldens } from '../helpers/goldens.ts';
-import { parts } from '../helpers/checkpointFiles.ts';
 import { type Content, halved, readContents, writeGoldenSingleFile, writeSafetensors } from '../helpers/singleFile.ts';
 
 let scratch: string;

@@ -1,12 +1,16 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openComponent } from '../../runtime/checkpoints/openComponent.ts';
+import { readStoredTensors } from '../../runtime/checkpoints/safetensors.ts';
 import { GraphError } from '../../runtime/graphs/builder.ts';
 import { type ControlNetConfig, type ControlNetForm, writeControlNet } from '../../runtime/graphs/controlNet.ts';
 import { type UNet2DConditionConfig, writeUNet2DCondition } from '../../runtime/graphs/unet2DCondition.ts';
 import { floats, type Graph, type Tensor } from '../../runtime/onnx/graph.ts';
 import { modelFolder, modelsFolder, readGoldens, relativeError } from '../helpers/goldens.ts';
 import { expectClose, openWritten, type Part, readPart, recorded, unetFeeds } from '../helpers/graphs.ts';
+import { type NewTensor, writeSafetensors } from '../helpers/safetensors.ts';
 
 const goldens = readGoldens('tiny-sd15');
 const golden = goldens.controlNet!;
@@ -122,5 +126,75 @@ describe('a ControlNet', () => {
     const outputs = await graph.run({ ...feeds, controlnet_cond: recorded(golden.image), conditioning_scale: same(1) });
     expect(outputs.mid_block_res_sample?.dims).toEqual(golden.midResidual.shape);
     await graph.close();
+  });
+});
+
+describe('a ControlNet for XL', () => {
+  /** The way down of the UNet itself, with a guide that says nothing and outputs that pass everything on. */
+  async function mirrorOf(unet: Part<UNet2DConditionConfig>, folder: string): Promise<Part<ControlNetConfig>> {
+    const identity = (channels: number): NewTensor => ({
+      shape: [channels, channels, 1, 1],
+      data: Float32Array.from({ length: channels ** 2 }, (_, i) => (i % (channels + 1) === 0 ? 1 : 0)),
+    });
+    const own: Record<string, NewTensor> = {};
+    const zeros = (name: string, shape: readonly number[]) => {
+      own[name] = { shape, data: new Float32Array(shape.reduce((product, dim) => product * dim, 1)) };
+    };
+    const channels = unet.config.block_out_channels!;
+    const states = channels.flatMap((width, level) =>
+      new Array<number>(level < channels.length - 1 ? 3 : 2).fill(width),
+    );
+    for (const [i, width] of [channels[0]!, ...states].entries()) {
+      own[`controlnet_down_blocks.${i}.weight`] = identity(width);
+    }
+    own['controlnet_mid_block.weight'] = identity(channels.at(-1)!);
+    zeros('controlnet_cond_embedding.conv_in.weight', [4, 3, 3, 3]);
+    for (let i = 0; i < 6; i++) zeros(`controlnet_cond_embedding.blocks.${i}.weight`, [4, 4, 3, 3]);
+    zeros('controlnet_cond_embedding.conv_out.weight', [channels[0]!, 4, 3, 3]);
+    const file = join(folder, 'mirror.safetensors');
+    await writeSafetensors(file, own);
+    const { up_block_types: _, ...config } = unet.config;
+    return { config, tensors: new Map([...unet.tensors, ...(await readStoredTensors(file))]) };
+  }
+
+  test('knows sizes and pooled text as the UNet does: what it gives is what the UNet computes on its way down', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'latentwire-control-'));
+    const xl = readGoldens('tiny-sdxl');
+    const part = await readPart<UNet2DConditionConfig>(join(modelFolder('tiny-sdxl'), 'unet'));
+    const mirror = await mirrorOf(part, folder);
+    const unet = await openWritten(writeUNet2DCondition(part.config, part.tensors, { residuals: true }));
+    const graph = await openWritten(writeControlNet(mirror.config, mirror.tensors));
+    const encoders = await Promise.all(
+      (['text_encoder', 'text_encoder_2'] as const).map((name) =>
+        openComponent(modelFolder('tiny-sdxl'), name, { name: 'cpu' }),
+      ),
+    );
+    const feeds = await unetFeeds(xl, encoders[0]!, encoders[1]);
+    const residuals = graph.outputs.length;
+    /** The UNet's output once everything it computed on its way down has been taken away again. */
+    async function withoutWayDown(sample: Tensor): Promise<Tensor> {
+      const taken = await graph.run({
+        ...feeds,
+        sample,
+        controlnet_cond: floats(new Float32Array(3 * 64 * 96).fill(0.5), [1, 3, 64, 96]),
+        conditioning_scale: floats(new Float32Array(residuals).fill(-1), [1, residuals]),
+      });
+      const added: Record<string, Tensor> = { mid_block_additional_residual: taken.mid_block_res_sample! };
+      for (let i = 0; i < residuals - 1; i++) {
+        added[`down_block_additional_residuals.${i}`] = taken[`down_block_res_samples.${i}`]!;
+      }
+      return (await unet.run({ ...feeds, sample, ...added })).out_sample!;
+    }
+    const { dims, data } = feeds.sample!;
+    const other = floats(
+      (data as Float32Array).map((value) => Math.sin(value * 7)),
+      dims,
+    );
+    const [one, two] = [await withoutWayDown(feeds.sample!), await withoutWayDown(other)];
+    // All that is left of the sample is rounding, so two samples end the same.
+    expect(relativeError(two.data as Float32Array, one.data as Float32Array)).toBeLessThan(1e-3);
+    expect(relativeError(one.data as Float32Array, xl.unet.output.data)).toBeGreaterThan(0.01);
+    await Promise.all([unet, graph, ...encoders].map((each) => each.close()));
+    await rm(folder, { recursive: true });
   });
 });

@@ -400,6 +400,12 @@ describe('names of layers', () => {
       undefined,
       2,
     ],
+    [
+      'an alpha that is a whole number',
+      { [`${layer}.alpha`]: { shape: [], data: BigInt64Array.of(6n), dtype: 'I64' } },
+      undefined,
+      1.5,
+    ],
     ['the metadata of diffusers', {}, { 'unet.lora_alpha': 12 }, 3],
     [
       'that of the layer before that of all',
