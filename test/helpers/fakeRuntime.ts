@@ -11,7 +11,7 @@ import {
 export interface FakeRuntimeOptions {
   /** Milliseconds a step takes; default 2. */
   stepMs?: number;
-  /** Milliseconds the first run of each model spends in `loading`; default 0. */
+  /** Milliseconds the first run of each model spends in `loading`, which it tells at the start; default 0. */
   loadingMs?: number;
   /** Runs that fail, after `started`, with the error returned for their request. */
   failWith?: RuntimeError | ((request: GenerateRequest) => RuntimeError | undefined);
@@ -41,6 +41,7 @@ export function createFakeRuntime(options: FakeRuntimeOptions = {}): FakeRuntime
   const aborted: number[] = [];
   const stepsTaken: number[] = [];
   const models = new Set<string>();
+  let loading: RuntimeStatus['loading'];
   const closing = new AbortController();
   let last: Promise<void> = Promise.resolve();
 
@@ -89,7 +90,14 @@ export function createFakeRuntime(options: FakeRuntimeOptions = {}): FakeRuntime
     const timings = { loadingMs: 0, encodingMs: 0, denoisingMs: 0, decodingMs: 0 };
     if (!models.has(request.model)) {
       yield { type: 'staged', stage: 'loading' };
-      await Promise.race([sleep(loadingMs), interrupted]);
+      const progress = { component: 'unet', doneBytes: 0, ofBytes: 1_000 };
+      yield { type: 'loading', ...progress };
+      try {
+        loading = { model: request.model, ...progress };
+        await Promise.race([sleep(loadingMs), interrupted]);
+      } finally {
+        loading = undefined;
+      }
       models.add(request.model);
       timings.loadingMs = loadingMs;
     }
@@ -127,6 +135,7 @@ export function createFakeRuntime(options: FakeRuntimeOptions = {}): FakeRuntime
         providerReason: 'a test asked for it',
         restarts: 0,
         models: [...models],
+        ...(loading && { loading }),
       };
     },
     async close(graceMs = 0) {
