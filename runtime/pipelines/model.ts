@@ -65,6 +65,7 @@ export class Model {
     const config = name === 'tokenizer' ? this.configs.textEncoder : this.configs.textEncoder2;
     const positions = config.max_position_embeddings;
     const folder = await this.configs.tokenizerFolder(name);
-    return openTokenizer(folder, typeof positions === 'number' ? positions : 77);
+    const padToken = await this.configs.padToken(name);
+    return openTokenizer(folder, typeof positions === 'number' ? positions : 77, padToken);
   }
 }
