@@ -43,6 +43,16 @@ export interface ModelDescription {
   /** `_class_name` of `model_index.json`, without the prefixes that exporters add; empty if unreadable. */
   className: string;
   family: Family | 'unknown';
+  /** Absent: a checkpoint. */
+  kind?: 'checkpoint' | 'lora' | 'embedding' | 'controlNet' | 'vae' | 'tinyVae';
+  /** What it was made for: `sd1x`, `sd2x`, `sdxl`, or `unknown`. */
+  architecture?: string;
+  /** A checkpoint that only goes on with what another has begun. */
+  refiner?: true;
+  /** The tiny decoder that its `latentwire.json` names. */
+  tinyDecoder?: string;
+  /** Channels of its latents, where a config says it. */
+  latentChannels?: number;
   available: boolean;
   /** Why it is not available, or what was assumed; a sentence. */
   reason?: string;
@@ -73,6 +83,8 @@ export interface ModelSettings {
   defaultHeight?: number;
   defaultSteps?: number;
   defaultGuidanceScale?: number;
+  /** Name or AIR of the tiny decoder for its previews. */
+  tinyDecoder?: string;
   /** One [r, g, b] for each latent channel; scaled latents to RGB in [-1, 1]. */
   latentRgbFactors?: number[][];
   latentRgbBias?: number[];
@@ -139,6 +151,7 @@ async function fillDescription(description: ModelDescription, folder: string): P
   if (settings.description) description.description = settings.description;
   if (settings.license) description.license = settings.license;
   description.tags = settings.tags ?? [];
+  if (settings.tinyDecoder) description.tinyDecoder = settings.tinyDecoder;
   const index = await readIndex(folder);
   description.className = classNameOf(index);
   const configs = await readModelConfigs(folder);
@@ -454,7 +467,7 @@ function isPipelineClass(name: string): name is PipelineClass {
 async function readSettings(folder: string): Promise<ModelSettings> {
   const raw = (await readJson(join(folder, 'latentwire.json'))) ?? {};
   const settings: ModelSettings = {};
-  for (const key of ['name', 'description', 'license'] as const) {
+  for (const key of ['name', 'description', 'license', 'tinyDecoder'] as const) {
     const value = raw[key];
     if (typeof value === 'string') settings[key] = value;
   }

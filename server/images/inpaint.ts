@@ -1,0 +1,89 @@
+import type { Pixels } from '../../runtime/index.ts';
+import { type Box, type Canvas, cut, layInto } from './canvas.ts';
+import { decodeGrey, type ImageLimits } from './decode.ts';
+import { ImageError } from './imageError.ts';
+
+/** What JPEG leaves of black, and takes from white, is no blend: the picture outside a mask stays as it is. */
+const nearBlack = 8;
+const nearWhite = 247;
+
+/** Decodes a mask: 255 where the picture changes. Throws ImageError for one that changes nothing. */
+export async function decodeMask(
+  bytes: Uint8Array,
+  limits: ImageLimits,
+  size: { width: number; height: number },
+): Promise<Uint8Array> {
+  const mask = await decodeGrey(bytes, limits, size);
+  let anything = false;
+  for (let pixel = 0; pixel < mask.length; pixel++) {
+    const value = mask[pixel]!;
+    if (value < nearBlack) mask[pixel] = 0;
+    else {
+      anything = true;
+      if (value > nearWhite) mask[pixel] = 255;
+    }
+  }
+  if (!anything) throw new ImageError('The mask is black everywhere, so nothing is to be changed. White is changed.');
+  return mask;
+}
+
+/**
+ * Draws anew where the mask is white, and blends where it is grey. With a margin the run sees only the masked part and so
+ * many pixels around it, enlarged to the size of the picture: small things get all the detail that the model can give.
+ */
+export async function inpaintCanvas(picture: Pixels, mask: Uint8Array, margin: number | undefined): Promise<Canvas> {
+  const whole = { left: 0, top: 0, width: picture.width, height: picture.height };
+  const box = margin === undefined ? whole : marginBox(boundsOf(mask, picture.width), margin, picture);
+  if (box.width === picture.width && box.height === picture.height) {
+    return { image: picture, mask, finish: async (drawn) => layInto(picture, drawn, mask, whole) };
+  }
+  const { width, height } = picture;
+  return {
+    image: { width, height, data: await cut(picture, 3, box, picture) },
+    mask: await cut({ width, height, data: mask }, 1, box, picture),
+    async finish(drawn) {
+      const data = await cut(drawn, 3, { left: 0, top: 0, width: drawn.width, height: drawn.height }, box);
+      return layInto(picture, { width: box.width, height: box.height, data }, mask, box);
+    },
+  };
+}
+
+/** The smallest box around all pixels that are not 0; there must be one. */
+export function boundsOf(mask: Uint8Array, width: number): Box {
+  const height = mask.length / width;
+  let [left, right, top, bottom] = [width, -1, height, -1];
+  for (let y = 0; y < height; y++) {
+    const row = mask.subarray(y * width, (y + 1) * width);
+    const first = row.findIndex((value) => value !== 0);
+    if (first < 0) continue;
+    left = Math.min(left, first);
+    right = Math.max(
+      right,
+      row.findLastIndex((value) => value !== 0),
+    );
+    top = Math.min(top, y);
+    bottom = y;
+  }
+  return { left, top, width: right - left + 1, height: bottom - top + 1 };
+}
+
+/** The box with a margin on all sides, then grown to the shape of the picture, and moved where it would stick out. */
+export function marginBox(box: Box, margin: number, picture: { width: number; height: number }): Box {
+  const left = Math.max(0, box.left - margin);
+  const top = Math.max(0, box.top - margin);
+  const right = Math.min(picture.width, box.left + box.width + margin);
+  const bottom = Math.min(picture.height, box.top + box.height + margin);
+  const scale = Math.max((right - left) / picture.width, (bottom - top) / picture.height);
+  const width = Math.min(picture.width, Math.ceil(scale * picture.width));
+  const height = Math.min(picture.height, Math.ceil(scale * picture.height));
+  return {
+    left: place((left + right - width) / 2, picture.width - width),
+    top: place((top + bottom - height) / 2, picture.height - height),
+    width,
+    height,
+  };
+}
+
+function place(wanted: number, last: number): number {
+  return Math.min(last, Math.max(0, Math.floor(wanted)));
+}
