@@ -17,6 +17,7 @@ export {
 export type {
   CancelledEvent,
   ImageFormat,
+  LoadingEvent,
   PreviewedEvent,
   QueuedEvent,
   StartedEvent,
@@ -29,6 +30,7 @@ export { parseJson, stringifyJson } from './json.ts';
 export type { PreviewOptions } from './previews.ts';
 export {
   type AuthenticationResult,
+  type CheckpointItem,
   type DataFrame,
   dataFrame,
   type EventFrame,
@@ -39,6 +41,7 @@ export {
   type ModelItem,
   type ModelSearchResult,
   mimeType,
+  type PartItem,
   type PingResult,
   type ProcessingResult,
   type ResultItem,
@@ -46,9 +49,20 @@ export {
   type TaskCancelResult,
 } from './replies.ts';
 export { errorSchema, eventSchema, httpReplySchema, resultSchema, serverFrameSchema } from './replySchemas.ts';
+export { type StepChoice, stepRange } from './steps.ts';
 export type { AuthenticationTask } from './tasks/authentication.ts';
 export type { GetResponseTask } from './tasks/getResponse.ts';
-export { BLANK_PROMPT, type ImageInferenceTask, MAX_SEED, type OutputType } from './tasks/imageInference.ts';
+export {
+  BLANK_PROMPT,
+  type ControlNet,
+  type ImageInferenceTask,
+  MAX_CONTROL_NETS,
+  MAX_SEED,
+  MAX_WEIGHTED_MODELS,
+  type Outpaint,
+  type OutputType,
+  type WeightedModel,
+} from './tasks/imageInference.ts';
 export type { ImageUploadTask } from './tasks/imageUpload.ts';
 export { MAX_TASKS_PER_REQUEST, parseRequest, parseTask, type Task, type TaskType, tasks } from './tasks/index.ts';
 export type { MediaStorageTask } from './tasks/mediaStorage.ts';

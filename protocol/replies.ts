@@ -81,32 +81,48 @@ export interface TaskCancelResult extends NotAnError {
   cancelled: string[];
 }
 
-/** One model, in Runware's words, and what only a server at home can say. */
-export interface ModelItem extends NotAnError {
+/** What all models have, in Runware's words, and what only a server at home can say. */
+interface AnyModelItem extends NotAnError {
   air: string;
   name: string;
   version: string;
-  category: 'checkpoint';
+  /** The family, such as `sd1x` or `sdxl`; a LoRA, an embedding or a ControlNet fits checkpoints of its own. */
   architecture: string;
   type: string;
   tags: string[];
   heroImage?: string;
   private: boolean;
   comment: string;
+  /** Whether it can be used now. */
+  available: boolean;
+  /** Why not. */
+  reason?: string;
+  /** Of the weights: `float32`, `float16`, `bfloat16`, `mixed`. */
+  precision?: string;
+  sizeBytes?: number;
+}
+
+/** A model that makes images: what `model` and `refiner` name. */
+export interface CheckpointItem extends AnyModelItem {
+  category: 'checkpoint';
   defaultWidth: number;
   defaultHeight: number;
   defaultSteps: number;
   defaultScheduler: string;
   defaultCFG: number;
   defaultStrength?: number;
-  /** Whether it can be used now. */
-  available: boolean;
-  /** Why not. */
-  reason?: string;
   /** Every spelling that `scheduler` accepts for this model. */
   schedulers?: string[];
-  sizeBytes?: number;
 }
+
+/** What is used beside a checkpoint. */
+export interface PartItem extends AnyModelItem {
+  /** Tells the parameter that takes it: `lora`, `embeddings`, `controlNet`, `vae`. */
+  category: 'lora' | 'embeddings' | 'controlnet' | 'vae';
+}
+
+/** One model, told apart by `category`. */
+export type ModelItem = CheckpointItem | PartItem;
 
 /** Models found. */
 export interface ModelSearchResult extends NotAnError {
