@@ -4,7 +4,7 @@
  */
 
 import type { ErrorFrame } from './errors.ts';
-import type { ImageFormat, PreviewedEvent, TaskEvent } from './events.ts';
+import type { ImageFormat, LoadingEvent, PreviewedEvent, TaskEvent } from './events.ts';
 
 /** Keys that no item of `data` may have: the older Python client takes such an item for an error. */
 interface NotAnError {
@@ -69,6 +69,8 @@ export interface ProcessingResult extends NotAnError {
   status: 'processing';
   /** 0 to 100, over all results of the task. */
   progress?: number;
+  /** While weights are read from disk: what is read, and percent of all that is to be read. */
+  loading?: Pick<LoadingEvent, 'component' | 'progress'>;
   /** The newest preview, where the task asked for previews. */
   preview?: Omit<PreviewedEvent, 'event' | 'taskType' | 'taskUUID'>;
 }

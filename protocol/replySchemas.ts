@@ -95,6 +95,7 @@ export const resultSchema = z.union([
     ...task,
     status: z.literal('processing'),
     progress: percentage.optional(),
+    loading: z.strictObject({ component: z.string().min(1), progress: percentage }).optional(),
     preview: preview.optional(),
   }),
   z.strictObject({ ...task, cancelled: z.array(uuid) }),

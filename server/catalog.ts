@@ -1,6 +1,6 @@
 import path from 'node:path';
 import type { Logger } from 'pino';
-import { parameterCode, TaskError } from '../protocol/errors.ts';
+import { TaskError } from '../protocol/errors.ts';
 import type { ModelDescription } from '../runtime/index.ts';
 import { type FoundModel, ModelsFolder } from './modelsFolder.ts';
 
@@ -18,6 +18,14 @@ export interface CatalogEntry {
   model: ModelDescription;
   /** The name of the tiny decoder that its owner chose for it. */
   tinyDecoder?: string;
+}
+
+/** A description, when it was made, and what the files looked like then. */
+interface Described {
+  stamp: string;
+  /** Of `performance.now`. */
+  at: number;
+  model: ModelDescription;
 }
 
 export interface CatalogOptions {
@@ -53,7 +61,7 @@ export class Catalog {
   #lookedAt = Number.NEGATIVE_INFINITY;
   #looking: Promise<void> | undefined;
   /** Descriptions by path: hundreds of files are not read each time somebody looks. */
-  #described = new Map<string, { stamp: string; at: number; model: ModelDescription }>();
+  #described = new Map<string, Described>();
   /** Paths whose names others had; each is told once. */
   readonly #told = new Set<string>();
 
@@ -75,7 +83,7 @@ export class Catalog {
 
   /**
    * What a task names, or the default model. `parameter` is where it names it.
-   * Throws `modelNotFound`, `modelUnavailable`, or, for something of another kind, the parameter's `invalid…`.
+   * Throws `modelNotFound`, `modelUnavailable`, or, for something of another kind, `unsupportedModel`.
    */
   async find(name: string | undefined, kind: ModelKind = 'checkpoint', parameter = 'model'): Promise<CatalogEntry> {
     const entries = await this.list();
@@ -87,7 +95,7 @@ export class Catalog {
       const details = { parameter, type: 'string', allowedValues };
       throw entry === undefined
         ? new TaskError('modelNotFound', { ...details, message: `There is no model ${wanted} here. ${choice}` })
-        : new TaskError(parameterCode('invalid', parameter), {
+        : new TaskError('unsupportedModel', {
             ...details,
             message: `\`${parameter}\` must name ${kindNames[kind]}, but ${entry.air} is ${kindNames[entry.kind]}. ${choice}`,
           });
@@ -103,7 +111,7 @@ export class Catalog {
 
   async #look(): Promise<void> {
     const entries: CatalogEntry[] = [];
-    const described: typeof this.#described = new Map();
+    const described = new Map<string, Described>();
     const taken = new Map<string, string>();
     for (const folder of this.#folders) {
       for (const found of await folder.look()) {
@@ -138,7 +146,7 @@ export class Catalog {
     return ids;
   }
 
-  async #describe({ path: file, stamp }: FoundModel): Promise<{ stamp: string; at: number; model: ModelDescription }> {
+  async #describe({ path: file, stamp }: FoundModel): Promise<Described> {
     const known = this.#described.get(file);
     const now = performance.now();
     if (known?.stamp === stamp && (known.model.available || now - known.at < brokenFreshMs)) return known;

@@ -63,7 +63,13 @@ export async function readHeader(bytes: Uint8Array, limits: ImageLimits): Promis
  * EXIF orientation is applied, and transparency becomes white.
  */
 export async function decodeImage(bytes: Uint8Array, limits: ImageLimits, size?: Size): Promise<Pixels> {
-  return await decode(bytes, limits, size, (image) => image.flatten({ background: '#ffffff' }).toColourspace('srgb'), 3);
+  return await decode(
+    bytes,
+    limits,
+    size,
+    (image) => image.flatten({ background: '#ffffff' }).toColourspace('srgb'),
+    3,
+  );
 }
 
 /**
