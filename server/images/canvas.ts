@@ -22,19 +22,36 @@ export function wholeCanvas(image: Pixels): Canvas {
   return { image, finish: async (drawn) => drawn };
 }
 
-/** Cuts out a box and scales it to a size; the kernel matters for masks, which must not overshoot. */
-export async function cut(
+/** Cuts out a box and enlarges it to a size. Everything moves half a pixel right and down: so libvips enlarges. */
+export async function enlarge(
   { width, height, data }: Pixels,
   channels: 1 | 3,
   box: Box,
   size: { width: number; height: number },
 ): Promise<Uint8Array> {
+  // A mask must not overshoot at its edges.
   const kernel = channels === 1 ? 'linear' : 'lanczos3';
   const image = sharp(data, { raw: { width, height, channels } })
     .extract(box)
     .resize(size.width, size.height, { fit: 'fill', kernel });
   // Without the colour space one channel comes back as three.
   return await (channels === 1 ? image.toColourspace('b-w') : image).raw().toBuffer();
+}
+
+/** The way back from `enlarge`: takes the half pixel back, as the mean of neighbours, then reduces, which moves nothing. */
+export async function reduce(
+  { width, height, data }: Pixels,
+  size: { width: number; height: number },
+): Promise<Pixels> {
+  const moved = await sharp(data, { raw: { width, height, channels: 3 } })
+    .convolve({ width: 3, height: 3, kernel: [0, 0, 0, 0, 1, 1, 0, 1, 1] })
+    .raw()
+    .toBuffer();
+  const reduced = await sharp(moved, { raw: { width, height, channels: 3 } })
+    .resize(size.width, size.height, { fit: 'fill' })
+    .raw()
+    .toBuffer();
+  return { width: size.width, height: size.height, data: reduced };
 }
 
 /**

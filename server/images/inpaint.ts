@@ -1,5 +1,5 @@
 import type { Pixels } from '../../runtime/index.ts';
-import { type Box, type Canvas, cut, layInto } from './canvas.ts';
+import { type Box, type Canvas, enlarge, layInto, reduce } from './canvas.ts';
 import { decodeGrey, type ImageLimits } from './decode.ts';
 import { ImageError } from './imageError.ts';
 
@@ -39,12 +39,9 @@ export async function inpaintCanvas(picture: Pixels, mask: Uint8Array, margin: n
   }
   const { width, height } = picture;
   return {
-    image: { width, height, data: await cut(picture, 3, box, picture) },
-    mask: await cut({ width, height, data: mask }, 1, box, picture),
-    async finish(drawn) {
-      const data = await cut(drawn, 3, { left: 0, top: 0, width: drawn.width, height: drawn.height }, box);
-      return layInto(picture, { width: box.width, height: box.height, data }, mask, box);
-    },
+    image: { width, height, data: await enlarge(picture, 3, box, picture) },
+    mask: await enlarge({ width, height, data: mask }, 1, box, picture),
+    finish: async (drawn) => layInto(picture, await reduce(drawn, box), mask, box),
   };
 }
 

@@ -250,13 +250,13 @@ async function runResult(
       }
       case 'started':
         record.positions.delete(index);
-        record.loading = undefined;
         record.steps[index] = { done: 0, of: event.steps };
         if (plan.progress)
           tell(record, { event: 'started', taskType, taskUUID, resultIndex: index, steps: event.steps });
         break;
       case 'stepped': {
         const { step, steps } = event;
+        record.loading = undefined;
         record.steps[index] = { done: step + 1, of: steps };
         if (plan.progress) tell(record, { event: 'stepped', taskType, taskUUID, resultIndex: index, step, steps });
         break;
@@ -265,6 +265,7 @@ async function runResult(
         previewer?.offer(event);
         break;
       case 'finished':
+        record.loading = undefined;
         pixels = event.pixels;
         break;
     }

@@ -61,13 +61,27 @@ export async function startTestServer(options: ServerOptions = {}): Promise<Test
 
 const modelsFolder = path.join(import.meta.dirname, '..', 'fixtures', 'server-models');
 
-/** Describes the folders of the fixtures without reading more than their names. */
+/** The kinds of the fixtures, by words in their names. */
+const kinds: [RegExp, NonNullable<ModelDescription['kind']>][] = [
+  [/lora/, 'lora'],
+  [/embedding/, 'embedding'],
+  [/canny|depth/, 'controlNet'],
+  [/vae/, 'vae'],
+  [/taesd/, 'tinyVae'],
+];
+
+/** Describes models without reading more than their names: `-sdxl` or `-sd1x` in a name is the architecture. */
 export function describeTestModel(folder: string): ModelDescription {
-  const name = path.basename(folder);
-  const broken = name === 'broken';
+  const name = path.basename(folder).replace(/\.\w+$/, '');
+  const broken = name === 'broken' || folder.endsWith('.ckpt');
+  const architecture = /-(sd1x|sd2x|sdxl)/.exec(name)?.[1];
+  const kind = kinds.find(([word]) => word.test(name))?.[1];
   return {
     folder,
     name,
+    ...(kind && { kind }),
+    ...(architecture && { architecture }),
+    ...(name.includes('refiner') && { refiner: true }),
     description: `The ${name} model of the tests`,
     className: 'StableDiffusionPipeline',
     family: 'sd',
