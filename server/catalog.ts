@@ -2,7 +2,7 @@ import path from 'node:path';
 import type { Logger } from 'pino';
 import { TaskError } from '../protocol/errors.ts';
 import type { ModelDescription } from '../runtime/index.ts';
-import { type FoundModel, ModelsFolder } from './modelsFolder.ts';
+import { customaryFolders, type FoundModel, ModelsFolder } from './modelsFolder.ts';
 
 export type ModelKind = NonNullable<ModelDescription['kind']>;
 
@@ -89,6 +89,12 @@ export class Catalog {
     const entries = await this.list();
     const wanted = name ?? this.#options.defaultModel;
     const entry = entries.find(({ ids }) => has(ids, wanted));
+    if (entry?.model.available === false) {
+      throw new TaskError('modelUnavailable', {
+        message: `The model ${entry.air} cannot be used: ${entry.model.reason ?? 'it is broken'}`,
+        parameter,
+      });
+    }
     if (entry?.kind !== kind) {
       const allowedValues = entries.filter((one) => one.kind === kind && one.model.available).map(({ air }) => air);
       const choice = `This server has: ${allowedValues.join(', ') || 'none'}.`;
@@ -99,12 +105,6 @@ export class Catalog {
             ...details,
             message: `\`${parameter}\` must name ${kindNames[kind]}, but ${entry.air} is ${kindNames[entry.kind]}. ${choice}`,
           });
-    }
-    if (!entry.model.available) {
-      throw new TaskError('modelUnavailable', {
-        message: `The model ${entry.air} cannot be used: ${entry.model.reason ?? 'it is broken'}`,
-        parameter,
-      });
     }
     return entry;
   }
@@ -122,7 +122,7 @@ export class Catalog {
         if (air === undefined) continue;
         const { model } = known;
         const tinyDecoder = found.tinyDecoder ?? model.tinyDecoder;
-        const kind = model.kind ?? 'checkpoint';
+        const kind = kindOf(found, model);
         entries.push({ air, ids, path: found.path, kind, model, ...(tinyDecoder !== undefined && { tinyDecoder }) });
       }
     }
@@ -152,6 +152,13 @@ export class Catalog {
     if (known?.stamp === stamp && (known.model.available || now - known.at < brokenFreshMs)) return known;
     return { stamp, at: now, model: await this.#options.describe(file) };
   }
+}
+
+/** What cannot be read is what its folder says it is. */
+function kindOf({ place }: FoundModel, { kind = 'checkpoint', available }: ModelDescription): ModelKind {
+  if (available || kind !== 'checkpoint') return kind;
+  const folder = path.posix.dirname(place).toLowerCase();
+  return Object.hasOwn(customaryFolders, folder) ? customaryFolders[folder]! : kind;
 }
 
 /**

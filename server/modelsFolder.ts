@@ -1,6 +1,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Logger } from 'pino';
+import type { ModelDescription } from '../runtime/index.ts';
 
 /** Something in a models folder that is a model by its looks. */
 export interface FoundModel {
@@ -16,8 +17,15 @@ export interface FoundModel {
   tinyDecoder?: string;
 }
 
-/** Looked into where they hold no model themselves: what other tools call the folders of each kind. */
-const subfolders = new Set(['checkpoints', 'controlnet', 'embeddings', 'lora', 'loras', 'vae']);
+/** What other tools call the folders of each kind; looked into where they are no model themselves. */
+export const customaryFolders: Record<string, NonNullable<ModelDescription['kind']>> = {
+  checkpoints: 'checkpoint',
+  controlnet: 'controlNet',
+  embeddings: 'embedding',
+  lora: 'lora',
+  loras: 'lora',
+  vae: 'vae',
+};
 
 /** Pickled files cannot be used; they are found so that people read why. */
 const modelFile = /\.(safetensors|ckpt|pt|bin)$/i;
@@ -48,32 +56,37 @@ export class ModelsFolder {
   /** Everything found, in the order of names, a customary folder's content at its place. Nothing where there is no folder. */
   async look(): Promise<FoundModel[]> {
     const { places } = await this.#readNames();
-    const found = new Map<string, FoundModel>();
-    const add = async (place: string) => {
-      const file = path.join(this.#folder, place);
-      const stamp = await stampOf(file);
-      if (stamp === undefined || found.has(place)) return;
-      found.set(place, { path: file, place, stamp, names: [], ...places.get(place) });
-    };
-    for (const place of await this.#places('', true)) await add(place);
     // A name may lead to where nobody would look.
-    for (const place of places.keys()) await add(place);
-    return [...found.values()];
+    const all = new Set([...(await this.#places('', true)), ...places.keys()]);
+    const found = await Promise.all(
+      [...all].map(async (place): Promise<FoundModel[]> => {
+        const file = path.join(this.#folder, place);
+        // What a person has to say of a single file stands beside it.
+        const [stamp, beside] = await Promise.all([stampOf(file), stampOf(`${file}.json`)]);
+        if (stamp === undefined) return [];
+        return [{ path: file, place, stamp: `${stamp} ${beside}`, names: [], ...places.get(place) }];
+      }),
+    );
+    return found.flat();
   }
 
   async #places(below: string, deeper: boolean): Promise<string[]> {
     const entries = await readdir(path.join(this.#folder, below), { withFileTypes: true }).catch(() => []);
-    const places: string[] = [];
-    for (const { name } of entries.sort((a, b) => a.name.localeCompare(b.name))) {
-      if (name.startsWith('.')) continue;
-      const place = path.posix.join(below, name);
-      const file = path.join(this.#folder, place);
-      if (!(await isFolder(file))) {
-        if (modelFile.test(name)) places.push(place);
-      } else if (await isModelFolder(file)) places.push(place);
-      else if (deeper && subfolders.has(name.toLowerCase())) places.push(...(await this.#places(place, false)));
-    }
-    return places;
+    const visible = entries.filter(({ name }) => !name.startsWith('.'));
+    const places = await Promise.all(
+      visible
+        .sort((a, b) => a.name.localeCompare(b.name))
+        .map(async (entry): Promise<string[]> => {
+          const place = path.posix.join(below, entry.name);
+          const file = path.join(this.#folder, place);
+          const isLinkedFolder = entry.isSymbolicLink() && (await isFolder(file));
+          if (!entry.isDirectory() && !isLinkedFolder) return modelFile.test(entry.name) ? [place] : [];
+          if (await isModelFolder(file)) return [place];
+          if (!deeper || !Object.hasOwn(customaryFolders, entry.name.toLowerCase())) return [];
+          return await this.#places(place, false);
+        }),
+    );
+    return places.flat();
   }
 
   /** A broken `models.json` is told once, and counts as empty. */

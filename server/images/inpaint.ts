@@ -35,7 +35,7 @@ export async function inpaintCanvas(picture: Pixels, mask: Uint8Array, margin: n
   const whole = { left: 0, top: 0, width: picture.width, height: picture.height };
   const box = margin === undefined ? whole : marginBox(boundsOf(mask, picture.width), margin, picture);
   if (box.width === picture.width && box.height === picture.height) {
-    return { image: picture, mask, finish: async (drawn) => layInto(picture, drawn, mask, whole) };
+    return { image: picture, mask, finish: (drawn) => layInto(picture, drawn, mask, whole) };
   }
   const { width, height } = picture;
   return {
@@ -49,17 +49,14 @@ export async function inpaintCanvas(picture: Pixels, mask: Uint8Array, margin: n
 export function boundsOf(mask: Uint8Array, width: number): Box {
   const height = mask.length / width;
   let [left, right, top, bottom] = [width, -1, height, -1];
-  for (let y = 0; y < height; y++) {
-    const row = mask.subarray(y * width, (y + 1) * width);
-    const first = row.findIndex((value) => value !== 0);
-    if (first < 0) continue;
-    left = Math.min(left, first);
-    right = Math.max(
-      right,
-      row.findLastIndex((value) => value !== 0),
-    );
-    top = Math.min(top, y);
-    bottom = y;
+  for (let y = 0, pixel = 0; y < height; y++) {
+    for (let x = 0; x < width; x++, pixel++) {
+      if (mask[pixel] === 0) continue;
+      if (x < left) left = x;
+      if (x > right) right = x;
+      if (y < top) top = y;
+      bottom = y;
+    }
   }
   return { left, top, width: right - left + 1, height: bottom - top + 1 };
 }

@@ -25,7 +25,7 @@ export async function outpaintCanvas(picture: Pixels, extension: Extension): Pro
     .toBuffer();
   const image = { width, height, data };
   const mask = extensionMask(picture, extension);
-  return { image, mask, finish: async (drawn) => layInto(image, drawn, mask, { left: 0, top: 0, width, height }) };
+  return { image, mask, finish: (drawn) => layInto(image, drawn, mask, { left: 0, top: 0, width, height }) };
 }
 
 /** 255 in the new area, falling to 0 over `blur` pixels of the old one. */

@@ -170,9 +170,9 @@ function schedulerOf({ scheduler }: ImageInferenceTask): string | undefined {
   });
 }
 
-/** From 0, over the whole schedule. SDXL's refiner was trained on the last fifth. */
+/** From 0, over the whole schedule; the first step is the model's own. SDXL's refiner was trained on the last fifth. */
 function refinerStart({ refiner }: ImageInferenceTask, steps: number): number {
-  return stepRange({ start: refiner?.start ?? { percentage: 80 } }, steps).first;
+  return Math.max(1, stepRange({ start: refiner?.start ?? { percentage: 80 } }, steps).first);
 }
 
 /** Runs all results; never rejects, because what goes wrong is told through the record. */
@@ -207,13 +207,15 @@ function withPictures(
   { strength = 0.8 }: ImageInferenceTask,
   { canvas, guides }: TaskPictures,
 ): Omit<GenerateRequest, 'seed'> {
+  // Percentages that round to the same step leave nothing between them.
+  const acting = controlNets
+    .map((network, index) => ({ ...network, pixels: guides[index]! }))
+    .filter(({ startStep, endStep }) => startStep < endStep);
   return {
     ...request,
     ...(canvas && { image: { pixels: canvas.image, strength } }),
     ...(canvas?.mask && { mask: canvas.mask }),
-    ...(controlNets.length > 0 && {
-      controlNets: controlNets.map((network, index) => ({ ...network, pixels: guides[index]! })),
-    }),
+    ...(acting.length > 0 && { controlNets: acting }),
   };
 }
 

@@ -1,6 +1,5 @@
 import sharp, { type Sharp } from 'sharp';
 import type { Pixels } from '../../runtime/index.ts';
-import type { Item } from './server.ts';
 
 /** Every pixel another, and the same ones each time (a linear congruential generator). */
 export function noise(width: number, height: number): Pixels {
@@ -45,8 +44,8 @@ export function toUri(bytes: Buffer, type = 'png'): string {
 }
 
 /** The pixels of a result that came as base64. */
-export async function pixelsOf(item: Item): Promise<Pixels> {
-  const bytes = Buffer.from(item.imageBase64Data, 'base64');
+export async function pixelsOf(item: { taskType: string; imageBase64Data?: string }): Promise<Pixels> {
+  const bytes = Buffer.from(item.imageBase64Data!, 'base64');
   const { data, info } = await sharp(bytes).raw().toBuffer({ resolveWithObject: true });
   return { width: info.width, height: info.height, data };
 }

@@ -73,9 +73,9 @@ const kinds: [RegExp, NonNullable<ModelDescription['kind']>][] = [
 /** Describes models without reading more than their names: `-sdxl` or `-sd1x` in a name is the architecture. */
 export function describeTestModel(folder: string): ModelDescription {
   const name = path.basename(folder).replace(/\.\w+$/, '');
-  const broken = name === 'broken' || folder.endsWith('.ckpt');
+  const broken = name === 'broken' || /\.(ckpt|pt)$/.test(folder);
   const architecture = /-(sd1x|sd2x|sdxl)/.exec(name)?.[1];
-  const kind = kinds.find(([word]) => word.test(name))?.[1];
+  const kind = broken ? 'checkpoint' : kinds.find(([word]) => word.test(name))?.[1];
   return {
     folder,
     name,

@@ -94,6 +94,7 @@ test('counts the steps of ControlNets and refiners from 0 over the whole schedul
       { model: 'depth', guideImage: guide, controlMode: 'controlnet' },
       { model: 'depth', guideImage: guide, weight: 0.4, startStep: 3, endStep: 8, controlMode: 'prompt' },
       { model: 'depth', guideImage: guide, startStepPercentage: 29, endStepPercentage: 75 },
+      { model: 'depth', guideImage: guide, startStepPercentage: 21, endStepPercentage: 29 },
     ],
     refiner: { model: 'refiner-sdxl', startStep: 8 },
   });
@@ -102,6 +103,8 @@ test('counts the steps of ControlNets and refiners from 0 over the whole schedul
     { weight: 0.4, startStep: 2, endStep: 8, mode: 'prompt' },
     { startStep: 2, endStep: 7, mode: 'balanced' },
   ]);
+  // The fourth begins and ends at step 2: it never acts.
+  expect(request.controlNets).toHaveLength(3);
   for (const { pixels } of request.controlNets!) expect(pixels).toMatchObject({ width: 128, height: 128 });
   expect(request.refiner).toEqual({ model: file('refiner-sdxl'), startStep: 7 });
 });
