@@ -1,6 +1,13 @@
 /** The protocol: what both ends agree on. PROTOCOL.md is the text, this is the list of public names. */
 
 export {
+  type ControlNet,
+  MAX_CONTROL_NETS,
+  MAX_WEIGHTED_MODELS,
+  type Refiner,
+  type WeightedModel,
+} from './companions.ts';
+export {
   type ErrorCode,
   type ErrorDetails,
   type ErrorFrame,
@@ -26,6 +33,7 @@ export type {
 } from './events.ts';
 export { decodeFrame, encodeFrame, FrameError, MAX_HEADER_BYTES } from './frames.ts';
 export { type ImageReference, parseImageReference } from './images.ts';
+export type { Outpaint } from './inpainting.ts';
 export { parseJson, stringifyJson } from './json.ts';
 export type { PreviewOptions } from './previews.ts';
 export {
@@ -52,17 +60,7 @@ export { errorSchema, eventSchema, httpReplySchema, resultSchema, serverFrameSch
 export { type StepChoice, stepRange } from './steps.ts';
 export type { AuthenticationTask } from './tasks/authentication.ts';
 export type { GetResponseTask } from './tasks/getResponse.ts';
-export {
-  BLANK_PROMPT,
-  type ControlNet,
-  type ImageInferenceTask,
-  MAX_CONTROL_NETS,
-  MAX_SEED,
-  MAX_WEIGHTED_MODELS,
-  type Outpaint,
-  type OutputType,
-  type WeightedModel,
-} from './tasks/imageInference.ts';
+export { BLANK_PROMPT, type ImageInferenceTask, MAX_SEED, type OutputType } from './tasks/imageInference.ts';
 export type { ImageUploadTask } from './tasks/imageUpload.ts';
 export { MAX_TASKS_PER_REQUEST, parseRequest, parseTask, type Task, type TaskType, tasks } from './tasks/index.ts';
 export type { MediaStorageTask } from './tasks/mediaStorage.ts';

@@ -4,8 +4,9 @@ import type * as z from 'zod';
 import { integer, refuse } from './parameters.ts';
 
 /**
- * A place within the steps that really run. Steps count from 1, as in Runware's API: a `step` is the first one of what
- * begins there, and the last one of what ends there. Percentages are rounded down to whole steps.
+ * A place within all `steps` of a task, also those that image-to-image leaves out. Steps count from 1, as in Runware's
+ * API: a `step` is the first one of what begins there, and the last one of what ends there. Percentages are rounded down
+ * to whole steps.
  */
 export type StepChoice = { step: number } | { percentage: number };
 
@@ -42,8 +43,6 @@ export function stepChoice(
 /**
  * The steps that lie between two choices, from 0: the first one, and the one after the last. An absent start is the first
  * step, an absent end the last. Nothing lies between where `first` is not below `end`.
- *
- * @param steps that really run
  */
 export function stepRange(
   choices: { start?: StepChoice | undefined; end?: StepChoice | undefined },

@@ -1,6 +1,17 @@
 import * as z from 'zod';
+import {
+  type ControlNet,
+  checkCompanions,
+  controlNets,
+  type Refiner,
+  refiner,
+  refinerOf,
+  type WeightedModel,
+  weightedModels,
+} from '../companions.ts';
 import type { ImageFormat } from '../events.ts';
-import { type ImageReference, image, optionalImage } from '../images.ts';
+import { type ImageReference, optionalImage } from '../images.ts';
+import { checkPictures, type Outpaint, outpaint, outpaintOf } from '../inpainting.ts';
 import {
   boolean,
   choice,
@@ -8,55 +19,16 @@ import {
   decimal,
   described,
   integer,
-  list,
   nested,
-  refuse,
   taskKind,
   text,
   unsupported,
   uuid,
 } from '../parameters.ts';
 import { IMAGE_FORMATS, type PreviewOptions, previews } from '../previews.ts';
-import { endShape, type StepChoice, startShape, stepChoice } from '../steps.ts';
 
 /** Ways to deliver an image; `imageURL` is always there. */
 export type OutputType = 'URL' | 'base64Data' | 'dataURI';
-
-/** A model that acts beside the main one. */
-export interface WeightedModel {
-  /** AIR or alias. */
-  model: string;
-  /** −4 to 4. */
-  weight: number;
-  /** Where the client wrote it, for errors about it: `lora[0]`, `lycoris[2]`. */
-  parameter: string;
-}
-
-/** A network that holds the picture to a guide image. */
-export interface ControlNet {
-  model: string;
-  guideImage: ImageReference;
-  /** 0 to 1. */
-  weight: number;
-  /** Absent: from the first step. */
-  start?: StepChoice | undefined;
-  /** Absent: up to the last step. */
-  end?: StepChoice | undefined;
-  /** Whether both matter alike, or the prompt or the guide image prevails. */
-  controlMode: 'balanced' | 'prompt' | 'controlnet';
-  /** Where the client wrote it, for errors about it: `controlNet[0]`. */
-  parameter: string;
-}
-
-/** Pixels that the picture has more than the seed image, on each side; multiples of 64. */
-export interface Outpaint {
-  top: number;
-  right: number;
-  bottom: number;
-  left: number;
-  /** Pixels over which the old part fades into the new, 0 to 32. */
-  blur: number;
-}
 
 /** Makes images from a prompt, or from a prompt and a seed image. What is absent is the model's own default. */
 export interface ImageInferenceTask {
@@ -100,8 +72,7 @@ export interface ImageInferenceTask {
   controlNet: ControlNet[];
   /** AIR or alias of another autoencoder than the model's. */
   vae?: string | undefined;
-  /** A second model that takes over; absent `start`: where the server thinks best. */
-  refiner?: { model: string; start?: StepChoice | undefined } | undefined;
+  refiner?: Refiner | undefined;
   outputType: OutputType[];
   outputFormat: ImageFormat;
   outputQuality: number;
@@ -119,13 +90,6 @@ export interface ImageInferenceTask {
 
 /** The word for a prompt that says nothing. */
 export const BLANK_PROMPT = '__BLANK__';
-
-/** Most LoRAs and LyCORIS together; most embeddings. */
-export const MAX_WEIGHTED_MODELS = 16;
-export const MAX_CONTROL_NETS = 8;
-
-/** What an outpainted picture keeps of the seed image at least, in pixels each way. */
-const LEAST_KEPT = 128;
 
 /**
  * 64 bits, as PyTorch's generators take. Runware documents 9223372036854776000, which is what 2^63 - 1 becomes in
@@ -164,51 +128,6 @@ const furtherPrompt = () =>
     min: 0,
     max: 10_000,
   });
-
-const modelName = () =>
-  described(z.string().min(1).max(256), { type: 'string', rule: 'a string of 1 to 256 characters', min: 1, max: 256 });
-
-const weightedModels = (name: string) =>
-  list(
-    name,
-    { model: modelName(), weight: decimal({ min: -4, max: 4, default: 1 }) },
-    { max: MAX_WEIGHTED_MODELS, keys: 'model and weight' },
-    ({ model, weight = 1 }) => ({ model, weight }),
-  );
-
-const controlNets = list(
-  'controlNet',
-  {
-    model: modelName(),
-    guideImage: image(),
-    weight: decimal({ min: 0, max: 1, default: 1 }),
-    ...startShape({ minStep: 1, minPercentage: 0 }),
-    ...endShape,
-    controlMode: choice(['balanced', 'prompt', 'controlnet'], 'balanced'),
-  },
-  {
-    max: MAX_CONTROL_NETS,
-    keys: 'model, guideImage, weight, startStep, startStepPercentage, endStep, endStepPercentage and controlMode',
-  },
-  ({ model, guideImage, weight = 1, controlMode = 'balanced', ...places }, context): Omit<ControlNet, 'parameter'> => {
-    const { startStep, startStepPercentage, endStep, endStepPercentage } = places;
-    const start = stepChoice('start', { step: startStep, percentage: startStepPercentage }, [], context);
-    const end = stepChoice('end', { step: endStep, percentage: endStepPercentage }, [], context);
-    if (startStep !== undefined && endStep !== undefined && startStep > endStep) {
-      refuse(context, 'invalid', ['endStep'], '`endStep` must not be below `startStep`.');
-    }
-    if (
-      startStepPercentage !== undefined &&
-      endStepPercentage !== undefined &&
-      startStepPercentage >= endStepPercentage
-    ) {
-      refuse(context, 'invalid', ['endStepPercentage'], '`endStepPercentage` must be above `startStepPercentage`.');
-    }
-    return { model, guideImage, weight, start, end, controlMode };
-  },
-);
-
-const side = () => integer({ min: 0, max: 2048 - LEAST_KEPT, multipleOf: 64, default: 0 });
 
 const isFalse = (value: unknown) => value === false;
 const isNone = (value: unknown) => typeof value === 'string' && value.toLowerCase() === 'none';
@@ -265,25 +184,13 @@ const shape = {
   strength: decimal({ min: 0, max: 1, default: 0.8 }),
   maskImage: optionalImage(),
   maskMargin: integer({ min: 32, max: 128 }),
-  outpaint: nested(
-    {
-      top: side(),
-      right: side(),
-      bottom: side(),
-      left: side(),
-      blur: integer({ min: 0, max: 32, default: 0 }),
-    },
-    'an object of top, right, bottom, left and blur',
-  ),
+  outpaint,
   lora: weightedModels('lora'),
   lycoris: weightedModels('lycoris'),
   embeddings: weightedModels('embeddings'),
-  controlNet: controlNets,
+  controlNet: controlNets(),
   vae: text({ min: 1, max: 256 }),
-  refiner: nested(
-    { model: modelName(), ...startShape({ minStep: 2, minPercentage: 1 }) },
-    'an object of model and startStep or startStepPercentage',
-  ),
+  refiner,
   outputType: choices(['URL', 'base64Data', 'dataURI'], 'URL'),
   outputFormat: choice(IMAGE_FORMATS, 'JPG'),
   outputQuality: integer({ min: 20, max: 99, default: 95 }),
@@ -324,10 +231,8 @@ export const imageInference = taskKind(shape, (parsed, context): ImageInferenceT
   const isBlank = parsed.positivePrompt === BLANK_PROMPT;
   const seedImage = parsed.seedImage ?? parsed.inputs?.seedImage;
   const maskImage = parsed.maskImage ?? parsed.inputs?.maskImage ?? parsed.inputs?.mask;
-  const outpaint = outpaintOf(parsed.outpaint);
+  const extension = parsed.outpaint && outpaintOf(parsed.outpaint);
   const lora = [...(parsed.lora ?? []), ...(parsed.lycoris ?? [])];
-  const controlNet = parsed.controlNet ?? [];
-  const { refiner } = parsed;
   const task: ImageInferenceTask = {
     taskType: parsed.taskType,
     taskUUID: parsed.taskUUID,
@@ -348,23 +253,15 @@ export const imageInference = taskKind(shape, (parsed, context): ImageInferenceT
     numberResults: parsed.numberResults ?? 1,
     seedImage,
     // What outpainting adds has nothing to keep.
-    strength: seedImage === undefined ? undefined : (parsed.strength ?? (outpaint === undefined ? 0.8 : 1)),
+    strength: seedImage === undefined ? undefined : (parsed.strength ?? (extension === undefined ? 0.8 : 1)),
     maskImage,
     maskMargin: parsed.maskMargin,
-    outpaint,
+    outpaint: extension,
     lora,
     embeddings: parsed.embeddings ?? [],
-    controlNet,
+    controlNet: parsed.controlNet ?? [],
     vae: parsed.vae,
-    refiner: refiner && {
-      model: refiner.model,
-      start: stepChoice(
-        'start',
-        { step: refiner.startStep, percentage: refiner.startStepPercentage },
-        ['refiner'],
-        context,
-      ),
-    },
+    refiner: parsed.refiner && refinerOf(parsed.refiner, context),
     outputType: parsed.outputType ?? ['URL'],
     outputFormat: parsed.outputFormat ?? 'JPG',
     outputQuality: parsed.outputQuality ?? 95,
@@ -376,11 +273,7 @@ export const imageInference = taskKind(shape, (parsed, context): ImageInferenceT
     lane: parsed.lane,
   };
   checkPictures(task, context);
-  checkSteps(task, context);
-  if (lora.length > MAX_WEIGHTED_MODELS) {
-    const told = `\`lora\` and \`lycoris\` take at most ${MAX_WEIGHTED_MODELS} models together.`;
-    refuse(context, 'invalid', ['lycoris'], told);
-  }
+  checkCompanions(task, context);
   return task;
 });
 
@@ -395,61 +288,4 @@ function weightingOf(parsed: {
 }): 'compel' | 'sdEmbeds' | undefined {
   const chosen = parsed.promptWeighting ?? (parsed.usePromptWeighting ? 'compel' : 'none');
   return chosen === 'none' ? undefined : chosen;
-}
-
-function outpaintOf(sides: { [side in keyof Outpaint]?: number | undefined } | undefined): Outpaint | undefined {
-  if (sides === undefined) return undefined;
-  const { top = 0, right = 0, bottom = 0, left = 0, blur = 0 } = sides;
-  return { top, right, bottom, left, blur };
-}
-
-/** What the seed image, the mask and the sides of outpainting ask of each other. */
-function checkPictures(task: ImageInferenceTask, context: z.RefinementCtx): void {
-  const { seedImage, maskImage, maskMargin, outpaint } = task;
-  if (maskMargin !== undefined && maskImage === undefined) {
-    refuse(context, 'missing', ['maskImage'], '`maskMargin` needs `maskImage`, around which it is measured.');
-  }
-  if (maskImage !== undefined && outpaint !== undefined) {
-    refuse(context, 'invalid', ['maskImage'], 'Leave out `maskImage`: `outpaint` masks what it adds.');
-  }
-  if (maskImage !== undefined && seedImage === undefined) {
-    refuse(context, 'missing', ['seedImage'], '`maskImage` needs `seedImage`, the picture that is changed there.');
-  }
-  if (outpaint === undefined) return;
-  if (seedImage === undefined) {
-    refuse(context, 'missing', ['seedImage'], '`outpaint` needs `seedImage`, the picture that is extended.');
-  }
-  const { top, right, bottom, left } = outpaint;
-  if (top + right + bottom + left === 0) {
-    refuse(context, 'invalid', ['outpaint'], '`outpaint` must be above 0 on one side at least.');
-  }
-  for (const [name, added, sides] of [
-    ['width', left + right, '`left` and `right`'],
-    ['height', top + bottom, '`top` and `bottom`'],
-  ] as const) {
-    const size = task[name];
-    if (size === undefined) {
-      refuse(context, 'missing', [name], `\`outpaint\` needs \`${name}\`, the final size with what is added.`);
-    } else if (size - added < LEAST_KEPT) {
-      const told = `${sides} of \`outpaint\` must leave ${LEAST_KEPT} pixels of \`${name}\` to the seed image.`;
-      refuse(context, 'invalid', ['outpaint'], told);
-    }
-  }
-}
-
-/** Where `steps` is known, nothing may begin after it or end after it. */
-function checkSteps({ steps, controlNet, refiner }: ImageInferenceTask, context: z.RefinementCtx): void {
-  if (steps === undefined) return;
-  const places = [
-    { choice: refiner?.start, path: ['refiner', 'startStep'] },
-    ...controlNet.flatMap(({ start, end }, index) => [
-      { choice: start, path: ['controlNet', index, 'startStep'] },
-      { choice: end, path: ['controlNet', index, 'endStep'] },
-    ]),
-  ];
-  for (const { choice: place, path } of places) {
-    if (place !== undefined && 'step' in place && place.step > steps) {
-      refuse(context, 'invalid', path, `\`${String(path.at(-1))}\` must not be above \`steps\`.`);
-    }
-  }
 }

@@ -179,7 +179,7 @@ describe('wrong parameters', () => {
     ['model', 'runware:100@1', 'modelNotFound'],
     ['model', 'local:broken@1', 'modelUnavailable'],
     ['seedImage', 'short', 'invalidSeedImage'],
-    ['ipAdapters', [{ model: 'a:1@1' }], 'unsupportedParameter'],
+    ['webhookURL', 'https://example.org/hook', 'unsupportedParameter'],
   ])('%s: %j is answered with %s', async (parameter, value, code) => {
     await using server = await startTestServer();
     const socket = await server.socket();
