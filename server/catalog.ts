@@ -4,7 +4,7 @@ import { TaskError } from '../protocol/errors.ts';
 import type { ModelDescription } from '../runtime/index.ts';
 import { customaryFolders, type FoundModel, ModelsFolder } from './modelsFolder.ts';
 
-export type ModelKind = NonNullable<ModelDescription['kind']>;
+export type ModelKind = ModelDescription['kind'];
 
 /** A model under the name that clients give. */
 export interface CatalogEntry {
@@ -155,7 +155,7 @@ export class Catalog {
 }
 
 /** What cannot be read is what its folder says it is. */
-function kindOf({ place }: FoundModel, { kind = 'checkpoint', available }: ModelDescription): ModelKind {
+function kindOf({ place }: FoundModel, { kind, available }: ModelDescription): ModelKind {
   if (available || kind !== 'checkpoint') return kind;
   const folder = path.posix.dirname(place).toLowerCase();
   return Object.hasOwn(customaryFolders, folder) ? customaryFolders[folder]! : kind;

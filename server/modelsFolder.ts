@@ -18,7 +18,7 @@ export interface FoundModel {
 }
 
 /** What other tools call the folders of each kind; looked into where they are no model themselves. */
-export const customaryFolders: Record<string, NonNullable<ModelDescription['kind']>> = {
+export const customaryFolders: Record<string, ModelDescription['kind']> = {
   checkpoints: 'checkpoint',
   controlnet: 'controlNet',
   embeddings: 'embedding',

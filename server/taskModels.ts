@@ -1,5 +1,6 @@
+import type { WeightedModel } from '../protocol/companions.ts';
 import { TaskError } from '../protocol/errors.ts';
-import type { ImageInferenceTask, WeightedModel } from '../protocol/tasks/imageInference.ts';
+import type { ImageInferenceTask } from '../protocol/tasks/imageInference.ts';
 import type { WeightedFile } from '../runtime/index.ts';
 import { type Catalog, type CatalogEntry, kindNames } from './catalog.ts';
 

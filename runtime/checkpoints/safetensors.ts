@@ -32,6 +32,8 @@ export interface StoredTensor {
   dtype: StoredDtype;
   /** Row-major, in PyTorch order; `[]` for a scalar. */
   shape: readonly number[];
+  /** The bytes are those of the transposed matrix: stored in columns, though `shape` is that of the matrix meant. */
+  transposed?: true;
   /** Absolute path of the file that holds the bytes. */
   file: string;
   /** Bytes from the beginning of that file (header included). */
@@ -70,7 +72,9 @@ export async function readSafetensorsHeader(file: string): Promise<SafetensorsHe
     throw new SafetensorsError(`${name} cannot be opened: ${codeOf(cause)}.`, { cause });
   }
   try {
-    const { size } = await handle.stat();
+    const found = await handle.stat();
+    if (!found.isFile()) throw refuse('it is a folder or a device');
+    const { size } = found;
     if (size < 10) throw refuse(`it has ${size} bytes, fewer than the smallest header`);
     const prefix = await readExactly(handle, 0, 8);
     const declared = prefix.readBigUInt64LE(0);
@@ -80,17 +84,43 @@ export async function readSafetensorsHeader(file: string): Promise<SafetensorsHe
     if (declared > BigInt(longestHeader)) throw refuse(`its header claims ${declared} bytes, more than any real one`);
     if (declared < 2n) throw refuse(`its header claims ${declared} bytes`);
     const headerLength = Number(declared);
+    let text: string;
     let parsed: unknown;
     try {
-      const text = new TextDecoder('utf-8', { fatal: true }).decode(await readExactly(handle, 8, headerLength));
+      text = new TextDecoder('utf-8', { fatal: true }).decode(await readExactly(handle, 8, headerLength));
       parsed = JSON.parse(text);
     } catch (cause) {
       throw refuse('its header is not JSON', cause);
     }
+    const twice = repeatedKey(text);
+    if (twice !== undefined) throw refuse(`its header names "${twice.slice(0, 120)}" twice`);
     return checkHeader(parsed, file, size, 8 + headerLength, refuse);
   } finally {
     await handle.close();
   }
+}
+
+/** The first key that a JSON object, known to be valid, has twice; JSON.parse would keep the last without a word. */
+function repeatedKey(text: string): string | undefined {
+  const keys = new Set<string>();
+  let depth = 0;
+  for (let at = 0; at < text.length; at++) {
+    const char = text[at];
+    if (char === '{' || char === '[') depth++;
+    else if (char === '}' || char === ']') depth--;
+    else if (char === '"') {
+      const from = at++;
+      while (text[at] !== '"') at += text[at] === '\\' ? 2 : 1;
+      if (depth !== 1) continue;
+      let next = at + 1;
+      while (/\s/.test(text[next] ?? '')) next++;
+      if (text[next] !== ':') continue;
+      const key = JSON.parse(text.slice(from, at + 1)) as string;
+      if (keys.has(key)) return key;
+      keys.add(key);
+    }
+  }
+  return undefined;
 }
 
 function checkHeader(
@@ -146,11 +176,11 @@ function checkHeader(
 }
 
 /**
- * Reads the tensors of a checkpoint that may be one `.safetensors` file or a `.safetensors.index.json` naming its shards.
- * Shards must lie beside the index.
+ * Reads the tensors of a checkpoint that may be one `.safetensors` file or an index (`.safetensors.index.json`, or with a
+ * variant in its name) naming its shards. Shards must lie beside the index.
  */
 export async function readStoredTensors(file: string): Promise<StoredTensors> {
-  if (!file.endsWith('.index.json')) return (await readSafetensorsHeader(file)).tensors;
+  if (!file.endsWith('.json')) return (await readSafetensorsHeader(file)).tensors;
   const name = basename(file);
   let index: unknown;
   const handle = await open(file, 'r').catch((cause: unknown) => {

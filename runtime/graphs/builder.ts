@@ -169,6 +169,9 @@ export class GraphBuilder {
     if (!dtype)
       throw new GraphError(`The tensor "${tensor}" is stored as ${stored.dtype}, which cannot be computed with.`);
     const [from, to] = options.rows ?? [0, stored.shape[0] ?? 1];
+    if (stored.transposed && (options.rows || stored.shape.length !== 2)) {
+      throw new GraphError(`The tensor "${tensor}" is stored transposed, which only whole matrices can be.`);
+    }
     const rowBytes = stored.length / (stored.shape[0] ?? 1);
     const shape = options.shape ?? (options.rows ? [to - from, ...stored.shape.slice(1)] : stored.shape);
     const length = options.rows ? (to - from) * rowBytes : stored.length;
@@ -179,7 +182,14 @@ export class GraphBuilder {
     }
     const name = this.unused(options.rows ? `${tensor}[${from}:${to}]` : tensor);
     this.initializers.push(
-      externalInitializer(name, dtype, shape, basename(stored.file), stored.offset + from * rowBytes, length),
+      externalInitializer(
+        name,
+        dtype,
+        stored.transposed ? [...shape].reverse() : shape,
+        basename(stored.file),
+        stored.offset + from * rowBytes,
+        length,
+      ),
     );
     this.files.add(stored.file);
     let value = name;
@@ -187,7 +197,8 @@ export class GraphBuilder {
     if (dtype !== this.precision) {
       value = this.node('Cast', [value], { name, attributes: { to: dataTypes[this.precision] } });
     }
-    if (options.transpose) value = this.node('Transpose', [value], { name, attributes: { perm: [1, 0] } });
+    if (Boolean(options.transpose) !== Boolean(stored.transposed))
+      value = this.node('Transpose', [value], { name, attributes: { perm: [1, 0] } });
     this.known.set(key, value);
     return value;
   }

@@ -1,4 +1,4 @@
-import type { PipelineClass } from '../checkpoints/folder.ts';
+import type { PipelineClass } from '../checkpoints/configs.ts';
 import type { GenerateRequest } from '../messages.ts';
 import type { Model } from './model.ts';
 import type { Run } from './run.ts';
@@ -16,8 +16,17 @@ export const pipelines = {
   StableDiffusionPipeline: stableDiffusion,
   StableDiffusionImg2ImgPipeline: stableDiffusion,
   StableDiffusionInpaintPipeline: stableDiffusion,
+  StableDiffusionInstructPix2PixPipeline: stableDiffusion,
+  StableDiffusionControlNetPipeline: stableDiffusion,
+  StableDiffusionControlNetImg2ImgPipeline: stableDiffusion,
+  StableDiffusionControlNetInpaintPipeline: stableDiffusion,
   LatentConsistencyModelPipeline: stableDiffusion,
+  LatentConsistencyModelImg2ImgPipeline: stableDiffusion,
   StableDiffusionXLPipeline: stableDiffusionXL,
   StableDiffusionXLImg2ImgPipeline: stableDiffusionXL,
   StableDiffusionXLInpaintPipeline: stableDiffusionXL,
+  StableDiffusionXLInstructPix2PixPipeline: stableDiffusionXL,
+  StableDiffusionXLControlNetPipeline: stableDiffusionXL,
+  StableDiffusionXLControlNetImg2ImgPipeline: stableDiffusionXL,
+  StableDiffusionXLControlNetInpaintPipeline: stableDiffusionXL,
 } satisfies Record<PipelineClass, Pipeline>;

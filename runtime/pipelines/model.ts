@@ -1,5 +1,5 @@
-import { join } from 'node:path';
-import { type Component, type ModelConfigs, openComponent, readModelConfigs } from '../checkpoints/folder.ts';
+import { type Checkpoint, type Component, openCheckpoint } from '../checkpoints/checkpoint.ts';
+import { openComponent } from '../checkpoints/openComponent.ts';
 import { RuntimeError } from '../errors.ts';
 import type { Graph } from '../onnx/graph.ts';
 import type { Provider } from '../onnx/providers.ts';
@@ -21,7 +21,7 @@ export type OnLoaded = (component: Component, loadingMs: number) => void;
  */
 export class Model implements PreviewSource {
   readonly folder: string;
-  readonly configs: ModelConfigs;
+  readonly configs: Checkpoint;
   readonly scaling: LatentScaling;
   readonly latentRgb: LatentRgb;
   /** What prompts became, by a key that the pipeline makes of everything it depends on. */
@@ -31,7 +31,7 @@ export class Model implements PreviewSource {
   private readonly graphs = new Map<Component, Promise<Graph>>();
   private readonly tokenizers = new Map<string, Promise<Tokenizer>>();
 
-  private constructor(folder: string, configs: ModelConfigs, provider: Provider, onLoaded: OnLoaded) {
+  private constructor(folder: string, configs: Checkpoint, provider: Provider, onLoaded: OnLoaded) {
     this.folder = folder;
     this.configs = configs;
     this.provider = provider;
@@ -56,7 +56,7 @@ export class Model implements PreviewSource {
    */
   static async open(folder: string, provider: Provider, onLoaded: OnLoaded): Promise<Model> {
     try {
-      return new Model(folder, await readModelConfigs(folder), provider, onLoaded);
+      return new Model(folder, await openCheckpoint(folder), provider, onLoaded);
     } catch (error) {
       throw unavailable(error);
     }
@@ -92,10 +92,12 @@ export class Model implements PreviewSource {
     return tokenizer;
   }
 
-  private openTokenizer(name: 'tokenizer' | 'tokenizer_2'): Promise<Tokenizer> {
+  private async openTokenizer(name: 'tokenizer' | 'tokenizer_2'): Promise<Tokenizer> {
     const config = name === 'tokenizer' ? this.configs.textEncoder : this.configs.textEncoder2;
     const positions = config.max_position_embeddings;
-    return openTokenizer(join(this.folder, name), typeof positions === 'number' ? positions : 77);
+    const folder = await this.configs.tokenizerFolder(name);
+    const padToken = await this.configs.padToken(name);
+    return openTokenizer(folder, typeof positions === 'number' ? positions : 77, padToken);
   }
 
   private async load(component: Component): Promise<Graph> {

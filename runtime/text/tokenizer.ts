@@ -16,15 +16,16 @@ export interface Tokenizer {
  *
  * @param folder `tokenizer/` or `tokenizer_2/` of a model.
  * @param maxPositions `max_position_embeddings` of the text encoder; no row is longer.
+ * @param padding The token that fills rows; absent: what the folder says, else the end of text.
  * @throws where the files are missing or name no start and end of text.
  */
-export async function openTokenizer(folder: string, maxPositions: number): Promise<Tokenizer> {
+export async function openTokenizer(folder: string, maxPositions: number, padding?: string): Promise<Tokenizer> {
   const config = await readJson(join(folder, 'tokenizer_config.json'));
   const special = await readJson(join(folder, 'special_tokens_map.json'));
   const named = (key: string) => contentOf(special?.[key]) ?? contentOf(config?.[key]);
   const startToken = named('bos_token') ?? '<|startoftext|>';
   const endToken = named('eos_token') ?? '<|endoftext|>';
-  const padToken = named('pad_token') ?? endToken;
+  const padToken = padding ?? named('pad_token') ?? endToken;
 
   const vocab = await readJson(join(folder, 'vocab.json'));
   const merges = await readText(join(folder, 'merges.txt'));

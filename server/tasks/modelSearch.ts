@@ -43,7 +43,7 @@ function matches({ ids, kind, model }: CatalogEntry, task: ModelSearchTask): boo
 
 /** As narrow as is known, then the family: sd1x is an sd. */
 function architecturesOf({ architecture, family }: CatalogEntry['model']): string[] {
-  const known = [architecture ?? 'unknown', family].filter((word) => word !== 'unknown');
+  const known = [architecture, family].filter((word) => word !== 'unknown');
   return known.length === 0 ? ['unknown'] : known;
 }
 

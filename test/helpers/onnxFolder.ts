@@ -1,6 +1,7 @@
 import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Component, writeComponent } from '../../runtime/checkpoints/folder.ts';
+import { writeComponent } from '../../runtime/checkpoints/component.ts';
+import type { Component } from '../../runtime/checkpoints/configs.ts';
 import { readStoredTensors, type StoredTensor, type StoredTensors } from '../../runtime/checkpoints/safetensors.ts';
 import type { Precision } from '../../runtime/graphs/builder.ts';
 import { fromFloat16, toFloat16 } from '../../runtime/onnx/float16.ts';

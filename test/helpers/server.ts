@@ -62,7 +62,7 @@ export async function startTestServer(options: ServerOptions = {}): Promise<Test
 const modelsFolder = path.join(import.meta.dirname, '..', 'fixtures', 'server-models');
 
 /** The kinds of the fixtures, by words in their names. */
-const kinds: [RegExp, NonNullable<ModelDescription['kind']>][] = [
+const kinds: [RegExp, ModelDescription['kind']][] = [
   [/lora/, 'lora'],
   [/embedding/, 'embedding'],
   [/canny|depth/, 'controlNet'],
@@ -74,13 +74,12 @@ const kinds: [RegExp, NonNullable<ModelDescription['kind']>][] = [
 export function describeTestModel(folder: string): ModelDescription {
   const name = path.basename(folder).replace(/\.\w+$/, '');
   const broken = name === 'broken' || /\.(ckpt|pt)$/.test(folder);
-  const architecture = /-(sd1x|sd2x|sdxl)/.exec(name)?.[1];
-  const kind = broken ? 'checkpoint' : kinds.find(([word]) => word.test(name))?.[1];
+  const kind = broken ? undefined : kinds.find(([word]) => word.test(name))?.[1];
   return {
     folder,
+    kind: kind ?? 'checkpoint',
+    architecture: name.endsWith('-sdxl') ? 'sdxl' : name.endsWith('-sd1x') ? 'sd1x' : 'unknown',
     name,
-    ...(kind && { kind }),
-    ...(architecture && { architecture }),
     ...(name.includes('refiner') && { refiner: true }),
     description: `The ${name} model of the tests`,
     className: 'StableDiffusionPipeline',

@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { describeModel, openComponent, readModelConfigs } from '../../runtime/checkpoints/folder.ts';
+import { describeModel, openCheckpoint } from '../../runtime/checkpoints/checkpoint.ts';
 import { inspectOnnxFile } from '../../runtime/checkpoints/onnxFile.ts';
+import { openComponent } from '../../runtime/checkpoints/openComponent.ts';
 import { readSafetensorsHeader, readStoredTensors } from '../../runtime/checkpoints/safetensors.ts';
 import { floats, type Tensor } from '../../runtime/onnx/graph.ts';
 import { modelFolder, readGoldens, relativeError, tinyModels } from '../helpers/goldens.ts';
@@ -118,7 +119,7 @@ describe('a model folder', () => {
     const settings = { name: 'Tiny', description: 'Noise.', tags: ['test'], defaultWidth: 128, defaultSteps: 3 };
     await writeFile(join(folder, 'latentwire.json'), JSON.stringify(settings));
     expect(await describeModel(folder)).toMatchObject({ ...settings, defaultHeight: 64, available: true });
-    expect((await readModelConfigs(folder)).settings).toEqual(settings);
+    expect((await openCheckpoint(folder)).settings).toEqual(settings);
   });
 
   test('may hold half-precision variants and shards', async () => {
@@ -351,14 +352,14 @@ describe('a folder of exported graphs', () => {
   test('takes the scaling factor of its configs, wherever they lie, or assumes that of the family and says so', async () => {
     const folder = newPath();
     await writeOnnxFolder(modelFolder('tiny-sd15'), folder);
-    expect((await readModelConfigs(folder)).scalingFactor).toBe(0.18215);
+    expect((await openCheckpoint(folder)).scalingFactor).toBe(0.18215);
     await mkdir(join(folder, 'vae'));
     await writeFile(join(folder, 'vae/config.json'), JSON.stringify({ scaling_factor: 0.5 }));
     await rm(join(folder, 'vae_decoder/config.json'));
     await rm(join(folder, 'vae_encoder/config.json'));
-    expect((await readModelConfigs(folder)).scalingFactor).toBe(0.5);
+    expect((await openCheckpoint(folder)).scalingFactor).toBe(0.5);
     await rm(join(folder, 'vae'), { recursive: true });
-    expect((await readModelConfigs(folder)).scalingFactor).toBe(0.18215);
+    expect((await openCheckpoint(folder)).scalingFactor).toBe(0.18215);
     expect(await describeModel(folder)).toMatchObject({ available: true, reason: expect.stringContaining('assumed') });
   });
 

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Component, openComponent } from '../../runtime/checkpoints/folder.ts';
+import type { Component } from '../../runtime/checkpoints/checkpoint.ts';
+import { openComponent } from '../../runtime/checkpoints/openComponent.ts';
 import { readStoredTensors, type StoredTensor, type StoredTensors } from '../../runtime/checkpoints/safetensors.ts';
 import { type AutoencoderKLConfig, writeVaeDecoder } from '../../runtime/graphs/autoencoderKL.ts';
 import { GraphError } from '../../runtime/graphs/builder.ts';

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { openComponent } from '../../runtime/checkpoints/folder.ts';
+import { openComponent } from '../../runtime/checkpoints/openComponent.ts';
 import { GraphBuilder, type OnnxDtype } from '../../runtime/graphs/builder.ts';
 import { fromFloat16, toFloat16 } from '../../runtime/onnx/float16.ts';
 import { floats, Graph, int64s, OnnxError, type Tensor } from '../../runtime/onnx/graph.ts';

@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { openComponent } from '../../runtime/checkpoints/folder.ts';
+import { openComponent } from '../../runtime/checkpoints/openComponent.ts';
 import { Graph } from '../../runtime/onnx/graph.ts';
 import { Cache } from '../../runtime/text/cache.ts';
 import { applyFinalNorm, encodeClip } from '../../runtime/text/clip.ts';

@@ -1,0 +1,69 @@
+import { readFile, stat } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
+
+/** The model cannot be used; the message is a sentence naming the part and the reason. */
+export class ModelError extends Error {
+  override readonly name = 'ModelError';
+}
+
+/** Puts the name of the part before any complaint about it. */
+export async function inPart<T>(part: string, work: () => T | Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    if (reason.startsWith(`The ${part}`)) throw cause;
+    const sentence = reason.endsWith('.') ? reason : `${reason}.`;
+    throw new ModelError(`The ${part} cannot be used: ${sentence}`, { cause });
+  }
+}
+
+/** Undefined when the file does not exist; a sentence naming it when it cannot be read or is not a JSON object. */
+export async function readJson(file: string): Promise<Record<string, unknown> | undefined> {
+  const name = `${basename(dirname(file))}/${basename(file)}`;
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    throw new ModelError(`${name} cannot be read: ${code}.`, { cause });
+  }
+  const value = parsed(text);
+  if (!isObject(value)) throw new ModelError(`${name} is not a JSON object (it may be truncated).`);
+  return value;
+}
+
+/** The text itself where it is not JSON. */
+export function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+export async function isFile(file: string): Promise<boolean> {
+  return stat(file).then(
+    (found) => found.isFile(),
+    () => false,
+  );
+}
+
+export async function isFolder(path: string): Promise<boolean> {
+  return stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+}
+
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** Weights that Python unpickles: opening them can run code. */
+export function isPickle(name: string): boolean {
+  return /\.(bin|pt|pth|ckpt|pkl)$/i.test(name);
+}
+
+export const pickleReason = 'pickled weights can run code when opened and are refused. Use safetensors or ONNX.';

@@ -1,0 +1,137 @@
+import type { StoredTensors } from './safetensors.ts';
+
+/** What a folder or file in the models directory is. */
+export type Kind = 'checkpoint' | 'lora' | 'embedding' | 'controlNet' | 'vae' | 'tinyVae';
+
+/** The lineage a network belongs to, or fits onto. */
+export type Architecture = 'sd1x' | 'sd2x' | 'sdxl' | 'unknown';
+
+/** Channels of the text states that a UNet attends to. */
+export function architectureOfWidth(width: unknown): Architecture {
+  if (width === 768) return 'sd1x';
+  if (width === 1024) return 'sd2x';
+  // The refiner sees only the second encoder's 1280 channels.
+  if (width === 2048 || width === 1280) return 'sdxl';
+  return 'unknown';
+}
+
+export interface Recognised {
+  kind: Kind;
+  architecture: Architecture;
+  /** Why a file of this kind cannot be used; a sentence. */
+  reason?: string;
+}
+
+const loraName =
+  /(\.lora_(down|up|[AB])\.(default\.)?weight|\.lora\.(down|up)\.weight|\.lora_linear_layer\.(down|up)\.weight)$/;
+const otherAdapter = /\.(hada_w[12]_[ab]|lokr_w[12](_[ab])?|oft_blocks|on_input|a1\.weight|b1\.weight)$/;
+
+/**
+ * What one safetensors file holds, told by the names and shapes in its header.
+ *
+ * @param file - its name, for complaints
+ */
+export function recognise(
+  file: string,
+  tensors: StoredTensors,
+  metadata: Readonly<Record<string, string>>,
+): Recognised {
+  const names = [...tensors.keys()];
+  const some = (test: (name: string) => boolean) => names.some(test);
+  const starts = (prefix: string) => some((name) => name.startsWith(prefix));
+  const unknown = (kind: Kind, reason: string): Recognised => ({
+    kind,
+    architecture: 'unknown',
+    reason: `${file} cannot be used: ${reason}`,
+  });
+
+  if (starts('model.diffusion_model.')) return { kind: 'checkpoint', architecture: 'unknown' };
+  if (some((name) => loraName.test(name))) return lora(file, tensors, metadata);
+  if (some((name) => otherAdapter.test(name))) {
+    return unknown(
+      'lora',
+      'it is a LyCORIS file of another kind (LoHa, LoKr, OFT, IA3); supported are low-rank pairs.',
+    );
+  }
+  if (starts('control_model.')) {
+    return unknown(
+      'controlNet',
+      'it is a ControlNet in the original layout. Use the same ControlNet in the diffusers layout: a folder with config.json and diffusion_pytorch_model.safetensors.',
+    );
+  }
+  if (starts('controlnet_cond_embedding.') || starts('controlnet_down_blocks.')) {
+    return unknown(
+      'controlNet',
+      'it is a ControlNet without its config. Put it into a folder as diffusion_pytorch_model.safetensors, with its config.json beside it.',
+    );
+  }
+  if (starts('first_stage_model.decoder.') || tensors.has('decoder.conv_in.weight')) {
+    return { kind: 'vae', architecture: 'unknown' };
+  }
+  if (starts('decoder.layers.') || (tensors.has('1.weight') && tensors.has('3.conv.0.weight'))) {
+    return unknown(
+      'tinyVae',
+      'it is a tiny autoencoder without its config. Use it in the diffusers layout: a folder with config.json and diffusion_pytorch_model.safetensors.',
+    );
+  }
+  const found = embedding(tensors);
+  if (found) return found;
+  if (tensors.has('conv_in.weight') || tensors.has('input_blocks.0.0.weight') || starts('unet.')) {
+    return unknown('checkpoint', 'it holds a UNet alone. A whole model has text encoders and an autoencoder as well.');
+  }
+  return unknown(
+    'checkpoint',
+    'its tensors are neither those of a Stable Diffusion model in the original layout nor those of a LoRA, an embedding or an autoencoder.',
+  );
+}
+
+/** The base model that trainers write into the metadata, for LoRAs whose layers do not show it. */
+function statedArchitecture(metadata: Readonly<Record<string, string>>): Architecture {
+  const stated = `${metadata['modelspec.architecture'] ?? ''} ${metadata.ss_base_model_version ?? ''}`;
+  if (/stable-diffusion-xl|sdxl/.test(stated)) return 'sdxl';
+  if (/stable-diffusion-v2|sd_v2/.test(stated)) return 'sd2x';
+  if (/stable-diffusion-v1|sd_v1|sd_1/.test(stated)) return 'sd1x';
+  return 'unknown';
+}
+
+function lora(file: string, tensors: StoredTensors, metadata: Readonly<Record<string, string>>): Recognised {
+  let architecture: Architecture = 'unknown';
+  for (const [name, { shape }] of tensors) {
+    const side = /lora_(down|up|A|B)\.|lora(?:_linear_layer)?\.(down|up)\.weight$/.exec(name);
+    const which = side?.[1] ?? side?.[2];
+    if (which === undefined) continue;
+    // [rank, channels read, …] narrows and [channels written, rank, …] widens.
+    const narrows = which === 'down' || which === 'A';
+    const partnerSide = { down: 'up', up: 'down', A: 'B', B: 'A' }[which]!;
+    const partner = tensors.get(name.replace(side![0], side![0].replace(which, partnerSide)));
+    const [rank, partnerRank] = narrows ? [shape[0], partner?.shape[1]] : [shape[1], partner?.shape[0]];
+    if (rank === undefined || rank !== partnerRank) {
+      const reason = `${file} cannot be used: "${name}" has no partner of the same rank (${rank ?? 'none'}).`;
+      return { kind: 'lora', architecture, reason };
+    }
+    if (!narrows) continue;
+    if (/^lora_te2_|^text_encoder_2\./.test(name)) architecture = 'sdxl';
+    else if (/attn2[._]to_[kv]\./.test(name)) architecture = architectureOfWidth(shape[1]);
+    else if (architecture === 'unknown' && /^(lora_te_|text_encoder\.).*[qkv]_proj\./.test(name)) {
+      architecture = architectureOfWidth(shape[1]);
+    }
+  }
+  return { kind: 'lora', architecture: architecture === 'unknown' ? statedArchitecture(metadata) : architecture };
+}
+
+/** A textual inversion: vectors [count, width] for new words, for one encoder or for the two of SDXL. */
+function embedding(tensors: StoredTensors): Recognised | undefined {
+  const isVectors = (name: string) => {
+    const { shape } = tensors.get(name) ?? {};
+    return (
+      shape !== undefined && (shape.length === 1 || (shape.length === 2 && shape[0]! <= 1024)) && shape.at(-1)! > 0
+    );
+  };
+  if (tensors.has('clip_g') || (tensors.has('clip_l') && tensors.size <= 2)) {
+    if (![...tensors.keys()].every(isVectors)) return undefined;
+    return { kind: 'embedding', architecture: tensors.has('clip_g') ? 'sdxl' : 'sd1x' };
+  }
+  const name = tensors.has('emb_params') ? 'emb_params' : tensors.size === 1 ? [...tensors.keys()][0]! : undefined;
+  if (name === undefined || !isVectors(name)) return undefined;
+  return { kind: 'embedding', architecture: architectureOfWidth(tensors.get(name)!.shape.at(-1)) };
+}

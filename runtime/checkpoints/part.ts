@@ -1,0 +1,50 @@
+import { basename, join } from 'node:path';
+import type { SafetensorsSource } from './component.ts';
+import { readSettings } from './configs.ts';
+import { autoencoderIn } from './derived.ts';
+import { inPart, isFolder, isPickle, ModelError, pickleReason, readJson } from './files.ts';
+import { recognise } from './kinds.ts';
+import { readSafetensorsHeader, readStoredTensors } from './safetensors.ts';
+import { locateWeights, networkStem } from './weights.ts';
+
+/** A network that is no whole model. */
+export type PartKind = 'controlNet' | 'vae' | 'tinyVae';
+
+export const partClasses: Record<PartKind, string> = {
+  controlNet: 'ControlNetModel',
+  vae: 'AutoencoderKL',
+  tinyVae: 'AutoencoderTiny',
+};
+
+/**
+ * A network of its own: a folder with config.json and weights or, for an autoencoder, one safetensors file in either
+ * layout. Its tensors are named as in diffusers.
+ *
+ * @throws {ModelError} saying what is missing or what it is instead
+ */
+export async function openPart(path: string, kind: PartKind): Promise<SafetensorsSource> {
+  if (!(await isFolder(path))) return openPartFile(path, kind);
+  const config = await readJson(join(path, 'config.json'));
+  if (!config) throw new ModelError(`There is no ${basename(path)}/config.json.`);
+  const expected = partClasses[kind];
+  if (config._class_name !== expected) {
+    throw new ModelError(`${basename(path)}/config.json says ${String(config._class_name)}; expected is ${expected}.`);
+  }
+  const file = await locateWeights(path, networkStem, 'network');
+  if (file === undefined) throw new ModelError(`There is no ${basename(path)}/${networkStem}.safetensors.`);
+  return { kind: 'safetensors', config, tensors: await readStoredTensors(file) };
+}
+
+async function openPartFile(file: string, kind: PartKind): Promise<SafetensorsSource> {
+  const name = basename(file);
+  if (isPickle(name)) throw new ModelError(`${name} cannot be used: ${pickleReason}`);
+  const { tensors, metadata } = await readSafetensorsHeader(file);
+  const found = recognise(name, tensors, metadata);
+  if (found.reason !== undefined) throw new ModelError(found.reason);
+  if (found.kind !== kind || kind !== 'vae') {
+    throw new ModelError(`${name} holds a ${found.kind}, but a ${kind} is needed here.`);
+  }
+  const { configs = {} } = await readSettings(`${file}.json`);
+  const source = await inPart('vae', () => autoencoderIn(tensors, configs.vae ?? {}, `${name}.json`));
+  return { kind: 'safetensors', ...source };
+}
