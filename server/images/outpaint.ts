@@ -1,21 +1,13 @@
 import sharp from 'sharp';
+import type { Outpaint } from '../../protocol/inpainting.ts';
 import type { Pixels } from '../../runtime/index.ts';
 import { type Canvas, layInto } from './canvas.ts';
-
-/** Pixels added on each side, and how far inwards old and new are blended. */
-export interface Extension {
-  top: number;
-  right: number;
-  bottom: number;
-  left: number;
-  blur: number;
-}
 
 /**
  * Adds new area around a picture. The run starts there from the picture mirrored at its edges, so that colours and light
  * go on; the old area keeps every byte, but for the blend along the new edges.
  */
-export async function outpaintCanvas(picture: Pixels, extension: Extension): Promise<Canvas> {
+export async function outpaintCanvas(picture: Pixels, extension: Outpaint): Promise<Canvas> {
   const { top, right, bottom, left } = extension;
   const width = left + picture.width + right;
   const height = top + picture.height + bottom;
@@ -29,7 +21,7 @@ export async function outpaintCanvas(picture: Pixels, extension: Extension): Pro
 }
 
 /** 255 in the new area, falling to 0 over `blur` pixels of the old one. */
-export function extensionMask(old: { width: number; height: number }, extension: Extension): Uint8Array {
+export function extensionMask(old: { width: number; height: number }, extension: Outpaint): Uint8Array {
   const { top, right, bottom, left, blur } = extension;
   const across = profile(left, old.width, right, blur);
   const down = profile(top, old.height, bottom, blur);
