@@ -38,10 +38,15 @@ const home = path.join(os.homedir(), '.latentwire');
 export const options = {
   host: text('127.0.0.1', 'ADDRESS', 'Address to listen on. Beyond loopback it takes an API key, or `--allow-open`.'),
   port: integer(7420, 0, 65_535, 'PORT', 'Port to listen on; 0 picks a free one.'),
-  dataDir: text(home, 'FOLDER', 'Where uploaded and generated images are kept; created when missing.', {
-    parse: (value) => path.resolve(value),
-    defaultText: '~/.latentwire',
-  }),
+  dataDir: text(
+    home,
+    'FOLDER',
+    'Where images, uploaded or generated, and graphs written for models are kept; created when missing.',
+    {
+      parse: (value) => path.resolve(value),
+      defaultText: '~/.latentwire',
+    },
+  ),
   modelsDir: list<string>(
     [path.join(home, 'models')],
     'FOLDER',
@@ -58,6 +63,21 @@ export const options = {
     'What computes: auto, cpu, webgpu, cuda, coreml or dml. auto takes the fastest that starts here; one asked for by name that does not start ends the server.',
   ),
   threads: integer(0, 0, 1024, 'COUNT', 'Threads of the CPU provider; 0 takes as many as there are cores.'),
+  maxModels: integer(
+    2,
+    1,
+    1000,
+    'COUNT',
+    'Models held in memory at once. One more, and the process that holds them is replaced by one that loads what is needed now; tasks for the models it holds go first, at most 8 of them and for at most 10 s.',
+  ),
+  memoryLimit: {
+    kind: 'value',
+    placeholder: 'SIZE',
+    default: fourFifthsOfMemory(),
+    defaultText: '80 % of the memory there is',
+    doc: 'Memory for models: a size such as 8GB or 7500MiB, or bytes; 0 sets no limit. A model that would not fit beside the others makes them leave first, and one larger than all of it is refused; models of 16 bits count double on the CPU. A process that is past it after a task is replaced.',
+    parse: parseSize,
+  },
   apiKey: list<string>(
     [],
     'KEY',
@@ -380,6 +400,37 @@ function parseOrigin(value: string): string {
   const { origin } = new URL(value);
   if (origin === 'null') throw new Error('must be a web origin such as https://example.org, or *');
   return origin;
+}
+
+/** A container's memory may be less than its machine's. */
+function fourFifthsOfMemory(): number {
+  const allowed = process.constrainedMemory();
+  const whole = os.totalmem();
+  return Math.floor((allowed > 0 ? Math.min(allowed, whole) : whole) * 0.8);
+}
+
+const sizeUnits: Record<string, number> = {
+  '': 1,
+  b: 1,
+  kb: 1e3,
+  mb: 1e6,
+  gb: 1e9,
+  tb: 1e12,
+  kib: 2 ** 10,
+  mib: 2 ** 20,
+  gib: 2 ** 30,
+  tib: 2 ** 40,
+};
+
+function parseSize(value: string): number {
+  const [, number, unit] = /^(\d+(?:\.\d+)?) ?([a-z]*)$/.exec(value.trim().toLowerCase()) ?? [];
+  const factor = sizeUnits[unit ?? ''];
+  const bytes = Math.floor(Number(number) * (factor ?? Number.NaN));
+  if (!Number.isSafeInteger(bytes))
+    throw new Error('must be a size such as 8GB, 7500MiB or 8000000000, or 0 for no limit');
+  // A number without its unit, most likely: no model fits into less.
+  if (bytes > 0 && bytes < 1e6) throw new Error('must be 0 for no limit, or 1MB or more');
+  return bytes;
 }
 
 function parsePublicUrl(value: string): string {

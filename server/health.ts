@@ -6,14 +6,23 @@ export interface Health {
   status: 'ok' | 'starting' | 'stopping';
   version: string;
   node: string;
-  runtime: { state: string; provider?: string; providerReason?: string; restarts: number; memoryBytes?: number };
+  runtime: {
+    state: string;
+    provider?: string;
+    providerReason?: string;
+    restarts: number;
+    memoryBytes?: number;
+    /** While weights are being loaded; `model` is an AIR, absent for a model that has left the catalog. */
+    loading?: { model?: string; component: string; doneBytes: number; ofBytes: number };
+  };
   models: { air: string; name: string; available: boolean; reason?: string; loaded: boolean }[];
   queue: { waiting: number; running: number };
 }
 
 export async function health({ runtime, catalog, queue, closing }: Context): Promise<Health> {
-  const { state, provider, providerReason, restarts, memoryBytes, models } = runtime.status();
+  const { state, provider, providerReason, restarts, memoryBytes, models, loading } = runtime.status();
   const entries = await catalog.list();
+  const loadingAir = entries.find(({ model }) => model.folder === loading?.model)?.air;
   return {
     status: closing || state === 'stopped' ? 'stopping' : state === 'ready' ? 'ok' : 'starting',
     version: packageVersion,
@@ -24,6 +33,14 @@ export async function health({ runtime, catalog, queue, closing }: Context): Pro
       ...(providerReason !== undefined && { providerReason }),
       restarts,
       ...(memoryBytes !== undefined && { memoryBytes }),
+      ...(loading && {
+        loading: {
+          ...(loadingAir !== undefined && { model: loadingAir }),
+          component: loading.component,
+          doneBytes: loading.doneBytes,
+          ofBytes: loading.ofBytes,
+        },
+      }),
     },
     models: entries.map(({ air, model }) => ({
       air,

@@ -1,3 +1,4 @@
+import { mkdir } from 'node:fs/promises';
 import { createServer, type Server as HttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
@@ -47,13 +48,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
   const config: Config = { ...defaultConfig(), ...given };
   checkConfig(config);
   const log = givenLog ?? createLog(config.logLevel);
-  const runtime =
-    givenRuntime ??
-    startRuntime({
-      provider: config.provider,
-      log: (level, message, fields) => log[level](fields ?? {}, message),
-      ...(config.threads > 0 && { threads: config.threads }),
-    });
+  const runtime = givenRuntime ?? (await startOwnRuntime(config, log));
   const closeRuntime = async () => {
     if (givenRuntime === undefined) await runtime.close();
   };
@@ -151,6 +146,19 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
       return closed;
     },
   };
+}
+
+async function startOwnRuntime(config: Config, log: Logger): Promise<Runtime> {
+  const graphsDir = path.join(config.dataDir, 'graphs');
+  await mkdir(graphsDir, { recursive: true });
+  return startRuntime({
+    provider: config.provider,
+    log: (level, message, fields) => log[level](fields ?? {}, message),
+    maxModels: config.maxModels,
+    memoryLimitBytes: config.memoryLimit,
+    graphsDir,
+    ...(config.threads > 0 && { threads: config.threads }),
+  });
 }
 
 function listen(server: HttpServer, config: Config): Promise<void> {

@@ -1,5 +1,5 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { fromErrorMessage, RuntimeError } from '../errors.ts';
 import type { FromRuntime, GenerateRequest, LogLevel, RunEvent, Stage, ToRuntime } from '../messages.ts';
 import { Inbox } from './inbox.ts';
+import { filesOf, fingerprint, modelsOf, Scales, type Weight } from './weights.ts';
 
 export interface RuntimeOptions {
   /** `auto`, or a provider by name: cpu, webgpu, cuda, coreml, dml. */
@@ -15,15 +16,25 @@ export interface RuntimeOptions {
   log: (level: LogLevel, message: string, fields?: object) => void;
   /**
    * Milliseconds a run may stay in a stage before the process is killed and the run fails with `stageTimeout`;
-   * for `denoising` each step has that long. Defaults: loading 600 000, encoding 120 000, denoising 300 000, decoding
+   * for `loading` each component and for `denoising` each step has that long. Defaults: loading 600 000, encoding 120 000, denoising 300 000, decoding
    * 300 000. A run that waits for its turn has no deadline.
    */
   deadlinesMs?: Partial<Record<Stage, number>>;
   /**
    * Models held by one process at a time; default 2. A run of one more model recycles the process as soon as nothing is
-   * running, because the memory of released ONNX sessions does not come back.
+   * running, because the memory of released ONNX sessions does not come back. Runs of models that are held may go first,
+   * but at most 8 of them and for at most 10 s.
    */
   maxModels?: number;
+  /**
+   * Bytes of resident memory that the process should stay within; default 0, which is no limit. A run whose models and
+   * parts would pass it, going by the sizes of their files, recycles the process first if that holds anything else. One
+   * that passes it all alone fails with `modelUnavailable` before anything is loaded. A process that is past it after a
+   * run is recycled too, ever more rarely while that does not help.
+   */
+  memoryLimitBytes?: number;
+  /** Folder for graphs that are written once and kept; default: none are kept. */
+  graphsDir?: string;
   /** Threads of one graph; default: onnxruntime's own choice (one per physical core). */
   threads?: number;
 }
@@ -38,17 +49,29 @@ export interface RuntimeStatus {
   providerReason?: string;
   /** Times the process was lost (crashed or killed); recyclings do not count. */
   restarts: number;
-  /** Folders of the models that the process holds. */
+  /** Folders and files of the models that the process holds. */
   models: string[];
   /** Resident memory of the process when it last loaded a model or finished a run. */
   memoryBytes?: number;
+  /** Present while weights are being loaded. */
+  loading?: Loading;
+}
+
+/** How far a run has come with loading the weights that it needs and did not find loaded. */
+export interface Loading {
+  model: string;
+  /** What is being loaded now. */
+  component: string;
+  doneBytes: number;
+  ofBytes: number;
 }
 
 export interface Runtime extends AsyncDisposable {
   /** Settles when the process has started its provider; rejects when it cannot. */
   ready(): Promise<void>;
   /**
-   * Draws one image. Runs may overlap; they are queued here and driven one at a time, oldest first.
+   * Draws one image. Runs may overlap; they are queued here and driven one at a time, oldest first, but for those that
+   * need no other process than the one that runs (`RuntimeOptions.maxModels`).
    *
    * Throws `RuntimeError` when the run fails. After `signal` is aborted it throws `signal.reason`: at once while waiting,
    * and before the next step while running. Leaving the iteration early cancels the run too. When the process dies, the
@@ -80,20 +103,50 @@ const HOPELESS_STARTS = 3;
 /** How long an idle process that was asked to leave may take before it is killed. */
 const EXIT_GRACE_MS = 2_000;
 
-/** Deaths in a row that quarantine a model. */
+/** Deaths in a row that quarantine a model, or a model with the same parts. */
 const FATAL_DEATHS = 2;
 
-/** Starts the runtime's process at once; `ready()` tells whether its provider came up. */
-export function startRuntime(options: RuntimeOptions): Runtime {
-  return new Supervisor(options);
+/** Runs of held models that may go before one that takes another process, and for how long. */
+const MOST_PASSES = 8;
+const PASSING_MS = 10_000;
+
+/**
+ * How long a process is kept, after a run, for another run that it can do, while one waits that takes another process:
+ * this share of what changing processes cost last time, at most so long. Two users who take turns with two models, each
+ * sending the next task when the last one is done, would otherwise change processes for every task.
+ */
+const LINGER_SHARE = 0.1;
+const MOST_LINGER_MS = 1_000;
+
+/** Runs between two recyclings for memory, where recycling does not help, become never more than these. */
+const MOST_PATIENCE = 1_024;
+
+/** A recycling has helped when the process stays within the limit for so many times the runs it had to be kept for. */
+const STEADY_RUNS = 8;
+
+/**
+ * Starts the runtime's process at once; `ready()` tells whether its provider came up.
+ *
+ * @param program - what the process runs; another one than the package's speaks the messages of messages.ts too
+ */
+export function startRuntime(options: RuntimeOptions, program = ownProgram()): Runtime {
+  return new Supervisor(options, program);
 }
 
 /** One call of `generate`, from its request to its last event. */
 interface Run {
   id: number;
   request: GenerateRequest;
+  /** Every folder and file that the request needs. */
+  files: readonly string[];
+  /** What each of them weighs; absent until that is known, and where there is no limit. */
+  weights?: ReadonlyMap<string, Weight>;
   signal: AbortSignal;
   inbox: Inbox;
+  /** When it came to be the first that waits, and could not go on without another process; 0 before that. */
+  heldUpAt: number;
+  /** Runs that went before it since. */
+  passes: number;
   /** Times it was given to a process. */
   attempts: number;
   /** `started` was told; a second attempt must not tell it again. */
@@ -113,10 +166,16 @@ interface Life {
   ready: boolean;
   /** Why it could not start its provider. */
   unready?: string;
-  /** Models it was asked to run: it may hold parts of them. */
+  /** Folders and files of the runs it was given: it may hold some or all of each. */
   touched: Set<string>;
+  /** Those of them that are models. */
+  touchedModels: Set<string>;
   /** Models it said it holds. */
   loaded: Set<string>;
+  /** Runs it finished. */
+  finished: number;
+  /** Milliseconds from its start until it was ready. */
+  startMs: number;
   /** It was asked to leave; its exit is no loss. */
   dismissed: boolean;
   gone: Promise<void>;
@@ -124,13 +183,17 @@ interface Life {
 
 class Supervisor implements Runtime {
   private readonly options: RuntimeOptions;
+  private readonly program: string;
   private readonly deadlinesMs: Record<Stage, number>;
   private readonly maxModels: number;
+  private readonly memoryLimit: number;
+  private readonly scales = new Scales();
   private readonly waiting: Run[] = [];
   private readonly live = new Map<number, Run>();
-  private readonly quarantine = new Map<string, { fingerprint: string; reason: string }>();
-  /** Deaths of the process in a row, by the model that was running. */
-  private readonly deaths = new Map<string, number>();
+  /** Sets of files that are not run together until one of them changes. */
+  private readonly quarantine: { files: readonly string[]; fingerprint: string; reason: string }[] = [];
+  /** Deaths of the process in a row, by the files that were running. */
+  private deaths: { files: readonly string[]; count: number }[] = [];
   private life: Life | undefined;
   private nextRun = 1;
   private restarts = 0;
@@ -138,6 +201,15 @@ class Supervisor implements Runtime {
   private failedStarts = 0;
   private provider: { name: string; reason: string } | undefined;
   private memoryBytes: number | undefined;
+  /** What a run is loading, and since when. */
+  private loading: (Loading & { run: number; begunAt: number }) | undefined;
+  /** Runs that a process finishes at least, before it is recycled for its memory. */
+  private patience = 1;
+  /** Milliseconds that the last start of a process took, with the loading for its first run. */
+  private changeMs = 0;
+  /** When the process last ended a run. */
+  private lastEndAt = 0;
+  private lingering: NodeJS.Timeout | undefined;
   private restarting: NodeJS.Timeout | undefined;
   private closed: Promise<void> | undefined;
   /** Set when the very first start told that the provider cannot run here: trying again would tell the same. */
@@ -145,10 +217,12 @@ class Supervisor implements Runtime {
   private readonly firstReady = deferred();
   private idle: (() => void) | undefined;
 
-  constructor(options: RuntimeOptions) {
+  constructor(options: RuntimeOptions, program: string) {
     this.options = options;
+    this.program = program;
     this.deadlinesMs = { ...DEFAULT_DEADLINES_MS, ...options.deadlinesMs };
     this.maxModels = Math.max(1, options.maxModels ?? 2);
+    this.memoryLimit = options.memoryLimitBytes ?? 0;
     // Whoever never calls ready() learns of a failed start through generate() instead.
     this.firstReady.promise.catch(() => {});
     this.start();
@@ -165,8 +239,11 @@ class Supervisor implements Runtime {
     const run: Run = {
       id: this.nextRun++,
       request,
+      files: filesOf(request),
       signal,
       inbox: new Inbox(),
+      heldUpAt: 0,
+      passes: 0,
       attempts: 0,
       started: false,
       stage: 'loading',
@@ -177,6 +254,7 @@ class Supervisor implements Runtime {
     const abort = () => this.abandon(run);
     signal.addEventListener('abort', abort, { once: true });
     this.waiting.push(run);
+    if (this.memoryLimit > 0) void this.weigh(run);
     this.pump();
     try {
       yield* run.inbox;
@@ -203,6 +281,7 @@ class Supervisor implements Runtime {
       restarts: this.restarts,
       models: [...(life?.loaded ?? [])],
       ...(this.memoryBytes !== undefined && { memoryBytes: this.memoryBytes }),
+      ...(this.loading && { loading: shownLoading(this.loading) }),
     };
   }
 
@@ -228,6 +307,7 @@ class Supervisor implements Runtime {
       timer.abort();
     }
     clearTimeout(this.restarting);
+    clearTimeout(this.lingering);
     this.firstReady.reject(new RuntimeError('runtimeLost', 'The runtime was closed before it was ready.'));
     const interrupted = this.live.size > 0;
     for (const run of [...this.live.values(), ...this.waiting]) {
@@ -241,7 +321,7 @@ class Supervisor implements Runtime {
   }
 
   private start(): void {
-    const child = fork(join(packageRoot(), 'dist/runtime/process/main.js'), [], {
+    const child = fork(this.program, [], {
       serialization: 'advanced',
       execArgv: [],
       // Nothing of the process may reach the server's standard output, which can be a log of its own.
@@ -252,14 +332,20 @@ class Supervisor implements Runtime {
       process: child,
       ready: false,
       touched: new Set(),
+      touchedModels: new Set(),
       loaded: new Set(),
+      finished: 0,
+      startMs: 0,
       dismissed: false,
       gone: gone.promise,
     };
     this.life = life;
+    this.memoryBytes = undefined;
+    const begun = performance.now();
     const deadline = setTimeout(() => child.kill('SIGKILL'), this.deadlinesMs.loading);
     child.on('message', (message: FromRuntime) => {
       if (message.type === 'ready' || message.type === 'unready') clearTimeout(deadline);
+      if (message.type === 'ready') life.startMs = performance.now() - begun;
       if (this.life === life) this.receive(life, message);
     });
     // Without a listener a failed spawn or send would be thrown; both end in `close` or in a run's deadline.
@@ -287,8 +373,8 @@ class Supervisor implements Runtime {
     });
     // A process that was never spawned has no `close`.
     child.on('error', () => child.pid === undefined && onGone(null, null));
-    const { provider, threads } = this.options;
-    this.send(life, { type: 'start', provider, threads });
+    const { provider, threads, graphsDir } = this.options;
+    this.send(life, { type: 'start', provider, threads, graphsDir });
   }
 
   private send(life: Life, message: ToRuntime): void {
@@ -322,15 +408,14 @@ class Supervisor implements Runtime {
       case 'reported': {
         this.memoryBytes = message.memoryBytes ?? this.memoryBytes;
         const run = this.live.get(message.run);
-        if (run) this.onEvent(run, message.event);
+        if (run) this.onEvent(life, run, message.event);
         break;
       }
       case 'failed': {
         const run = this.live.get(message.run);
         if (!run) break;
-        const { model } = run.request;
-        // A folder that could not be opened takes no place among the models held.
-        if (message.error.code === 'modelUnavailable' && !life.loaded.has(model)) life.touched.delete(model);
+        // What could not be opened takes no place among the models held.
+        if (message.error.code === 'modelUnavailable') forget(life, run.files);
         this.settle(run, fromErrorMessage(message.error));
         break;
       }
@@ -343,12 +428,20 @@ class Supervisor implements Runtime {
     this.pump();
   }
 
-  private onEvent(run: Run, event: RunEvent): void {
+  private onEvent(life: Life, run: Run, event: RunEvent): void {
     if (event.type === 'staged') run.stage = event.stage;
-    if (event.type === 'staged' || event.type === 'stepped') this.armDeadline(run);
+    if (event.type === 'loading') {
+      run.stage = 'loading';
+      this.onLoading(run, event);
+    } else if (event.type === 'staged' ? event.stage !== 'loading' : !['started', 'previewed'].includes(event.type)) {
+      this.endLoading(run, 'done');
+    }
+    if (event.type === 'staged' || event.type === 'stepped' || event.type === 'loading') this.armDeadline(run);
     if (event.type === 'finished') {
       this.losses = 0;
-      this.deaths.delete(run.request.model);
+      // All of these files can be run, so none of them alone was at fault.
+      this.deaths = this.deaths.filter(({ files }) => !isSubset(files, run.files));
+      if (++life.finished === 1) this.changeMs = life.startMs + event.timings.loadingMs;
     }
     if (event.type === 'started') {
       if (run.started) return;
@@ -361,7 +454,8 @@ class Supervisor implements Runtime {
   /** Ends a run for its reader and frees its place. A run whose signal was aborted always ends in the signal's reason. */
   private settle(run: Run, error?: RuntimeError): void {
     clearTimeout(run.deadline);
-    this.live.delete(run.id);
+    this.endLoading(run, 'broken off');
+    if (this.live.delete(run.id)) this.lastEndAt = performance.now();
     const place = this.waiting.indexOf(run);
     if (place >= 0) this.waiting.splice(place, 1);
     if (run.signal.aborted) run.inbox.fail(run.signal.reason);
@@ -384,32 +478,143 @@ class Supervisor implements Runtime {
   /** Gives waiting runs to the process, as far as it has room. */
   private pump(): void {
     const { life } = this;
-    while (life?.ready && !life.dismissed && this.live.size < LIVE_RUNS) {
-      const run = this.waiting[0];
-      if (!run) return;
-      const { model } = run.request;
-      const reason = this.quarantined(model);
-      if (reason !== undefined) {
-        this.settle(run, new RuntimeError('modelUnavailable', reason));
+    clearTimeout(this.lingering);
+    if (!life?.ready || life.dismissed || this.recycledForMemory(life)) return;
+    while (this.live.size < LIVE_RUNS) {
+      const first = this.waiting[0];
+      // What has not been weighed yet will be in a moment, and calls again.
+      if (!first || !this.isWeighed(first)) return;
+      // Looked at even if it will be passed: nobody makes room for what is refused.
+      if (this.refused(first)) continue;
+      if (this.fits(life, first)) {
+        this.give(life, first);
         continue;
       }
-      if (!life.touched.has(model) && life.touched.size >= this.maxModels) {
-        if (this.live.size === 0) this.recycle(life);
-        return;
+      first.heldUpAt ||= performance.now();
+      const heldUpMs = performance.now() - first.heldUpAt;
+      const passing = first.passes < MOST_PASSES && heldUpMs < PASSING_MS;
+      const other = passing && this.waiting.find((run) => this.isWeighed(run) && this.fits(life, run));
+      if (other) {
+        if (this.refused(other)) continue;
+        first.passes++;
+        this.give(life, other);
+        continue;
       }
-      this.waiting.shift();
-      life.touched.add(model);
-      this.live.set(run.id, run);
-      run.attempts++;
-      run.stage = 'loading';
-      this.armDeadline(run);
-      this.send(life, { type: 'generate', run: run.id, request: run.request });
+      if (this.live.size > 0) return;
+      const lingerMs = Math.min(this.changeMs * LINGER_SHARE, MOST_LINGER_MS) - (performance.now() - this.lastEndAt);
+      if (passing && life.finished > 0 && lingerMs > 0) {
+        this.lingering = setTimeout(() => this.pump(), lingerMs);
+      } else {
+        this.log('info', 'The runtime process is replaced to make room for another model.', {
+          held: [...life.touched],
+          needed: first.files,
+          memoryBytes: this.memoryBytes,
+          passedBy: first.passes,
+        });
+        void dismiss(life);
+      }
+      return;
     }
   }
 
-  private recycle(life: Life): void {
-    this.log('info', 'The runtime process is replaced to make room for another model.', { held: [...life.touched] });
+  private give(life: Life, run: Run): void {
+    this.waiting.splice(this.waiting.indexOf(run), 1);
+    for (const file of run.files) life.touched.add(file);
+    for (const model of modelsOf(run.request)) life.touchedModels.add(model);
+    this.live.set(run.id, run);
+    run.attempts++;
+    run.stage = 'loading';
+    this.armDeadline(run);
+    this.send(life, { type: 'generate', run: run.id, request: run.request });
+  }
+
+  /** Whether a run can join what the process holds, as far as a fresh process would serve it better. */
+  private fits(life: Life, run: Run): boolean {
+    if (isSubset([...life.touched], run.files)) return true;
+    const models = new Set([...life.touchedModels, ...modelsOf(run.request)]);
+    if (models.size > life.touchedModels.size && models.size > this.maxModels) return false;
+    if (this.memoryLimit === 0) return true;
+    const more = this.bytesOf(
+      run,
+      run.files.filter((file) => !life.touched.has(file)),
+    );
+    return more === 0 || (this.memoryBytes ?? 0) + more <= this.memoryLimit;
+  }
+
+  /** Fails a run that must not be given to any process; true if it did. */
+  private refused(run: Run): boolean {
+    const reason = this.quarantined(run.files) ?? this.tooLarge(run);
+    if (reason === undefined) return false;
+    this.settle(run, new RuntimeError('modelUnavailable', reason));
+    return true;
+  }
+
+  private tooLarge(run: Run): string | undefined {
+    if (this.memoryLimit === 0) return undefined;
+    const bytes = this.bytesOf(run, run.files);
+    if (bytes <= this.memoryLimit) return undefined;
+    const what = run.files.length > 1 ? 'This model and what the task adds to it need' : 'This model needs';
+    return `${what} about ${sizeText(bytes)} of memory, but the memory limit is ${sizeText(this.memoryLimit)}.`;
+  }
+
+  private async weigh(run: Run): Promise<void> {
+    const weights = await Promise.all(run.files.map(async (file) => [file, await this.scales.weigh(file)] as const));
+    run.weights = new Map(weights);
+    this.pump();
+  }
+
+  private isWeighed(run: Run): boolean {
+    return this.memoryLimit === 0 || run.weights !== undefined;
+  }
+
+  /** What some of a run's files take once loaded. */
+  private bytesOf(run: Run, files: readonly string[]): number {
+    const kind = this.provider?.name === 'cpu' ? 'widened' : 'stored';
+    return files.reduce((sum, file) => sum + (run.weights?.get(file)?.[kind] ?? 0), 0);
+  }
+
+  /**
+   * Recycles a process that its runs left past the memory limit: what they leaked does not come back otherwise. Where a
+   * fresh one is past it just as soon, the work itself needs that much, and the next recycling comes after twice as many
+   * runs.
+   */
+  private recycledForMemory(life: Life): boolean {
+    if (this.memoryLimit === 0 || this.memoryBytes === undefined || life.finished === 0) return false;
+    if (this.memoryBytes <= this.memoryLimit) {
+      if (life.finished >= this.patience * STEADY_RUNS) this.patience = 1;
+      return false;
+    }
+    if (this.live.size > 0 || life.finished < this.patience) return false;
+    this.patience = Math.min(this.patience * 2, MOST_PATIENCE);
+    this.log('warn', 'The runtime process is replaced because it passed the memory limit.', {
+      memoryBytes: this.memoryBytes,
+      limitBytes: this.memoryLimit,
+      runs: life.finished,
+      notAgainBeforeRuns: this.patience,
+      held: [...life.touched],
+    });
     void dismiss(life);
+    return true;
+  }
+
+  private onLoading(run: Run, { component, doneBytes, ofBytes }: Extract<RunEvent, { type: 'loading' }>): void {
+    const { model } = run.request;
+    let begunAt = this.loading?.run === run.id ? this.loading.begunAt : undefined;
+    if (begunAt === undefined) {
+      begunAt = performance.now();
+      this.log('info', 'Weights are being loaded.', { model, component, ofBytes });
+    }
+    this.loading = { model, component, doneBytes, ofBytes, run: run.id, begunAt };
+  }
+
+  private endLoading(run: Run, how: 'done' | 'broken off'): void {
+    const { loading } = this;
+    if (loading?.run !== run.id) return;
+    this.loading = undefined;
+    const { model, component, doneBytes, ofBytes, begunAt } = loading;
+    const loadingMs = Math.round(performance.now() - begunAt);
+    if (how === 'done') this.log('info', 'Weights were loaded.', { model, bytes: ofBytes, loadingMs });
+    else this.log('info', 'Loading weights was broken off.', { model, component, doneBytes, ofBytes, loadingMs });
   }
 
   private armDeadline(run: Run): void {
@@ -446,6 +651,7 @@ class Supervisor implements Runtime {
     });
     for (const run of [...this.live.values()].reverse()) {
       clearTimeout(run.deadline);
+      this.endLoading(run, 'broken off');
       this.countDeath(run, code, signal);
       if (run.timedOut) {
         const limit = `${this.deadlinesMs[run.stage]} ms`;
@@ -487,26 +693,35 @@ class Supervisor implements Runtime {
   /**
    * A model that dies while loading is at fault each time. Later stages may have failed for the size of one picture, so
    * there both attempts of one run count once. Deadlines outside of loading say the machine is slow, not the model broken.
+   * Deaths are counted for all files of a run together: a ControlNet that kills must not take the model away from those
+   * who do without it.
    */
   private countDeath(run: Run, code: number | null, signal: NodeJS.Signals | null): void {
-    const { model } = run.request;
+    const { files } = run;
     if (run.stage !== 'loading' && (run.timedOut || run.attempts > 1)) return;
-    const deaths = (this.deaths.get(model) ?? 0) + 1;
-    this.deaths.set(model, deaths);
-    if (deaths < FATAL_DEATHS) return;
+    let deaths = this.deaths.find((counted) => isSubset(counted.files, files) && isSubset(files, counted.files));
+    if (!deaths) {
+      deaths = { files, count: 0 };
+      this.deaths.push(deaths);
+    }
+    if (++deaths.count < FATAL_DEATHS) return;
+    const what = files.length > 1 ? 'this model with the same parts' : 'this model';
+    const which = files.length > 1 ? 'one of their files' : 'it';
     const reason =
-      `The runtime process died ${deaths} times in a row while running this model ` +
-      `(${signal ?? `exit code ${code}`}); it is tried again when its folder changes.`;
-    this.quarantine.set(model, { fingerprint: fingerprint(model), reason });
-    this.log('error', 'A model that brings the runtime down is set aside until its folder changes.', { model });
+      `The runtime process died ${deaths.count} times in a row while running ${what} ` +
+      `(${signal ?? `exit code ${code}`}); it is tried again when ${which} changes.`;
+    this.quarantine.push({ files, fingerprint: fingerprint(files), reason });
+    this.log('error', 'A model that brings the runtime down is set aside until its files change.', { files });
   }
 
-  private quarantined(model: string): string | undefined {
-    const entry = this.quarantine.get(model);
-    if (!entry) return undefined;
-    if (entry.fingerprint === fingerprint(model)) return entry.reason;
-    this.quarantine.delete(model);
-    this.deaths.delete(model);
+  /** Why files are not run together. With more files added the reason still holds. */
+  private quarantined(files: readonly string[]): string | undefined {
+    for (const entry of [...this.quarantine]) {
+      if (!isSubset(entry.files, files)) continue;
+      if (entry.fingerprint === fingerprint(entry.files)) return entry.reason;
+      this.quarantine.splice(this.quarantine.indexOf(entry), 1);
+      this.deaths = this.deaths.filter((counted) => !isSubset(counted.files, entry.files));
+    }
     return undefined;
   }
 
@@ -535,21 +750,30 @@ async function dismiss(life: Life): Promise<void> {
   clearTimeout(timer);
 }
 
-/** Names, sizes and times of the files of a folder and of the folders in it; the same while nothing changed. */
-function fingerprint(folder: string): string {
-  const files: string[] = [];
-  const visit = (path: string, depth: number) => {
-    try {
-      const stat = statSync(path);
-      files.push(`${path} ${stat.size} ${stat.mtimeMs}`);
-      if (stat.isDirectory() && depth < 2)
-        for (const name of readdirSync(path).sort()) visit(join(path, name), depth + 1);
-    } catch {
-      files.push(`${path} missing`);
-    }
-  };
-  visit(folder, 0);
-  return files.join('\n');
+/** Takes back that files may be held, where none was told to be. */
+function forget(life: Life, files: readonly string[]): void {
+  for (const file of files) {
+    if (life.loaded.has(file)) continue;
+    life.touched.delete(file);
+    life.touchedModels.delete(file);
+  }
+}
+
+function isSubset(some: readonly string[], all: readonly string[]): boolean {
+  return some.every((one) => all.includes(one));
+}
+
+function shownLoading({ model, component, doneBytes, ofBytes }: Loading): Loading {
+  return { model, component, doneBytes, ofBytes };
+}
+
+function sizeText(bytes: number): string {
+  return bytes < 1e9 ? `${Math.ceil(bytes / 1e6)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
+}
+
+/** The runtime's process as it was built; Node 20 cannot run the sources. */
+function ownProgram(): string {
+  return join(packageRoot(), 'dist/runtime/process/main.js');
 }
 
 /** The folder of this package. Sources and built files lie at different depths, so it is looked for. */

@@ -11,7 +11,7 @@ import {
 export interface FakeRuntimeOptions {
   /** Milliseconds a step takes; default 2. */
   stepMs?: number;
-  /** Milliseconds the first run of each model spends in `loading`, for each of two components; default 0. */
+  /** Milliseconds the first run of each model spends loading, for each of two components; default 0. */
   loadingMs?: number;
   /** Runs that fail, after `started`, with the error returned for their request. */
   failWith?: RuntimeError | ((request: GenerateRequest) => RuntimeError | undefined);
@@ -43,6 +43,7 @@ export function createFakeRuntime(options: FakeRuntimeOptions = {}): FakeRuntime
   const aborted: number[] = [];
   const stepsTaken: number[] = [];
   const models = new Set<string>();
+  let loading: RuntimeStatus['loading'];
   const closing = new AbortController();
   let last: Promise<void> = Promise.resolve();
 
@@ -91,9 +92,15 @@ export function createFakeRuntime(options: FakeRuntimeOptions = {}): FakeRuntime
     const timings = { loadingMs: 0, encodingMs: 0, denoisingMs: 0, decodingMs: 0 };
     if (!models.has(request.model)) {
       yield { type: 'staged', stage: 'loading' };
-      for (const [done, component] of ['text_encoder', 'unet'].entries()) {
-        yield { type: 'loading', component, doneBytes: done * 1000, ofBytes: 4000 };
-        await Promise.race([sleep(loadingMs), interrupted]);
+      try {
+        for (const [done, component] of ['text_encoder', 'unet'].entries()) {
+          const progress = { component, doneBytes: done * 1_000, ofBytes: 4_000 };
+          loading = { model: request.model, ...progress };
+          yield { type: 'loading', ...progress };
+          await Promise.race([sleep(loadingMs), interrupted]);
+        }
+      } finally {
+        loading = undefined;
       }
       models.add(request.model);
       timings.loadingMs = 2 * loadingMs;
@@ -136,6 +143,7 @@ export function createFakeRuntime(options: FakeRuntimeOptions = {}): FakeRuntime
         providerReason: 'a test asked for it',
         restarts: 0,
         models: [...models],
+        ...(loading && { loading }),
       };
     },
     async close(graceMs = 0) {

@@ -1,0 +1,128 @@
+import { readdirSync, statSync } from 'node:fs';
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { readSafetensorsHeader, type StoredDtype } from '../checkpoints/safetensors.ts';
+import type { GenerateRequest } from '../messages.ts';
+
+/** Bytes of weights, estimated from what lies on disk. */
+export interface Weight {
+  /** As they are stored. */
+  stored: number;
+  /** With every floating point number widened to float32, as the CPU computes. */
+  widened: number;
+}
+
+/** The models of a request, each a network of its own with its text encoders: the one it names, and its refiner. */
+export function modelsOf({ model, refiner }: GenerateRequest): string[] {
+  return [...new Set([model, ...(refiner ? [refiner.model] : [])])];
+}
+
+/** Every folder and file that a request needs, the models first. */
+export function filesOf(request: GenerateRequest): string[] {
+  const { controlNets = [], loras = [], embeddings = [], vae, previews } = request;
+  return [
+    ...new Set([
+      ...modelsOf(request),
+      ...controlNets.map(({ model }) => model),
+      ...[...loras, ...embeddings].map(({ path }) => path),
+      ...(vae === undefined ? [] : [vae]),
+      ...(previews?.tinyDecoder === undefined ? [] : [previews.tinyDecoder]),
+    ]),
+  ];
+}
+
+/** Names, sizes and times of files, and of folders with what lies in them; the same while nothing changed. */
+export function fingerprint(paths: readonly string[]): string {
+  const files: string[] = [];
+  const visit = (path: string, depth: number) => {
+    try {
+      const found = statSync(path);
+      files.push(`${path} ${found.size} ${found.mtimeMs}`);
+      if (found.isDirectory() && depth < 2)
+        for (const name of readdirSync(path).sort()) visit(join(path, name), depth + 1);
+    } catch {
+      files.push(`${path} missing`);
+    }
+  };
+  for (const path of paths) visit(path, 0);
+  return files.join('\n');
+}
+
+/** Components of a model's folder; what else lies there, such as a safety checker, is never loaded. */
+const componentFolders = ['text_encoder', 'text_encoder_2', 'unet', 'vae_encoder', 'vae_decoder', 'vae'];
+
+/**
+ * Estimates what models and their parts weigh once loaded. Only names, sizes and headers are read, and headers only once
+ * for a file that did not change. What cannot be read weighs nothing: the run itself will say what is wrong.
+ */
+export class Scales {
+  private readonly known = new Map<string, Weight & { size: number; mtimeMs: number }>();
+
+  /** @param path absolute; a folder of a model or of a single network, or one file */
+  async weigh(path: string): Promise<Weight> {
+    const sum: Weight = { stored: 0, widened: 0 };
+    for (const file of await weightFiles(path)) {
+      const { stored, widened } = await this.weighFile(file);
+      sum.stored += stored;
+      sum.widened += widened;
+    }
+    return sum;
+  }
+
+  private async weighFile(file: string): Promise<Weight> {
+    try {
+      const { size, mtimeMs } = await stat(file);
+      const known = this.known.get(file);
+      if (known?.size === size && known.mtimeMs === mtimeMs) return known;
+      const weight = { stored: size, widened: await widenedBytes(file, size), size, mtimeMs };
+      this.known.set(file, weight);
+      return weight;
+    } catch {
+      return { stored: 0, widened: 0 };
+    }
+  }
+}
+
+/** The files whose weights are loaded: of several forms of the same component one is taken. */
+async function weightFiles(path: string): Promise<string[]> {
+  const names = await namesIn(path);
+  if (!names) return [path];
+  if (!names.includes('model_index.json')) return chosenOf(path, names);
+  const chosen: string[] = [];
+  let hasOnnxDecoder = false;
+  for (const folder of componentFolders.filter((name) => names.includes(name))) {
+    if (folder === 'vae' && hasOnnxDecoder) continue;
+    const files = chosenOf(join(path, folder), (await namesIn(join(path, folder))) ?? []);
+    hasOnnxDecoder ||= folder === 'vae_decoder' && files.length > 0;
+    chosen.push(...files);
+  }
+  return chosen;
+}
+
+/** ONNX wins over safetensors, and full precision over a variant such as `model.fp16.safetensors`. */
+function chosenOf(folder: string, names: readonly string[]): string[] {
+  const onnx = names.filter((name) => /^model\.onnx|\.onnx[._]data$|^weights\.pb$/.test(name));
+  const stored = names.filter((name) => name.endsWith('.safetensors'));
+  const isVariant = (name: string) => name.replace('.safetensors', '').includes('.');
+  const full = stored.filter((name) => !isVariant(name));
+  const variant = stored.filter((name) => name.includes('.fp16'));
+  const chosen = [onnx, full, variant, stored].find((group) => group.length > 0) ?? [];
+  return chosen.map((name) => join(folder, name));
+}
+
+/** What an element takes as float32, over what it takes as it is stored; 1 for all others. */
+const widening: Partial<Record<StoredDtype, number>> = { F16: 2, BF16: 2, F8_E4M3: 4, F8_E5M2: 4, F64: 0.5 };
+
+async function widenedBytes(file: string, size: number): Promise<number> {
+  // ONNX graphs keep the precision that they were exported in.
+  if (!file.endsWith('.safetensors')) return size;
+  const { tensors } = await readSafetensorsHeader(file);
+  let bytes = 0;
+  for (const { dtype, length } of tensors.values()) bytes += length * (widening[dtype] ?? 1);
+  return bytes;
+}
+
+/** Undefined for what is no folder. */
+async function namesIn(path: string): Promise<string[] | undefined> {
+  return readdir(path).catch(() => undefined);
+}
