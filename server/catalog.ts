@@ -43,6 +43,9 @@ const freshMs = 2_000;
 /** How long a description of what cannot be used counts: what it lacks may come from elsewhere. */
 const brokenFreshMs = 10_000;
 
+/** How many models a message names; `allowedValues` has all. */
+const namedAtMost = 20;
+
 /** What messages call each kind. */
 export const kindNames: Record<ModelKind, string> = {
   checkpoint: 'a model that makes images',
@@ -72,22 +75,26 @@ export class Catalog {
 
   /** Everything, the unavailable too: the default model first, the others in the order of folders and names. */
   async list(): Promise<readonly CatalogEntry[]> {
-    if (performance.now() - this.#lookedAt > freshMs) {
-      this.#looking ??= this.#look().finally(() => {
-        this.#looking = undefined;
-      });
-      await this.#looking;
-    }
+    await this.#refreshed();
     return this.#entries;
   }
 
   /**
-   * What a task names, or the default model. `parameter` is where it names it.
+   * What a task names, or the default model. `parameter` is where it names it. A model that is known is given at once, and
+   * the folders are looked at for the next task; this one waits only where it would be refused.
+   *
    * Throws `modelNotFound`, `modelUnavailable`, or, for something of another kind, `unsupportedModel`.
    */
   async find(name: string | undefined, kind: ModelKind = 'checkpoint', parameter = 'model'): Promise<CatalogEntry> {
-    const entries = await this.list();
     const wanted = name ?? this.#options.defaultModel;
+    const known = this.#entries.find(({ ids }) => has(ids, wanted));
+    const refreshed = this.#refreshed();
+    if (known?.kind === kind && known.model.available) {
+      refreshed.catch((error: unknown) => this.#options.log.error({ err: error }, 'The models cannot be looked at.'));
+      return known;
+    }
+    await refreshed;
+    const entries = this.#entries;
     const entry = entries.find(({ ids }) => has(ids, wanted));
     if (entry?.model.available === false) {
       throw new TaskError('modelUnavailable', {
@@ -97,7 +104,8 @@ export class Catalog {
     }
     if (entry?.kind !== kind) {
       const allowedValues = entries.filter((one) => one.kind === kind && one.model.available).map(({ air }) => air);
-      const choice = `This server has: ${allowedValues.join(', ') || 'none'}.`;
+      const more = allowedValues.length > namedAtMost ? ', …' : '';
+      const choice = `This server has: ${allowedValues.slice(0, namedAtMost).join(', ') || 'none'}${more}.`;
       const details = { parameter, type: 'string', allowedValues };
       throw entry === undefined
         ? new TaskError('modelNotFound', { ...details, message: `There is no model ${wanted} here. ${choice}` })
@@ -107,6 +115,15 @@ export class Catalog {
           });
     }
     return entry;
+  }
+
+  /** Settles at once where the last look still counts. */
+  async #refreshed(): Promise<void> {
+    if (performance.now() - this.#lookedAt <= freshMs) return;
+    this.#looking ??= this.#look().finally(() => {
+      this.#looking = undefined;
+    });
+    await this.#looking;
   }
 
   async #look(): Promise<void> {

@@ -69,6 +69,26 @@ test('finds a model that is added while the server runs', async () => {
   await expect.poll(async () => (await catalog.list()).length, { timeout: 5_000 }).toBe(2);
 });
 
+test('gives a known model at once, however long a look at the folders takes', async () => {
+  await using models = await makeModels('first');
+  let release = () => {};
+  const held = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const describe = async (file: string) => {
+    if (file.endsWith('slow')) await held;
+    return describeTestModel(file);
+  };
+  const catalog = new Catalog({ modelsDirs: [models.folder], defaultModel: 'first', log, describe });
+  await catalog.list();
+  await models.add('slow');
+  await new Promise((resolve) => setTimeout(resolve, 2_100));
+  expect((await catalog.find('first')).air).toBe('local:first@1');
+  const slow = catalog.find('slow');
+  release();
+  expect((await slow).air).toBe('local:slow@1');
+});
+
 test('says what there is where a name is unknown, and why where a model is broken', async () => {
   await using models = await makeModels('first', 'broken');
   const catalog = open([models.folder]);
