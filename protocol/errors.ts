@@ -31,6 +31,7 @@ export const errors = {
   conflictTaskUUID: { status: 400, message: 'The taskUUID already belongs to another task.' },
   modelNotFound: { status: 404, message: 'This server has no such model.' },
   modelUnavailable: { status: 422, message: 'The model is listed, but it cannot be loaded.' },
+  unsupportedModel: { status: 400, message: 'The model is of another kind or family than is needed here.' },
   mediaNotFound: { status: 404, message: 'There is no image with this UUID; it may have expired.' },
   downloadFailed: { status: 400, message: 'The image could not be fetched from its URL.' },
   taskNotFound: { status: 404, message: 'There is no task with this taskUUID; its results may have expired.' },
@@ -54,7 +55,7 @@ export type ErrorCode = ListedErrorCode | `missing${string}` | `invalid${string}
 export interface ErrorDetails {
   /** A sentence for people; default: the one of the table. */
   message?: string | undefined;
-  /** The parameter at fault, with dots into nested objects: `previews.every`. */
+  /** The parameter at fault, with its place in nested objects and arrays: `previews.every`, `lora[0].model`. */
   parameter?: string | undefined;
   /** The JSON type that the parameter should have: `integer`, `string`, … */
   type?: string | undefined;
@@ -134,7 +135,7 @@ export function rowOf(code: ErrorCode): ErrorRow {
 
 /** `invalid` and `width` make `invalidWidth`; a nested parameter is named by its outermost key. */
 export function parameterCode(kind: 'missing' | 'invalid', parameter: string): ErrorCode {
-  const name = parameter.split('.')[0] || 'parameter';
+  const name = /^[^.[]+/.exec(parameter)?.[0] ?? 'parameter';
   return `${kind}${name.charAt(0).toUpperCase()}${name.slice(1)}`;
 }
 

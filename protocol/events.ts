@@ -19,6 +19,15 @@ export interface QueuedEvent extends EventBase {
   position: number;
 }
 
+/** Weights that the task needs are read from disk. Sent before each component, where `progress` was asked for. */
+export interface LoadingEvent extends EventBase {
+  event: 'loading';
+  /** What is loaded next: `unet`, `vae_decoder`, … */
+  component: string;
+  /** Percent of the bytes to be loaded that are there; 0 to 100, rising. */
+  progress: number;
+}
+
 /** One result of the task began to denoise. */
 export interface StartedEvent extends EventBase {
   event: 'started';
@@ -59,4 +68,4 @@ export interface CancelledEvent extends EventBase {
 }
 
 /** Anything said about a task before its result, told apart by `event`. */
-export type TaskEvent = QueuedEvent | StartedEvent | SteppedEvent | PreviewedEvent | CancelledEvent;
+export type TaskEvent = QueuedEvent | LoadingEvent | StartedEvent | SteppedEvent | PreviewedEvent | CancelledEvent;

@@ -1,6 +1,13 @@
 /** The protocol: what both ends agree on. PROTOCOL.md is the text, this is the list of public names. */
 
 export {
+  type ControlNet,
+  MAX_CONTROL_NETS,
+  MAX_WEIGHTED_MODELS,
+  type Refiner,
+  type WeightedModel,
+} from './companions.ts';
+export {
   type ErrorCode,
   type ErrorDetails,
   type ErrorFrame,
@@ -17,6 +24,7 @@ export {
 export type {
   CancelledEvent,
   ImageFormat,
+  LoadingEvent,
   PreviewedEvent,
   QueuedEvent,
   StartedEvent,
@@ -25,10 +33,12 @@ export type {
 } from './events.ts';
 export { decodeFrame, encodeFrame, FrameError, MAX_HEADER_BYTES } from './frames.ts';
 export { type ImageReference, parseImageReference } from './images.ts';
+export type { Outpaint } from './inpainting.ts';
 export { parseJson, stringifyJson } from './json.ts';
 export type { PreviewOptions } from './previews.ts';
 export {
   type AuthenticationResult,
+  type CheckpointItem,
   type DataFrame,
   dataFrame,
   type EventFrame,
@@ -39,6 +49,7 @@ export {
   type ModelItem,
   type ModelSearchResult,
   mimeType,
+  type PartItem,
   type PingResult,
   type ProcessingResult,
   type ResultItem,
@@ -46,6 +57,7 @@ export {
   type TaskCancelResult,
 } from './replies.ts';
 export { errorSchema, eventSchema, httpReplySchema, resultSchema, serverFrameSchema } from './replySchemas.ts';
+export { type StepChoice, stepRange } from './steps.ts';
 export type { AuthenticationTask } from './tasks/authentication.ts';
 export type { GetResponseTask } from './tasks/getResponse.ts';
 export { BLANK_PROMPT, type ImageInferenceTask, MAX_SEED, type OutputType } from './tasks/imageInference.ts';

@@ -21,6 +21,8 @@ export interface Facts {
   unsupported?: string;
   /** Facts of a nested object, by key. */
   children?: z.ZodRawShape;
+  /** Facts of each entry of an array of objects; errors then say which entry: `lora[2].weight`. */
+  entry?: Facts;
 }
 
 /** A task type: its parameters, and the schema that turns them into a task. */
@@ -136,28 +138,95 @@ export function nested<S extends z.ZodRawShape>(shape: S, rule: string) {
   return described(z.preprocess(present, z.object(shape)).optional(), { type: 'object', rule, children: shape });
 }
 
-/** Hands the issues of an inner parse to the outer one. */
-export function passIssues(inner: z.ZodError, context: z.RefinementCtx): void {
+/**
+ * An array of objects whose errors keep their place: `controlNet[1].guideImage`. Each entry is given its place, as
+ * `parameter`, for what is found wrong with it later.
+ *
+ * Read up to the first fault, and not at all where it is too long: it may be as long as a frame.
+ *
+ * @param keys what an object has, for the error: "model and weight"
+ * @param finish fills in the defaults of an entry
+ */
+export function list<S extends z.ZodRawShape, T>(
+  name: string,
+  shape: S,
+  { max, keys }: { max: number; keys: string },
+  finish: (entry: z.output<z.ZodObject<S>>, context: z.RefinementCtx) => T,
+) {
+  const entry = z.object(shape).transform(finish);
+  const schema = z.unknown().transform((value, context): (T & { parameter: string })[] => {
+    if (!Array.isArray(value) || value.length > max) {
+      context.issues.push({ code: 'custom', message: 'not such an array', input: undefined });
+      return z.NEVER;
+    }
+    const entries: (T & { parameter: string })[] = [];
+    for (const [index, sent] of value.entries()) {
+      const parsed = entry.safeParse(present(sent));
+      if (!parsed.success) {
+        passIssues(parsed.error, context, [index]);
+        return z.NEVER;
+      }
+      entries.push({ ...parsed.data, parameter: `${name}[${index}]` });
+    }
+    return entries;
+  });
+  return described(schema.optional(), {
+    type: 'array',
+    rule: `an array of at most ${max} objects of ${keys}`,
+    entry: { type: 'object', rule: `an object of ${keys}`, children: shape },
+  });
+}
+
+/** Hands the issues of an inner parse to the outer one, which has it under `path`. */
+export function passIssues(inner: z.ZodError, context: z.RefinementCtx, path: readonly PropertyKey[] = []): void {
   for (const issue of inner.issues) {
-    context.issues.push({ code: 'custom', message: issue.message, input: undefined, path: [...issue.path] });
+    const params = issue.code === 'custom' ? issue.params : undefined;
+    const { message } = issue;
+    context.issues.push({ code: 'custom', message, input: undefined, path: [...path, ...issue.path], params });
   }
+}
+
+/**
+ * Refuses a parameter for what it is beside others, which its own facts cannot say. Of several refusals the client is
+ * told the first.
+ *
+ * @param kind `missing` where it would have to be there because another one is
+ * @param told the sentence that the client gets
+ */
+export function refuse(
+  context: z.RefinementCtx,
+  kind: 'missing' | 'invalid',
+  path: readonly PropertyKey[],
+  told: string,
+): void {
+  context.issues.push({ code: 'custom', message: told, input: undefined, path: [...path], params: { kind } });
 }
 
 /** The error a client is told, from the first thing wrong with a task. */
 export function toTaskError(shape: z.ZodRawShape, failed: z.ZodError, raw: object): TaskError {
-  const path = failed.issues[0]?.path ?? [];
-  const names = path.filter((part) => typeof part === 'string');
-  const parameter = names.join('.');
-  const facts = findFacts(shape, names);
+  const [issue] = failed.issues;
+  const path = issue?.path ?? [];
+  const { parameter, facts } = locate(shape, path);
   if (facts === undefined)
     return new TaskError('invalidParameter', { parameter: parameter || undefined, cause: failed });
+  const refused: unknown = issue?.code === 'custom' ? issue.params?.kind : undefined;
+  if (refused === 'missing' || refused === 'invalid') {
+    const { type } = facts;
+    return new TaskError(parameterCode(refused, parameter), {
+      message: issue?.message,
+      parameter,
+      type,
+      cause: failed,
+    });
+  }
   if (facts.unsupported !== undefined) {
     const message = `\`${parameter}\` is not supported: ${facts.unsupported}`;
     return new TaskError('unsupportedParameter', { message, parameter, cause: failed });
   }
-  const missing = names.length === 1 && names[0] !== undefined && isAbsent((raw as Record<string, unknown>)[names[0]]);
+  const missing = isAbsent(valueAt(raw, path));
   const { type, min, max, default: byDefault, allowedValues } = facts;
-  return new TaskError(parameterCode(missing ? 'missing' : 'invalid', parameter), {
+  // Where something is missing inside a parameter, the parameter is there, and wrong.
+  return new TaskError(parameterCode(missing && path.length === 1 ? 'missing' : 'invalid', parameter), {
     message: missing ? `\`${parameter}\` is required: ${facts.rule}.` : `\`${parameter}\` must be ${facts.rule}.`,
     parameter,
     type,
@@ -169,18 +238,37 @@ export function toTaskError(shape: z.ZodRawShape, failed: z.ZodError, raw: objec
   });
 }
 
-function findFacts(shape: z.ZodRawShape, names: readonly string[]): Facts | undefined {
+/** The parameter at a path, as errors name it, and the nearest facts there are about it. */
+function locate(shape: z.ZodRawShape, path: readonly PropertyKey[]): { parameter: string; facts: Facts | undefined } {
+  let parameter = '';
   let facts: Facts | undefined;
   let level: z.ZodRawShape | undefined = shape;
-  for (const name of names) {
-    const schema: unknown = level !== undefined && Object.hasOwn(level, name) ? level[name] : undefined;
-    const found = typeof schema === 'object' && schema !== null ? factsOf.get(schema) : undefined;
-    // Deeper than the facts go: the nearest description is the best there is.
-    if (found === undefined) break;
-    facts = found;
-    level = found.children;
+  for (const part of path) {
+    if (typeof part === 'number') {
+      // The entries of a list of words are told with the list.
+      if (facts?.entry === undefined) continue;
+      parameter += `[${part}]`;
+      facts = facts.entry;
+      level = facts.children;
+    } else if (typeof part === 'string') {
+      parameter += parameter === '' ? part : `.${part}`;
+      const schema: unknown = level !== undefined && Object.hasOwn(level, part) ? level[part] : undefined;
+      const found = typeof schema === 'object' && schema !== null ? factsOf.get(schema) : undefined;
+      // Deeper than the facts go: the nearest description is the best there is.
+      facts = found ?? facts;
+      level = found?.children;
+    }
   }
-  return facts;
+  return { parameter, facts };
+}
+
+function valueAt(raw: unknown, path: readonly PropertyKey[]): unknown {
+  let value = raw;
+  for (const part of path) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, part)) return undefined;
+    value = (value as Record<PropertyKey, unknown>)[part];
+  }
+  return value;
 }
 
 function word<const T extends string>(values: readonly T[]) {

@@ -4,7 +4,7 @@
  */
 
 import type { ErrorFrame } from './errors.ts';
-import type { ImageFormat, PreviewedEvent, TaskEvent } from './events.ts';
+import type { ImageFormat, LoadingEvent, PreviewedEvent, TaskEvent } from './events.ts';
 
 /** Keys that no item of `data` may have: the older Python client takes such an item for an error. */
 interface NotAnError {
@@ -69,6 +69,8 @@ export interface ProcessingResult extends NotAnError {
   status: 'processing';
   /** 0 to 100, over all results of the task. */
   progress?: number;
+  /** While weights are read from disk: what is read, and percent of all that is to be read. */
+  loading?: Pick<LoadingEvent, 'component' | 'progress'>;
   /** The newest preview, where the task asked for previews. */
   preview?: Omit<PreviewedEvent, 'event' | 'taskType' | 'taskUUID'>;
 }
@@ -81,32 +83,48 @@ export interface TaskCancelResult extends NotAnError {
   cancelled: string[];
 }
 
-/** One model, in Runware's words, and what only a server at home can say. */
-export interface ModelItem extends NotAnError {
+/** What all models have, in Runware's words, and what only a server at home can say. */
+interface AnyModelItem extends NotAnError {
   air: string;
   name: string;
   version: string;
-  category: 'checkpoint';
+  /** The family, such as `sd1x` or `sdxl`; a LoRA, an embedding or a ControlNet fits checkpoints of its own. */
   architecture: string;
   type: string;
   tags: string[];
   heroImage?: string;
   private: boolean;
   comment: string;
+  /** Whether it can be used now. */
+  available: boolean;
+  /** Why not. */
+  reason?: string;
+  /** Of the weights: `float32`, `float16`, `bfloat16`, `mixed`. */
+  precision?: string;
+  sizeBytes?: number;
+}
+
+/** A model that makes images: what `model` and `refiner` name. */
+export interface CheckpointItem extends AnyModelItem {
+  category: 'checkpoint';
   defaultWidth: number;
   defaultHeight: number;
   defaultSteps: number;
   defaultScheduler: string;
   defaultCFG: number;
   defaultStrength?: number;
-  /** Whether it can be used now. */
-  available: boolean;
-  /** Why not. */
-  reason?: string;
   /** Every spelling that `scheduler` accepts for this model. */
   schedulers?: string[];
-  sizeBytes?: number;
 }
+
+/** What is used beside a checkpoint. */
+export interface PartItem extends AnyModelItem {
+  /** Tells the parameter that takes it: `lora`, `embeddings`, `controlNet`, `vae`. */
+  category: 'lora' | 'embeddings' | 'controlnet' | 'vae';
+}
+
+/** One model, told apart by `category`. */
+export type ModelItem = CheckpointItem | PartItem;
 
 /** Models found. */
 export interface ModelSearchResult extends NotAnError {

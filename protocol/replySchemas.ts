@@ -11,6 +11,7 @@ import { IMAGE_FORMATS } from './previews.ts';
 const uuid = z.string().regex(UUID);
 const url = z.url({ protocol: /^https?$/ });
 const count = z.int().min(0);
+const percentage = z.number().min(0).max(100);
 const format = z.enum(IMAGE_FORMATS);
 const scalar = z.union([z.string(), z.number(), z.boolean()]);
 
@@ -30,34 +31,43 @@ const preview = z.strictObject({
 /** One item of `events`. */
 export const eventSchema = z.discriminatedUnion('event', [
   z.strictObject({ event: z.literal('queued'), ...task, position: count }),
+  z.strictObject({ event: z.literal('loading'), ...task, component: z.string().min(1), progress: percentage }),
   z.strictObject({ event: z.literal('started'), ...place, steps: z.int().min(1) }),
   z.strictObject({ event: z.literal('stepped'), ...place, step: count, steps: z.int().min(1) }),
   z.strictObject({ event: z.literal('previewed'), ...task, ...preview.shape }),
   z.strictObject({ event: z.literal('cancelled'), ...task, reason: z.enum(['cancelled', 'superseded']) }),
 ]);
 
-const model = z.strictObject({
+const anyModel = {
   air: z.string(),
   name: z.string(),
   version: z.string(),
-  category: z.literal('checkpoint'),
   architecture: z.string(),
   type: z.string(),
   tags: z.array(z.string()),
   heroImage: url.optional(),
   private: z.boolean(),
   comment: z.string(),
-  defaultWidth: count,
-  defaultHeight: count,
-  defaultSteps: count,
-  defaultScheduler: z.string(),
-  defaultCFG: z.number(),
-  defaultStrength: z.number().optional(),
   available: z.boolean(),
   reason: z.string().optional(),
-  schedulers: z.array(z.string()).optional(),
+  precision: z.string().optional(),
   sizeBytes: count.optional(),
-});
+};
+
+const model = z.discriminatedUnion('category', [
+  z.strictObject({
+    ...anyModel,
+    category: z.literal('checkpoint'),
+    defaultWidth: count,
+    defaultHeight: count,
+    defaultSteps: count,
+    defaultScheduler: z.string(),
+    defaultCFG: z.number(),
+    defaultStrength: z.number().optional(),
+    schedulers: z.array(z.string()).optional(),
+  }),
+  z.strictObject({ ...anyModel, category: z.enum(['lora', 'embeddings', 'controlnet', 'vae']) }),
+]);
 
 /** One item of `data`. */
 export const resultSchema = z.union([
@@ -84,7 +94,8 @@ export const resultSchema = z.union([
   z.strictObject({
     ...task,
     status: z.literal('processing'),
-    progress: z.number().min(0).max(100).optional(),
+    progress: percentage.optional(),
+    loading: z.strictObject({ component: z.string().min(1), progress: percentage }).optional(),
     preview: preview.optional(),
   }),
   z.strictObject({ ...task, cancelled: z.array(uuid) }),

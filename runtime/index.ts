@@ -2,6 +2,7 @@
 export { describeModel, type ModelDescription } from './checkpoints/checkpoint.ts';
 export { RuntimeError, type RuntimeErrorCode } from './errors.ts';
 export type {
+  ControlNetRequest,
   GenerateRequest,
   LogLevel,
   Pixels,
@@ -9,6 +10,7 @@ export type {
   RunEvent,
   Stage,
   Timings,
+  WeightedFile,
 } from './messages.ts';
 export { type Runtime, type RuntimeOptions, type RuntimeStatus, startRuntime } from './process/supervisor.ts';
 export { resolveScheduler, schedulerSpellings } from './schedulers/index.ts';

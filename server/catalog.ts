@@ -1,147 +1,190 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Logger } from 'pino';
 import { TaskError } from '../protocol/errors.ts';
 import type { ModelDescription } from '../runtime/index.ts';
+import { customaryFolders, type FoundModel, ModelsFolder } from './modelsFolder.ts';
+
+export type ModelKind = ModelDescription['kind'];
 
 /** A model under the name that clients give. */
 export interface CatalogEntry {
-  /** The first of its ids: from `models.json`, or `local:<folder>@1`. */
+  /** The first of its ids: from `models.json`, or `local:<name>@1`. */
   air: string;
   /** All spellings that mean this model. */
   ids: string[];
+  /** Absolute path of its folder or file. */
+  path: string;
+  kind: ModelKind;
+  model: ModelDescription;
+  /** The name of the tiny decoder that its owner chose for it. */
+  tinyDecoder?: string;
+}
+
+/** A description, when it was made, and what the files looked like then. */
+interface Described {
+  stamp: string;
+  /** Of `performance.now`. */
+  at: number;
   model: ModelDescription;
 }
 
 export interface CatalogOptions {
-  /** Folders whose subfolders are models. One that does not exist is empty. */
+  /** Folders that hold models, as `ModelsFolder` says. One that does not exist is empty. */
   modelsDirs: readonly string[];
   defaultModel: string;
-  describe: (folder: string) => Promise<ModelDescription>;
+  /** Reads what a folder or a file is. */
+  describe: (path: string) => Promise<ModelDescription>;
   log: Logger;
 }
 
 /** How long a look at the folders counts, in milliseconds; a model copied in is found after that. */
 const freshMs = 2_000;
 
-/**
- * The models that clients can name. A `models.json` in a models folder gives ids to its subfolders:
- * `{ "civitai:4384@128713": "dreamshaper", "runware:100@1": { "folder": "flux", "aliases": ["flux"] } }`.
- */
+/** How long a description of what cannot be used counts: what it lacks may come from elsewhere. */
+const brokenFreshMs = 10_000;
+
+/** How many models a message names; `allowedValues` has all. */
+const namedAtMost = 20;
+
+/** What messages call each kind. */
+export const kindNames: Record<ModelKind, string> = {
+  checkpoint: 'a model that makes images',
+  lora: 'a LoRA',
+  embedding: 'an embedding',
+  controlNet: 'a ControlNet',
+  vae: 'a VAE',
+  tinyVae: 'a tiny decoder',
+};
+
+/** What clients can name: models, and what is used together with them. */
 export class Catalog {
   readonly #options: CatalogOptions;
+  readonly #folders: ModelsFolder[];
   #entries: CatalogEntry[] = [];
   #lookedAt = Number.NEGATIVE_INFINITY;
   #looking: Promise<void> | undefined;
-  /** Descriptions by folder, with what the folder looked like; an unavailable model is described again each time. */
-  readonly #described = new Map<string, { stamp: string; model: ModelDescription }>();
+  /** Descriptions by path: hundreds of files are not read each time somebody looks. */
+  #described = new Map<string, Described>();
+  /** Paths whose names others had; each is told once. */
+  readonly #told = new Set<string>();
 
   constructor(options: CatalogOptions) {
     this.#options = options;
+    this.#folders = options.modelsDirs.map((folder) => new ModelsFolder(folder, options.log));
   }
 
-  /** All models, the unavailable ones too: the default one first, the others in the order of folders and names. */
+  /** Everything, the unavailable too: the default model first, the others in the order of folders and names. */
   async list(): Promise<readonly CatalogEntry[]> {
-    if (performance.now() - this.#lookedAt > freshMs) {
-      this.#looking ??= this.#look().finally(() => {
-        this.#looking = undefined;
-      });
-      await this.#looking;
-    }
+    await this.#refreshed();
     return this.#entries;
   }
 
-  /** The model that a task names, or the default one. Throws `modelNotFound` or `modelUnavailable`. */
-  async find(name: string | undefined): Promise<CatalogEntry> {
-    const entries = await this.list();
-    const entry = entries.find(({ ids }) => has(ids, name ?? this.#options.defaultModel));
-    if (entry === undefined) {
-      const available = entries.filter(({ model }) => model.available).map(({ air }) => air);
-      throw new TaskError('modelNotFound', {
-        message: `This server has no model ${name ?? this.#options.defaultModel}. It has: ${available.join(', ') || 'none'}.`,
-        parameter: 'model',
-        type: 'string',
-        allowedValues: available,
-      });
+  /**
+   * What a task names, or the default model. `parameter` is where it names it. A model that is known is given at once, and
+   * the folders are looked at for the next task; this one waits only where it would be refused.
+   *
+   * Throws `modelNotFound`, `modelUnavailable`, or, for something of another kind, `unsupportedModel`.
+   */
+  async find(name: string | undefined, kind: ModelKind = 'checkpoint', parameter = 'model'): Promise<CatalogEntry> {
+    const wanted = name ?? this.#options.defaultModel;
+    const known = this.#entries.find(({ ids }) => has(ids, wanted));
+    const refreshed = this.#refreshed();
+    if (known?.kind === kind && known.model.available) {
+      refreshed.catch((error: unknown) => this.#options.log.error({ err: error }, 'The models cannot be looked at.'));
+      return known;
     }
-    if (!entry.model.available) {
+    await refreshed;
+    const entries = this.#entries;
+    const entry = entries.find(({ ids }) => has(ids, wanted));
+    if (entry?.model.available === false) {
       throw new TaskError('modelUnavailable', {
         message: `The model ${entry.air} cannot be used: ${entry.model.reason ?? 'it is broken'}`,
-        parameter: 'model',
+        parameter,
       });
+    }
+    if (entry?.kind !== kind) {
+      const allowedValues = entries.filter((one) => one.kind === kind && one.model.available).map(({ air }) => air);
+      const more = allowedValues.length > namedAtMost ? ', …' : '';
+      const choice = `This server has: ${allowedValues.slice(0, namedAtMost).join(', ') || 'none'}${more}.`;
+      const details = { parameter, type: 'string', allowedValues };
+      throw entry === undefined
+        ? new TaskError('modelNotFound', { ...details, message: `There is no model ${wanted} here. ${choice}` })
+        : new TaskError('unsupportedModel', {
+            ...details,
+            message: `\`${parameter}\` must name ${kindNames[kind]}, but ${entry.air} is ${kindNames[entry.kind]}. ${choice}`,
+          });
     }
     return entry;
   }
 
+  /** Settles at once where the last look still counts. */
+  async #refreshed(): Promise<void> {
+    if (performance.now() - this.#lookedAt <= freshMs) return;
+    this.#looking ??= this.#look().finally(() => {
+      this.#looking = undefined;
+    });
+    await this.#looking;
+  }
+
   async #look(): Promise<void> {
     const entries: CatalogEntry[] = [];
-    const taken = new Set<string>();
-    for (const modelsDir of this.#options.modelsDirs) {
-      const names = await readNames(modelsDir, this.#options.log);
-      for (const folder of await modelFolders(modelsDir)) {
-        const name = path.basename(folder);
-        const ids = [...(names.get(name) ?? []), `local:${name}@1`, name].filter((id) => !taken.has(id.toLowerCase()));
-        const air = ids[0];
-        // Shadowed by a model of the same name in an earlier folder.
+    const described = new Map<string, Described>();
+    const taken = new Map<string, string>();
+    for (const folder of this.#folders) {
+      for (const found of await folder.look()) {
+        const known = await this.#describe(found);
+        described.set(found.path, known);
+        const ids = this.#untaken(found, taken);
+        const [air] = ids;
         if (air === undefined) continue;
-        for (const id of ids) taken.add(id.toLowerCase());
-        entries.push({ air, ids, model: await this.#describe(folder) });
+        const { model } = known;
+        const tinyDecoder = found.tinyDecoder ?? model.tinyDecoder;
+        const kind = kindOf(found, model);
+        entries.push({ air, ids, path: found.path, kind, model, ...(tinyDecoder !== undefined && { tinyDecoder }) });
       }
     }
     const isDefault = ({ ids }: CatalogEntry) => Number(has(ids, this.#options.defaultModel));
     this.#entries = entries.sort((a, b) => isDefault(b) - isDefault(a));
+    this.#described = described;
     this.#lookedAt = performance.now();
   }
 
-  async #describe(folder: string): Promise<ModelDescription> {
-    const stamp = await stampOf(folder);
-    const known = this.#described.get(folder);
-    if (known?.model.available && known.stamp === stamp) return known.model;
-    const model = await this.#options.describe(folder);
-    this.#described.set(folder, { stamp, model });
-    return model;
-  }
-}
-
-async function modelFolders(modelsDir: string): Promise<string[]> {
-  const entries = await readdir(modelsDir, { withFileTypes: true }).catch(() => []);
-  const folders: string[] = [];
-  for (const entry of entries.sort((a, b) => a.name.localeCompare(b.name))) {
-    const folder = path.join(modelsDir, entry.name);
-    const isFolder = entry.isDirectory() || (entry.isSymbolicLink() && (await isDirectory(folder)));
-    if (isFolder && (await stat(path.join(folder, 'model_index.json')).catch(() => undefined))) folders.push(folder);
-  }
-  return folders;
-}
-
-async function isDirectory(file: string): Promise<boolean> {
-  const found = await stat(file).catch(() => undefined);
-  return found?.isDirectory() ?? false;
-}
-
-async function stampOf(folder: string): Promise<string> {
-  const files = [folder, path.join(folder, 'model_index.json'), path.join(folder, 'latentwire.json')];
-  const stats = await Promise.all(files.map((file) => stat(file).catch(() => undefined)));
-  return stats.map((found) => found?.mtimeMs ?? 0).join(' ');
-}
-
-/** Folder name → the ids that `models.json` gives it. A broken file is logged and counts as none. */
-async function readNames(modelsDir: string, log: Logger): Promise<Map<string, string[]>> {
-  const names = new Map<string, string[]>();
-  const file = path.join(modelsDir, 'models.json');
-  const text = await readFile(file, 'utf8').catch(() => undefined);
-  if (text === undefined) return names;
-  try {
-    const content = JSON.parse(text) as Record<string, string | { folder: string; aliases?: string[] }>;
-    for (const [air, value] of Object.entries(content)) {
-      const { folder, aliases = [] } = typeof value === 'string' ? { folder: value } : value;
-      names.set(folder, [...(names.get(folder) ?? []), air, ...aliases]);
+  /** The ids that nothing before has taken; none where all are. */
+  #untaken(found: FoundModel, taken: Map<string, string>): string[] {
+    const all = idsOf(found);
+    const ids = all.filter((id) => !taken.has(id.toLowerCase()));
+    const lost = all.find((id) => taken.has(id.toLowerCase()));
+    if (lost !== undefined && !this.#told.has(found.path)) {
+      this.#told.add(found.path);
+      const owner = taken.get(lost.toLowerCase());
+      this.#options.log.warn({ id: lost, path: found.path, owner }, 'Two models have one name; the first has it.');
     }
-  } catch (error) {
-    log.error({ file, err: error }, 'The file models.json cannot be read; its names are ignored.');
-    names.clear();
+    for (const id of ids) taken.set(id.toLowerCase(), found.path);
+    return ids;
   }
-  return names;
+
+  async #describe({ path: file, stamp }: FoundModel): Promise<Described> {
+    const known = this.#described.get(file);
+    const now = performance.now();
+    if (known?.stamp === stamp && (known.model.available || now - known.at < brokenFreshMs)) return known;
+    return { stamp, at: now, model: await this.#options.describe(file) };
+  }
+}
+
+/** What cannot be read is what its folder says it is. */
+function kindOf({ place }: FoundModel, { kind, available }: ModelDescription): ModelKind {
+  if (available || kind !== 'checkpoint') return kind;
+  const folder = path.posix.dirname(place).toLowerCase();
+  return Object.hasOwn(customaryFolders, folder) ? customaryFolders[folder]! : kind;
+}
+
+/**
+ * `models.json` first, then the name, then the place: two files of one name in two subfolders can still be told apart.
+ */
+function idsOf({ place, names }: FoundModel): string[] {
+  const base = path.posix.basename(place);
+  const name = base.replace(/\.(safetensors|ckpt|pt|bin)$/i, '');
+  return [...new Set([...names, `local:${name}@1`, name, `local:${place}@1`, place])];
 }
 
 function has(ids: readonly string[], wanted: string): boolean {

@@ -1,9 +1,34 @@
-import { TaskError } from '../protocol/errors.ts';
+import { type ErrorCode, parameterCode, TaskError } from '../protocol/errors.ts';
+import { RuntimeError } from '../runtime/index.ts';
 import type { Logger } from './log.ts';
 
 /** The error to send for anything thrown. What nobody foresaw is logged in full and sent without its words. */
 export function toTaskError(error: unknown, { log }: { log: Logger }): TaskError {
   if (error instanceof TaskError) return error;
+  if (error instanceof RuntimeError) return fromRuntime(error);
   log.error({ err: error }, 'A task failed in a way nobody foresaw.');
   return new TaskError('internalServerError', { cause: error });
+}
+
+/** What clients call the fields of `GenerateRequest`, at any depth. */
+const wireNames: Record<string, string> = {
+  prompt: 'positivePrompt',
+  prompt2: 'positivePrompt2',
+  guidanceScale: 'CFGScale',
+  image: 'seedImage',
+  mask: 'maskImage',
+  loras: 'lora',
+  controlNets: 'controlNet',
+  mode: 'controlMode',
+  pixels: 'guideImage',
+  path: 'model',
+  tinyDecoder: 'decoder',
+};
+
+function fromRuntime(error: RuntimeError): TaskError {
+  const { code, message, cause } = error;
+  const parameter = error.parameter?.replace(/[A-Za-z]\w*/g, (name) => wireNames[name] ?? name);
+  const wireCode: ErrorCode =
+    code === 'invalidParameter' && parameter !== undefined ? parameterCode('invalid', parameter) : code;
+  return new TaskError(wireCode, { message, parameter, cause });
 }

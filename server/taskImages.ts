@@ -12,12 +12,13 @@ import { shuttingDown } from './queue.ts';
 
 const fetchTimeoutMs = 20_000;
 
-/** The bytes of an image that a task names by `parameter`. Throws TaskError. */
+/** The bytes of an image that a task names by `parameter`. Throws TaskError. `signal` ends a fetch. */
 export async function readImage(
   reference: ImageReference,
   parameter: string,
   caller: Caller,
   context: Context,
+  signal?: AbortSignal,
 ): Promise<Buffer> {
   try {
     return await readReference(reference, {
@@ -26,6 +27,7 @@ export async function readImage(
       allowPrivateUrls: context.config.allowPrivateUrls,
       fetchTimeoutMs,
       ownBases: [caller.baseUrl, context.url],
+      signal,
     });
   } catch (error) {
     throw ofParameter(error, parameter, context);

@@ -33,6 +33,8 @@ export class TaskRecord {
   readonly steps: ({ done: number; of: number } | undefined)[] = [];
   /** Runs that come before each of its waiting results. */
   readonly positions = new Map<number, number>();
+  /** What is read from disk for any of its results, and percent of all that is to be read. */
+  loading: { component: string; progress: number } | undefined;
   /** The newest of any of its results. */
   preview: { event: PreviewedEvent; bytes: Uint8Array } | undefined;
   /** Settles when the results whose runs have ended are sent; never rejects. */

@@ -1,6 +1,6 @@
 import type { WireError } from '../../protocol/errors.ts';
 import type { TaskEvent } from '../../protocol/events.ts';
-import type { ModelItem, TaskCancelResult } from '../../protocol/replies.ts';
+import type { CheckpointItem, TaskCancelResult } from '../../protocol/replies.ts';
 import {
   Connection,
   type ConnectionStatus,
@@ -76,7 +76,7 @@ export interface ImageTask {
 }
 
 /** A model of the catalog; `air` is what a task's `model` says. */
-export type ModelInfo = ModelItem;
+export type ModelInfo = CheckpointItem;
 
 export interface UploadedImage {
   imageUUID: string;
@@ -98,7 +98,7 @@ export interface Client {
   upload(image: ImageInput): Promise<UploadedImage>;
   /** Cancels tasks by UUID, also ones of an earlier connection of this session. @returns those that were still unfinished. */
   cancel(...taskUUIDs: string[]): Promise<string[]>;
-  /** The server's catalog. */
+  /** The server's catalog of models that make images. */
   models(search?: string): Promise<ModelInfo[]>;
   /** While `reconnecting`: try at once. */
   retryNow(): void;
@@ -256,7 +256,11 @@ export function connect(options: ConnectOptions): Client {
     cancel,
 
     async models(search) {
-      const item = await ask('modelSearch', { ...(search !== undefined && { search }), limit: 100 });
+      const item = await ask('modelSearch', {
+        category: 'checkpoint',
+        ...(search !== undefined && { search }),
+        limit: 100,
+      });
       return item.results as ModelInfo[];
     },
 

@@ -25,7 +25,7 @@ export interface Preview {
   mime: string;
 }
 
-/** What a generation says, in order: queued, started, stepped and previewed, and a result for each image asked for. */
+/** What a generation says, in order: queued, loading, started, stepped and previewed, and a result for each image asked for. */
 export type GenerationEvent =
   | Exclude<TaskEvent, { event: 'previewed' }>
   | Preview

@@ -1,6 +1,17 @@
 import * as z from 'zod';
+import {
+  type ControlNet,
+  checkCompanions,
+  controlNets,
+  type Refiner,
+  refiner,
+  refinerOf,
+  type WeightedModel,
+  weightedModels,
+} from '../companions.ts';
 import type { ImageFormat } from '../events.ts';
 import { type ImageReference, optionalImage } from '../images.ts';
+import { checkPictures, type Outpaint, outpaint, outpaintOf } from '../inpainting.ts';
 import {
   boolean,
   choice,
@@ -26,6 +37,11 @@ export interface ImageInferenceTask {
   /** Empty for `__BLANK__`, which means no text guidance; CFGScale is 1 then. */
   positivePrompt: string;
   negativePrompt?: string | undefined;
+  /** What a second text encoder reads. Absent: the first prompts. */
+  positivePrompt2?: string | undefined;
+  negativePrompt2?: string | undefined;
+  /** How the prompts write the weights of their parts. Absent: not at all. */
+  promptWeighting?: 'compel' | 'sdEmbeds' | undefined;
   /** AIR or alias; the server knows which there are. */
   model?: string | undefined;
   width?: number | undefined;
@@ -36,12 +52,27 @@ export interface ImageInferenceTask {
   /** Absent: the server draws one of 32 bits. Result n uses seed + n. */
   seed?: bigint | undefined;
   CFGScale?: number | undefined;
+  /** Of models that edit a picture: how closely to keep to it. */
+  imageGuidanceScale?: number | undefined;
   clipSkip?: number | undefined;
   numberResults: number;
   /** Its presence makes the task image-to-image. */
   seedImage?: ImageReference | undefined;
   /** Present exactly where seedImage is. */
   strength?: number | undefined;
+  /** White to change, black to keep, grey in part. Only with seedImage, and never with outpaint. */
+  maskImage?: ImageReference | undefined;
+  /** Pixels kept around the mask when only its surroundings are made, 32 to 128. Only with maskImage. */
+  maskMargin?: number | undefined;
+  /** Only with seedImage, width and height; at least one side is above 0, and at least 128 pixels are left each way. */
+  outpaint?: Outpaint | undefined;
+  /** LoRAs and LyCORIS alike. */
+  lora: WeightedModel[];
+  embeddings: WeightedModel[];
+  controlNet: ControlNet[];
+  /** AIR or alias of another autoencoder than the model's. */
+  vae?: string | undefined;
+  refiner?: Refiner | undefined;
   outputType: OutputType[];
   outputFormat: ImageFormat;
   outputQuality: number;
@@ -90,6 +121,14 @@ const prompt = described(z.string().min(1).max(10_000), {
   max: 10_000,
 });
 
+const furtherPrompt = () =>
+  described(z.string().max(10_000).optional(), {
+    type: 'string',
+    rule: `a string of 0 to 10000 characters, or "${BLANK_PROMPT}" for none`,
+    min: 0,
+    max: 10_000,
+  });
+
 const isFalse = (value: unknown) => value === false;
 const isNone = (value: unknown) => typeof value === 'string' && value.toLowerCase() === 'none';
 const isHollow = (value: unknown) =>
@@ -104,21 +143,21 @@ function checksNothing(value: unknown): boolean {
   return isNone(mode) || ((mode === undefined || mode === null) && checkContent !== true);
 }
 
-const NO_INPAINTING = 'inpainting and outpainting are not available.';
 const NO_REFERENCES = 'reference images are not available; image-to-image takes `seedImage`.';
-const NO_ADAPTERS = 'weights on top of a model are not available.';
 const NO_FACES = 'identity features are not available.';
-const NO_WEIGHTING = 'weights within a prompt are not available.';
 const NO_CHECKER = 'no content checker is installed, and a check that is silently left out would be worse than none.';
 const NO_CALLS = 'this server does not call addresses it is given; take results from the socket or with getResponse.';
-const NO_SECOND_PASS = 'a second pass is not available.';
 const NOT_HERE = 'it belongs to models that are not available here.';
 
 const shape = {
   taskType: z.literal('imageInference'),
   taskUUID: uuid(),
   positivePrompt: prompt,
-  negativePrompt: text({ max: 10_000 }),
+  negativePrompt: furtherPrompt(),
+  positivePrompt2: furtherPrompt(),
+  negativePrompt2: furtherPrompt(),
+  promptWeighting: choice(['compel', 'sdEmbeds', 'none'], 'none'),
+  usePromptWeighting: boolean(false),
   model: text({ min: 1, max: 256 }),
   width: integer({ min: 128, max: 2048, multipleOf: 64 }),
   height: integer({ min: 128, max: 2048, multipleOf: 64 }),
@@ -126,6 +165,7 @@ const shape = {
   scheduler: text({ min: 1, max: 100 }),
   seed,
   CFGScale: decimal({ min: 0, max: 50 }),
+  imageGuidanceScale: decimal({ min: 0, max: 20 }),
   clipSkip: integer({ min: 0, max: 2, default: 0 }),
   numberResults: integer({ min: 1, max: 20, default: 1 }),
   seedImage: optionalImage(),
@@ -134,14 +174,23 @@ const shape = {
       seedImage: optionalImage(),
       image: unsupported(NO_REFERENCES),
       images: unsupported(NO_REFERENCES),
-      maskImage: unsupported(NO_INPAINTING),
-      mask: unsupported(NO_INPAINTING),
+      maskImage: optionalImage(),
+      mask: optionalImage(),
       referenceImages: unsupported(NO_REFERENCES),
       superResolutionReferences: unsupported(NO_REFERENCES),
     },
     'an object',
   ),
   strength: decimal({ min: 0, max: 1, default: 0.8 }),
+  maskImage: optionalImage(),
+  maskMargin: integer({ min: 32, max: 128 }),
+  outpaint,
+  lora: weightedModels('lora'),
+  lycoris: weightedModels('lycoris'),
+  embeddings: weightedModels('embeddings'),
+  controlNet: controlNets(),
+  vae: text({ min: 1, max: 256 }),
+  refiner,
   outputType: choices(['URL', 'base64Data', 'dataURI'], 'URL'),
   outputFormat: choice(IMAGE_FORMATS, 'JPG'),
   outputQuality: integer({ min: 20, max: 99, default: 95 }),
@@ -153,21 +202,10 @@ const shape = {
   lane: text({ min: 1, max: 64 }),
 
   // Known, and refused where they would change the picture or promise what does not happen.
-  maskImage: unsupported(NO_INPAINTING),
-  maskMargin: unsupported(NO_INPAINTING),
-  outpaint: unsupported(NO_INPAINTING),
   referenceImages: unsupported(NO_REFERENCES),
-  vae: unsupported('a model brings its own VAE.'),
-  lora: unsupported(NO_ADAPTERS),
-  lycoris: unsupported(NO_ADAPTERS),
-  embeddings: unsupported(NO_ADAPTERS),
-  controlNet: unsupported('ControlNets are not available.'),
   ipAdapters: unsupported('IP-Adapters are not available.'),
   ipAdapter: unsupported('IP-Adapters are not available.'),
-  refiner: unsupported(NO_SECOND_PASS),
-  hiresFix: unsupported(NO_SECOND_PASS, isFalse),
-  promptWeighting: unsupported(NO_WEIGHTING, isNone),
-  usePromptWeighting: unsupported(NO_WEIGHTING, isFalse),
+  hiresFix: unsupported('a second pass is not available.', isFalse),
   puLID: unsupported(NO_FACES),
   pulid: unsupported(NO_FACES),
   acePlusPlus: unsupported(NO_FACES),
@@ -189,14 +227,20 @@ const shape = {
   webhookURL: unsupported(NO_CALLS),
 };
 
-export const imageInference = taskKind(shape, (parsed): ImageInferenceTask => {
+export const imageInference = taskKind(shape, (parsed, context): ImageInferenceTask => {
   const isBlank = parsed.positivePrompt === BLANK_PROMPT;
   const seedImage = parsed.seedImage ?? parsed.inputs?.seedImage;
-  return {
+  const maskImage = parsed.maskImage ?? parsed.inputs?.maskImage ?? parsed.inputs?.mask;
+  const extension = parsed.outpaint && outpaintOf(parsed.outpaint);
+  const lora = [...(parsed.lora ?? []), ...(parsed.lycoris ?? [])];
+  const task: ImageInferenceTask = {
     taskType: parsed.taskType,
     taskUUID: parsed.taskUUID,
     positivePrompt: isBlank ? '' : parsed.positivePrompt,
-    negativePrompt: isBlank ? undefined : parsed.negativePrompt,
+    negativePrompt: isBlank ? undefined : written(parsed.negativePrompt),
+    positivePrompt2: isBlank ? undefined : written(parsed.positivePrompt2),
+    negativePrompt2: isBlank ? undefined : written(parsed.negativePrompt2),
+    promptWeighting: weightingOf(parsed),
     model: parsed.model,
     width: parsed.width,
     height: parsed.height,
@@ -204,10 +248,20 @@ export const imageInference = taskKind(shape, (parsed): ImageInferenceTask => {
     scheduler: parsed.scheduler,
     seed: parsed.seed,
     CFGScale: isBlank ? 1 : parsed.CFGScale,
+    imageGuidanceScale: parsed.imageGuidanceScale,
     clipSkip: parsed.clipSkip,
     numberResults: parsed.numberResults ?? 1,
     seedImage,
-    strength: seedImage === undefined ? undefined : (parsed.strength ?? 0.8),
+    // What outpainting adds has nothing to keep.
+    strength: seedImage === undefined ? undefined : (parsed.strength ?? (extension === undefined ? 0.8 : 1)),
+    maskImage,
+    maskMargin: parsed.maskMargin,
+    outpaint: extension,
+    lora,
+    embeddings: parsed.embeddings ?? [],
+    controlNet: parsed.controlNet ?? [],
+    vae: parsed.vae,
+    refiner: parsed.refiner && refinerOf(parsed.refiner, context),
     outputType: parsed.outputType ?? ['URL'],
     outputFormat: parsed.outputFormat ?? 'JPG',
     outputQuality: parsed.outputQuality ?? 95,
@@ -218,4 +272,20 @@ export const imageInference = taskKind(shape, (parsed): ImageInferenceTask => {
     progress: parsed.progress,
     lane: parsed.lane,
   };
+  checkPictures(task, context);
+  checkCompanions(task, context);
+  return task;
 });
+
+function written(prompt: string | undefined): string | undefined {
+  return prompt === BLANK_PROMPT ? '' : prompt;
+}
+
+/** `usePromptWeighting` is the older word, and counts where the newer is absent. */
+function weightingOf(parsed: {
+  promptWeighting?: 'compel' | 'sdEmbeds' | 'none' | undefined;
+  usePromptWeighting?: boolean | undefined;
+}): 'compel' | 'sdEmbeds' | undefined {
+  const chosen = parsed.promptWeighting ?? (parsed.usePromptWeighting ? 'compel' : 'none');
+  return chosen === 'none' ? undefined : chosen;
+}

@@ -9,6 +9,7 @@ export interface ModelSearchTask {
   search?: string | undefined;
   /** All of them must be there. */
   tags?: string[] | undefined;
+  /** In lower case, and `lora` where `lycoris` was asked for. */
   category?: string | undefined;
   type?: string | undefined;
   architecture?: string | undefined;
@@ -37,7 +38,7 @@ const shape = {
   offset: integer({ min: 0, max: 1_000_000, default: 0 }),
 };
 
-export const modelSearch = taskKind(
-  shape,
-  ({ limit = 20, offset = 0, ...task }): ModelSearchTask => ({ ...task, limit, offset }),
-);
+export const modelSearch = taskKind(shape, ({ category, limit = 20, offset = 0, ...task }): ModelSearchTask => {
+  const asked = category?.toLowerCase();
+  return { ...task, category: asked === 'lycoris' ? 'lora' : asked, limit, offset };
+});

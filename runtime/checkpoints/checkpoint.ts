@@ -70,6 +70,10 @@ export interface ModelDescription {
   defaultGuidanceScale: number;
   /** `_class_name` of the model's own scheduler. */
   defaultScheduler: string;
+  /** Channels of the latents that it makes or takes, where a config says it. */
+  latentChannels?: number;
+  /** Name or AIR of the tiny decoder that its settings choose for previews. */
+  tinyDecoder?: string;
   tags: string[];
 }
 
@@ -181,6 +185,8 @@ async function describeCheckpoint(description: ModelDescription): Promise<void> 
   description.architecture = architectureOf(checkpoint);
   if (checkpoint.refiner) description.refiner = true;
   description.sizeMultiple = checkpoint.vaeScale;
+  if (typeof vae.latent_channels === 'number') description.latentChannels = vae.latent_channels;
+  if (settings.tinyDecoder) description.tinyDecoder = settings.tinyDecoder;
   const sampleSize = unet.sample_size;
   const [height, width] = Array.isArray(sampleSize) ? sampleSize : [sampleSize, sampleSize];
   const usual = family === 'sdxl' ? 1024 : 512;
@@ -221,6 +227,7 @@ async function describePart(description: ModelDescription, kind: PartKind): Prom
         ? 'sdxl'
         : 'unknown';
   description.family = familyOf(description.architecture);
+  if (typeof config.latent_channels === 'number') description.latentChannels = config.latent_channels;
   description.precision = precisionOf(tensors);
   for (const bytes of (await sizesOf(tensors)).values()) description.sizeBytes += bytes;
   await inPart('network', () => {

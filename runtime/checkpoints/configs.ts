@@ -41,6 +41,8 @@ export interface ModelSettings {
   defaultHeight?: number;
   defaultSteps?: number;
   defaultGuidanceScale?: number;
+  /** Name or AIR of the tiny decoder for previews. */
+  tinyDecoder?: string;
   /** One [r, g, b] for each latent channel; scaled latents to RGB in [-1, 1]. */
   latentRgbFactors?: number[][];
   latentRgbBias?: number[];
@@ -134,7 +136,7 @@ function unetInputOf(taken: unknown, latents: unknown): UNetInput {
 export async function readSettings(file: string): Promise<ModelSettings> {
   const raw = (await readJson(file)) ?? {};
   const settings: ModelSettings = {};
-  for (const key of ['name', 'description', 'license'] as const) {
+  for (const key of ['name', 'description', 'license', 'tinyDecoder'] as const) {
     const value = raw[key];
     if (typeof value === 'string') settings[key] = value;
   }

@@ -1,4 +1,4 @@
-import sharp, { type Metadata } from 'sharp';
+import sharp, { type Metadata, type Sharp } from 'sharp';
 import type { ImageFormat } from '../../protocol/events.ts';
 import type { Pixels } from '../../runtime/index.ts';
 import { ImageError } from './imageError.ts';
@@ -62,22 +62,46 @@ export async function readHeader(bytes: Uint8Array, limits: ImageLimits): Promis
  * Decodes to RGB of exactly the asked size. An image of another shape is scaled to cover and cropped at the middle, the
  * EXIF orientation is applied, and transparency becomes white.
  */
-export async function decodeImage(
+export async function decodeImage(bytes: Uint8Array, limits: ImageLimits, size?: Size): Promise<Pixels> {
+  return await decode(
+    bytes,
+    limits,
+    size,
+    (image) => image.flatten({ background: '#ffffff' }).toColourspace('srgb'),
+    3,
+  );
+}
+
+/**
+ * Decodes to one byte of brightness a pixel, scaled and cropped as `decodeImage` does it, so that both still lie on each
+ * other. Transparency becomes black. The kernel has no overshoot, which would grey the black beside an edge.
+ */
+export async function decodeGrey(bytes: Uint8Array, limits: ImageLimits, size: Size): Promise<Uint8Array> {
+  const grey = (image: Sharp) => image.flatten({ background: '#000000' }).toColourspace('b-w');
+  return (await decode(bytes, limits, size, grey, 1, 'linear')).data;
+}
+
+interface Size {
+  width: number;
+  height: number;
+}
+
+async function decode(
   bytes: Uint8Array,
   limits: ImageLimits,
-  size?: { width: number; height: number },
+  size: Size | undefined,
+  convert: (image: Sharp) => Sharp,
+  channels: number,
+  kernel: 'lanczos3' | 'linear' = 'lanczos3',
 ): Promise<Pixels> {
   const header = await readHeader(bytes, limits);
-  let image = sharp(bytes, { limitInputPixels: limits.maxPixels, failOn: 'error' })
-    .autoOrient()
-    .flatten({ background: '#ffffff' })
-    .toColourspace('srgb');
+  let image = convert(sharp(bytes, { limitInputPixels: limits.maxPixels, failOn: 'error' }).autoOrient());
   if (size !== undefined && (size.width !== header.width || size.height !== header.height)) {
-    image = image.resize(size.width, size.height, { fit: 'cover', position: 'centre' });
+    image = image.resize(size.width, size.height, { fit: 'cover', position: 'centre', kernel });
   }
   try {
     const { data, info } = await image.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
-    if (info.channels !== 3) throw new Error(`decoded to ${info.channels} channels`);
+    if (info.channels !== channels) throw new Error(`decoded to ${info.channels} channels`);
     return { width: info.width, height: info.height, data };
   } catch (cause) {
     throw new ImageError(`The ${header.format} image is broken: its pixels cannot be decoded.`, 'invalid', { cause });

@@ -11,6 +11,8 @@ export interface FetchOptions {
   mayConnect: (address: string) => boolean;
   /** For the whole fetch, redirects included. */
   timeoutMs: number;
+  /** Ends it when nobody waits for the image any more. */
+  signal?: AbortSignal | undefined;
 }
 
 const maxRedirects = 5;
@@ -65,7 +67,8 @@ export function isPublicAddress(address: string): boolean {
  * resolves differently the second time, a redirect, or an odd spelling of an address gains nothing.
  */
 export async function fetchImage(url: string, options: FetchOptions): Promise<Buffer> {
-  const signal = AbortSignal.timeout(options.timeoutMs);
+  const timeout = AbortSignal.timeout(options.timeoutMs);
+  const signal = options.signal === undefined ? timeout : AbortSignal.any([timeout, options.signal]);
   let current = url;
   for (let redirects = 0; redirects <= maxRedirects; redirects++) {
     const answer = await request(current, options, signal);

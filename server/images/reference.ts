@@ -12,6 +12,8 @@ export interface ReferenceOptions {
   fetchTimeoutMs: number;
   /** What this server's own image URLs begin with: they are read from the store instead of fetched. */
   ownBases: readonly string[];
+  /** Ends a fetch before its time. */
+  signal?: AbortSignal | undefined;
 }
 
 /** Reads the bytes behind an image reference, as they were sent. Throws ImageError. */
@@ -27,6 +29,7 @@ export async function readReference(reference: ImageReference, options: Referenc
         maxBytes: options.limits.maxBytes,
         mayConnect: options.allowPrivateUrls ? () => true : isPublicAddress,
         timeoutMs: options.fetchTimeoutMs,
+        signal: options.signal,
       });
     }
     case 'base64':

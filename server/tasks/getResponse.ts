@@ -29,9 +29,9 @@ export async function getResponse(task: GetResponseTask, caller: Caller, context
 }
 
 function processingItem(record: TaskRecord): ResultItem {
-  const { taskType, taskUUID, progress, preview } = record;
-  if (preview === undefined) return { taskType, taskUUID, status: 'processing', progress };
+  const { taskType, taskUUID, progress, loading, preview } = record;
+  const item = { taskType, taskUUID, status: 'processing', progress, ...(loading && { loading }) } as const;
+  if (preview === undefined) return item;
   const { event: _, taskType: _type, taskUUID: _uuid, ...rest } = preview.event;
-  const imageBase64Data = Buffer.from(preview.bytes).toString('base64');
-  return { taskType, taskUUID, status: 'processing', progress, preview: { ...rest, imageBase64Data } };
+  return { ...item, preview: { ...rest, imageBase64Data: Buffer.from(preview.bytes).toString('base64') } };
 }

@@ -1,9 +1,10 @@
 import { randomInt } from 'node:crypto';
-import { type ErrorCode, parameterCode, TaskError } from '../../protocol/errors.ts';
-import type { PreviewedEvent } from '../../protocol/events.ts';
+import { parameterCode, TaskError } from '../../protocol/errors.ts';
 import type { PreviewOptions } from '../../protocol/previews.ts';
+import { stepRange } from '../../protocol/steps.ts';
 import type { ImageInferenceTask } from '../../protocol/tasks/imageInference.ts';
 import {
+  type ControlNetRequest,
   type GenerateRequest,
   type Pixels,
   RuntimeError,
@@ -12,17 +13,22 @@ import {
 } from '../../runtime/index.ts';
 import type { Caller } from '../caller.ts';
 import type { Context } from '../context.ts';
-import { decodeImage } from '../images/decode.ts';
-import { encodeImage, encodePreview } from '../images/encode.ts';
+import { encodeImage } from '../images/encode.ts';
+import { Previewer } from '../previewer.ts';
 import { shuttingDown } from '../queue.ts';
 import { resultItem } from '../results.ts';
 import { toTaskError } from '../taskErrors.ts';
-import { limitsOf, ofParameter, readImage, storeImage } from '../taskImages.ts';
+import { storeImage } from '../taskImages.ts';
+import { findTaskModels, findTinyDecoder } from '../taskModels.ts';
+import { readPictures, type TaskPictures } from '../taskPictures.ts';
 import { fingerprintOf, TaskRecord } from '../taskRecords.ts';
 
 /** What all results of a task have in common. */
 interface Plan {
-  request: Omit<GenerateRequest, 'seed' | 'image'>;
+  /** All but the seed and the pictures. */
+  request: Omit<GenerateRequest, 'seed' | 'image' | 'mask' | 'controlNets'>;
+  /** All but their guide images, in the order of the task. */
+  controlNets: Omit<ControlNetRequest, 'pixels'>[];
   /** Of result 0; result k has seed + k. */
   seed: bigint;
   previews: PreviewOptions | false;
@@ -94,7 +100,8 @@ function acknowledge({ taskType, taskUUID }: TaskRecord, caller: Caller): void {
 
 /** Checks the task against what there is, and fills in what it leaves to the model. */
 async function planTask(task: ImageInferenceTask, caller: Caller, context: Context): Promise<Plan> {
-  const { model } = await context.catalog.find(task.model);
+  const { main, loras, embeddings, controlNets, vae, refiner } = await findTaskModels(task, context.catalog);
+  const { model } = main;
   const width = task.width ?? model.defaultWidth;
   const height = task.height ?? model.defaultHeight;
   for (const [parameter, value] of Object.entries({ width, height })) {
@@ -106,34 +113,66 @@ async function planTask(task: ImageInferenceTask, caller: Caller, context: Conte
       });
     }
   }
-  const scheduler = task.scheduler?.toLowerCase() === 'default' ? undefined : task.scheduler;
-  if (scheduler !== undefined && resolveScheduler(scheduler) === undefined) {
-    const allowedValues = schedulerSpellings();
-    throw new TaskError('invalidScheduler', {
-      message: `This server has no scheduler ${scheduler}. It has: ${allowedValues.join(', ')}.`,
-      parameter: 'scheduler',
-      type: 'string',
-      allowedValues,
-    });
-  }
+  const steps = task.steps ?? model.defaultSteps;
+  const { negativePrompt, positivePrompt2, negativePrompt2, promptWeighting, clipSkip, imageGuidanceScale } = task;
+  const scheduler = schedulerOf(task);
   const previews = task.previews ?? caller.previews;
+  const isTiny = previews !== false && previews.decoder.toLowerCase() === 'tiny';
+  const tinyDecoder = isTiny ? await findTinyDecoder(main, context.catalog) : undefined;
   return {
     request: {
-      model: model.folder,
+      model: main.path,
       prompt: task.positivePrompt,
-      ...(task.negativePrompt !== undefined && { negativePrompt: task.negativePrompt }),
+      ...(negativePrompt !== undefined && { negativePrompt }),
+      ...(positivePrompt2 !== undefined && { prompt2: positivePrompt2 }),
+      ...(negativePrompt2 !== undefined && { negativePrompt2 }),
+      ...(promptWeighting !== undefined && { promptWeighting }),
       width,
       height,
-      steps: task.steps ?? model.defaultSteps,
+      steps,
       guidanceScale: task.CFGScale ?? model.defaultGuidanceScale,
+      ...(imageGuidanceScale !== undefined && { imageGuidanceScale }),
       ...(scheduler !== undefined && { scheduler }),
-      ...(task.clipSkip !== undefined && { clipSkip: task.clipSkip }),
-      ...(previews !== false && { previews: { every: previews.every, decoder: previews.decoder } }),
+      ...(clipSkip !== undefined && { clipSkip }),
+      ...(loras.length > 0 && { loras }),
+      ...(embeddings.length > 0 && { embeddings }),
+      ...(vae !== undefined && { vae }),
+      ...(refiner !== undefined && { refiner: { model: refiner, startStep: refinerStart(task, steps) } }),
+      ...(previews !== false && {
+        previews: {
+          every: previews.every,
+          decoder: isTiny ? 'tiny' : previews.decoder,
+          ...(tinyDecoder && { tinyDecoder: tinyDecoder.path }),
+        },
+      }),
     },
+    controlNets: task.controlNet.map((network, index) => {
+      // Steps and percentages are those of the whole schedule, as `steps` is: image-to-image begins further down.
+      const { first: startStep, end: endStep } = stepRange(network, steps);
+      return { model: controlNets[index]!, weight: network.weight, startStep, endStep, mode: network.controlMode };
+    }),
     seed: task.seed ?? BigInt(randomInt(0, 2 ** 32)),
     previews,
     progress: task.progress ?? caller.progress,
   };
+}
+
+/** A spelling that there is, or nothing for the model's own. */
+function schedulerOf({ scheduler }: ImageInferenceTask): string | undefined {
+  if (scheduler === undefined || scheduler.toLowerCase() === 'default') return undefined;
+  if (resolveScheduler(scheduler) !== undefined) return scheduler;
+  const allowedValues = schedulerSpellings();
+  throw new TaskError('invalidScheduler', {
+    message: `This server has no scheduler ${scheduler}. It has: ${allowedValues.join(', ')}.`,
+    parameter: 'scheduler',
+    type: 'string',
+    allowedValues,
+  });
+}
+
+/** From 0, over the whole schedule; the first step is the model's own. SDXL's refiner was trained on the last fifth. */
+function refinerStart({ refiner }: ImageInferenceTask, steps: number): number {
+  return Math.max(1, stepRange({ start: refiner?.start ?? { percentage: 80 } }, steps).first);
 }
 
 /** Runs all results; never rejects, because what goes wrong is told through the record. */
@@ -145,44 +184,39 @@ async function runTask(
   context: Context,
 ): Promise<void> {
   try {
-    const image = await seedImageOf(task, plan, caller, context);
+    const pictures = await readPictures(task, plan.request, record.signal, caller, context);
     if (record.state !== 'unfinished') return;
-    const runs = Array.from({ length: task.numberResults }, (_, index) =>
-      runResult(
-        index,
-        { ...plan.request, seed: plan.seed + BigInt(index), ...image },
-        task,
-        plan,
-        record,
-        caller,
-        context,
-      ),
-    );
+    const request = withPictures(plan, task, pictures);
+    const runs = Array.from({ length: task.numberResults }, (_, index) => {
+      const ofResult = { ...request, seed: plan.seed + BigInt(index) };
+      return runResult(index, ofResult, task, plan, pictures, record, caller, context);
+    });
     await Promise.all(runs);
     record.end('finished');
     context.log.info({ taskUUID: record.taskUUID, ms: Date.now() - record.startedAt }, 'A task is finished.');
   } catch (error) {
     if (record.state !== 'unfinished') return;
-    const failure = error instanceof RuntimeError ? fromRuntime(error) : toTaskError(error, context);
+    const failure = toTaskError(error, context);
     record.fail(failure);
     context.log.warn({ taskUUID: record.taskUUID, code: failure.code, reason: failure.message }, 'A task failed.');
   }
 }
 
-async function seedImageOf(
-  task: ImageInferenceTask,
-  plan: Plan,
-  caller: Caller,
-  context: Context,
-): Promise<Pick<GenerateRequest, 'image'>> {
-  if (task.seedImage === undefined) return {};
-  const bytes = await readImage(task.seedImage, 'seedImage', caller, context);
-  try {
-    const pixels = await decodeImage(bytes, limitsOf(context), plan.request);
-    return { image: { pixels, strength: task.strength ?? 0.8 } };
-  } catch (error) {
-    throw ofParameter(error, 'seedImage', context);
-  }
+function withPictures(
+  { request, controlNets }: Plan,
+  { strength = 0.8 }: ImageInferenceTask,
+  { canvas, guides }: TaskPictures,
+): Omit<GenerateRequest, 'seed'> {
+  // Percentages that round to the same step leave nothing between them.
+  const acting = controlNets
+    .map((network, index) => ({ ...network, pixels: guides[index]! }))
+    .filter(({ startStep, endStep }) => startStep < endStep);
+  return {
+    ...request,
+    ...(canvas && { image: { pixels: canvas.image, strength } }),
+    ...(canvas?.mask && { mask: canvas.mask }),
+    ...(acting.length > 0 && { controlNets: acting }),
+  };
 }
 
 /** Runs one result: tells its events, stores its image and sends it. Throws what ends the task. */
@@ -191,6 +225,7 @@ async function runResult(
   request: GenerateRequest,
   task: ImageInferenceTask,
   plan: Plan,
+  { canvas }: TaskPictures,
   record: TaskRecord,
   caller: Caller,
   context: Context,
@@ -208,6 +243,13 @@ async function runResult(
         if (plan.progress && position !== before) tell(record, { event: 'queued', taskType, taskUUID, position });
         break;
       }
+      case 'loading': {
+        const { component, doneBytes, ofBytes } = event;
+        const progress = ofBytes > 0 ? Math.floor((100 * doneBytes) / ofBytes) : 0;
+        record.loading = { component, progress };
+        if (plan.progress) tell(record, { event: 'loading', taskType, taskUUID, component, progress });
+        break;
+      }
       case 'started':
         record.positions.delete(index);
         record.steps[index] = { done: 0, of: event.steps };
@@ -216,6 +258,7 @@ async function runResult(
         break;
       case 'stepped': {
         const { step, steps } = event;
+        record.loading = undefined;
         record.steps[index] = { done: step + 1, of: steps };
         if (plan.progress) tell(record, { event: 'stepped', taskType, taskUUID, resultIndex: index, step, steps });
         break;
@@ -224,16 +267,20 @@ async function runResult(
         previewer?.offer(event);
         break;
       case 'finished':
+        record.loading = undefined;
         pixels = event.pixels;
         break;
     }
   }
   previewer?.stop();
   if (pixels === undefined) throw new RuntimeError('inferenceError', 'The run ended without an image.');
-  const finished = pixels;
+  const drawn = pixels;
   // From here the runtime is free for the next run. One after the other, so that results come in the order in which their
   // runs ended and not by which picture is quicker to encode.
-  const delivered = record.delivered.then(() => deliver(index, finished, request.seed, task, record, context));
+  const delivered = record.delivered.then(async () => {
+    const finished = canvas === undefined ? drawn : await canvas.finish(drawn);
+    await deliver(index, finished, request.seed, task, record, context);
+  });
   record.delivered = delivered.catch(() => {});
   await delivered;
 }
@@ -264,90 +311,6 @@ async function deliver(
   }
 }
 
-/**
- * Encodes the previews of one result and sends them. While one is encoded only the newest of the others is kept, so a
- * fast run never builds up a line of previews, and none is sent once the result is there.
- */
-class Previewer {
-  readonly #record: TaskRecord;
-  readonly #index: number;
-  readonly #options: PreviewOptions;
-  readonly #size: number | undefined;
-  readonly #context: Context;
-  #newest: { step: number; steps: number; pixels: Pixels } | undefined;
-  #encoding = false;
-  #stopped = false;
-
-  constructor(
-    record: TaskRecord,
-    index: number,
-    options: PreviewOptions,
-    request: { width: number; height: number },
-    context: Context,
-  ) {
-    this.#record = record;
-    this.#index = index;
-    this.#options = options;
-    this.#context = context;
-    const size = options.size ?? (context.config.previewSize || undefined);
-    this.#size = size === undefined ? undefined : Math.min(size, Math.max(request.width, request.height));
-  }
-
-  offer(preview: { step: number; steps: number; pixels: Pixels }): void {
-    this.#newest = preview;
-    if (!this.#encoding) void this.#encode();
-  }
-
-  stop(): void {
-    this.#stopped = true;
-    this.#newest = undefined;
-  }
-
-  async #encode(): Promise<void> {
-    this.#encoding = true;
-    const { format, quality } = this.#options;
-    try {
-      while (this.#newest !== undefined) {
-        const { step, steps, pixels } = this.#newest;
-        this.#newest = undefined;
-        const size = this.#size ?? Math.max(pixels.width, pixels.height);
-        const { bytes, width, height } = await encodePreview(pixels, size, format, quality);
-        if (this.#stopped || this.#record.state !== 'unfinished') return;
-        const { taskType, taskUUID } = this.#record;
-        const resultIndex = this.#index;
-        this.#send({ event: 'previewed', taskType, taskUUID, resultIndex, step, steps, width, height, format }, bytes);
-      }
-    } catch (error) {
-      // A preview is never worth its task.
-      this.#context.log.warn({ taskUUID: this.#record.taskUUID, err: error }, 'A preview could not be encoded.');
-    } finally {
-      this.#encoding = false;
-    }
-  }
-
-  #send(event: PreviewedEvent, bytes: Buffer): void {
-    this.#record.preview = { event, bytes };
-    const binary = this.#options.delivery === 'binary';
-    const told = binary ? event : { ...event, imageBase64Data: bytes.toString('base64') };
-    for (const caller of this.#record.callers) caller.event(told, binary ? bytes : undefined);
-  }
-}
-
 function tell(record: TaskRecord, event: Parameters<Caller['event']>[0]): void {
   for (const caller of record.callers) caller.event(event);
-}
-
-/** The names that the wire has for the parameters of the runtime. */
-const wireNames: Record<string, string> = {
-  prompt: 'positivePrompt',
-  guidanceScale: 'CFGScale',
-  image: 'seedImage',
-};
-
-function fromRuntime(error: RuntimeError): TaskError {
-  const { code, message, cause } = error;
-  const parameter = error.parameter === undefined ? undefined : (wireNames[error.parameter] ?? error.parameter);
-  const wireCode: ErrorCode =
-    code === 'invalidParameter' && parameter !== undefined ? parameterCode('invalid', parameter) : code;
-  return new TaskError(wireCode, { message, parameter, cause });
 }

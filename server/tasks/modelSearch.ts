@@ -1,9 +1,19 @@
-import type { ModelItem } from '../../protocol/replies.ts';
+import type { CheckpointItem, ModelItem } from '../../protocol/replies.ts';
 import type { ModelSearchTask } from '../../protocol/tasks/modelSearch.ts';
 import { schedulerSpellings } from '../../runtime/index.ts';
 import type { Caller } from '../caller.ts';
-import type { CatalogEntry } from '../catalog.ts';
+import type { CatalogEntry, ModelKind } from '../catalog.ts';
 import type { Context } from '../context.ts';
+
+/** Runware's word for each kind, which also tells the parameter that takes it. */
+const categories: Record<ModelKind, ModelItem['category']> = {
+  checkpoint: 'checkpoint',
+  lora: 'lora',
+  embedding: 'embeddings',
+  controlNet: 'controlnet',
+  vae: 'vae',
+  tinyVae: 'vae',
+};
 
 /** Lists the models of the catalog that fit, the unavailable ones with their reason. */
 export async function modelSearch(task: ModelSearchTask, caller: Caller, { catalog }: Context): Promise<void> {
@@ -17,10 +27,11 @@ export async function modelSearch(task: ModelSearchTask, caller: Caller, { catal
   });
 }
 
-function matches({ ids, model }: CatalogEntry, task: ModelSearchTask): boolean {
-  const { category, architecture, tags = [], search = '' } = task;
-  if (category !== undefined && category.toLowerCase() !== 'checkpoint') return false;
-  if (architecture !== undefined && architecture.toLowerCase() !== model.family.toLowerCase()) return false;
+function matches({ ids, kind, model }: CatalogEntry, task: ModelSearchTask): boolean {
+  const { category, type, architecture, tags = [], search = '' } = task;
+  if (category !== undefined && category !== categories[kind]) return false;
+  if (type !== undefined && type.toLowerCase() !== typeOf(kind, model).toLowerCase()) return false;
+  if (architecture !== undefined && !architecturesOf(model).includes(architecture.toLowerCase())) return false;
   const ownTags = model.tags.map((tag) => tag.toLowerCase());
   if (!tags.every((tag) => ownTags.includes(tag.toLowerCase()))) return false;
   const text = [...ids, model.name, model.description ?? '', ...ownTags].join(' ').toLowerCase();
@@ -30,25 +41,43 @@ function matches({ ids, model }: CatalogEntry, task: ModelSearchTask): boolean {
     .every((word) => text.includes(word));
 }
 
-function toItem({ air, model }: CatalogEntry, schedulers: string[]): ModelItem {
-  return {
+/** As narrow as is known, then the family: sd1x is an sd. */
+function architecturesOf({ architecture, family }: CatalogEntry['model']): string[] {
+  const known = [architecture, family].filter((word) => word !== 'unknown');
+  return known.length === 0 ? ['unknown'] : known;
+}
+
+function toItem({ air, kind, model }: CatalogEntry, schedulers: string[]): ModelItem {
+  const category = categories[kind];
+  const common = {
     air,
     name: model.name,
     version: air.split('@')[1] ?? '1',
-    category: 'checkpoint',
-    architecture: model.family,
-    type: 'base',
+    architecture: architecturesOf(model)[0]!,
+    type: typeOf(kind, model),
     tags: model.tags,
     private: true,
     comment: model.description ?? '',
+    available: model.available,
+    ...(model.reason !== undefined && { reason: model.reason }),
+    precision: model.precision,
+    sizeBytes: model.sizeBytes,
+  };
+  if (category !== 'checkpoint') return { ...common, category };
+  return {
+    ...common,
+    category,
     defaultWidth: model.defaultWidth,
     defaultHeight: model.defaultHeight,
     defaultSteps: model.defaultSteps,
     defaultScheduler: model.defaultScheduler,
     defaultCFG: model.defaultGuidanceScale,
-    available: model.available,
-    ...(model.reason !== undefined && { reason: model.reason }),
     schedulers,
-    sizeBytes: model.sizeBytes,
-  };
+  } satisfies CheckpointItem;
+}
+
+/** Runware's words `base` and `refiner` for checkpoints; for the others the kind. */
+function typeOf(kind: ModelKind, model: CatalogEntry['model']): string {
+  if (kind !== 'checkpoint') return kind;
+  return model.refiner === true ? 'refiner' : 'base';
 }

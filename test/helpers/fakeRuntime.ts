@@ -11,12 +11,14 @@ import {
 export interface FakeRuntimeOptions {
   /** Milliseconds a step takes; default 2. */
   stepMs?: number;
-  /** Milliseconds the first run of each model spends in `loading`, which it tells at the start; default 0. */
+  /** Milliseconds the first run of each model spends loading, for each of two components; default 0. */
   loadingMs?: number;
   /** Runs that fail, after `started`, with the error returned for their request. */
   failWith?: RuntimeError | ((request: GenerateRequest) => RuntimeError | undefined);
   /** Folders that fail with `modelUnavailable`. */
   brokenModels?: string[];
+  /** Makes every picture this one colour, so that a test sees where a picture was drawn. */
+  color?: readonly [red: number, green: number, blue: number];
   /** What `ready()` rejects with; such a runtime is `stopped`. */
   startError?: Error;
 }
@@ -36,7 +38,7 @@ export interface FakeRuntime extends Runtime {
  * out of noise that fades with the steps (image-to-image: out of the seed image). Equal requests give equal pictures.
  */
 export function createFakeRuntime(options: FakeRuntimeOptions = {}): FakeRuntime {
-  const { stepMs = 2, loadingMs = 0, failWith, brokenModels = [], startError } = options;
+  const { stepMs = 2, loadingMs = 0, failWith, brokenModels = [], color, startError } = options;
   const requests: GenerateRequest[] = [];
   const aborted: number[] = [];
   const stepsTaken: number[] = [];
@@ -90,21 +92,27 @@ export function createFakeRuntime(options: FakeRuntimeOptions = {}): FakeRuntime
     const timings = { loadingMs: 0, encodingMs: 0, denoisingMs: 0, decodingMs: 0 };
     if (!models.has(request.model)) {
       yield { type: 'staged', stage: 'loading' };
-      const progress = { component: 'unet', doneBytes: 0, ofBytes: 1_000 };
-      yield { type: 'loading', ...progress };
       try {
-        loading = { model: request.model, ...progress };
-        await Promise.race([sleep(loadingMs), interrupted]);
+        for (const [done, component] of ['text_encoder', 'unet'].entries()) {
+          const progress = { component, doneBytes: done * 1_000, ofBytes: 4_000 };
+          loading = { model: request.model, ...progress };
+          yield { type: 'loading', ...progress };
+          await Promise.race([sleep(loadingMs), interrupted]);
+        }
       } finally {
         loading = undefined;
       }
       models.add(request.model);
-      timings.loadingMs = loadingMs;
+      timings.loadingMs = 2 * loadingMs;
     }
     yield { type: 'staged', stage: 'encoding' };
     yield { type: 'staged', stage: 'denoising' };
     const begun = performance.now();
-    const whole = image?.strength === 0 ? image.pixels : paint(request, width, height);
+    const whole = color
+      ? flat(width, height, color)
+      : image?.strength === 0
+        ? image.pixels
+        : paint(request, width, height);
     const small = previews && shrink(whole, 8);
     for (let step = 0; step < steps; step++) {
       await Promise.race([sleep(stepMs), interrupted]);
@@ -189,6 +197,12 @@ function paint(request: GenerateRequest, width: number, height: number): Pixels 
       }
     }
   }
+  return { width, height, data };
+}
+
+function flat(width: number, height: number, color: readonly number[]): Pixels {
+  const data = new Uint8Array(width * height * 3);
+  for (let at = 0; at < data.length; at++) data[at] = color[at % 3]!;
   return { width, height, data };
 }
 

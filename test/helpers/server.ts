@@ -61,15 +61,26 @@ export async function startTestServer(options: ServerOptions = {}): Promise<Test
 
 const modelsFolder = path.join(import.meta.dirname, '..', 'fixtures', 'server-models');
 
-/** Describes the folders of the fixtures without reading more than their names. */
+/** The kinds of the fixtures, by words in their names. */
+const kinds: [RegExp, ModelDescription['kind']][] = [
+  [/lora/, 'lora'],
+  [/embedding/, 'embedding'],
+  [/canny|depth/, 'controlNet'],
+  [/vae/, 'vae'],
+  [/taesd/, 'tinyVae'],
+];
+
+/** Describes models without reading more than their names: `-sdxl` or `-sd1x` in a name is the architecture. */
 export function describeTestModel(folder: string): ModelDescription {
-  const name = path.basename(folder);
-  const broken = name === 'broken';
+  const name = path.basename(folder).replace(/\.\w+$/, '');
+  const broken = name === 'broken' || /\.(ckpt|pt)$/.test(folder);
+  const kind = broken ? undefined : kinds.find(([word]) => word.test(name))?.[1];
   return {
     folder,
-    kind: 'checkpoint',
-    architecture: 'sd1x',
+    kind: kind ?? 'checkpoint',
+    architecture: name.endsWith('-sdxl') ? 'sdxl' : name.endsWith('-sd1x') ? 'sd1x' : 'unknown',
     name,
+    ...(name.includes('refiner') && { refiner: true }),
     description: `The ${name} model of the tests`,
     className: 'StableDiffusionPipeline',
     family: 'sd',

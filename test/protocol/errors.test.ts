@@ -24,6 +24,8 @@ describe('the error table', () => {
     expect(parameterCode('invalid', 'CFGScale')).toBe('invalidCFGScale');
     expect(parameterCode('missing', 'taskUUID')).toBe('missingTaskUUID');
     expect(parameterCode('invalid', 'previews.every')).toBe('invalidPreviews');
+    expect(parameterCode('invalid', 'lora[0].weight')).toBe('invalidLora');
+    expect(parameterCode('invalid', 'lora[0]')).toBe('invalidLora');
   });
 
   it('does not find rows in the prototype of the table', () => {

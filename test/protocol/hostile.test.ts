@@ -42,6 +42,12 @@ const keys = [
   ...parameterNames,
   'mode',
   'checkContent',
+  'guideImage',
+  'weight',
+  'startStep',
+  'endStepPercentage',
+  'top',
+  'left',
   'every',
   'size',
   'format',
@@ -50,6 +56,8 @@ const keys = [
   'toString',
   '0',
 ];
+
+const plain = { taskType: 'imageInference', taskUUID: 'cd50ac46-3dc3-4d0d-bbb5-b4ae844c9144', positivePrompt: 'x' };
 
 function anything(depth: number): unknown {
   const kind = random();
@@ -104,8 +112,49 @@ describe('parseTask', () => {
     const deep = parseJson('['.repeat(200_000) + ']'.repeat(200_000));
     for (const key of parameterNames)
       judge({ taskType: 'imageInference', taskUUID: 'x', positivePrompt: 'x', [key]: deep });
+    for (const [array, key] of [
+      ['lora', 'weight'],
+      ['controlNet', 'guideImage'],
+    ] as const) {
+      judge({ ...plain, [array]: [{ model: 'a:1@1', [key]: deep }] });
+    }
+    for (const [outer, key] of [
+      ['outpaint', 'top'],
+      ['refiner', 'model'],
+      ['inputs', 'maskImage'],
+    ] as const) {
+      expect(judge({ ...plain, [outer]: { [key]: deep } })).toBe('refused');
+    }
     judge(deep);
     judge({ taskType: deep });
+  });
+
+  it('does not read arrays that are too long', () => {
+    let read = 0;
+    const entry = {
+      get model() {
+        read++;
+        return 'a:1@1';
+      },
+    };
+    for (const array of ['lora', 'lycoris', 'embeddings', 'controlNet']) {
+      expect(judge({ ...plain, [array]: Array.from({ length: 10_000 }, () => entry) })).toBe('refused');
+      expect(judge({ ...plain, [array]: Array.from({ length: 10_000 }, () => null) })).toBe('refused');
+    }
+    expect(read).toBe(0);
+  });
+
+  it('reads an array up to its first fault', () => {
+    let read = 0;
+    const entry = {
+      get model() {
+        read++;
+        return 'a:1@1';
+      },
+      weight: 100,
+    };
+    expect(judge({ ...plain, lora: Array.from({ length: 16 }, () => entry) })).toBe('refused');
+    expect(read).toBe(1);
   });
 
   it('does not let a task change prototypes', () => {

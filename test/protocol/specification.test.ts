@@ -19,9 +19,11 @@ const labelled = (start: string) => examples.filter(({ label }) => label.startsW
 
 /** What a client is told about a parameter that it sent wrong. */
 function factsTold(taskType: string, parameter: string) {
-  const [outer = '', inner] = parameter.split('.');
+  const [, outer = '', entry, inner] = /^(\w+)(\[0\])?(?:\.(\w+))?$/.exec(parameter) ?? [];
   // No parameter takes a symbol, and nothing but the parameter at fault comes before it in the task.
-  const wrong = inner === undefined ? Symbol('wrong') : { [inner]: Symbol('wrong') };
+  const object = { model: 'local:any@1', guideImage: '2f1e3c5a-9b7d-4c1e-8a63-5f0d2b4c6e81' };
+  const nested = inner === undefined ? Symbol('wrong') : { ...object, [inner]: Symbol('wrong') };
+  const wrong = entry === undefined ? nested : [nested];
   try {
     parseTask({ taskType, taskUUID: '2f1e3c5a-9b7d-4c1e-8a63-5f0d2b4c6e81', positivePrompt: 'x', [outer]: wrong });
   } catch (error) {
@@ -83,14 +85,20 @@ describe('PROTOCOL.md', () => {
     ['taskCancel', ''],
     ['modelSearch', ''],
     ['Previews', 'previews.'],
+    ['Outpainting', 'outpaint.'],
+    ['LoRAs, embeddings, VAE', 'lora[0].'],
+    ['LoRAs, embeddings, VAE', 'lycoris[0].'],
+    ['LoRAs, embeddings, VAE', 'embeddings[0].'],
+    ['ControlNets', 'controlNet[0].'],
+    ['Refiner', 'refiner.'],
   ])('gives the ranges and defaults that the server has, under %s', (heading, prefix) => {
     const section = document.split(/^##+ /m).find((part) => part.startsWith(`${heading}\n`)) ?? '';
-    const rows = [...section.matchAll(/^\| (`.+?`) \| (\d+)–(\d+)[^|]*\| ([^|]*)/gm)];
+    const rows = [...section.matchAll(/^\| (`.+?`) \| (−?\d+)–(\d+)[^|]*\| ([^|]*)/gm)];
     expect(rows.length).toBeGreaterThan(0);
     for (const [, names = '', min, max, byDefault = ''] of rows) {
       for (const [, name = ''] of names.matchAll(/`(\w+)`/g)) {
         const facts = factsTold(prefix === '' ? heading : 'imageInference', prefix + name);
-        expect([facts.min, facts.max], name).toEqual([Number(min), Number(max)]);
+        expect([facts.min, facts.max], name).toEqual([Number(min?.replace('−', '-')), Number(max)]);
         if (facts.default !== undefined) expect(byDefault.trim(), name).toMatch(new RegExp(`^\`?${facts.default}\`?$`));
       }
     }

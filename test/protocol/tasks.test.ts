@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { TaskError } from '../../protocol/errors.ts';
+import { stepRange } from '../../protocol/steps.ts';
 import type { ImageInferenceTask } from '../../protocol/tasks/imageInference.ts';
 import { MAX_TASKS_PER_REQUEST, parseRequest, parseTask, tasks } from '../../protocol/tasks/index.ts';
 
@@ -78,6 +79,9 @@ describe('imageInference', () => {
       taskUUID,
       positivePrompt: 'a red fox',
       numberResults: 1,
+      lora: [],
+      embeddings: [],
+      controlNet: [],
       outputType: ['URL'],
       outputFormat: 'JPG',
       outputQuality: 95,
@@ -91,14 +95,26 @@ describe('imageInference', () => {
       negativePrompt: null,
       seed: null,
       lora: [],
+      lycoris: null,
+      embeddings: null,
       controlNet: null,
+      maskImage: null,
+      maskMargin: null,
+      outpaint: null,
+      vae: null,
+      refiner: null,
+      promptWeighting: null,
+      imageGuidanceScale: null,
+      positivePrompt2: null,
       outputType: [],
       somethingNew: { a: 1 },
     };
     expect(inference(silent)).toEqual(inference({}));
-    expect(inference({ inputs: { seedImage: null, referenceImages: [], images: null, other: 1 } })).toEqual(
-      inference({}),
-    );
+    expect(
+      inference({
+        inputs: { seedImage: null, maskImage: null, mask: null, referenceImages: [], images: null, other: 1 },
+      }),
+    ).toEqual(inference({}));
   });
 
   it.each<[string, number, number, number]>([
@@ -129,6 +145,7 @@ describe('imageInference', () => {
 
   it.each<[string, number, number]>([
     ['CFGScale', 0, 50],
+    ['imageGuidanceScale', 0, 20],
     ['strength', 0, 1],
   ])('takes %s from %d to %d, with fractions', (name, min, max) => {
     for (const value of [min, 0.5, max]) {
@@ -194,21 +211,9 @@ describe('imageInference', () => {
   });
 
   it.each<[string, unknown]>([
-    ['maskImage', imageUUID],
-    ['maskMargin', 64],
-    ['outpaint', { top: 64 }],
     ['referenceImages', [imageUUID]],
-    ['inputs.maskImage', { inputs: { maskImage: imageUUID } }],
     ['inputs.referenceImages', { inputs: { referenceImages: [imageUUID] } }],
-    ['vae', 'runware:1@1'],
-    ['lora', [{ model: 'a:1@1' }]],
-    ['lycoris', [{ model: 'a:1@1' }]],
-    ['embeddings', [{ model: 'a:1@1' }]],
-    ['controlNet', [{ model: 'a:1@1', startStep: null }]],
     ['ipAdapters', [{ model: 'a:1@1' }]],
-    ['refiner', { model: 'a:1@1' }],
-    ['promptWeighting', 'compel'],
-    ['usePromptWeighting', true],
     ['hiresFix', true],
     ['hiresFix', { steps: 3 }],
     ['puLID', { inputImages: [imageUUID] }],
@@ -281,6 +286,389 @@ describe('imageInference', () => {
   it('takes lanes of 1 to 64 characters', () => {
     expect(inference({ lane: 'x'.repeat(64) }).lane).toHaveLength(64);
     for (const lane of ['', 'x'.repeat(65), 7]) expect(inferenceRefusal({ lane }).code).toBe('invalidLane');
+  });
+});
+
+describe('prompts', () => {
+  it('take weights in one of two ways, and the older word for the first', () => {
+    expect(inference({ promptWeighting: 'COMPEL' }).promptWeighting).toBe('compel');
+    expect(inference({ promptWeighting: 'sdembeds' }).promptWeighting).toBe('sdEmbeds');
+    expect(inference({ usePromptWeighting: true }).promptWeighting).toBe('compel');
+    expect(inference({ usePromptWeighting: true, promptWeighting: 'sdEmbeds' }).promptWeighting).toBe('sdEmbeds');
+    expect(inference({ usePromptWeighting: true, promptWeighting: 'none' }).promptWeighting).toBeUndefined();
+    for (const promptWeighting of ['a1111', '', 1, true]) {
+      expect(inferenceRefusal({ promptWeighting })).toMatchObject({
+        code: 'invalidPromptWeighting',
+        allowedValues: ['compel', 'sdEmbeds', 'none'],
+      });
+    }
+    expect(inferenceRefusal({ usePromptWeighting: 'yes' }).code).toBe('invalidUsePromptWeighting');
+  });
+
+  it.each(['positivePrompt2', 'negativePrompt2', 'negativePrompt'] as const)('may be empty, as %s', (name) => {
+    expect(inference({ [name]: '' })[name]).toBe('');
+    expect(inference({ [name]: '__BLANK__' })[name]).toBe('');
+    expect(inference({ [name]: 'x'.repeat(10_000) })[name]).toHaveLength(10_000);
+    for (const wrong of ['x'.repeat(10_001), 7, {}]) {
+      expect(inferenceRefusal({ [name]: wrong })).toMatchObject({ parameter: name, type: 'string', max: 10_000 });
+    }
+  });
+
+  it('are all left aside when the first is blank', () => {
+    const blank = inference({ positivePrompt: '__BLANK__', positivePrompt2: 'oil', negativePrompt2: 'blurry' });
+    expect(blank).toMatchObject({ positivePrompt: '', CFGScale: 1 });
+    expect(blank.positivePrompt2).toBeUndefined();
+    expect(blank.negativePrompt2).toBeUndefined();
+  });
+});
+
+describe('inpainting', () => {
+  const other = '11111111-1111-4111-8111-111111111111';
+  const mask = { kind: 'uuid', uuid: imageUUID };
+
+  it('finds the mask at the root and among the inputs, and the root counts', () => {
+    for (const place of [
+      { maskImage: imageUUID },
+      { inputs: { maskImage: imageUUID } },
+      { inputs: { mask: imageUUID } },
+      { inputs: { maskImage: imageUUID, mask: other } },
+      { maskImage: imageUUID, inputs: { maskImage: other, mask: other } },
+    ]) {
+      expect(inference({ seedImage: other, ...place })).toMatchObject({ maskImage: mask, strength: 0.8 });
+    }
+    expect(inference({ inputs: { seedImage: other, mask: imageUUID } }).maskImage).toEqual(mask);
+    expect(inferenceRefusal({ inputs: { mask: 'nope' } })).toMatchObject({
+      code: 'invalidInputs',
+      parameter: 'inputs.mask',
+    });
+  });
+
+  it('takes the mask of a JS client', () => {
+    const sent = {
+      taskType: 'imageInference',
+      model: 'runware:sdturbo@1',
+      positivePrompt: 'oil painting',
+      height: 512,
+      width: 512,
+      numberResults: 1,
+      strength: 0.6,
+      seedImage: imageUUID,
+      maskImage: 'data:image/png;base64,AAAA',
+      taskUUID,
+    };
+    expect(parseTask(sent)).toMatchObject({
+      strength: 0.6,
+      maskImage: { kind: 'base64', data: 'AAAA', declaredType: 'image/png' },
+    });
+  });
+
+  it('needs the picture that is changed', () => {
+    for (const wrong of [{ maskImage: imageUUID }, { inputs: { mask: imageUUID } }]) {
+      const error = inferenceRefusal(wrong);
+      expect(error).toMatchObject({ code: 'missingSeedImage', parameter: 'seedImage', type: 'string', taskUUID });
+      expect(error.message).toContain('`maskImage` needs `seedImage`');
+    }
+    expect(inferenceRefusal({ maskImage: 'nope', seedImage: other }).code).toBe('invalidMaskImage');
+  });
+
+  it('takes margins from 32 to 128 around a mask', () => {
+    for (const maskMargin of [32, 33, 128]) {
+      expect(inference({ seedImage: other, maskImage: imageUUID, maskMargin }).maskMargin).toBe(maskMargin);
+    }
+    for (const maskMargin of [0, 31, 129, 32.5, '64']) {
+      const error = inferenceRefusal({ seedImage: other, maskImage: imageUUID, maskMargin });
+      expect(error).toMatchObject({ code: 'invalidMaskMargin', min: 32, max: 128 });
+    }
+    expect(inferenceRefusal({ seedImage: other, maskMargin: 64 })).toMatchObject({
+      code: 'missingMaskImage',
+      message: expect.stringContaining('`maskMargin` needs `maskImage`'),
+    });
+  });
+});
+
+describe('outpainting', () => {
+  const frame = { seedImage: imageUUID, width: 512, height: 512 };
+
+  it('adds to any side, and has nothing to keep by default', () => {
+    expect(inference({ ...frame, outpaint: { left: 64, top: null, blur: 16 } })).toMatchObject({
+      outpaint: { top: 0, right: 0, bottom: 0, left: 64, blur: 16 },
+      strength: 1,
+    });
+    expect(inference({ ...frame, outpaint: { top: 64 }, strength: 0.8 }).strength).toBe(0.8);
+    expect(
+      inference({ ...frame, inputs: { seedImage: imageUUID }, seedImage: null, outpaint: { top: 64 } }),
+    ).toMatchObject({ outpaint: { blur: 0 } });
+  });
+
+  it.each<[string, unknown]>([
+    ['outpaint.top', { top: 32 }],
+    ['outpaint.right', { right: -64 }],
+    ['outpaint.bottom', { bottom: 1984 }],
+    ['outpaint.left', { left: '64' }],
+    ['outpaint.blur', { top: 64, blur: 33 }],
+    ['outpaint.blur', { top: 64, blur: 1.5 }],
+    ['outpaint', 64],
+    ['outpaint', [{ top: 64 }]],
+    ['outpaint', {}],
+    ['outpaint', { top: 0, right: 0, bottom: 0, left: 0 }],
+    ['outpaint', { blur: 8 }],
+  ])('is refused for %s where it is %j', (parameter, outpaint) => {
+    expect(inferenceRefusal({ ...frame, outpaint })).toMatchObject({ code: 'invalidOutpaint', parameter });
+  });
+
+  it('leaves 128 pixels each way to the seed image', () => {
+    expect(inference({ ...frame, outpaint: { left: 192, right: 192 } }).outpaint).toMatchObject({ left: 192 });
+    expect(inference({ ...frame, width: 2048, outpaint: { right: 1920 } }).outpaint).toMatchObject({ right: 1920 });
+    for (const [outpaint, name] of [
+      [{ left: 256, right: 192 }, '`width`'],
+      [{ top: 448 }, '`height`'],
+    ] as const) {
+      const error = inferenceRefusal({ ...frame, outpaint });
+      expect(error).toMatchObject({ code: 'invalidOutpaint', parameter: 'outpaint', type: 'object' });
+      expect(error.message).toContain(`must leave 128 pixels of ${name}`);
+    }
+  });
+
+  it('needs the picture and the final size, and makes its own mask', () => {
+    const outpaint = { top: 64 };
+    expect(inferenceRefusal({ ...frame, outpaint, seedImage: null })).toMatchObject({ code: 'missingSeedImage' });
+    expect(inferenceRefusal({ ...frame, outpaint, width: null })).toMatchObject({
+      code: 'missingWidth',
+      parameter: 'width',
+      type: 'integer',
+    });
+    expect(inferenceRefusal({ ...frame, outpaint, height: undefined })).toMatchObject({ code: 'missingHeight' });
+    expect(inferenceRefusal({ ...frame, outpaint, maskImage: imageUUID })).toMatchObject({
+      code: 'invalidMaskImage',
+      message: expect.stringContaining('Leave out `maskImage`'),
+    });
+  });
+});
+
+describe.each(['lora', 'lycoris', 'embeddings'] as const)('%s', (name) => {
+  const taken = name === 'embeddings' ? 'embeddings' : 'lora';
+  const one = { model: 'a:1@1' };
+
+  it('has a weight from -4 to 4, which is 1 where it is not said', () => {
+    const sent = [one, { ...one, weight: null }, { ...one, weight: -4 }, { ...one, weight: 4, transformer: 'both' }];
+    expect(inference({ [name]: sent })[taken]).toEqual(
+      [1, 1, -4, 4].map((weight, index) => ({ ...one, weight, parameter: `${name}[${index}]` })),
+    );
+    for (const weight of [-4.1, 4.1, '1', Number.NaN, {}]) {
+      expect(inferenceRefusal({ [name]: [one, { ...one, weight }] })).toMatchObject({
+        code: `invalid${name.charAt(0).toUpperCase()}${name.slice(1)}`,
+        parameter: `${name}[1].weight`,
+        message: `\`${name}[1].weight\` must be a number from -4 to 4.`,
+        min: -4,
+        max: 4,
+        default: 1,
+      });
+    }
+  });
+
+  it('names its model', () => {
+    for (const model of [undefined, null]) {
+      expect(inferenceRefusal({ [name]: [{ model, weight: 1 }] })).toMatchObject({
+        parameter: `${name}[0].model`,
+        message: expect.stringContaining('is required'),
+      });
+    }
+    for (const model of ['', 'x'.repeat(257), 7, one]) {
+      expect(inferenceRefusal({ [name]: [one, one, { model }] })).toMatchObject({
+        parameter: `${name}[2].model`,
+        max: 256,
+      });
+    }
+  });
+
+  it('is an array of at most 16 objects', () => {
+    expect(inference({ [name]: Array.from({ length: 16 }, () => one) })[taken]).toHaveLength(16);
+    for (const wrong of [Array.from({ length: 17 }, () => one), one, 'a:1@1', 7, true]) {
+      expect(inferenceRefusal({ [name]: wrong })).toMatchObject({
+        parameter: name,
+        type: 'array',
+        message: `\`${name}\` must be an array of at most 16 objects of model and weight.`,
+      });
+    }
+    for (const wrong of ['a:1@1', null, [], [one], 7]) {
+      expect(inferenceRefusal({ [name]: [one, wrong] })).toMatchObject({ parameter: `${name}[1]`, type: 'object' });
+    }
+  });
+});
+
+describe('lora and lycoris', () => {
+  const many = (length: number) => Array.from({ length }, (_, index) => ({ model: `a:${index}@1` }));
+
+  it('are one list, of at most 16, that knows where its entries were written', () => {
+    const { lora } = inference({ lycoris: many(2), lora: [{ model: 'b:1@1', weight: 0.5 }] });
+    expect(lora).toEqual([
+      { model: 'b:1@1', weight: 0.5, parameter: 'lora[0]' },
+      { model: 'a:0@1', weight: 1, parameter: 'lycoris[0]' },
+      { model: 'a:1@1', weight: 1, parameter: 'lycoris[1]' },
+    ]);
+    expect(inference({ lora: many(8), lycoris: many(8), embeddings: many(16) }).lora).toHaveLength(16);
+    expect(inferenceRefusal({ lora: many(9), lycoris: many(8) })).toMatchObject({
+      code: 'invalidLycoris',
+      parameter: 'lycoris',
+      message: expect.stringContaining('at most 16 models together'),
+    });
+  });
+});
+
+describe('controlNet', () => {
+  const one = { model: 'local:canny@1', guideImage: imageUUID };
+  const refusalOf = (entry: object, parameters: object = {}) =>
+    inferenceRefusal({ ...parameters, controlNet: [one, { ...one, ...entry }] });
+
+  it('takes what the older Python client sends, nulls and preprocessor fields and all', () => {
+    const sent = {
+      model: 'runware:20@1',
+      guideImage: '11111111-1111-4111-8111-111111111111',
+      weight: 0.5,
+      startStep: null,
+      endStep: null,
+      startStepPercentage: null,
+      endStepPercentage: null,
+      controlMode: null,
+      lowThresholdCanny: 100,
+      includeHandsAndFaceOpenPose: true,
+    };
+    expect(inference({ controlNet: [sent] }).controlNet).toEqual([
+      {
+        model: 'runware:20@1',
+        guideImage: { kind: 'uuid', uuid: sent.guideImage },
+        weight: 0.5,
+        start: undefined,
+        end: undefined,
+        controlMode: 'balanced',
+        parameter: 'controlNet[0]',
+      },
+    ]);
+  });
+
+  it('acts from one step or percentage to another', () => {
+    const places = (entry: object) => {
+      const [{ start, end } = {}] = inference({ steps: 20, controlNet: [{ ...one, ...entry }] }).controlNet;
+      return { start, end };
+    };
+    expect(places({ startStep: 1, endStep: 20 })).toEqual({ start: { step: 1 }, end: { step: 20 } });
+    expect(places({ startStep: 7, endStep: 7 })).toEqual({ start: { step: 7 }, end: { step: 7 } });
+    expect(places({ startStepPercentage: 0, endStepPercentage: 100 })).toEqual({
+      start: { percentage: 0 },
+      end: { percentage: 100 },
+    });
+    expect(places({ startStep: 19, endStepPercentage: 1 })).toEqual({ start: { step: 19 }, end: { percentage: 1 } });
+    expect(places({ endStep: 3 })).toEqual({ start: undefined, end: { step: 3 } });
+  });
+
+  it.each<[string, object]>([
+    ['model', { model: null }],
+    ['guideImage', { guideImage: null }],
+    ['guideImage', { guideImage: 'fox.png' }],
+    ['weight', { weight: 1.1 }],
+    ['weight', { weight: -0.1 }],
+    ['startStep', { startStep: 0 }],
+    ['startStep', { startStep: 101 }],
+    ['startStep', { startStep: 1.5 }],
+    ['endStep', { endStep: 0 }],
+    ['startStepPercentage', { startStepPercentage: 100 }],
+    ['startStepPercentage', { startStepPercentage: -1 }],
+    ['endStepPercentage', { endStepPercentage: 101 }],
+    ['endStepPercentage', { endStepPercentage: 0 }],
+    ['controlMode', { controlMode: 'both' }],
+    ['startStepPercentage', { startStep: 1, startStepPercentage: 5 }],
+    ['endStepPercentage', { endStep: 5, endStepPercentage: 50 }],
+    ['endStep', { startStep: 8, endStep: 7 }],
+    ['endStepPercentage', { startStepPercentage: 50, endStepPercentage: 50 }],
+  ])('is refused for its %s where it has %j', (name, entry) => {
+    const error = refusalOf(entry);
+    expect(error).toMatchObject({ code: 'invalidControlNet', parameter: `controlNet[1].${name}` });
+    expect(error.message).toContain(`${name}\``);
+  });
+
+  it('does not begin or end after the last step, where that is known', () => {
+    expect(inference({ controlNet: [{ ...one, startStep: 30, endStep: 40 }] }).controlNet).toHaveLength(1);
+    for (const name of ['startStep', 'endStep']) {
+      expect(refusalOf({ [name]: 21 }, { steps: 20 })).toMatchObject({
+        parameter: `controlNet[1].${name}`,
+        message: `\`${name}\` must not be above \`steps\`.`,
+      });
+    }
+  });
+
+  it('reads its mode in any case', () => {
+    const modes = ['ControlNet', 'PROMPT', 'balanced'].map((controlMode) => ({ ...one, controlMode }));
+    expect(inference({ controlNet: modes }).controlNet.map(({ controlMode }) => controlMode)).toEqual([
+      'controlnet',
+      'prompt',
+      'balanced',
+    ]);
+  });
+
+  it('is an array of at most 8', () => {
+    expect(inference({ controlNet: Array.from({ length: 8 }, () => one) }).controlNet).toHaveLength(8);
+    expect(inferenceRefusal({ controlNet: Array.from({ length: 9 }, () => one) })).toMatchObject({
+      code: 'invalidControlNet',
+      parameter: 'controlNet',
+      type: 'array',
+    });
+  });
+});
+
+describe('refiner', () => {
+  const refined = (refiner: object, steps = 20) => inference({ steps, refiner }).refiner;
+
+  it('takes over at a step, a percentage, or where the server thinks best', () => {
+    expect(refined({ model: 'a:1@1' })).toEqual({ model: 'a:1@1', start: undefined });
+    expect(refined({ model: 'a:1@1', startStep: 2, startStepPercentage: null })).toMatchObject({ start: { step: 2 } });
+    expect(refined({ model: 'a:1@1', startStep: 20 })).toMatchObject({ start: { step: 20 } });
+    expect(refined({ model: 'a:1@1', startStepPercentage: 99 })).toMatchObject({ start: { percentage: 99 } });
+  });
+
+  it.each<[string, unknown]>([
+    ['refiner', 'a:1@1'],
+    ['refiner', ['a:1@1']],
+    ['refiner.model', {}],
+    ['refiner.model', { model: '' }],
+    ['refiner.startStep', { model: 'a:1@1', startStep: 1 }],
+    ['refiner.startStep', { model: 'a:1@1', startStep: 21 }],
+    ['refiner.startStepPercentage', { model: 'a:1@1', startStepPercentage: 0 }],
+    ['refiner.startStepPercentage', { model: 'a:1@1', startStepPercentage: 100 }],
+    ['refiner.startStepPercentage', { model: 'a:1@1', startStep: 2, startStepPercentage: 50 }],
+  ])('is refused for %s where it is %j', (parameter, refiner) => {
+    expect(inferenceRefusal({ steps: 20, refiner })).toMatchObject({ code: 'invalidRefiner', parameter });
+  });
+});
+
+describe('vae', () => {
+  it('is the name of a model', () => {
+    expect(inference({ vae: 'local:vae@1' }).vae).toBe('local:vae@1');
+    for (const vae of ['', 'x'.repeat(257), 7, { model: 'local:vae@1' }]) {
+      expect(inferenceRefusal({ vae })).toMatchObject({ code: 'invalidVae', parameter: 'vae' });
+    }
+  });
+});
+
+describe('stepRange', () => {
+  it('is every step where nothing is said', () => {
+    expect(stepRange({}, 20)).toEqual({ first: 0, end: 20 });
+    expect(stepRange({ start: { step: 1 }, end: { step: 20 } }, 20)).toEqual({ first: 0, end: 20 });
+    expect(stepRange({ start: { percentage: 0 }, end: { percentage: 100 } }, 20)).toEqual({ first: 0, end: 20 });
+  });
+
+  it('has the last step in it, and never one that is not there', () => {
+    expect(stepRange({ start: { step: 7 }, end: { step: 7 } }, 20)).toEqual({ first: 6, end: 7 });
+    expect(stepRange({ end: { step: 40 } }, 20)).toEqual({ first: 0, end: 20 });
+  });
+
+  it('leaves no gap where one thing ends and the next begins at the same percentage', () => {
+    for (let steps = 1; steps <= 100; steps++) {
+      for (let percentage = 1; percentage < 100; percentage++) {
+        const { end } = stepRange({ end: { percentage } }, steps);
+        expect(end).toBe(Math.floor((steps * percentage) / 100));
+        expect(stepRange({ start: { percentage } }, steps)).toEqual({ first: end, end: steps });
+      }
+    }
   });
 });
 
@@ -363,6 +751,12 @@ describe('the other tasks', () => {
       limit: 20,
       offset: 0,
     });
+    for (const [category, asked] of [
+      ['LyCORIS', 'lora'],
+      ['ControlNet', 'controlnet'],
+    ]) {
+      expect(parseTask({ taskType: 'modelSearch', taskUUID, category })).toMatchObject({ category: asked });
+    }
     expect(refusal({ taskType: 'modelSearch', taskUUID, limit: 101 })).toMatchObject({
       code: 'invalidLimit',
       max: 100,

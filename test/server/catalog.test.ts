@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import pino from 'pino';
-import { expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { Catalog } from '../../server/catalog.ts';
 import { describeTestModel } from '../helpers/server.ts';
 
@@ -14,8 +14,12 @@ async function makeModels(...names: string[]) {
     await mkdir(path.join(folder, name));
     await writeFile(path.join(folder, name, 'model_index.json'), '{}');
   };
+  const write = async (place: string, text = '') => {
+    await mkdir(path.dirname(path.join(folder, place)), { recursive: true });
+    await writeFile(path.join(folder, place), text);
+  };
   for (const name of names) await add(name);
-  return { folder, add, [Symbol.asyncDispose]: () => rm(folder, { recursive: true }) };
+  return { folder, add, write, [Symbol.asyncDispose]: () => rm(folder, { recursive: true }) };
 }
 
 function open(modelsDirs: string[], defaultModel = 'local:first@1') {
@@ -65,6 +69,26 @@ test('finds a model that is added while the server runs', async () => {
   await expect.poll(async () => (await catalog.list()).length, { timeout: 5_000 }).toBe(2);
 });
 
+test('gives a known model at once, however long a look at the folders takes', async () => {
+  await using models = await makeModels('first');
+  let release = () => {};
+  const held = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const describe = async (file: string) => {
+    if (file.endsWith('slow')) await held;
+    return describeTestModel(file);
+  };
+  const catalog = new Catalog({ modelsDirs: [models.folder], defaultModel: 'first', log, describe });
+  await catalog.list();
+  await models.add('slow');
+  await new Promise((resolve) => setTimeout(resolve, 2_100));
+  expect((await catalog.find('first')).air).toBe('local:first@1');
+  const slow = catalog.find('slow');
+  release();
+  expect((await slow).air).toBe('local:slow@1');
+});
+
 test('says what there is where a name is unknown, and why where a model is broken', async () => {
   await using models = await makeModels('first', 'broken');
   const catalog = open([models.folder]);
@@ -76,4 +100,99 @@ test('lists the default model first', async () => {
   await using models = await makeModels('first', 'second', 'third');
   const entries = await open([models.folder], 'SECOND').list();
   expect(entries.map(({ air }) => air)).toEqual(['local:second@1', 'local:first@1', 'local:third@1']);
+});
+
+describe('files', () => {
+  test('are models beside the folders, and one level deeper where folders have customary names', async () => {
+    await using models = await makeModels('first');
+    await models.write('single.safetensors');
+    await models.write('loras/pixel-lora.safetensors');
+    await models.write('VAE/soft-vae.safetensors');
+    await models.write('controlnet/canny/config.json', '{"_class_name":"ControlNetModel"}');
+    await models.write('old.ckpt');
+    await models.write('embeddings/old-words.pt');
+    for (const place of ['notes.txt', 'pictures/no.safetensors', 'loras/deep/no.safetensors', 'text/config.json'])
+      await models.write(place, '{}');
+    await models.write('loras/.hidden.safetensors');
+    const entries = await open([models.folder]).list();
+    expect(entries.map(({ air, kind }) => `${air} ${kind}`)).toEqual([
+      'local:first@1 checkpoint',
+      'local:canny@1 controlNet',
+      'local:old-words@1 embedding',
+      'local:pixel-lora@1 lora',
+      'local:old@1 checkpoint',
+      'local:single@1 checkpoint',
+      'local:soft-vae@1 vae',
+    ]);
+    for (const air of ['local:old@1', 'local:old-words@1'])
+      expect(entries.find((entry) => entry.air === air)!.model.available).toBe(false);
+  });
+
+  test('are models of their own where a customary name is that of a model', async () => {
+    await using models = await makeModels('first', 'vae');
+    await models.write('vae/soft-vae.safetensors');
+    expect((await open([models.folder]).list()).map(({ air }) => air)).toEqual(['local:first@1', 'local:vae@1']);
+  });
+
+  test('get names from models.json, wherever they lie', async () => {
+    await using models = await makeModels('first');
+    await models.write('loras/pixel-lora.safetensors');
+    await models.write('deep/down/grand-lora.safetensors');
+    const names = {
+      'civitai:1@2': 'loras/pixel-lora.safetensors',
+      'civitai:3@4': { file: 'deep/down/grand-lora.safetensors', aliases: ['grand'] },
+      'civitai:5@6': { folder: './first', tinyDecoder: 'taesd' },
+      'civitai:7@8': 'gone.safetensors',
+    };
+    await models.write('models.json', JSON.stringify(names));
+    const catalog = open([models.folder], 'first');
+    expect((await catalog.list()).map(({ air }) => air)).toEqual(['civitai:5@6', 'civitai:1@2', 'civitai:3@4']);
+    expect((await catalog.find('grand', 'lora')).path).toBe(
+      path.join(models.folder, 'deep/down/grand-lora.safetensors'),
+    );
+    expect((await catalog.find('civitai:1@2', 'lora')).ids).toContain('local:pixel-lora@1');
+    expect((await catalog.find('first')).tinyDecoder).toBe('taesd');
+  });
+
+  test('of one name: the first has it, the other is still there under its place, and that is told once', async () => {
+    await using models = await makeModels('first');
+    await models.write('loras/same-lora.safetensors');
+    await models.write('embeddings/same-lora.safetensors');
+    const warn = vi.spyOn(log, 'warn');
+    const catalog = open([models.folder]);
+    expect((await catalog.list()).map(({ air }) => air)).toEqual([
+      'local:first@1',
+      'local:same-lora@1',
+      'local:loras/same-lora.safetensors@1',
+    ]);
+    expect((await catalog.find('same-lora', 'lora')).path).toMatch(/embeddings/);
+    await models.write('later.safetensors');
+    await expect.poll(async () => (await catalog.list()).length, { timeout: 5_000 }).toBe(4);
+    expect(warn).toHaveBeenCalledOnce();
+    expect(warn.mock.calls[0]![0]).toMatchObject({ id: 'local:same-lora@1', path: expect.stringMatching(/loras/) });
+    warn.mockRestore();
+  });
+
+  test('are described once, and again when they change', async () => {
+    await using models = await makeModels('first');
+    for (let index = 0; index < 300; index++) await models.write(`loras/lora${index}.safetensors`);
+    const described: string[] = [];
+    const describe = async (file: string) => {
+      described.push(path.basename(file));
+      return describeTestModel(file);
+    };
+    const catalog = new Catalog({ modelsDirs: [models.folder], defaultModel: 'first', log, describe });
+    expect(await catalog.list()).toHaveLength(301);
+    expect(described).toHaveLength(301);
+    described.length = 0;
+    await models.write('loras/lora7.safetensors', 'other weights');
+    await models.write('loras/lora8.safetensors.json', '{}');
+    await models.write('first/unet/config.json', '{}');
+    await expect
+      .poll(async () => (await catalog.list()) && described.toSorted(), { timeout: 5_000 })
+      .toEqual(['first', 'lora7.safetensors', 'lora8.safetensors']);
+    await new Promise((resolve) => setTimeout(resolve, 2_100));
+    await catalog.list();
+    expect(described).toHaveLength(3);
+  });
 });

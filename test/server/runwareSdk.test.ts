@@ -1,6 +1,8 @@
-import { Runware } from '@runware/sdk-js';
+import { EControlMode, Runware } from '@runware/sdk-js';
 import sharp from 'sharp';
 import { expect, test } from 'vitest';
+import { createFakeRuntime } from '../helpers/fakeRuntime.ts';
+import { at, maskUri, noise, picture, pixelsOf, pngUri } from '../helpers/pictures.ts';
 import { imageTask, startTestServer, type TestServer } from '../helpers/server.ts';
 
 /** The official JavaScript client, as its users have it; only the URL is another. */
@@ -43,6 +45,45 @@ test('the official client uploads an image and starts from it', async () => {
   expect(images).toHaveLength(1);
   const again = await client.requestImages({ ...request, seedImage: images![0]!.imageUUID! });
   expect(again).toHaveLength(1);
+  await client.disconnect();
+});
+
+test('the official client inpaints, with a LoRA and a ControlNet', async () => {
+  const runtime = createFakeRuntime({ color: [255, 0, 0] });
+  await using server = await startTestServer({ runtime });
+  const client = await connect(server);
+  const seed = noise(128, 128);
+  const images = await client.requestImages({
+    ...request,
+    outputFormat: 'PNG',
+    outputType: 'base64Data',
+    seedImage: await pngUri(seed),
+    maskImage: await maskUri(128, 128, (x) => (x < 64 ? 255 : 0)),
+    strength: 0.7,
+    lora: [{ model: 'plain-lora', weight: 0.6 }],
+    controlNet: [
+      {
+        model: 'depth',
+        guideImage: await pngUri(seed),
+        weight: 0.5,
+        startStep: 1,
+        endStep: 3,
+        controlMode: EControlMode.BALANCED,
+      },
+    ],
+  });
+  expect(runtime.requests).toMatchObject([
+    {
+      image: { strength: 0.7 },
+      loras: [{ path: expect.stringMatching(/plain-lora\.safetensors$/), weight: 0.6 }],
+      controlNets: [
+        { model: expect.stringMatching(/depth$/), weight: 0.5, startStep: 0, endStep: 3, mode: 'balanced' },
+      ],
+    },
+  ]);
+  const result = await pixelsOf({ ...images![0]! });
+  const expected = picture(128, 128, (x, y) => (x < 64 ? [255, 0, 0] : at(seed, x, y)));
+  expect(Buffer.compare(result.data, expected.data)).toBe(0);
   await client.disconnect();
 });
 

@@ -1,0 +1,140 @@
+import { readdir, readFile, stat } from 'node:fs/promises';
+import path from 'node:path';
+import type { Logger } from 'pino';
+import type { ModelDescription } from '../runtime/index.ts';
+
+/** Something in a models folder that is a model by its looks. */
+export interface FoundModel {
+  /** Absolute path of a folder or a file. */
+  path: string;
+  /** Below the models folder, with slashes. */
+  place: string;
+  /** Names, sizes and times of its files; another one means another model. */
+  stamp: string;
+  /** What `models.json` calls it, the AIR first. */
+  names: string[];
+  /** The tiny decoder that `models.json` gives it. */
+  tinyDecoder?: string;
+}
+
+/** What other tools call the folders of each kind; looked into where they are no model themselves. */
+export const customaryFolders: Record<string, ModelDescription['kind']> = {
+  checkpoints: 'checkpoint',
+  controlnet: 'controlNet',
+  embeddings: 'embedding',
+  lora: 'lora',
+  loras: 'lora',
+  vae: 'vae',
+};
+
+/** Pickled files cannot be used; they are found so that people read why. */
+const modelFile = /\.(safetensors|ckpt|pt|bin)$/i;
+
+/** A value of `models.json`: where the model is, below the models folder, and what else is known of it. */
+type Named = string | { folder?: string; file?: string; aliases?: string[]; tinyDecoder?: string };
+
+interface Names {
+  stamp: string;
+  places: Map<string, { names: string[]; tinyDecoder?: string }>;
+}
+
+/**
+ * One models folder. Models are its subfolders with a `model_index.json`, or with a `config.json` that names a class,
+ * and its files; one level deeper, those in folders that are customary. `models.json` gives them ids:
+ * `{ "civitai:4384@128713": "dreamshaper", "runware:100@1": { "file": "loras/pixel.safetensors", "aliases": ["pixel"] } }`.
+ */
+export class ModelsFolder {
+  readonly #folder: string;
+  readonly #log: Logger;
+  #names: Names = { stamp: '', places: new Map() };
+
+  constructor(folder: string, log: Logger) {
+    this.#folder = folder;
+    this.#log = log;
+  }
+
+  /** Everything found, in the order of names, a customary folder's content at its place. Nothing where there is no folder. */
+  async look(): Promise<FoundModel[]> {
+    const { places } = await this.#readNames();
+    // A name may lead to where nobody would look.
+    const all = new Set([...(await this.#places('', true)), ...places.keys()]);
+    const found = await Promise.all(
+      [...all].map(async (place): Promise<FoundModel[]> => {
+        const file = path.join(this.#folder, place);
+        // What a person has to say of a single file stands beside it.
+        const [stamp, beside] = await Promise.all([stampOf(file), stampOf(`${file}.json`)]);
+        if (stamp === undefined) return [];
+        return [{ path: file, place, stamp: `${stamp} ${beside}`, names: [], ...places.get(place) }];
+      }),
+    );
+    return found.flat();
+  }
+
+  async #places(below: string, deeper: boolean): Promise<string[]> {
+    const entries = await readdir(path.join(this.#folder, below), { withFileTypes: true }).catch(() => []);
+    const visible = entries.filter(({ name }) => !name.startsWith('.'));
+    const places = await Promise.all(
+      visible
+        .sort((a, b) => a.name.localeCompare(b.name))
+        .map(async (entry): Promise<string[]> => {
+          const place = path.posix.join(below, entry.name);
+          const file = path.join(this.#folder, place);
+          const isLinkedFolder = entry.isSymbolicLink() && (await isFolder(file));
+          if (!entry.isDirectory() && !isLinkedFolder) return modelFile.test(entry.name) ? [place] : [];
+          if (await isModelFolder(file)) return [place];
+          if (!deeper || !Object.hasOwn(customaryFolders, entry.name.toLowerCase())) return [];
+          return await this.#places(place, false);
+        }),
+    );
+    return places.flat();
+  }
+
+  /** A broken `models.json` is told once, and counts as empty. */
+  async #readNames(): Promise<Names> {
+    const file = path.join(this.#folder, 'models.json');
+    const stamp = (await stampOf(file)) ?? '';
+    if (stamp === this.#names.stamp) return this.#names;
+    const places: Names['places'] = new Map();
+    try {
+      const content = stamp === '' ? {} : (JSON.parse(await readFile(file, 'utf8')) as Record<string, Named>);
+      for (const [air, value] of Object.entries(content)) {
+        const named = typeof value === 'string' ? { folder: value } : value;
+        const where = named.file ?? named.folder;
+        if (typeof where !== 'string') throw new TypeError(`${air} says neither "folder" nor "file".`);
+        const place = path.posix.join(where);
+        const { names = [], ...known } = places.get(place) ?? {};
+        const { aliases = [], tinyDecoder } = named;
+        places.set(place, { ...known, names: [...names, air, ...aliases], ...(tinyDecoder && { tinyDecoder }) });
+      }
+    } catch (error) {
+      this.#log.error({ file, err: error }, 'The file models.json cannot be read; its names are ignored.');
+      places.clear();
+    }
+    this.#names = { stamp, places };
+    return this.#names;
+  }
+}
+
+async function isFolder(file: string): Promise<boolean> {
+  const found = await stat(file).catch(() => undefined);
+  return found?.isDirectory() ?? false;
+}
+
+async function isModelFolder(folder: string): Promise<boolean> {
+  if (await stat(path.join(folder, 'model_index.json')).catch(() => undefined)) return true;
+  const text = await readFile(path.join(folder, 'config.json'), 'utf8').catch(() => undefined);
+  // What is no JSON is a model still, though a broken one, and its description says so.
+  return text?.includes('"_class_name"') ?? false;
+}
+
+/** Of a file, or of all files of a folder and its subfolders; undefined where there is neither. */
+async function stampOf(file: string, depth = 2): Promise<string | undefined> {
+  const found = await stat(file).catch(() => undefined);
+  if (found === undefined) return undefined;
+  if (!found.isDirectory() || depth === 0) return `${found.size} ${found.mtimeMs}`;
+  const names = await readdir(file).catch(() => []);
+  const stamps = await Promise.all(
+    names.sort().map(async (name) => `${name} ${await stampOf(path.join(file, name), depth - 1)}`),
+  );
+  return stamps.join('\n');
+}

@@ -1,0 +1,118 @@
+import type { ImageReference } from '../protocol/images.ts';
+import type { ImageInferenceTask } from '../protocol/tasks/imageInference.ts';
+import type { Pixels } from '../runtime/index.ts';
+import type { Caller } from './caller.ts';
+import type { Context } from './context.ts';
+import { type Canvas, wholeCanvas } from './images/canvas.ts';
+import { decodeImage, type ImageLimits } from './images/decode.ts';
+import { decodeMask, inpaintCanvas } from './images/inpaint.ts';
+import { outpaintCanvas } from './images/outpaint.ts';
+import { limitsOf, ofParameter, readImage } from './taskImages.ts';
+
+/** The pictures that a task names, for all of its results. */
+export interface TaskPictures {
+  /** Absent: the run starts from noise alone. */
+  canvas?: Canvas;
+  /** In the order of the task's ControlNets. */
+  guides: Pixels[];
+}
+
+interface Size {
+  width: number;
+  height: number;
+}
+
+/**
+ * Fetches and decodes the pictures of a task, all at once and each once, however often the task names it. Throws
+ * TaskError; stops fetching when `signal` is aborted.
+ */
+export async function readPictures(
+  task: ImageInferenceTask,
+  size: Size,
+  signal: AbortSignal,
+  caller: Caller,
+  context: Context,
+): Promise<TaskPictures> {
+  const pictures = new Pictures(signal, caller, context);
+  const [canvas, ...guides] = await Promise.all([
+    canvasOf(task, size, pictures),
+    ...task.controlNet.map(({ guideImage, parameter }) =>
+      pictures.decoded(guideImage, `${parameter}.guideImage`, size),
+    ),
+  ]);
+  return { guides, ...(canvas && { canvas }) };
+}
+
+async function canvasOf(task: ImageInferenceTask, size: Size, pictures: Pictures): Promise<Canvas | undefined> {
+  const { seedImage, maskImage, maskMargin, outpaint } = task;
+  if (seedImage === undefined) return undefined;
+  if (outpaint !== undefined) {
+    const { left, right, top, bottom } = outpaint;
+    const kept = { width: size.width - left - right, height: size.height - top - bottom };
+    return await outpaintCanvas(await pictures.decoded(seedImage, 'seedImage', kept), outpaint);
+  }
+  const [picture, mask] = await Promise.all([
+    pictures.decoded(seedImage, 'seedImage', size),
+    maskImage && pictures.mask(maskImage, size),
+  ]);
+  return mask === undefined ? wholeCanvas(picture) : await inpaintCanvas(picture, mask, maskMargin);
+}
+
+/** Remembers what it has read and decoded: guide images are often the seed image, or each other. */
+class Pictures {
+  readonly #signal: AbortSignal;
+  readonly #caller: Caller;
+  readonly #context: Context;
+  readonly #read = new Map<string, Promise<Buffer>>();
+  readonly #decoded = new Map<string, Promise<Pixels>>();
+
+  constructor(signal: AbortSignal, caller: Caller, context: Context) {
+    this.#signal = signal;
+    this.#caller = caller;
+    this.#context = context;
+  }
+
+  decoded(reference: ImageReference, parameter: string, size: Size): Promise<Pixels> {
+    const decode = (bytes: Buffer, limits: ImageLimits) => decodeImage(bytes, limits, size);
+    return remember(this.#decoded, `${size.width} ${size.height} ${keyOf(reference)}`, () =>
+      this.#decode(reference, parameter, decode),
+    );
+  }
+
+  mask(reference: ImageReference, size: Size): Promise<Uint8Array> {
+    return this.#decode(reference, 'maskImage', (bytes, limits) => decodeMask(bytes, limits, size));
+  }
+
+  async #decode<T>(
+    reference: ImageReference,
+    parameter: string,
+    decode: (bytes: Buffer, limits: ImageLimits) => Promise<T>,
+  ): Promise<T> {
+    const bytes = await remember(this.#read, keyOf(reference), () =>
+      readImage(reference, parameter, this.#caller, this.#context, this.#signal),
+    );
+    this.#signal.throwIfAborted();
+    try {
+      return await decode(bytes, limitsOf(this.#context));
+    } catch (error) {
+      throw ofParameter(error, parameter, this.#context);
+    }
+  }
+}
+
+function keyOf(reference: ImageReference): string {
+  switch (reference.kind) {
+    case 'uuid':
+      return reference.uuid;
+    case 'url':
+      return reference.url;
+    case 'base64':
+      return reference.data;
+  }
+}
+
+function remember<T>(known: Map<string, Promise<T>>, key: string, make: () => Promise<T>): Promise<T> {
+  const found = known.get(key) ?? make();
+  known.set(key, found);
+  return found;
+}
