@@ -273,6 +273,10 @@ function inspect(component: Component, source: ComponentSource): Promise<Inspect
 function checkGraph(component: Component, { config, tensors }: SafetensorsSource): void {
   writeComponent(component, config, tensors);
   checkShapes(tensors);
+  // Without it CLIP is whole, but SDXL lacks what its UNet is told of the text as a whole.
+  if (component === 'text_encoder_2' && !tensors.has('text_projection.weight')) {
+    throw new ModelError('the weights have no tensor "text_projection.weight".');
+  }
 }
 
 /** Inputs without which a graph cannot be what its folder says. */

@@ -5,6 +5,14 @@ import type { StoredTensor, StoredTensors } from './safetensors.ts';
 
 export type Config = Record<string, unknown>;
 
+/** What the settings beside a file say of a component. */
+export interface Corrections {
+  /** Fields that win over derived ones. */
+  own: Config;
+  /** Where they are, for complaints: `"unet" in dream.safetensors.json`. */
+  where: string;
+}
+
 /** A component's tensors under their diffusers names, and the config that their shapes stand for. */
 export type Part = Pick<SafetensorsSource, 'tensors' | 'config'>;
 
@@ -50,21 +58,23 @@ export function encodersIn(
 
 /**
  * SD 2 was trained on what OpenCLIP's last layer but one gives, after the final normalization, so its last layer is left
- * away, as in the published diffusers folders. No first encoder is asked for projected texts.
+ * away, as in the published diffusers folders; files made from these have 23 layers and no such one. No first encoder is
+ * asked for projected texts.
  */
 function withoutProjection({ tensors, activation }: Encoder): Encoder {
-  const last = `text_model.encoder.layers.${countWhile((i) => tensors.has(`text_model.encoder.layers.${i}.layer_norm1.weight`)) - 1}.`;
+  const layer = (index: number) => `text_model.encoder.layers.${index}.`;
+  const layers = countWhile((index) => tensors.has(`${layer(index)}layer_norm1.weight`));
+  const unread = activation === 'gelu' && layers !== 23 ? layer(layers - 1) : undefined;
   const kept = [...tensors].filter(
-    ([name]) => name !== 'text_projection.weight' && (activation === 'quick_gelu' || !name.startsWith(last)),
+    ([name]) => name !== 'text_projection.weight' && (unread === undefined || !name.startsWith(unread)),
   );
   return { tensors: new Map(kept), activation };
 }
 
-export function encoderIn({ tensors, activation }: Encoder, own: Config, sidecar: string): Part {
+export function encoderIn({ tensors, activation }: Encoder, corrections: Corrections): Part {
   const root = tensors.has('text_model.final_layer_norm.weight') ? 'text_model.' : '';
   const kept = new Map([...tensors].filter(([name]) => !/(^|\.)(position_ids|logit_scale)$/.test(name)));
-  const embedding = shapeOf(kept, `${root}embeddings.token_embedding.weight`);
-  const [vocabulary = 0, width = 0] = embedding;
+  const [vocabulary = 0, width = 0] = shapeOf(kept, `${root}embeddings.token_embedding.weight`);
   const [positions] = shapeOf(kept, `${root}embeddings.position_embedding.weight`);
   const projection = kept.get('text_projection.weight')?.shape[0];
   const config = {
@@ -79,16 +89,16 @@ export function encoderIn({ tensors, activation }: Encoder, own: Config, sidecar
     // The end of a text is the last word of CLIP's vocabulary.
     eos_token_id: vocabulary - 1,
     ...(projection !== undefined && { projection_dim: projection }),
-    ...own,
+    ...corrections.own,
   };
   if (!Number.isInteger(config.num_attention_heads)) {
-    throw untold(`it has ${width} channels, so not heads of 64`, 'num_attention_heads', sidecar);
+    throw untold(`it has ${width} channels, so not heads of 64`, 'num_attention_heads', corrections);
   }
   return { tensors: kept, config };
 }
 
 /** An autoencoder under `first_stage_model.` or, where that is missing, in the whole file, in either layout. */
-export function autoencoderIn(tensors: StoredTensors, own: Config, sidecar: string): Part {
+export function autoencoderIn(tensors: StoredTensors, corrections: Corrections): Part {
   const inside = below(tensors, 'first_stage_model.');
   const stored = inside.size > 0 ? inside : tensors;
   const levels = countWhile((i) => stored.has(`decoder.up.${i}.block.0.conv1.weight`));
@@ -108,76 +118,49 @@ export function autoencoderIn(tensors: StoredTensors, own: Config, sidecar: stri
     layers_per_block: countWhile((layer) => renamed.has(conv1(0, layer))),
     latent_channels: shapeOf(renamed, 'decoder.conv_in.weight')[1],
     norm_num_groups: 32,
-    ...own,
+    ...corrections.own,
   };
-  checkGroups(config.norm_num_groups, channels, sidecar);
+  checkGroups(config.norm_num_groups, channels, corrections);
   return { tensors: renamed, config };
 }
 
+/** A UNet whose names lack `model.diffusion_model.`; `second` is XL's second text encoder. */
 export function unetIn(
   original: StoredTensors,
-  options: { isXL: boolean; refiner: boolean; second: Encoder | undefined; sidecar: string; own: Config },
+  lineage: { isXL: boolean; refiner: boolean; second: Encoder | undefined },
+  corrections: Corrections,
 ): Part {
-  const { isXL, own, sidecar } = options;
-  const channels: number[] = [];
-  const layers: number[] = [];
-  const depths: number[] = [];
-  let level = 0;
-  for (let block = 1; ; block++) {
-    const path = `input_blocks.${block}`;
-    if (original.has(`${path}.0.op.weight`)) {
-      level++;
-      continue;
-    }
-    const [width] = original.get(`${path}.0.out_layers.3.weight`)?.shape ?? [];
-    if (width === undefined) break;
-    channels[level] = width;
-    layers[level] = (layers[level] ?? 0) + 1;
-    depths[level] = countWhile((i) => original.has(`${path}.1.transformer_blocks.${i}.norm1.weight`));
-  }
-  if (channels.length === 0 || channels.includes(undefined as never)) {
-    throw new ModelError('it has no input_blocks in the order of the original layout.');
-  }
-  const attends = depths.map((depth) => depth > 0);
+  const levels = levelsOf(original);
+  const widths = levels.map(({ width }) => width);
+  const layers = levels.map((level) => level.layers);
+  const blocks = levels.map(({ depth }) => (depth > 0 ? 'CrossAttn' : ''));
   const linear = shapeOf(original, 'middle_block.1.proj_in.weight').length === 2;
-  const [model, channelsIn] = shapeOf(original, 'input_blocks.0.0.weight');
+  const [model = 0, channels] = shapeOf(original, 'input_blocks.0.0.weight');
+  const conditioned = original.get('time_embed.cond_proj.weight')?.shape[1];
   const config: Config = {
     _class_name: 'UNet2DConditionModel',
-    in_channels: channelsIn,
+    in_channels: channels,
     out_channels: shapeOf(original, 'out.2.weight')[0],
-    block_out_channels: channels,
+    block_out_channels: widths,
     layers_per_block: layers.every((count) => count === layers[0]) ? layers[0] : layers,
-    down_block_types: attends.map((attend) => (attend ? 'CrossAttnDownBlock2D' : 'DownBlock2D')),
-    up_block_types: attends.map((attend) => (attend ? 'CrossAttnUpBlock2D' : 'UpBlock2D')).reverse(),
-    transformer_layers_per_block: depths.map((depth) => Math.max(depth, 1)),
+    down_block_types: blocks.map((attention) => `${attention}DownBlock2D`),
+    up_block_types: blocks.map((attention) => `${attention}UpBlock2D`).reverse(),
+    transformer_layers_per_block: levels.map(({ depth }) => Math.max(depth, 1)),
     cross_attention_dim: shapeOf(original, 'middle_block.1.transformer_blocks.0.attn2.to_k.weight')[1],
     use_linear_projection: linear,
     // The name notwithstanding, these are numbers of heads; see UNet2DConditionConfig.
-    attention_head_dim: linear ? channels.map((width) => width / 64) : 8,
+    attention_head_dim: linear ? widths.map((width) => width / 64) : 8,
     norm_num_groups: 32,
-    sample_size: isXL ? 128 : 64,
+    sample_size: lineage.isXL ? 128 : 64,
+    ...(conditioned !== undefined && { time_cond_proj_dim: conditioned }),
+    ...(lineage.isXL && sizesIn(original, lineage)),
+    ...corrections.own,
   };
-  const [conditioned] = [original.get('time_embed.cond_proj.weight')?.shape[1]];
-  if (conditioned !== undefined) config.time_cond_proj_dim = conditioned;
-  if (isXL) {
-    // What the text does not take of this input are sines and cosines of six numbers; the refiner has five.
-    const [, all = 0] = shapeOf(original, 'label_emb.0.0.weight');
-    const projected = shapeOf(options.second?.tensors ?? new Map(), 'text_projection.weight')[0] ?? 0;
-    config.addition_embed_type = 'text_time';
-    const each = (all - projected) / (options.refiner ? 5 : 6);
-    if (!Number.isInteger(each) || each <= 0) {
-      throw new ModelError(`label_emb takes ${all} channels, of which ${projected} are text; the rest are no sizes.`);
-    }
-    config.addition_time_embed_dim = each;
-    config.projection_class_embeddings_input_dim = all;
-  }
-  Object.assign(config, own);
   const heads = config.attention_head_dim;
-  if (Array.isArray(heads) && !heads.every((count, i) => Number.isInteger(count) || !attends[i])) {
-    throw untold(`it has ${channels.join(', ')} channels, so not heads of 64`, 'attention_head_dim', sidecar);
+  if (Array.isArray(heads) && heads.some((count, level) => blocks[level] && !Number.isInteger(count))) {
+    throw untold(`it has ${widths.join(', ')} channels, so not heads of 64`, 'attention_head_dim', corrections);
   }
-  if (Array.isArray(heads)) config.attention_head_dim = heads.map((count) => Math.ceil(Number(count)));
-  checkGroups(config.norm_num_groups, [model ?? 0, ...channels], sidecar);
+  checkGroups(config.norm_num_groups, [model, ...widths], corrections);
 
   const paths = new Map(unetPaths(config));
   const tensors = new Map<string, StoredTensor>();
@@ -186,6 +169,51 @@ export function unetIn(
     if (renamed !== undefined) tensors.set(renamed, tensor);
   }
   return { tensors, config };
+}
+
+interface Level {
+  width: number;
+  layers: number;
+  /** Transformer blocks in each layer; 0 where the level does not attend. */
+  depth: number;
+}
+
+/** The way down: blocks are counted through, and a halving ends a level. */
+function levelsOf(original: StoredTensors): Level[] {
+  const levels: Level[] = [];
+  let open: Level | undefined;
+  for (let block = 1; ; block++) {
+    const path = `input_blocks.${block}`;
+    if (original.has(`${path}.0.op.weight`)) {
+      open = undefined;
+      continue;
+    }
+    const [width] = original.get(`${path}.0.out_layers.3.weight`)?.shape ?? [];
+    if (width === undefined) break;
+    if (!open) {
+      open = { width, layers: 0, depth: 0 };
+      levels.push(open);
+    }
+    open.layers++;
+    open.depth = countWhile((i) => original.has(`${path}.1.transformer_blocks.${i}.norm1.weight`));
+  }
+  if (levels.length === 0) throw new ModelError('it has no input_blocks in the order of the original layout.');
+  return levels;
+}
+
+/** What of `label_emb` the text does not take are sines and cosines of six numbers, of five in the refiner. */
+function sizesIn(original: StoredTensors, lineage: { refiner: boolean; second: Encoder | undefined }): Config {
+  const [, all = 0] = shapeOf(original, 'label_emb.0.0.weight');
+  const text = lineage.second?.tensors.get('text_projection.weight')?.shape[0] ?? 0;
+  const each = (all - text) / (lineage.refiner ? 5 : 6);
+  if (!Number.isInteger(each) || each <= 0) {
+    throw new ModelError(`label_emb takes ${all} channels, of which ${text} are text; the rest are no sizes.`);
+  }
+  return {
+    addition_embed_type: 'text_time',
+    addition_time_embed_dim: each,
+    projection_class_embeddings_input_dim: all,
+  };
 }
 
 /** The longest beginning of the name that is a module with a name of its own decides. */
@@ -197,16 +225,13 @@ function renamedUNetTensor(name: string, paths: ReadonlyMap<string, string>): st
   return undefined;
 }
 
-function checkGroups(groups: unknown, channels: readonly number[], sidecar: string): void {
-  if (typeof groups !== 'number' || groups < 1 || channels.some((width) => width % groups !== 0)) {
-    throw untold(`its ${channels.join(', ')} channels are no multiples of 32`, 'norm_num_groups', sidecar);
-  }
+function checkGroups(groups: unknown, channels: readonly number[], corrections: Corrections): void {
+  if (typeof groups === 'number' && groups >= 1 && channels.every((width) => width % groups === 0)) return;
+  throw untold(`its ${channels.join(', ')} channels are not 32 groups each`, 'norm_num_groups', corrections);
 }
 
-function untold(because: string, field: string, sidecar: string): ModelError {
-  return new ModelError(
-    `${because}, and the file cannot say what it has instead: give its ${field} in ${sidecar}, as {"<component>": {"${field}": …}}.`,
-  );
+function untold(because: string, field: string, { where }: Corrections): ModelError {
+  return new ModelError(`${because}, and the file cannot say what it has instead: give its ${field} under ${where}.`);
 }
 
 function shapeOf(tensors: StoredTensors, name: string): readonly number[] {

@@ -45,6 +45,8 @@ async function openPartFile(file: string, kind: PartKind): Promise<SafetensorsSo
     throw new ModelError(`${name} holds a ${found.kind}, but a ${kind} is needed here.`);
   }
   const { configs = {} } = await readSettings(`${file}.json`);
-  const source = await inPart('vae', () => autoencoderIn(tensors, configs.vae ?? {}, `${name}.json`));
+  const source = await inPart('vae', () =>
+    autoencoderIn(tensors, { own: configs.vae ?? {}, where: `"vae" in ${name}.json` }),
+  );
   return { kind: 'safetensors', ...source };
 }

@@ -14,6 +14,7 @@ import {
   autoencoderIn,
   below,
   type Config,
+  type Corrections,
   type Encoder,
   encoderIn,
   encodersIn,
@@ -44,8 +45,10 @@ export async function openSingleFile(file: string): Promise<Checkpoint> {
   const { tensors, metadata } = await readSafetensorsHeader(file);
   const settings = await readSettings(`${file}.json`);
   const { predictionType, ...said } = { ...settingsOf(metadata), ...settings };
-  const corrected = (part: ConfigPart): Config => settings.configs?.[part] ?? {};
-  const sidecar = `${basename(file)}.json`;
+  const corrections = (part: ConfigPart): Corrections => ({
+    own: settings.configs?.[part] ?? {},
+    where: `"${part}" in ${basename(file)}.json`,
+  });
 
   const original = below(tensors, 'model.diffusion_model.');
   if (original.size === 0) {
@@ -53,15 +56,15 @@ export async function openSingleFile(file: string): Promise<Checkpoint> {
   }
   const { first, second, isXL } = encodersIn(tensors, original);
   const refiner = isXL && first === undefined;
-  const unet = await inPart('unet', () => unetIn(original, { isXL, refiner, second, sidecar, own: corrected('unet') }));
+  const unet = await inPart('unet', () => unetIn(original, { isXL, refiner, second }, corrections('unet')));
   const { vaePath } = settings;
   const vae: Part = await inPart('vae', async () =>
     vaePath === undefined
-      ? autoencoderIn(tensors, corrected('vae'), sidecar)
+      ? autoencoderIn(tensors, corrections('vae'))
       : openPart(resolve(dirname(file), vaePath), 'vae'),
   );
   const encoder = (part: 'text_encoder' | 'text_encoder_2', found: Encoder | undefined) =>
-    found && inPart(part, () => encoderIn(found, corrected(part), sidecar));
+    found && inPart(part, () => encoderIn(found, corrections(part)));
   const textEncoder = await encoder('text_encoder', first);
   const textEncoder2 = await encoder('text_encoder_2', second);
   const parts: Partial<Record<Component, Part>> = {
@@ -85,14 +88,14 @@ export async function openSingleFile(file: string): Promise<Checkpoint> {
         ? await inPart('unet', () => guessedPrediction(original, unet.config))
         : 'epsilon');
   if (isSecond) unet.config.sample_size = prediction === 'v_prediction' ? 96 : 64;
-  Object.assign(unet.config, corrected('unet'));
+  Object.assign(unet.config, corrections('unet').own);
 
   const configs = completeConfigs({
     className: classNameOf(isXL, unet.config.in_channels, vae.config.latent_channels),
     refiner,
     index: refiner ? { requires_aesthetics_score: true, force_zeros_for_empty_prompt: false } : {},
     settings: said,
-    scheduler: { ...schedulerOf(isXL, isSecond, prediction, markers.zeroSnr), ...corrected('scheduler') },
+    scheduler: { ...schedulerOf(isXL, isSecond, prediction, markers.zeroSnr), ...corrections('scheduler').own },
     textEncoder: textEncoder?.config ?? {},
     textEncoder2: textEncoder2?.config ?? {},
     unet: unet.config,

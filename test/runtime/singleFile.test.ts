@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { describeModel, openCheckpoint } from '../../runtime/checkpoints/checkpoint.ts';
 import { unetPaths } from '../../runtime/checkpoints/originalLayout.ts';
 import { readSafetensorsHeader } from '../../runtime/checkpoints/safetensors.ts';
+import { openTokenizer } from '../../runtime/text/tokenizer.ts';
 import { componentErrors } from '../helpers/components.ts';
 import { modelFolder, readGoldens } from '../helpers/goldens.ts';
 import {
@@ -303,7 +304,7 @@ describe('a single file', () => {
       'no settings where it needs them',
       () => {},
       { unet: {} },
-      /no multiples of 32.*give its norm_num_groups in changed/,
+      /are not 32 groups each.*give its norm_num_groups under "unet" in changed\.safetensors\.json\.$/,
     ],
     [
       'no heads in its settings',
@@ -369,6 +370,11 @@ describe('the tokenizer of a single file', () => {
     expect(await checkpoint.tokenizerFolder('tokenizer')).toBe(join(folder, 'tokenizer'));
     await cp(vocabulary, join(folder, 'changed.tokenizer'), { recursive: true });
     expect(await checkpoint.tokenizerFolder('tokenizer')).toBe(join(folder, 'changed.tokenizer'));
+    const padding = await checkpoint.padToken('tokenizer_2');
+    const [row] = (await openTokenizer(await checkpoint.tokenizerFolder('tokenizer_2'), 77, padding)).encode(['a']);
+    const [published] = (await openTokenizer(join(modelFolder('tiny-sdxl'), 'tokenizer_2'), 77)).encode(['a']);
+    expect(row).toEqual(published);
+    expect(row!.at(-1)).toBe(0);
     // Its own folder says itself how it pads.
     expect(await checkpoint.padToken('tokenizer')).toBeUndefined();
     expect(await checkpoint.padToken('tokenizer_2')).toBe('!');
