@@ -24,7 +24,10 @@ export function linearProduct(graph: GraphBuilder, x: Value, path: string, rows?
   return lowRankProduct(graph, product, x, path, 'linear', rows);
 }
 
-/** y + x · down · up, where the graph adapts layers of this kind; else y. `rows` as in the layer. */
+/**
+ * y + x · down · up, where the graph adapts layers of this kind; else y. `rows` as in the layer.
+ * A Gemm that adds to y in one node, or adding down · up to the weight at every run, takes no less time (bench/lora.ts).
+ */
 function lowRankProduct(
   graph: GraphBuilder,
   y: Value,
