@@ -1,0 +1,76 @@
+import { lstat, mkdir, open, rename, rm, rmdir } from 'node:fs/promises';
+import path from 'node:path';
+
+/**
+ * What is on its way into a models folder lies in here until it is whole: the catalog passes over names with a dot, and
+ * it is on the same file system, so that the last step is a rename.
+ */
+const folderName = '.incoming';
+
+export interface Staging extends AsyncDisposable {
+  /** Absolute, and there. */
+  readonly folder: string;
+}
+
+/** @param kept - leave what is in it for the next call, which must give the same key */
+export async function openStaging(modelsDir: string, key: string, kept = false): Promise<Staging> {
+  const folder = path.join(modelsDir, folderName, key);
+  if (!kept) await rm(folder, { recursive: true, force: true });
+  await mkdir(folder, { recursive: true });
+  return {
+    folder,
+    async [Symbol.asyncDispose]() {
+      if (!kept) await rm(folder, { recursive: true, force: true });
+      // Fails where it is not empty, which is what is wanted.
+      for (const empty of [folder, path.dirname(folder)]) await rmdir(empty).catch(() => {});
+    },
+  };
+}
+
+/** Refuses a name that is taken, by a model or by anything else, under the spelling of either layout. */
+export async function checkFree(modelsDir: string, name: string): Promise<void> {
+  for (const taken of [name, `${name}.safetensors`, `${name}.tokenizer`]) {
+    if (await exists(path.join(modelsDir, taken))) {
+      throw new Error(`${path.join(modelsDir, taken)} is there already. Give another --name, or remove it first.`);
+    }
+  }
+}
+
+/** A name is one part of a path, on every system, and not hidden. */
+export function checkName(name: string): void {
+  if (/^[\p{L}\p{N}_][\p{L}\p{N}_ .,()[\]+=-]*$/u.test(name) && !/[ .]$/.test(name) && name.length <= 200) return;
+  throw new Error(
+    `"${name}" cannot be the name of a model: letters, digits, spaces and .,_-+=()[] are allowed, and it begins with a letter, a digit or _.`,
+  );
+}
+
+/** Moves finished things out of the staging to their names: [from, to]. All or none. */
+export async function settle(moves: readonly (readonly [from: string, to: string])[]): Promise<void> {
+  const settled: string[] = [];
+  try {
+    for (const [from, to] of moves) {
+      // Renaming would take the place of a file that has come in the meantime.
+      if (await exists(to)) throw new Error(`${to} is there already; nothing was changed.`);
+      await rename(from, to);
+      settled.push(to);
+    }
+  } catch (error) {
+    for (const to of settled) await rm(to, { recursive: true, force: true });
+    throw error;
+  }
+  for (const folder of new Set(moves.map(([, to]) => path.dirname(to)))) await syncFolder(folder);
+}
+
+/** Makes renames in a folder last through a power cut, where the system can. */
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r').catch(() => undefined);
+  await handle?.sync().catch(() => {});
+  await handle?.close();
+}
+
+async function exists(file: string): Promise<boolean> {
+  return lstat(file).then(
+    () => true,
+    () => false,
+  );
+}
