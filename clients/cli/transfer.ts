@@ -15,7 +15,7 @@ export class Transfer {
   readonly #samples: { at: number; moved: number }[] = [];
   #done = 0;
   #moved = 0;
-  #drawnAt = Number.NEGATIVE_INFINITY;
+  #drawnAt = performance.now();
   #drawnTenth = 0;
   #lineShown = false;
 
@@ -35,7 +35,6 @@ export class Transfer {
   /** Bytes that were there already, or, below zero, that have to be moved again; they say nothing about the rate. */
   skip(bytes: number): void {
     this.#done += bytes;
-    this.#draw();
   }
 
   /** A sentence above the bar. */
@@ -50,7 +49,7 @@ export class Transfer {
     if (!done) return;
     const seconds = (performance.now() - this.#begun) / 1000;
     const rate = this.#moved > 0 ? `, ${humanBytes(this.#moved / seconds)}/s` : '';
-    process.stderr.write(`${this.#what}: ${humanBytes(this.#ofBytes)} in ${humanTime(seconds)}${rate}\n`);
+    process.stderr.write(`${this.#what}: ${humanBytes(this.#done)} in ${humanTime(seconds)}${rate}\n`);
   }
 
   #draw(): void {

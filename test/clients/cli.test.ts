@@ -1,45 +1,23 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { options } from '../../server/config.ts';
+import { start as startIn } from '../helpers/cli.ts';
 import { createFakeRuntime } from '../helpers/fakeRuntime.ts';
 import { startTestServer, type TestServer } from '../helpers/server.ts';
 
 // The program as it is installed: the build's file, in a process of its own.
 
 const root = path.join(import.meta.dirname, '..', '..');
-const program = path.join(root, 'dist', 'clients', 'cli', 'main.js');
-
-interface Ended {
-  code: number | null;
-  stdout: string;
-  stderr: string;
-}
-
 let folder: string;
 beforeAll(async () => {
   folder = await mkdtemp(path.join(os.tmpdir(), 'latentwire-cli-'));
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-function start(args: string[], env: Record<string, string> = {}): { child: ChildProcess; ended: Promise<Ended> } {
-  const child = spawn(process.execPath, [program, ...args], {
-    cwd: folder,
-    env: { PATH: process.env.PATH, HOME: folder, ...env },
-  });
-  const ended: Ended = { code: null, stdout: '', stderr: '' };
-  child.stdout.on('data', (text) => (ended.stdout += text));
-  child.stderr.on('data', (text) => (ended.stderr += text));
-  return {
-    child,
-    ended: new Promise((resolve) => {
-      child.on('close', (code) => resolve({ ...ended, code }));
-    }),
-  };
-}
+const start = (args: string[], env: Record<string, string> = {}) => startIn(args, env, folder);
 const run = (...args: string[]) => start(args).ended;
 
 describe('the command line', () => {

@@ -4,10 +4,10 @@ import { describeModel } from '../../../runtime/index.ts';
 import { interruptible } from '../interrupt.ts';
 import { humanBytes, Transfer } from '../transfer.ts';
 import { readArguments, readOnly, UsageError } from '../usage.ts';
-import { bringIn, fileAs, filesOf, type How, isPickle, type Source } from './bringIn.ts';
+import { bringIn, bytesToCopy, fileAs, filesOf, type How, isPickle, type Source } from './bringIn.ts';
 import { type Local, localOptions, localOptionsHelp, openLocal } from './local.ts';
 import { checkNames, type Names, writeNames } from './naming.ts';
-import { openStaging, settle } from './staging.ts';
+import { checkSpace, openStaging, settle } from './staging.ts';
 import { checkUsable, tell } from './usable.ts';
 
 export const addHelp = `Usage: latentwire models add PATH [options]
@@ -61,12 +61,8 @@ export async function add(args: string[]): Promise<void> {
   await mkdir(local.modelsDir, { recursive: true });
   await checkNames(local, names);
   const item = isFolder ? names.name : `${names.name}.safetensors`;
-  const sources = isFolder ? await filesOf(source, item) : [await fileAs(source, item)];
-  const tokenizer = values.tokenizer && (await tokenizerFiles(values.tokenizer, `${names.name}.tokenizer`));
-  await interruptible(
-    (signal) => place(local, names, item, [...sources, ...(tokenizer || [])], how, signal),
-    'Stopped; nothing was added.',
-  );
+  const sources = isFolder ? await filesOf(source, item) : await fileWithCompany(source, names.name, values.tokenizer);
+  await interruptible((signal) => place(local, names, item, sources, how, signal), 'Stopped; nothing was added.');
   await tell(local, item);
 }
 
@@ -87,14 +83,31 @@ async function checkSource(source: string): Promise<boolean> {
   return false;
 }
 
-async function tokenizerFiles(given: string, to: string): Promise<Source[]> {
-  const known = /^(vocab|tokenizer|tokenizer_config|special_tokens_map|added_tokens)\.json$|^merges\.txt$/;
-  for (const folder of [path.resolve(given), path.resolve(given, 'tokenizer')]) {
-    const files = (await readdir(folder).catch(() => [])).filter((name) => known.test(name));
-    const whole = files.includes('tokenizer.json') || (files.includes('vocab.json') && files.includes('merges.txt'));
-    if (whole) return await Promise.all(files.map((name) => fileAs(path.join(folder, name), path.join(to, name))));
+/** A single file, with what the runtime looks for beside it: settings, and its own tokenizers. */
+async function fileWithCompany(source: string, name: string, tokenizer: string | undefined): Promise<Source[]> {
+  const found = [await fileAs(source, `${name}.safetensors`)];
+  const settings = await fileAs(`${source}.json`, `${name}.safetensors.json`).catch(() => undefined);
+  if (settings !== undefined) found.push(settings);
+  const stem = source.replace(/\.safetensors$/i, '');
+  for (const each of ['tokenizer', 'tokenizer_2']) {
+    const folders = tokenizer === undefined ? [`${stem}.${each}`] : [path.resolve(tokenizer, each)];
+    if (tokenizer !== undefined && each === 'tokenizer') folders.unshift(path.resolve(tokenizer));
+    const files = await Promise.all(folders.map((folder) => tokenizerIn(folder, `${name}.${each}`)));
+    const first = files.find((some) => some.length > 0);
+    if (first !== undefined) found.push(...first);
+    else if (tokenizer !== undefined && each === 'tokenizer') {
+      throw new Error(`--tokenizer: in ${tokenizer} there are neither vocab.json and merges.txt nor tokenizer.json.`);
+    }
   }
-  throw new Error(`--tokenizer: in ${given} there are neither vocab.json and merges.txt nor tokenizer.json.`);
+  return found;
+}
+
+/** The files of a tokenizer; none where the folder holds no whole one. */
+async function tokenizerIn(folder: string, to: string): Promise<Source[]> {
+  const known = /^(vocab|tokenizer|tokenizer_config|special_tokens_map|added_tokens)\.json$|^merges\.txt$/;
+  const names = (await readdir(folder).catch(() => [])).filter((name) => known.test(name));
+  const whole = names.includes('tokenizer.json') || (names.includes('vocab.json') && names.includes('merges.txt'));
+  return whole ? await Promise.all(names.map((name) => fileAs(path.join(folder, name), path.join(to, name)))) : [];
 }
 
 async function place(
@@ -106,11 +119,12 @@ async function place(
   signal: AbortSignal,
 ): Promise<void> {
   await using staging = await openStaging(local.modelsDir, `add-${process.pid}`);
+  await checkSpace(staging.folder, await bytesToCopy(sources, staging.folder, how));
   const bytes = sources.reduce((sum, source) => sum + source.bytes, 0);
   const transfer = new Transfer(`adding ${names.name}`, bytes);
-  let copied: number;
+  let done: { linked: number; copied: number };
   try {
-    copied = await bringIn(sources, staging.folder, how, transfer, signal);
+    done = await bringIn(sources, staging.folder, how, transfer, signal);
   } finally {
     transfer.end();
   }
@@ -120,5 +134,9 @@ async function place(
   const items = [...new Set(sources.map(({ to }) => to.split(path.sep)[0]!))];
   await settle(items.map((name) => [path.join(staging.folder, name), path.join(local.modelsDir, name)]));
   await writeNames(local, item, names);
-  process.stderr.write(copied > 0 ? `Copied ${humanBytes(copied)}.\n` : `Linked ${humanBytes(bytes)}.\n`);
+  const told = [
+    done.linked > 0 && `linked ${humanBytes(done.linked)}`,
+    done.copied > 0 && `copied ${humanBytes(done.copied)}`,
+  ];
+  process.stderr.write(`${names.name}: ${told.filter(Boolean).join(', ')}.\n`);
 }

@@ -52,14 +52,28 @@ async function look(file: string): Promise<{ size: number; isFile: boolean; isFo
   return { size: found.size, isFile: found.isFile(), isFolder: found.isDirectory() };
 }
 
+/** About how much is written where files are brought into a folder. */
+export async function bytesToCopy(sources: readonly Source[], folder: string, how: How): Promise<number> {
+  const { dev } = await stat(folder);
+  let bytes = 0;
+  for (const source of sources) {
+    const mayLink = how !== 'copy' && isWeights(source.to) && (await stat(source.from)).dev === dev;
+    if (!mayLink) bytes += source.bytes;
+  }
+  return bytes;
+}
+
 /** `either`: linked where that works, else copied. */
 export type How = 'link' | 'copy' | 'either';
+
+/** The bulk of a model. The rest is copied always: people edit settings, and mean those of one place. */
+const isWeights = (file: string) => /\.(safetensors|onnx|onnx_data|pb)$/i.test(file);
 
 /**
  * Links or copies files into a folder. A hard link is the file itself under a second name: no bytes are stored twice, and
  * it stays when the first name goes.
  *
- * @returns how many bytes had to be copied
+ * @returns how many bytes were linked and copied
  */
 export async function bringIn(
   sources: readonly Source[],
@@ -67,20 +81,21 @@ export async function bringIn(
   how: How,
   transfer: Transfer,
   signal: AbortSignal,
-): Promise<number> {
-  let copied = 0;
+): Promise<{ linked: number; copied: number }> {
+  const done = { linked: 0, copied: 0 };
   for (const { from, to, bytes } of sources) {
     signal.throwIfAborted();
     const target = path.join(folder, to);
     await mkdir(path.dirname(target), { recursive: true });
-    if (how !== 'copy' && (await linked(from, target, how === 'link'))) {
+    if (how !== 'copy' && isWeights(to) && (await linked(from, target, how === 'link'))) {
       transfer.skip(bytes);
+      done.linked += bytes;
       continue;
     }
     await copyWhole(from, target, transfer, signal);
-    copied += bytes;
+    done.copied += bytes;
   }
-  return copied;
+  return done;
 }
 
 async function linked(from: string, target: string, must: boolean): Promise<boolean> {

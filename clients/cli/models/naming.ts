@@ -31,9 +31,9 @@ export async function checkNames(local: Local, { name, air, aliases, force }: Na
     const place = inFile.get(id.toLowerCase());
     const owner = findEntry(entries, id);
     if (place === undefined && owner === undefined) continue;
-    const said = `${id} is taken: it means ${owner?.air ?? place}`;
+    const said = `${id} is taken by ${owner?.model.folder ?? place}`;
     if (id === ownId(name)) throw new Error(`${said}. Give another --name.`);
-    if (place === undefined) throw new Error(`${said}, which is called that by itself. Give another.`);
+    if (place === undefined) throw new Error(`${said}, whose own name that is. Give another.`);
     if (!force) throw new Error(`${said}. Give another, or --force to take it.`);
   }
 }

@@ -1,15 +1,15 @@
-import { mkdir, readdir, readFile, rm, stat, statfs } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { describeModel } from '../../../runtime/index.ts';
 import { interruptible } from '../interrupt.ts';
-import { humanBytes, Transfer } from '../transfer.ts';
+import { Transfer } from '../transfer.ts';
 import { readArguments, readOnly, UsageError } from '../usage.ts';
 import { download } from './download.ts';
 import { Hub, type HubFile, type Repository } from './hub.ts';
 import { findEntry, localOptions, localOptionsHelp, openLocal } from './local.ts';
 import { checkNames, type Names, writeNames } from './naming.ts';
 import { type Selection, select, shardsOf, type Wishes } from './selection.ts';
-import { openStaging, settle } from './staging.ts';
+import { checkSpace, openStaging, settle } from './staging.ts';
 import { tell } from './usable.ts';
 
 export const pullHelp = `Usage: latentwire models pull REPOSITORY[@REVISION] [options]
@@ -171,16 +171,6 @@ async function removeOlder(folder: string): Promise<void> {
   for (const other of await readdir(path.dirname(folder))) {
     const isOlder = other !== path.basename(folder) && other.startsWith(`${name}@`);
     if (isOlder) await rm(path.join(path.dirname(folder), other), { recursive: true });
-  }
-}
-
-async function checkSpace(folder: string, needed: number): Promise<void> {
-  const { bavail, bsize } = await statfs(folder);
-  const free = bavail * bsize;
-  if (needed > free) {
-    throw new Error(
-      `${humanBytes(needed)} are still to come, but there is only room for ${humanBytes(free)} in ${folder}.`,
-    );
   }
 }
 

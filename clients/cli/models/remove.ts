@@ -3,7 +3,7 @@ import path from 'node:path';
 import { readArguments, readOnly } from '../usage.ts';
 import { findEntry, type Local, localOptions, localOptionsHelp, openLocal } from './local.ts';
 import { changeNamesFile, type NamesFile, placeOf, readNamesFile } from './namesFile.ts';
-import { openStaging } from './staging.ts';
+import { companions, openStaging } from './staging.ts';
 
 export const removeHelp = `Usage: latentwire models remove AIR|NAME [--yes]
 
@@ -81,8 +81,10 @@ async function filesOf(modelsDir: string, file: string): Promise<string[]> {
   if (parent !== root && !parent.startsWith(root + path.sep)) {
     throw new Error(`${file} lies behind a link that leads out of ${modelsDir}, to ${parent}. Remove it there.`);
   }
-  const tokenizer = file.replace(/\.safetensors$/i, '.tokenizer');
+  const isFile = /\.safetensors$/i.test(file);
+  const stem = file.replace(/\.safetensors$/i, '');
   const files = [];
-  for (const each of new Set([file, tokenizer])) if (await lstat(each).catch(() => undefined)) files.push(each);
+  for (const each of [file, ...(isFile ? companions.map((ending) => stem + ending) : [])])
+    if (await lstat(each).catch(() => undefined)) files.push(each);
   return files;
 }

@@ -111,7 +111,7 @@ function ofPipeline(
 /** Files such as `config.json`, `merges.txt` and `scheduler_config.json`, right in the folder of a component. */
 function isSetting(file: string, component: string): boolean {
   const name = nameIn(file, component);
-  return name !== undefined && /\.(json|txt)$/.test(name) && !/\.index(\..+)?\.json$/.test(name);
+  return name !== undefined && /\.(json|txt)$/.test(name) && !/\.index\./.test(name);
 }
 
 /** What `optimum` exports, with its external data. */
@@ -144,23 +144,22 @@ function weightsIn(files: readonly string[], folder: string, wished: string | un
 }
 
 /**
- * The sets of weights of a folder by variant ('' for none). Names are `STEM[.VARIANT].safetensors`; of shards only the
- * index counts: `STEM.safetensors.index[.VARIANT].json`.
+ * The sets of weights of a folder by variant ('' for none): `STEM[.VARIANT].safetensors`, or an index of shards, which
+ * has carried the variant in each of the three places that its name offers.
  */
 function setsIn(files: readonly string[], folder: string): Map<string, WeightSet> {
   const sets = new Map<string, WeightSet>();
   for (const file of files) {
-    const name = nameIn(file, folder) ?? '';
-    const [, whole] = /^(?:model|diffusion_pytorch_model)(?:\.([\w-]+))?\.safetensors$/.exec(name) ?? [];
-    const isWhole = /^(model|diffusion_pytorch_model)(\.[\w-]+)?\.safetensors$/.test(name) && !/-of-\d+/.test(name);
-    if (isWhole) sets.set(whole ?? '', { variant: whole ?? '', paths: [file] });
-  }
-  for (const file of files) {
-    const name = nameIn(file, folder) ?? '';
-    const index = /^(?:model|diffusion_pytorch_model)\.safetensors\.index(?:\.([\w-]+))?\.json$/.exec(name);
-    const variant = index?.[1] ?? '';
+    const [stem = '', ...words] = (nameIn(file, folder) ?? '').split('.');
+    const [variant = '', ...more] = words.filter((word) => !['safetensors', 'index', 'json'].includes(word));
+    const rest = words.filter((word) => word !== variant).join('.');
+    // A shard: only its index counts.
+    if (!['model', 'diffusion_pytorch_model'].includes(stem) || more.length > 0 || /-of-\d+$/.test(variant)) continue;
     // One file is simpler than its shards.
-    if (index !== null && !sets.has(variant)) sets.set(variant, { variant, paths: [file], index: file });
+    if (rest === 'safetensors') sets.set(variant, { variant, paths: [file] });
+    else if (rest === 'safetensors.index.json' && !sets.has(variant)) {
+      sets.set(variant, { variant, paths: [file], index: file });
+    }
   }
   return sets;
 }
@@ -185,7 +184,7 @@ function chosen(paths: string[]): Selection {
   if (pickle !== undefined) throw new Error(`${pickle} is a pickle, which can run code when opened, and is refused.`);
   const [only] = paths;
   const single = paths.length === 1 && only?.endsWith('.safetensors');
-  const shardIndexes = paths.filter((file) => /\.safetensors\.index(\..+)?\.json$/.test(file));
+  const shardIndexes = paths.filter((file) => /\.safetensors\..*json$/.test(file) && file.includes('.index.'));
   return { paths, shardIndexes, layout: single ? 'file' : 'folder' };
 }
 

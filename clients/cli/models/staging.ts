@@ -1,5 +1,6 @@
-import { lstat, mkdir, open, rename, rm, rmdir } from 'node:fs/promises';
+import { lstat, mkdir, open, rename, rm, rmdir, statfs } from 'node:fs/promises';
 import path from 'node:path';
+import { humanBytes } from '../transfer.ts';
 
 /**
  * What is on its way into a models folder lies in here until it is whole: the catalog passes over names with a dot, and
@@ -27,9 +28,12 @@ export async function openStaging(modelsDir: string, key: string, kept = false):
   };
 }
 
+/** What the runtime looks for beside a single file, by what follows the file's name without `.safetensors`. */
+export const companions = ['.safetensors.json', '.tokenizer', '.tokenizer_2'];
+
 /** Refuses a name that is taken, by a model or by anything else, under the spelling of either layout. */
 export async function checkFree(modelsDir: string, name: string): Promise<void> {
-  for (const taken of [name, `${name}.safetensors`, `${name}.tokenizer`]) {
+  for (const taken of [name, `${name}.safetensors`, ...companions.map((ending) => name + ending)]) {
     if (await exists(path.join(modelsDir, taken))) {
       throw new Error(`${path.join(modelsDir, taken)} is there already. Give another --name, or remove it first.`);
     }
@@ -42,6 +46,14 @@ export function checkName(name: string): void {
   throw new Error(
     `"${name}" cannot be the name of a model: letters, digits, spaces and .,_-+=()[] are allowed, and it begins with a letter, a digit or _.`,
   );
+}
+
+/** @param needed - bytes that are still to be written there */
+export async function checkSpace(folder: string, needed: number): Promise<void> {
+  const { bavail, bsize } = await statfs(folder);
+  const free = bavail * bsize;
+  if (needed <= free) return;
+  throw new Error(`${folder} has room for ${humanBytes(free)}, but ${humanBytes(needed)} are to be written there.`);
 }
 
 /** Moves finished things out of the staging to their names: [from, to]. All or none. */

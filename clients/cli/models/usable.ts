@@ -8,7 +8,7 @@ export function checkUsable(found: ModelDescription): void {
 }
 
 function lacksTokenizer({ available, reason, folder }: ModelDescription): boolean {
-  return !available && /\.safetensors$/i.test(folder) && /\btokenizer\b/i.test(reason ?? '');
+  return !available && /\.safetensors$/i.test(folder) && /\btokenizer(_2)? is missing\b/.test(reason ?? '');
 }
 
 /**
@@ -29,7 +29,7 @@ export async function tell({ modelsDir, list }: Local, item: string): Promise<vo
   checkUsable(model);
   const folder = file.replace(/\.safetensors$/i, '.tokenizer');
   process.stderr.write(
-    `It cannot be used yet: ${model.reason}\nPut the vocab.json and merges.txt of its family into ${folder}; they lie in ` +
-      'tokenizer/ of any diffusers folder of that family. With add, --tokenizer FOLDER does that.\n',
+    `It cannot be used yet: ${model.reason}\nThe files lie in tokenizer/ of any diffusers folder of its family; they go ` +
+      `into ${folder}, or, next time, --tokenizer FOLDER puts them there.\n`,
   );
 }
