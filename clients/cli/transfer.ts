@@ -57,7 +57,9 @@ export class Transfer {
     const done = this.#ofBytes > 0 ? Math.min(1, Math.max(0, this.#done / this.#ofBytes)) : 1;
     if (this.#live) {
       if (now - this.#drawnAt < redrawMs) return;
-      process.stderr.write(`\r\x1b[K${this.#what} ${bar(done)} ${this.#figures(now)}`);
+      const line = `${this.#what} ${bar(done)} ${this.#figures(now)}`;
+      // A line that wraps cannot be taken back.
+      process.stderr.write(`\r\x1b[K${line.slice(0, (process.stderr.columns ?? 80) - 1)}`);
       this.#lineShown = true;
     } else {
       const tenth = Math.floor(done * 10);

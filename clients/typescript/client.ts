@@ -57,7 +57,7 @@ export interface Weighted {
 /** A ControlNet and what it is to follow. */
 export interface ControlNetInput extends Weighted {
   guideImage: ImageInput;
-  /** From which step to which of the task's steps it acts, from 0; or in percent of them. Default: all. */
+  /** The first and the last step it acts in, counted from 1; or both in percent of the steps. Default: all of them. */
   startStep?: number;
   endStep?: number;
   startStepPercentage?: number;

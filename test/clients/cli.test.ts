@@ -42,6 +42,8 @@ describe('the command line', () => {
     [['generate', 'a fox', '--legs', '5'], "Unknown option '--legs'"],
     [['generate', 'a fox', '--steps', 'many'], '--steps takes a number, not "many"'],
     [['generate', 'a fox', '-o', 'fox.tiff'], '--output ends in .png, .jpg or .webp, not .tiff'],
+    [['generate', 'a fox', '--control', 'canny'], '--control takes NAME=FILE[:WEIGHT], not "canny"'],
+    [['generate', 'a fox', '--mask', 'nowhere.png'], '--mask: the file nowhere.png cannot be read'],
     [['generate', 'a fox', '--seed-image', 'nowhere.png'], '--seed-image: the file nowhere.png cannot be read'],
   ])('ends with 2 and a sentence: latentwire %j', async (args, sentence) => {
     const { code, stdout, stderr } = await run(...args);
@@ -97,6 +99,32 @@ describe('the command line', () => {
       const { code, stdout } = await against('generate', 'A Fox, running!', '--seed', '9');
       expect({ code, stdout }).toEqual({ code: 0, stdout: 'a-fox-running-9.png\n' });
       expect(await readdir(folder)).toContain('a-fox-running-9.png');
+    });
+
+    test('hands on LoRAs, embeddings, ControlNets, another VAE and a mask', async () => {
+      const ended = await against(
+        ...['generate', 'a fox', '-o', 'more.png', '--model', 'plain-sd1x', '--prompt-weighting', 'compel'],
+        ...['--lora', 'local:pixel-lora-sd1x@1:-0.5', '--lora', 'plain-lora', '--embedding', 'mood-embedding:.8'],
+        ...['--control', 'canny-sd1x=potion.webp:0.7', '--control', 'depth=potion.webp', '--vae', 'soft-vae'],
+        ...['--seed-image', 'potion.webp', '--mask', 'potion.webp'],
+      );
+      expect(ended).toMatchObject({ code: 0, stdout: 'more.png\n' });
+      const file = (name: string) => expect.stringMatching(new RegExp(`server-models/${name}$`));
+      expect(runtime.requests.at(-1)).toMatchObject({
+        model: file('plain-sd1x'),
+        promptWeighting: 'compel',
+        loras: [
+          { path: file('loras/pixel-lora-sd1x.safetensors'), weight: -0.5 },
+          { path: file('loras/plain-lora.safetensors'), weight: 1 },
+        ],
+        embeddings: [{ path: file('embeddings/mood-embedding.safetensors'), weight: 0.8 }],
+        controlNets: [
+          { model: file('controlnet/canny-sd1x'), weight: 0.7 },
+          { model: file('controlnet/depth'), weight: 1 },
+        ],
+        vae: file('vae/soft-vae.safetensors'),
+        mask: expect.any(Uint8Array),
+      });
     });
 
     test('ends with 1 and the sentence of the server', async () => {

@@ -6,6 +6,7 @@ import {
   mkdtemp,
   readdir,
   readFile,
+  rename,
   rm,
   stat,
   symlink,
@@ -19,6 +20,7 @@ import { table } from '../../clients/cli/table.ts';
 import { humanBytes, humanTime } from '../../clients/cli/transfer.ts';
 import { start } from '../helpers/cli.ts';
 import { modelFolder } from '../helpers/goldens.ts';
+import { writeGoldenSingleFile, writeSafetensors } from '../helpers/singleFile.ts';
 
 const unet = 'unet/diffusion_pytorch_model.safetensors';
 
@@ -62,13 +64,13 @@ describe('latentwire models list', () => {
     expect(more).toEqual([]);
   });
 
-  test('cuts lines where a terminal would', () => {
+  test('puts what does not fit a terminal below its line', () => {
     const rows = [
-      ['a', 'bb', 'ccc ccc'],
+      ['a', 'bb', 'some more words'],
       ['aa', 'b', ''],
     ];
-    expect(table(rows)).toBe('a   bb  ccc ccc\naa  b\n');
-    expect(table(rows, 10)).toBe('a   bb  c…\naa  b\n');
+    expect(table(rows)).toBe('a   bb  some more words\naa  b\n');
+    expect(table(rows, 16)).toBe('a   bb\n    some more\n    words\naa  b\n');
   });
 
   test('tells sizes and times as people do', () => {
@@ -143,7 +145,9 @@ describe('latentwire models add', () => {
     for (const taken of ['A:B@1', 'local:pocket@1']) {
       expect(await at.models('add', at.dream, '--air', taken)).toMatchObject({ code: 1, stdout: '' });
     }
-    expect((await at.models('add', at.dream, '--alias', 'x')).stderr).toContain('x is taken by other');
+    expect((await at.models('add', at.dream, '--alias', 'x')).stderr).toContain(
+      `x is taken by ${path.join(at.modelsDir, 'other')}`,
+    );
     expect(await at.names()).toEqual(known);
     expect(await at.there()).toEqual(['models.json']);
     // What a model is called by itself cannot be taken from it.
@@ -228,6 +232,122 @@ describe('latentwire models add', () => {
     } finally {
       await rm(memory, { recursive: true });
     }
+  });
+});
+
+describe('latentwire models add, of single files,', () => {
+  const settings = JSON.stringify({
+    unet: { attention_head_dim: 4, norm_num_groups: 4 },
+    vae: { norm_num_groups: 4 },
+    text_encoder: { num_attention_heads: 4 },
+  });
+
+  /** `shade.safetensors`, a checkpoint in the original layout, with the settings that one so tiny needs. */
+  async function withFile() {
+    const at = await setUp();
+    const shade = path.join(at.folder, 'shade.safetensors');
+    await writeGoldenSingleFile('tiny-sd15', shade);
+    await writeFile(`${shade}.json`, settings);
+    return { ...at, shade };
+  }
+
+  test('brings in a checkpoint with its tokenizer and settings, and removes them together', async () => {
+    await using at = await withFile();
+    const { code, stdout, stderr } = await at.models(
+      ...['add', at.shade, '--name', 'sd', '--air', 'a:b@1', '--tokenizer', path.join(at.dream, 'tokenizer')],
+    );
+    expect({ code, stdout, stderr }).toMatchObject({ code: 0, stdout: 'a:b@1\n' });
+    expect(stderr).toContain('It can be used now.');
+    expect(await at.there()).toEqual(['models.json', 'sd.safetensors', 'sd.safetensors.json', 'sd.tokenizer']);
+    expect(await readdir(path.join(at.modelsDir, 'sd.tokenizer'))).toEqual(
+      expect.arrayContaining(['merges.txt', 'vocab.json']),
+    );
+    expect(await at.names()).toEqual({ 'a:b@1': { file: 'sd.safetensors' } });
+    expect((await at.models('list', 'a:b@1')).stdout).toMatch(/^a:b@1 +checkpoint +sd1x +2\.4 MB +float32$/m);
+    expect(await at.models('remove', 'sd', '--yes')).toMatchObject({ code: 0 });
+    expect(await at.there()).toEqual(['models.json']);
+  });
+
+  test('brings in a checkpoint without a tokenizer, and says how to give it one', async () => {
+    await using at = await withFile();
+    const { code, stdout, stderr } = await at.models('add', at.shade);
+    expect({ code, stdout }).toEqual({ code: 0, stdout: 'local:shade@1\n' });
+    expect(stderr).toMatch(/It cannot be used yet: The tokenizer is missing.*\n.*shade\.tokenizer.*--tokenizer FOLDER/);
+    // As it says.
+    await cp(path.join(at.dream, 'tokenizer'), path.join(at.modelsDir, 'shade.tokenizer'), { recursive: true });
+    expect((await at.models('list', 'shade')).stdout).toMatch(/^local:shade@1 .* float32$/m);
+  });
+
+  test('takes the tokenizer that lies beside the file', async () => {
+    await using at = await withFile();
+    await cp(path.join(at.dream, 'tokenizer'), path.join(at.folder, 'shade.tokenizer'), { recursive: true });
+    expect(await at.models('add', at.shade)).toMatchObject({ stderr: expect.stringContaining('It can be used now') });
+    expect(await at.there()).toEqual(['shade.safetensors', 'shade.safetensors.json', 'shade.tokenizer']);
+  });
+
+  test('gives names and a tokenizer to a file that is in the models folder already', async () => {
+    await using at = await withFile();
+    const folder = path.join(at.modelsDir, 'checkpoints');
+    await mkdir(folder, { recursive: true });
+    for (const each of [at.shade, `${at.shade}.json`]) await rename(each, path.join(folder, path.basename(each)));
+    const file = path.join(folder, 'shade.safetensors');
+    expect(await at.models('add', file, '--name', 'other')).toMatchObject({ code: 2, stdout: '' });
+    const { stdout, stderr } = await at.models('add', file, '--air', 'a:b@1', '--tokenizer', at.dream);
+    expect({ stdout, stderr }).toEqual({ stdout: 'a:b@1\n', stderr: 'It can be used now.\n' });
+    expect(await readdir(folder)).toEqual(['shade.safetensors', 'shade.safetensors.json', 'shade.tokenizer']);
+    expect(await at.models('add', file, '--air', 'a:b@1', '--alias', 's')).toMatchObject({ code: 0 });
+    expect(await at.names()).toEqual({ 'a:b@1': { file: 'checkpoints/shade.safetensors', aliases: ['s'] } });
+    await at.models('remove', 's', '--yes');
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  test.each<[string, (file: Buffer) => Buffer, RegExp]>([
+    ['half a file', (file) => file.subarray(0, file.length / 2), /may be truncated/],
+    ['a file cut in its header', (file) => file.subarray(0, 1000), /header claims .* but the file has 1000/],
+    ['a file that is none', () => Buffer.from('<html>Please log in</html>'), /header claims/],
+    [
+      'a shape that does not fit its bytes',
+      (file) => Buffer.from(file.toString('latin1').replace('"shape": [16,', '"shape": [61,'), 'latin1'),
+      /has shape \[61.* of F32 but \d+ bytes/,
+    ],
+  ])('refuses %s, and leaves nothing behind', async (_, spoil, sentence) => {
+    await using at = await withFile();
+    await writeFile(at.shade, spoil(await readFile(at.shade)));
+    const { code, stdout, stderr } = await at.models('add', at.shade, '--tokenizer', at.dream);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toMatch(sentence);
+    expect(stderr.trim().split('\n')).toHaveLength(1);
+    expect(await at.there()).toEqual([]);
+  });
+
+  test('refuses a tokenizer of another model, or none', async () => {
+    await using at = await withFile();
+    const words = Object.fromEntries(Array.from({ length: 2000 }, (_, i) => [`word${i}`, i]));
+    const other = path.join(at.folder, 'other');
+    await cp(path.join(at.dream, 'tokenizer'), other, { recursive: true });
+    await writeFile(path.join(other, 'vocab.json'), JSON.stringify(words));
+    for (const [given, sentence] of [
+      [other, 'has 2000 words, but the text encoder knows'],
+      [at.modelsDir, 'there are neither vocab.json and merges.txt nor tokenizer.json'],
+    ] as const) {
+      const { code, stderr } = await at.models('add', at.shade, '--tokenizer', given);
+      expect(code).toBe(1);
+      expect(stderr).toContain(sentence);
+      expect(await at.there()).toEqual([]);
+    }
+  });
+
+  test('tells a LoRA by its tensors', async () => {
+    await using at = await setUp();
+    const file = path.join(at.folder, 'style.safetensors');
+    const layer = 'lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k';
+    await writeSafetensors(file, [
+      [`${layer}.lora_down.weight`, { dtype: 'F32', shape: [2, 768], bytes: new Uint8Array(2 * 768 * 4) }],
+      [`${layer}.lora_up.weight`, { dtype: 'F32', shape: [320, 2], bytes: new Uint8Array(320 * 2 * 4) }],
+    ]);
+    expect((await at.models('add', file, '--kind', 'vae')).stderr).toContain('is of the kind lora, not vae');
+    expect(await at.models('add', file, '--kind', 'lora')).toMatchObject({ code: 0, stdout: 'local:style@1\n' });
+    expect((await at.models('list', 'style')).stdout).toMatch(/^local:style@1 +lora +sd1x +9\.0 kB +float32$/m);
   });
 });
 

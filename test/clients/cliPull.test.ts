@@ -12,6 +12,7 @@ import { describeModel } from '../../runtime/index.ts';
 import { run, start } from '../helpers/cli.ts';
 import { modelFolder } from '../helpers/goldens.ts';
 import { commit, filesIn, type HubServer, type HubServerOptions, startHubServer } from '../helpers/hubServer.ts';
+import { writeSafetensors } from '../helpers/singleFile.ts';
 
 const tiny = filesIn(modelFolder('tiny-sd15'));
 const unet = 'unet/diffusion_pytorch_model.safetensors';
@@ -281,6 +282,22 @@ describe('latentwire models pull', () => {
     ]);
     const { available, reason } = await describeModel(folder);
     expect({ available, reason }).toEqual({ available: true, reason: undefined });
+  });
+
+  test('fetches the one file of a LoRA', async () => {
+    const file = path.join(await mkdtemp(path.join(os.tmpdir(), 'latentwire-lora-')), 'lora.safetensors');
+    const layer = 'unet.down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k';
+    await writeSafetensors(file, [
+      [`${layer}.lora_A.weight`, { dtype: 'F32', shape: [2, 768], bytes: new Uint8Array(2 * 768 * 4) }],
+      [`${layer}.lora_B.weight`, { dtype: 'F32', shape: [320, 2], bytes: new Uint8Array(320 * 2 * 4) }],
+    ]);
+    const lora = await readFile(file);
+    await rm(path.dirname(file), { recursive: true });
+    const files = { 'README.md': Buffer.from('x'), 'pytorch_lora_weights.safetensors': lora, 'optimizer.bin': noise };
+    await using hub = await setUp({ repositories: { 'some/style': files } });
+    expect(await hub.pull(['some/style']).ended).toMatchObject({ code: 0, stdout: 'local:style@1\n' });
+    expect(await readdir(hub.modelsDir)).toEqual(['models.json', 'style.safetensors']);
+    expect(await describeModel(path.join(hub.modelsDir, 'style.safetensors'))).toMatchObject({ kind: 'lora' });
   });
 
   test('takes the name of a taken model for no model of its own', async () => {

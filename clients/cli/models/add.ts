@@ -1,19 +1,21 @@
-import { mkdir, readdir, stat } from 'node:fs/promises';
+import { mkdir, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { describeModel } from '../../../runtime/index.ts';
 import { interruptible } from '../interrupt.ts';
 import { humanBytes, Transfer } from '../transfer.ts';
 import { readArguments, readOnly, UsageError } from '../usage.ts';
-import { bringIn, bytesToCopy, fileAs, filesOf, type How, isPickle, type Source } from './bringIn.ts';
-import { type Local, localOptions, localOptionsHelp, openLocal } from './local.ts';
-import { checkNames, type Names, writeNames } from './naming.ts';
+import { bringIn, bytesToCopy, filesOf, type How, isPickle, type Source } from './bringIn.ts';
+import { fileWithCompany } from './company.ts';
+import { localOptions, localOptionsHelp, openLocal } from './local.ts';
+import { checkNames, checkNewName, type Names, writeNames } from './naming.ts';
 import { checkSpace, openStaging, settle } from './staging.ts';
 import { checkUsable, tell } from './usable.ts';
 
 export const addHelp = `Usage: latentwire models add PATH [options]
 
 Brings a model into the models folder: a diffusers folder, or a .safetensors file (checkpoint, LoRA, embedding, ControlNet
-or VAE). It is checked first; of one that is broken nothing is left behind. The AIR to use is all that goes to stdout.
+or VAE). It is checked first; of one that is broken nothing is left behind. One that lies in the models folder already is
+only given names, or a tokenizer. The AIR to use is all that goes to stdout.
 
 Options:
   --air AIR            A name for tasks, such as civitai:4384@128713. Default: local:NAME@1
@@ -51,19 +53,44 @@ export async function add(args: string[]): Promise<void> {
   if (values.kind !== undefined && values.kind !== (found.kind ?? 'checkpoint')) {
     throw new Error(`${source} is of the kind ${found.kind ?? 'checkpoint'}, not ${values.kind}.`);
   }
-  const names: Names = {
-    name: values.name ?? path.basename(source).replace(/\.safetensors$/i, ''),
-    air: values.air,
-    aliases: values.alias ?? [],
-    force: values.force === true,
-  };
   const local = openLocal(values);
   await mkdir(local.modelsDir, { recursive: true });
-  await checkNames(local, names);
-  const item = isFolder ? names.name : `${names.name}.safetensors`;
-  const sources = isFolder ? await filesOf(source, item) : await fileWithCompany(source, names.name, values.tokenizer);
-  await interruptible((signal) => place(local, names, item, sources, how, signal), 'Stopped; nothing was added.');
-  await tell(local, item);
+  const target = await targetOf(local.modelsDir, source, isFolder, values.name);
+  const name = target.item.replace(/\.safetensors$/i, '');
+  const names: Names = { air: values.air, aliases: values.alias ?? [], force: values.force === true };
+  if (!target.inside) await checkNewName(local, name);
+  await checkNames(local, names, path.join(target.folder, target.item));
+  // Of what lies there already, only a tokenizer can be missing.
+  if (!target.inside || values.tokenizer !== undefined) {
+    const sources = isFolder ? await filesOf(source, name) : await fileWithCompany(source, name, values.tokenizer);
+    const work = (signal: AbortSignal) => bring(target, name, sources, how, local.modelsDir, signal);
+    await interruptible(work, 'Stopped; nothing was added.');
+  }
+  const place = path.relative(local.modelsDir, path.join(target.folder, target.item));
+  await writeNames(local, place, names, isFolder);
+  await tell(local, place);
+}
+
+/** Where a model goes, or is. */
+interface Target {
+  /** Absolute: the models folder, or one below it. */
+  folder: string;
+  /** Name of the folder or file in there. */
+  item: string;
+  /** It lies there already and only gets names, or its tokenizer. */
+  inside: boolean;
+}
+
+async function targetOf(modelsDir: string, source: string, isFolder: boolean, name?: string): Promise<Target> {
+  const item = path.basename(source);
+  const below = path.relative(await realpath(modelsDir), path.join(await realpath(path.dirname(source)), item));
+  if (below !== '' && !below.startsWith('..') && !path.isAbsolute(below)) {
+    if (name !== undefined)
+      throw new UsageError('--name is for what is not in the models folder yet; rename it there.');
+    return { folder: path.dirname(path.join(modelsDir, below)), item, inside: true };
+  }
+  const wanted = name ?? item.replace(/\.safetensors$/i, '');
+  return { folder: modelsDir, item: isFolder ? wanted : `${wanted}.safetensors`, inside: false };
 }
 
 /** @returns whether it is a folder */
@@ -83,45 +110,18 @@ async function checkSource(source: string): Promise<boolean> {
   return false;
 }
 
-/** A single file, with what the runtime looks for beside it: settings, and its own tokenizers. */
-async function fileWithCompany(source: string, name: string, tokenizer: string | undefined): Promise<Source[]> {
-  const found = [await fileAs(source, `${name}.safetensors`)];
-  const settings = await fileAs(`${source}.json`, `${name}.safetensors.json`).catch(() => undefined);
-  if (settings !== undefined) found.push(settings);
-  const stem = source.replace(/\.safetensors$/i, '');
-  for (const each of ['tokenizer', 'tokenizer_2']) {
-    const folders = tokenizer === undefined ? [`${stem}.${each}`] : [path.resolve(tokenizer, each)];
-    if (tokenizer !== undefined && each === 'tokenizer') folders.unshift(path.resolve(tokenizer));
-    const files = await Promise.all(folders.map((folder) => tokenizerIn(folder, `${name}.${each}`)));
-    const first = files.find((some) => some.length > 0);
-    if (first !== undefined) found.push(...first);
-    else if (tokenizer !== undefined && each === 'tokenizer') {
-      throw new Error(`--tokenizer: in ${tokenizer} there are neither vocab.json and merges.txt nor tokenizer.json.`);
-    }
-  }
-  return found;
-}
-
-/** The files of a tokenizer; none where the folder holds no whole one. */
-async function tokenizerIn(folder: string, to: string): Promise<Source[]> {
-  const known = /^(vocab|tokenizer|tokenizer_config|special_tokens_map|added_tokens)\.json$|^merges\.txt$/;
-  const names = (await readdir(folder).catch(() => [])).filter((name) => known.test(name));
-  const whole = names.includes('tokenizer.json') || (names.includes('vocab.json') && names.includes('merges.txt'));
-  return whole ? await Promise.all(names.map((name) => fileAs(path.join(folder, name), path.join(to, name)))) : [];
-}
-
-async function place(
-  local: Local,
-  names: Names,
-  item: string,
+async function bring(
+  { folder, item, inside }: Target,
+  name: string,
   sources: readonly Source[],
   how: How,
+  modelsDir: string,
   signal: AbortSignal,
 ): Promise<void> {
-  await using staging = await openStaging(local.modelsDir, `add-${process.pid}`);
+  await using staging = await openStaging(modelsDir, `add-${process.pid}`);
   await checkSpace(staging.folder, await bytesToCopy(sources, staging.folder, how));
   const bytes = sources.reduce((sum, source) => sum + source.bytes, 0);
-  const transfer = new Transfer(`adding ${names.name}`, bytes);
+  const transfer = new Transfer(`adding ${name}`, bytes);
   let done: { linked: number; copied: number };
   try {
     done = await bringIn(sources, staging.folder, how, transfer, signal);
@@ -132,11 +132,12 @@ async function place(
   checkUsable(await describeModel(path.join(staging.folder, item)));
   signal.throwIfAborted();
   const items = [...new Set(sources.map(({ to }) => to.split(path.sep)[0]!))];
-  await settle(items.map((name) => [path.join(staging.folder, name), path.join(local.modelsDir, name)]));
-  await writeNames(local, item, names);
+  const missing = inside ? items.filter((each) => /\.tokenizer(_2)?$/.test(each)) : items;
+  await settle(missing.map((each) => [path.join(staging.folder, each), path.join(folder, each)]));
+  if (inside) return;
   const told = [
     done.linked > 0 && `linked ${humanBytes(done.linked)}`,
     done.copied > 0 && `copied ${humanBytes(done.copied)}`,
   ];
-  process.stderr.write(`${names.name}: ${told.filter(Boolean).join(', ')}.\n`);
+  process.stderr.write(`${name}: ${told.filter(Boolean).join(', ')}.\n`);
 }

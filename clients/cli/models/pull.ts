@@ -7,7 +7,7 @@ import { readArguments, readOnly, UsageError } from '../usage.ts';
 import { download } from './download.ts';
 import { Hub, type HubFile, type Repository } from './hub.ts';
 import { findEntry, localOptions, localOptionsHelp, openLocal } from './local.ts';
-import { checkNames, type Names, writeNames } from './naming.ts';
+import { checkNames, checkNewName, type Names, writeNames } from './naming.ts';
 import { type Selection, select, shardsOf, type Wishes } from './selection.ts';
 import { checkSpace, openStaging, settle } from './staging.ts';
 import { tell } from './usable.ts';
@@ -47,23 +47,20 @@ export async function pull(args: string[]): Promise<void> {
   const asked = readOnly(positionals, 'which repository to fetch, such as stabilityai/sd-turbo');
   const [, id = '', , revision = 'main'] = /^([\w.-]+(\/[\w.-]+)?)(?:@(\S+))?$/.exec(asked) ?? [];
   if (id === '' || id.includes('..')) throw new UsageError(`"${asked}" is not OWNER/NAME or OWNER/NAME@REVISION.`);
-  const names: Names = {
-    name: values.name ?? path.posix.basename(id),
-    air: values.air,
-    aliases: values.alias ?? [],
-    force: values.force === true,
-  };
+  const name = values.name ?? path.posix.basename(id);
+  const names: Names = { air: values.air, aliases: values.alias ?? [], force: values.force === true };
   const local = openLocal(values);
   await mkdir(local.modelsDir, { recursive: true });
-  await checkNames(local, names);
+  await checkNewName(local, name);
+  await checkNames(local, names, path.join(local.modelsDir, name));
   const { HF_ENDPOINT, HF_TOKEN } = process.env;
   const item = await interruptible(async (signal) => {
     const hub = new Hub({ endpoint: HF_ENDPOINT || 'https://huggingface.co', token: HF_TOKEN || undefined, signal });
     const wishes = { variant: values.variant, include: values.include ?? [], exclude: values.exclude ?? [] };
-    return await fetchModel(hub, await hub.list(id, revision), wishes, local.modelsDir, names.name);
+    return await fetchModel(hub, await hub.list(id, revision), wishes, local.modelsDir, name);
   }, 'Stopped. What has come is kept; the same command goes on from there.');
   const free = findEntry(await local.list(), id) === undefined;
-  await writeNames(local, item, { ...names, aliases: [...names.aliases, ...(free ? [id] : [])] });
+  await writeNames(local, item, { ...names, aliases: [...names.aliases, ...(free ? [id] : [])] }, item === name);
   await tell(local, item);
 }
 

@@ -14,10 +14,10 @@ function lacksTokenizer({ available, reason, folder }: ModelDescription): boolea
 /**
  * Says how to use a model that has come: its AIR, alone, on stdout. Throws where it cannot be used.
  *
- * @param item - name of its folder or file
+ * @param place - where it is, below the models folder
  */
-export async function tell({ modelsDir, list }: Local, item: string): Promise<void> {
-  const file = path.join(modelsDir, item);
+export async function tell({ modelsDir, list }: Local, place: string): Promise<void> {
+  const file = path.join(modelsDir, place);
   const entry = (await list()).find(({ model }) => model.folder === file);
   if (entry === undefined) throw new Error(`${file} is there now, but under a name that another model has.`);
   const { air, model } = entry;
