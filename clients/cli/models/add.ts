@@ -50,8 +50,8 @@ export async function add(args: string[]): Promise<void> {
   if (isFolder && values.tokenizer !== undefined) throw new UsageError('--tokenizer is for single files.');
   const found = await describeModel(source);
   checkUsable(found);
-  if (values.kind !== undefined && values.kind !== (found.kind ?? 'checkpoint')) {
-    throw new Error(`${source} is of the kind ${found.kind ?? 'checkpoint'}, not ${values.kind}.`);
+  if (values.kind !== undefined && values.kind !== found.kind) {
+    throw new Error(`${source} is of the kind ${found.kind}, not ${values.kind}.`);
   }
   const local = openLocal(values);
   await mkdir(local.modelsDir, { recursive: true });

@@ -35,8 +35,8 @@ async function listLocal(local: Local, words: string, json: boolean): Promise<vo
   }
   const rows = found.map(({ air, model }) => [
     air,
-    model.kind ?? 'checkpoint',
-    model.architecture ?? model.family,
+    model.kind,
+    model.architecture,
     model.sizeBytes > 0 ? humanBytes(model.sizeBytes) : '-',
     model.precision,
     model.available ? '' : `cannot be used: ${model.reason ?? 'no reason given'}`,
