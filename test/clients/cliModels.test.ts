@@ -168,10 +168,12 @@ describe('latentwire models add', () => {
       stderr: expect.stringContaining('is there already'),
     });
     expect(await readFile(path.join(at.modelsDir, 'dream', 'mine'), 'utf8')).toBe('mine');
-    await writeFile(path.join(at.modelsDir, 'models.json'), '{ "a:b@1": ');
-    const { code, stderr } = await at.models('add', at.dream, '--name', 'other', '--air', 'c:d@1');
-    expect(code).toBe(1);
-    expect(stderr).toContain('put it right first');
+    for (const broken of ['{ "a:b@1": ', '{ "a:b@1": null }', '[]']) {
+      await writeFile(path.join(at.modelsDir, 'models.json'), broken);
+      const { code, stderr } = await at.models('add', at.dream, '--name', 'other', '--air', 'c:d@1');
+      expect(code).toBe(1);
+      expect(stderr).toContain('put it right first');
+    }
     expect(await at.there()).toEqual(['dream', 'models.json']);
   });
 
@@ -209,6 +211,15 @@ describe('latentwire models add', () => {
     });
     expect(await ended).toMatchObject({ code: 130, stdout: '', stderr: expect.stringContaining('nothing was added') });
     expect(await at.there()).toEqual([]);
+  });
+
+  test('takes away what a process left that was killed', async () => {
+    await using at = await setUp();
+    const { child, ended } = start(['--version']);
+    await ended;
+    await mkdir(path.join(at.modelsDir, '.incoming', `process-${child.pid}`, 'half'), { recursive: true });
+    await at.models('add', at.dream);
+    expect(await at.there()).toEqual(['dream']);
   });
 
   test('says why a link cannot be made to another file system, and copies where it may', async ({ skip }) => {

@@ -209,6 +209,19 @@ describe('latentwire models pull', () => {
     expect(stderr).not.toMatch(/hf_[ab]\b/);
   });
 
+  test.each([
+    [{ HF_TOKEN: 'hf_secret\n' }, /HF_TOKEN has characters that no token has/],
+    [{ HF_ENDPOINT: 'http://me:secret@127.0.0.1:9' }, /HF_ENDPOINT must not hold a user name or password/],
+    [{ HF_ENDPOINT: 'the hub' }, /HF_ENDPOINT must be an http or https URL/],
+  ])('shows no secret where variables are wrong: %j', async (env, sentence) => {
+    await using hub = await setUp();
+    const { code, stdout, stderr } = await hub.pull(['some/tiny'], env as Record<string, string>).ended;
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toMatch(sentence);
+    expect(stderr).not.toContain('secret');
+    expect(hub.server.requests).toEqual([]);
+  });
+
   test('gives up after a few attempts where nothing answers, and waits for what passes', async () => {
     await using hub = await setUp();
     hub.server.does.fails = { status: 503, times: 3 };

@@ -118,7 +118,7 @@ async function bring(
   modelsDir: string,
   signal: AbortSignal,
 ): Promise<void> {
-  await using staging = await openStaging(modelsDir, `add-${process.pid}`);
+  await using staging = await openStaging(modelsDir);
   await checkSpace(staging.folder, await bytesToCopy(sources, staging.folder, how));
   const bytes = sources.reduce((sum, source) => sum + source.bytes, 0);
   const transfer = new Transfer(`adding ${name}`, bytes);

@@ -81,6 +81,13 @@ export class Hub {
       throw new HubError(`HF_ENDPOINT must be an http or https URL, not "${options.endpoint}".`);
     }
     this.#endpoint = new URL(options.endpoint.replace(/\/*$/, '/'));
+    // fetch refuses these, and its message would show them.
+    if (this.#endpoint.username !== '' || this.#endpoint.password !== '') {
+      throw new HubError('HF_ENDPOINT must not hold a user name or password.');
+    }
+    if (options.token !== undefined && !/^[\x21-\x7e]+$/.test(options.token)) {
+      throw new HubError('HF_TOKEN has characters that no token has, such as a space or the end of a line.');
+    }
   }
 
   get signal(): AbortSignal {
@@ -149,7 +156,7 @@ export class Hub {
     } catch (cause) {
       signal.throwIfAborted();
       const { code, message } = (cause as { cause?: { code?: string; message?: string } }).cause ?? {};
-      const why = silent.signal.aborted ? 'it does not answer' : (code ?? message ?? String(cause));
+      const why = silent.signal.aborted ? 'it does not answer' : (code ?? message ?? 'the request failed');
       throw new HubError(`${url.host} cannot be reached: ${why}. Is there a network?`, { cause, passing: true });
     } finally {
       clearTimeout(timer);

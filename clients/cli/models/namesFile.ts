@@ -29,8 +29,18 @@ export async function readNamesFile(modelsDir: string): Promise<NamesFile> {
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return {};
     throw new Error(`${file} cannot be read as JSON; put it right first, so that its names are not lost.`, { cause });
   }
-  if (typeof content === 'object' && content !== null && !Array.isArray(content)) return content as NamesFile;
-  throw new Error(`${file} does not hold one JSON object; put it right first, so that its names are not lost.`);
+  if (isObject(content) && Object.values(content).every(isNamed)) return content as NamesFile;
+  throw new Error(`${file} does not map AIRs to models; put it right first, so that its names are not lost.`);
+}
+
+function isNamed(value: unknown): boolean {
+  return (
+    typeof value === 'string' || (isObject(value) && (value.aliases === undefined || Array.isArray(value.aliases)))
+  );
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** Reads the file anew, lets `change` work on its content, and writes it whole: readers see the old or the new one. */

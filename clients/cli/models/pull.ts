@@ -9,7 +9,7 @@ import { Hub, type HubFile, type Repository } from './hub.ts';
 import { findEntry, localOptions, localOptionsHelp, openLocal } from './local.ts';
 import { checkNames, checkNewName, type Names, writeNames } from './naming.ts';
 import { type Selection, select, shardsOf, type Wishes } from './selection.ts';
-import { checkSpace, openStaging, settle } from './staging.ts';
+import { checkSpace, openKeptStaging, settle } from './staging.ts';
 import { tell } from './usable.ts';
 
 export const pullHelp = `Usage: latentwire models pull REPOSITORY[@REVISION] [options]
@@ -77,7 +77,7 @@ export async function fetchModel(
   name: string,
 ): Promise<string> {
   // Named after the commit: what is left in there belongs to it.
-  await using staging = await openStaging(modelsDir, `${name}@${repository.commit.slice(0, 12)}`, true);
+  await using staging = await openKeptStaging(modelsDir, `${name}@${repository.commit.slice(0, 12)}`);
   await removeOlder(staging.folder);
   const fetchSmall = (paths: readonly string[]) => fetchAll(hub, repository, paths, staging.folder, silent);
   const all = repository.files.map(({ path }) => path);

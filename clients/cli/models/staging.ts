@@ -1,4 +1,4 @@
-import { lstat, mkdir, open, rename, rm, rmdir, statfs } from 'node:fs/promises';
+import { lstat, mkdir, open, readdir, rename, rm, rmdir, statfs } from 'node:fs/promises';
 import path from 'node:path';
 import { humanBytes } from '../transfer.ts';
 
@@ -13,10 +13,21 @@ export interface Staging extends AsyncDisposable {
   readonly folder: string;
 }
 
-/** @param kept - leave what is in it for the next call, which must give the same key */
-export async function openStaging(modelsDir: string, key: string, kept = false): Promise<Staging> {
+/** A staging of this process alone, which goes with it. */
+export async function openStaging(modelsDir: string): Promise<Staging> {
+  await removeOrphans(path.join(modelsDir, folderName));
+  return await create(modelsDir, `${ownPrefix}${process.pid}`, false);
+}
+
+/** A staging in which what has come is left for the next call with the same key. */
+export async function openKeptStaging(modelsDir: string, key: string): Promise<Staging> {
+  return await create(modelsDir, key, true);
+}
+
+const ownPrefix = 'process-';
+
+async function create(modelsDir: string, key: string, kept: boolean): Promise<Staging> {
   const folder = path.join(modelsDir, folderName, key);
-  if (!kept) await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
   return {
     folder,
@@ -26,6 +37,25 @@ export async function openStaging(modelsDir: string, key: string, kept = false):
       for (const empty of [folder, path.dirname(folder)]) await rmdir(empty).catch(() => {});
     },
   };
+}
+
+/** What a process that was killed has left: it may be gigabytes. */
+async function removeOrphans(folder: string): Promise<void> {
+  for (const name of await readdir(folder).catch(() => [])) {
+    if (name.startsWith(ownPrefix) && !isRunning(Number(name.slice(ownPrefix.length)))) {
+      await rm(path.join(folder, name), { recursive: true, force: true });
+    }
+  }
+}
+
+function isRunning(pid: number): boolean {
+  if (pid === process.pid) return false;
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    // Another user's process answers with EPERM.
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
 }
 
 /** What the runtime looks for beside a single file, by what follows the file's name without `.safetensors`. */
