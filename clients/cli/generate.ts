@@ -1,6 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { type Client, type ImageResult, LatentwireError } from '../typescript/index.ts';
+import { type Client, type ControlNetInput, type ImageResult, LatentwireError } from '../typescript/index.ts';
 import { Progress } from './progress.ts';
 import { serverOptions, serverOptionsHelp, withServer } from './server.ts';
 import { readArguments, readNumber, UsageError } from './usage.ts';
@@ -23,6 +23,12 @@ Options:
   --count COUNT        Pictures with the same settings and different seeds. Default: 1
   --seed-image FILE    The picture to start from: a file, a URL, or the UUID of an image of the server
   --strength NUMBER    How far to leave the seed image, 0 to 1. Default: 0.8
+  --mask FILE          With a seed image: white is painted anew, black is kept. A file, a URL or a UUID, as above
+  --lora NAME[:WEIGHT]          A LoRA of the server, by AIR or name. Default weight: 1. May be given more than once
+  --embedding NAME[:WEIGHT]     A textual inversion, likewise
+  --control NAME=FILE[:WEIGHT]  A ControlNet and its guide image (a file, a URL or a UUID), likewise
+  --vae NAME           Another autoencoder than the model's
+  --prompt-weighting SYNTAX     compel or sdEmbeds: weights of words within the prompt, such as (red:1.3)
 ${serverOptionsHelp}
 `;
 
@@ -40,6 +46,12 @@ const options = {
   count: { type: 'string' },
   'seed-image': { type: 'string' },
   strength: { type: 'string' },
+  mask: { type: 'string' },
+  lora: { type: 'string', multiple: true },
+  embedding: { type: 'string', multiple: true },
+  control: { type: 'string', multiple: true },
+  vae: { type: 'string' },
+  'prompt-weighting': { type: 'string' },
 } as const;
 
 const formats = { '.png': 'PNG', '.jpg': 'JPG', '.jpeg': 'JPG', '.webp': 'WEBP' } as const;
@@ -67,7 +79,13 @@ export async function generate(args: string[]): Promise<void> {
     scheduler: values.scheduler,
     ...numbers,
     ...(values.seed !== undefined && { seed: BigInt(values.seed) }),
-    ...(values['seed-image'] !== undefined && { seedImage: await readSeedImage(values['seed-image']) }),
+    ...(values['seed-image'] !== undefined && { seedImage: await readImage('seed-image', values['seed-image']) }),
+    ...(values.mask !== undefined && { maskImage: await readImage('mask', values.mask) }),
+    lora: values.lora?.map(readWeighted),
+    embeddings: values.embedding?.map(readWeighted),
+    controlNet: values.control && (await Promise.all(values.control.map(readControl))),
+    vae: values.vae,
+    promptWeighting: values['prompt-weighting'],
     outputFormat: formats[extension as keyof typeof formats],
     // The bytes come with the answer: a server's URLs need not be reachable from here.
     outputType: 'base64Data' as const,
@@ -115,12 +133,26 @@ async function run(
   }
 }
 
-async function readSeedImage(source: string): Promise<string | Uint8Array> {
+/** `NAME` or `NAME:WEIGHT`. A name may hold colons, as AIRs do. */
+function readWeighted(text: string): { model: string; weight?: number } {
+  const [, model, weight] = /^(.+):(-?(?:\d+\.?\d*|\.\d+))$/.exec(text) ?? [];
+  return model === undefined ? { model: text } : { model, weight: Number(weight) };
+}
+
+/** `NAME=FILE` or `NAME=FILE:WEIGHT`. */
+async function readControl(text: string): Promise<ControlNetInput> {
+  const at = text.indexOf('=');
+  if (at < 1 || at === text.length - 1) throw new UsageError(`--control takes NAME=FILE[:WEIGHT], not "${text}".`);
+  const { model: source, ...weight } = readWeighted(text.slice(at + 1));
+  return { model: text.slice(0, at), guideImage: await readImage('control', source), ...weight };
+}
+
+async function readImage(option: string, source: string): Promise<string | Uint8Array> {
   if (/^https?:\/\//.test(source) || /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i.test(source)) return source;
   try {
     return await readFile(source);
   } catch (cause) {
-    throw new UsageError(`--seed-image: the file ${source} cannot be read.`, { cause });
+    throw new UsageError(`--${option}: the file ${source} cannot be read.`, { cause });
   }
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { generate, generateHelp } from './generate.ts';
-import { models, modelsHelp } from './models.ts';
+import { models, modelsHelp } from './models/index.ts';
 import { UsageError } from './usage.ts';
 
 // Clients know the protocol and nothing else of the server; this program is the one exception, because it is also how the
@@ -11,7 +11,7 @@ const help = `Usage: latentwire <command> [options]
 Commands:
   serve              Run the server: tasks over one WebSocket, a page to try it at its address
   generate PROMPT    Make a picture and write it to a file
-  models             List what a server can draw with
+  models             List, add, fetch and remove the models of this machine
 
   latentwire <command> --help tells the options of a command.
   latentwire --version tells the version.
@@ -40,7 +40,7 @@ async function main([command, ...rest]: string[]): Promise<void> {
     case 'generate':
       return wantsHelp ? print(generateHelp) : await generate(rest);
     case 'models':
-      return wantsHelp ? print(modelsHelp) : await models(rest);
+      return wantsHelp ? print(await modelsHelp(rest)) : await models(rest);
     case '--help':
     case '-h':
     case 'help':

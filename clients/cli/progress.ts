@@ -63,7 +63,8 @@ export class Progress {
   }
 }
 
-function bar(done: number): string {
+/** @param done - from 0 to 1 */
+export function bar(done: number): string {
   const filled = Math.round(done * barWidth);
   return '█'.repeat(filled) + '░'.repeat(barWidth - filled);
 }

@@ -28,3 +28,11 @@ export function readNumber(name: string, text: string | undefined): number | und
   if (text.trim() === '' || !Number.isFinite(value)) throw new UsageError(`--${name} takes a number, not "${text}".`);
   return value;
 }
+
+/** The one argument of a command that takes exactly one. */
+export function readOnly(positionals: readonly string[], what: string): string {
+  const [only, ...more] = positionals;
+  if (only === undefined || only === '') throw new UsageError(`Say ${what}.`);
+  if (more.length > 0) throw new UsageError(`Say only ${what}; "${more[0]}" is one too many.`);
+  return only;
+}

@@ -46,6 +46,25 @@ export interface PreviewOptions {
   decoder?: string;
 }
 
+/** Something of the server's catalog that acts on a model: a LoRA or an embedding. */
+export interface Weighted {
+  /** AIR id or name. */
+  model: string;
+  /** Default 1. */
+  weight?: number;
+}
+
+/** A ControlNet and what it is to follow. */
+export interface ControlNetInput extends Weighted {
+  guideImage: ImageInput;
+  /** The first and the last step it acts in, counted from 1; or both in percent of the steps. Default: all of them. */
+  startStep?: number;
+  endStep?: number;
+  startStepPercentage?: number;
+  endStepPercentage?: number;
+  controlMode?: 'balanced' | 'prompt' | 'controlnet';
+}
+
 /** An image to be made. Parameters not named here are passed on as they are. */
 export interface ImageTask {
   positivePrompt: string;
@@ -65,6 +84,16 @@ export interface ImageTask {
   seedImage?: ImageInput;
   /** How far to leave the seed image: 0 keeps it, 1 ignores it. */
   strength?: number;
+  /** White is painted anew, black is kept. Takes a seed image. */
+  maskImage?: ImageInput;
+  lora?: Weighted[];
+  /** Textual inversions. */
+  embeddings?: Weighted[];
+  controlNet?: ControlNetInput[];
+  /** Another autoencoder than the model's. */
+  vae?: string;
+  /** How weights of words are written within the prompts. */
+  promptWeighting?: 'compel' | 'sdEmbeds' | (string & {});
   outputType?: 'URL' | 'base64Data' | 'dataURI' | ('URL' | 'base64Data' | 'dataURI')[];
   outputFormat?: 'JPG' | 'PNG' | 'WEBP';
   previews?: boolean | PreviewOptions;
@@ -218,15 +247,14 @@ export function connect(options: ConnectOptions): Client {
         if ((await cancel(taskUUID)).includes(taskUUID)) stopped();
       });
       void (async () => {
-        const { seedImage, ...parameters } = task;
         try {
           const wireTask = {
             taskType: 'imageInference',
             deliveryMethod: 'sync',
             progress: true,
-            ...parameters,
+            ...task,
             previews: wirePreviews(task.previews ?? options.previews ?? true),
-            ...(seedImage !== undefined && { seedImage: await toWireImage(seedImage) }),
+            ...(await wireImages(task)),
             taskUUID,
           };
           signal?.throwIfAborted();
@@ -281,6 +309,19 @@ function newUUID(): string {
   bytes[8] = (bytes[8]! & 0x3f) | 0x80;
   const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
+}
+
+/** The images of a task, in the form they travel in. */
+async function wireImages({ seedImage, maskImage, controlNet }: ImageTask): Promise<Record<string, unknown>> {
+  const images: Record<string, unknown> = {};
+  if (seedImage !== undefined) images.seedImage = await toWireImage(seedImage);
+  if (maskImage !== undefined) images.maskImage = await toWireImage(maskImage);
+  if (controlNet !== undefined) {
+    images.controlNet = await Promise.all(
+      controlNet.map(async (one) => ({ ...one, guideImage: await toWireImage(one.guideImage) })),
+    );
+  }
+  return images;
 }
 
 function wirePreviews(previews: boolean | PreviewOptions): false | object {

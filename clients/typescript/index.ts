@@ -3,11 +3,13 @@
 export {
   type Client,
   type ConnectOptions,
+  type ControlNetInput,
   connect,
   type ImageTask,
   type ModelInfo,
   type PreviewOptions,
   type UploadedImage,
+  type Weighted,
 } from './client.ts';
 export type { ConnectionStatus, ReconnectOptions, WebSocketConstructor, WebSocketLike } from './connection.ts';
 export { type ClientErrorCode, LatentwireError } from './errors.ts';

@@ -1,45 +1,23 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { options } from '../../server/config.ts';
+import { start as startIn } from '../helpers/cli.ts';
 import { createFakeRuntime } from '../helpers/fakeRuntime.ts';
 import { startTestServer, type TestServer } from '../helpers/server.ts';
 
 // The program as it is installed: the build's file, in a process of its own.
 
 const root = path.join(import.meta.dirname, '..', '..');
-const program = path.join(root, 'dist', 'clients', 'cli', 'main.js');
-
-interface Ended {
-  code: number | null;
-  stdout: string;
-  stderr: string;
-}
-
 let folder: string;
 beforeAll(async () => {
   folder = await mkdtemp(path.join(os.tmpdir(), 'latentwire-cli-'));
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-function start(args: string[], env: Record<string, string> = {}): { child: ChildProcess; ended: Promise<Ended> } {
-  const child = spawn(process.execPath, [program, ...args], {
-    cwd: folder,
-    env: { PATH: process.env.PATH, HOME: folder, ...env },
-  });
-  const ended: Ended = { code: null, stdout: '', stderr: '' };
-  child.stdout.on('data', (text) => (ended.stdout += text));
-  child.stderr.on('data', (text) => (ended.stderr += text));
-  return {
-    child,
-    ended: new Promise((resolve) => {
-      child.on('close', (code) => resolve({ ...ended, code }));
-    }),
-  };
-}
+const start = (args: string[], env: Record<string, string> = {}) => startIn(args, env, folder);
 const run = (...args: string[]) => start(args).ended;
 
 describe('the command line', () => {
@@ -64,6 +42,8 @@ describe('the command line', () => {
     [['generate', 'a fox', '--legs', '5'], "Unknown option '--legs'"],
     [['generate', 'a fox', '--steps', 'many'], '--steps takes a number, not "many"'],
     [['generate', 'a fox', '-o', 'fox.tiff'], '--output ends in .png, .jpg or .webp, not .tiff'],
+    [['generate', 'a fox', '--control', 'canny'], '--control takes NAME=FILE[:WEIGHT], not "canny"'],
+    [['generate', 'a fox', '--mask', 'nowhere.png'], '--mask: the file nowhere.png cannot be read'],
     [['generate', 'a fox', '--seed-image', 'nowhere.png'], '--seed-image: the file nowhere.png cannot be read'],
   ])('ends with 2 and a sentence: latentwire %j', async (args, sentence) => {
     const { code, stdout, stderr } = await run(...args);
@@ -119,6 +99,32 @@ describe('the command line', () => {
       const { code, stdout } = await against('generate', 'A Fox, running!', '--seed', '9');
       expect({ code, stdout }).toEqual({ code: 0, stdout: 'a-fox-running-9.png\n' });
       expect(await readdir(folder)).toContain('a-fox-running-9.png');
+    });
+
+    test('hands on LoRAs, embeddings, ControlNets, another VAE and a mask', async () => {
+      const ended = await against(
+        ...['generate', 'a fox', '-o', 'more.png', '--model', 'plain-sd1x', '--prompt-weighting', 'compel'],
+        ...['--lora', 'local:pixel-lora-sd1x@1:-0.5', '--lora', 'plain-lora', '--embedding', 'mood-embedding:.8'],
+        ...['--control', 'canny-sd1x=potion.webp:0.7', '--control', 'depth=potion.webp', '--vae', 'soft-vae'],
+        ...['--seed-image', 'potion.webp', '--mask', 'potion.webp'],
+      );
+      expect(ended).toMatchObject({ code: 0, stdout: 'more.png\n' });
+      const file = (name: string) => expect.stringMatching(new RegExp(`server-models/${name}$`));
+      expect(runtime.requests.at(-1)).toMatchObject({
+        model: file('plain-sd1x'),
+        promptWeighting: 'compel',
+        loras: [
+          { path: file('loras/pixel-lora-sd1x.safetensors'), weight: -0.5 },
+          { path: file('loras/plain-lora.safetensors'), weight: 1 },
+        ],
+        embeddings: [{ path: file('embeddings/mood-embedding.safetensors'), weight: 0.8 }],
+        controlNets: [
+          { model: file('controlnet/canny-sd1x'), weight: 0.7 },
+          { model: file('controlnet/depth'), weight: 1 },
+        ],
+        vae: file('vae/soft-vae.safetensors'),
+        mask: expect.any(Uint8Array),
+      });
     });
 
     test('ends with 1 and the sentence of the server', async () => {

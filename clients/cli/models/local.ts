@@ -1,0 +1,44 @@
+import path from 'node:path';
+import { describeModel } from '../../../runtime/index.ts';
+import { Catalog, type CatalogEntry } from '../../../server/catalog.ts';
+import { loadConfig } from '../../../server/config.ts';
+import { createLog } from '../../../server/log.ts';
+import { packageRoot } from '../../../server/packageRoot.ts';
+
+export const localOptions = { 'models-dir': { type: 'string' } } as const;
+
+export const localOptionsHelp =
+  '  --models-dir FOLDER  The models folder. Default: LATENTWIRE_MODELS_DIR (its first), else ~/.latentwire/models';
+
+/** The models of this machine, as a server started here would find them. */
+export interface Local {
+  /** Where models are added: the first of the models folders. Absolute. */
+  modelsDir: string;
+  /** All models folders but that of the program itself. */
+  modelsDirs: readonly string[];
+  /** Looks at the folders anew. */
+  list(): Promise<readonly CatalogEntry[]>;
+}
+
+export function openLocal(choice: { 'models-dir'?: string | undefined }): Local {
+  const chosen = choice['models-dir'];
+  // No server is opened here, so what it would say about keys does not matter.
+  const argv = ['--allow-open', ...(chosen === undefined ? [] : ['--models-dir', chosen])];
+  const { modelsDir, defaultModel } = loadConfig(argv, process.env);
+  return {
+    modelsDir: modelsDir[0]!,
+    modelsDirs: modelsDir,
+    list: () =>
+      new Catalog({
+        modelsDirs: [path.join(packageRoot, 'models'), ...modelsDir],
+        defaultModel,
+        describe: describeModel,
+        log: createLog('error'),
+      }).list(),
+  };
+}
+
+/** The model that a name means; upper and lower case are the same. */
+export function findEntry(entries: readonly CatalogEntry[], name: string): CatalogEntry | undefined {
+  return entries.find(({ ids }) => ids.some((id) => id.toLowerCase() === name.toLowerCase()));
+}

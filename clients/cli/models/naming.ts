@@ -1,0 +1,64 @@
+import path from 'node:path';
+import { findEntry, type Local } from './local.ts';
+import { changeNamesFile, checkAir, placeOf, readNamesFile, takeIds } from './namesFile.ts';
+import { checkFree, checkName } from './staging.ts';
+
+/** What tasks are to call a model, beside its own name. */
+export interface Names {
+  air?: string | undefined;
+  aliases: readonly string[];
+  /** Whether ids that `models.json` gives to others may be taken from them. */
+  force: boolean;
+}
+
+/** Throws a sentence where nothing new can be put into the models folder under that name. */
+export async function checkNewName(local: Local, name: string): Promise<void> {
+  checkName(name);
+  await checkFree(local.modelsDir, name);
+  const owner = findEntry(await local.list(), `local:${name}@1`);
+  if (owner !== undefined) throw new Error(`${name} is the name of ${owner.model.folder}. Give another --name.`);
+}
+
+/**
+ * Throws a sentence where a model cannot be called that. Nothing is changed yet.
+ *
+ * @param file - absolute path that the model has or will have
+ */
+export async function checkNames(local: Local, { air, aliases, force }: Names, file: string): Promise<void> {
+  if (air !== undefined) checkAir(air);
+  for (const alias of aliases) {
+    if (!/^\S+$/.test(alias) || alias.length > 256) throw new Error(`"${alias}" cannot be an alias: it is one word.`);
+  }
+  const entries = await local.list();
+  const inFile = new Map(
+    Object.entries(await readNamesFile(local.modelsDir)).flatMap(([id, named]) => {
+      const ids = [id, ...(typeof named === 'string' ? [] : (named.aliases ?? []))];
+      return ids.map((one): [string, string] => [one.toLowerCase(), placeOf(named) ?? 'nothing']);
+    }),
+  );
+  for (const id of [...(air === undefined ? [] : [air]), ...aliases]) {
+    const place = inFile.get(id.toLowerCase());
+    const owner = findEntry(entries, id)?.model.folder ?? (place && path.join(local.modelsDir, place));
+    if (owner === undefined || owner === file) continue;
+    const said = `${id} is taken by ${owner}`;
+    if (place === undefined) throw new Error(`${said}, whose own name that is. Give another.`);
+    if (!force) throw new Error(`${said}. Give another, or --force to take it.`);
+  }
+}
+
+/** Writes the names of a model that is in its place now. @param place - below the models folder */
+export async function writeNames(
+  local: Local,
+  place: string,
+  { air, aliases }: Names,
+  isFolder: boolean,
+): Promise<void> {
+  if (air === undefined && aliases.length === 0) return;
+  const where = place.split(path.sep).join('/');
+  const key = air ?? `local:${path.posix.basename(where).replace(/\.safetensors$/i, '')}@1`;
+  await changeNamesFile(local.modelsDir, (names) => {
+    takeIds(names, [key, ...aliases]);
+    const named = isFolder ? { folder: where } : { file: where };
+    names[key] = aliases.length > 0 ? { ...named, aliases: [...aliases] } : isFolder ? where : named;
+  });
+}

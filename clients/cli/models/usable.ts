@@ -1,0 +1,35 @@
+import path from 'node:path';
+import type { ModelDescription } from '../../../runtime/index.ts';
+import type { Local } from './local.ts';
+
+/** A file that lacks nothing but its tokenizer may come in: the tokenizer can follow. Throws the reason of any other. */
+export function checkUsable(found: ModelDescription): void {
+  if (!found.available && !lacksTokenizer(found)) throw new Error(found.reason ?? 'The model cannot be used.');
+}
+
+function lacksTokenizer({ available, reason, folder }: ModelDescription): boolean {
+  return !available && /\.safetensors$/i.test(folder) && /\btokenizer(_2)? is missing\b/.test(reason ?? '');
+}
+
+/**
+ * Says how to use a model that has come: its AIR, alone, on stdout. Throws where it cannot be used.
+ *
+ * @param place - where it is, below the models folder
+ */
+export async function tell({ modelsDir, list }: Local, place: string): Promise<void> {
+  const file = path.join(modelsDir, place);
+  const entry = (await list()).find(({ model }) => model.folder === file);
+  if (entry === undefined) throw new Error(`${file} is there now, but under a name that another model has.`);
+  const { air, model } = entry;
+  process.stdout.write(`${air}\n`);
+  if (model.available) {
+    process.stderr.write('It can be used now.\n');
+    return;
+  }
+  checkUsable(model);
+  const folder = file.replace(/\.safetensors$/i, '.tokenizer');
+  process.stderr.write(
+    `It cannot be used yet: ${model.reason}\nThe files lie in tokenizer/ of any diffusers folder of its family; they go ` +
+      `into ${folder}, or, next time, --tokenizer FOLDER puts them there.\n`,
+  );
+}

@@ -1,0 +1,37 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import os from 'node:os';
+import path from 'node:path';
+
+/** The program as it is installed: the build's file, in a process of its own. */
+const program = path.join(import.meta.dirname, '..', '..', 'dist', 'clients', 'cli', 'main.js');
+
+export interface Ended {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** @param cwd - where it runs, and its home */
+export function start(
+  args: string[],
+  env: Record<string, string> = {},
+  cwd = os.tmpdir(),
+): { child: ChildProcess; ended: Promise<Ended> } {
+  const child = spawn(process.execPath, [program, ...args], {
+    cwd,
+    env: { PATH: process.env.PATH, HOME: cwd, ...env },
+  });
+  const ended: Ended = { code: null, stdout: '', stderr: '' };
+  child.stdout.on('data', (text) => (ended.stdout += text));
+  child.stderr.on('data', (text) => (ended.stderr += text));
+  return {
+    child,
+    ended: new Promise((resolve) => {
+      child.on('close', (code) => resolve({ ...ended, code }));
+    }),
+  };
+}
+
+export function run(...args: string[]): Promise<Ended> {
+  return start(args).ended;
+}
