@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { fromErrorMessage, RuntimeError } from '../errors.ts';
 import type { FromRuntime, GenerateRequest, LogLevel, RunEvent, Stage, ToRuntime } from '../messages.ts';
 import { Inbox } from './inbox.ts';
-import { filesOf, fingerprint, modelsOf, Scales, type Weight } from './weights.ts';
+import { filesOf, fingerprint, modelsOf, Scales, type Weight } from './needs.ts';
 
 export interface RuntimeOptions {
   /** `auto`, or a provider by name: cpu, webgpu, cuda, coreml, dml. */

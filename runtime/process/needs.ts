@@ -1,7 +1,8 @@
 import { readdirSync, statSync } from 'node:fs';
-import { readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { readSafetensorsHeader, type StoredDtype } from '../checkpoints/safetensors.ts';
+import { locateWeights, networkStem, textStem } from '../checkpoints/weights.ts';
 import type { GenerateRequest } from '../messages.ts';
 
 /** Bytes of weights, estimated from what lies on disk. */
@@ -92,22 +93,30 @@ async function weightFiles(path: string): Promise<string[]> {
   let hasOnnxDecoder = false;
   for (const folder of componentFolders.filter((name) => names.includes(name))) {
     if (folder === 'vae' && hasOnnxDecoder) continue;
-    const files = chosenOf(join(path, folder), (await namesIn(join(path, folder))) ?? []);
+    const files = await chosenOf(join(path, folder), (await namesIn(join(path, folder))) ?? []);
     hasOnnxDecoder ||= folder === 'vae_decoder' && files.length > 0;
     chosen.push(...files);
   }
   return chosen;
 }
 
-/** ONNX wins over safetensors, and full precision over a variant such as `model.fp16.safetensors`. */
-function chosenOf(folder: string, names: readonly string[]): string[] {
+/** ONNX wins over safetensors; of those, what would be loaded. */
+async function chosenOf(folder: string, names: readonly string[]): Promise<string[]> {
   const onnx = names.filter((name) => /^model\.onnx|\.onnx[._]data$|^weights\.pb$/.test(name));
-  const stored = names.filter((name) => name.endsWith('.safetensors'));
-  const isVariant = (name: string) => name.replace('.safetensors', '').includes('.');
-  const full = stored.filter((name) => !isVariant(name));
-  const variant = stored.filter((name) => name.includes('.fp16'));
-  const chosen = [onnx, full, variant, stored].find((group) => group.length > 0) ?? [];
-  return chosen.map((name) => join(folder, name));
+  if (onnx.length > 0) return onnx.map((name) => join(folder, name));
+  const stem = basename(folder).startsWith('text_encoder') ? textStem : networkStem;
+  const file = await locateWeights(folder, stem, basename(folder)).catch(() => undefined);
+  if (file === undefined) return [];
+  return file.endsWith('.json') ? shardsOf(file) : [file];
+}
+
+async function shardsOf(index: string): Promise<string[]> {
+  try {
+    const { weight_map: shards } = JSON.parse(await readFile(index, 'utf8')) as { weight_map: Record<string, string> };
+    return [...new Set(Object.values(shards))].map((name) => join(dirname(index), name));
+  } catch {
+    return [];
+  }
 }
 
 /** What an element takes as float32, over what it takes as it is stored; 1 for all others. */
