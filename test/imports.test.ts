@@ -128,6 +128,13 @@ describe('what is reached by loading', () => {
     },
   );
 
+  it.each(['clients/cli/main.ts', 'clients/cli/models/list.ts'])(
+    '%s: nothing of the server, so talking to one starts quickly',
+    (entry) => {
+      expect([...reach(entry)].filter((name) => name.startsWith('server/'))).toEqual([]);
+    },
+  );
+
   it('no file of the protocol, runtime, server or clients reaches itself', () => {
     const circles = files.filter((file) => !/^(test|bench)\//.test(file)).filter((file) => reach(file).has(file));
     expect(circles).toEqual([]);

@@ -18,6 +18,9 @@ export class Progress {
       case 'queued':
         if (event.position > 0) this.#say(`waiting for ${event.position} before this one`);
         break;
+      case 'loading':
+        if (this.#live) this.#say(`loading ${event.component} ${bar(event.progress / 100)} ${this.#time()}`);
+        break;
       case 'started':
         if (!this.#live) this.#say(`${this.#which(event.resultIndex)}started, ${event.steps} steps`);
         break;

@@ -6,8 +6,9 @@ import { humanBytes, Transfer } from '../transfer.ts';
 import { readArguments, readOnly, UsageError } from '../usage.ts';
 import { bringIn, bytesToCopy, filesOf, type How, isPickle, type Source } from './bringIn.ts';
 import { fileWithCompany } from './company.ts';
-import { localOptions, localOptionsHelp, openLocal } from './local.ts';
+import { openLocal } from './local.ts';
 import { checkNames, checkNewName, type Names, writeNames } from './naming.ts';
+import { localOptions, localOptionsHelp } from './options.ts';
 import { checkSpace, openStaging, settle } from './staging.ts';
 import { checkUsable, tell } from './usable.ts';
 

@@ -1,4 +1,4 @@
-/** What can be done with models. Each is imported where it is asked for: some need the server's code, listing a server's models does not. */
+/** What can be done with models. Each is imported where it is asked for: most need code of the server, and not all. */
 const commands = {
   list: async () => {
     const { list, listHelp } = await import('./list.ts');

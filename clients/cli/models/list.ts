@@ -4,7 +4,8 @@ import { type ServerChoice, serverOptions, serverOptionsHelp, withServer } from 
 import { table, terminalWidth } from '../table.ts';
 import { humanBytes } from '../transfer.ts';
 import { readArguments } from '../usage.ts';
-import { type Local, localOptions, localOptionsHelp } from './local.ts';
+import type { Local } from './local.ts';
+import { localOptions, localOptionsHelp } from './options.ts';
 
 export const listHelp = `Usage: latentwire models [list] [WORDS] [options]
 

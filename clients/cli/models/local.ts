@@ -5,11 +5,6 @@ import { loadConfig } from '../../../server/config.ts';
 import { createLog } from '../../../server/log.ts';
 import { packageRoot } from '../../../server/packageRoot.ts';
 
-export const localOptions = { 'models-dir': { type: 'string' } } as const;
-
-export const localOptionsHelp =
-  '  --models-dir FOLDER  The models folder. Default: LATENTWIRE_MODELS_DIR (its first), else ~/.latentwire/models';
-
 /** The models of this machine, as a server started here would find them. */
 export interface Local {
   /** Where models are added: the first of the models folders. Absolute. */

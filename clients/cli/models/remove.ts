@@ -1,8 +1,9 @@
 import { lstat, realpath, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { readArguments, readOnly } from '../usage.ts';
-import { findEntry, type Local, localOptions, localOptionsHelp, openLocal } from './local.ts';
+import { findEntry, type Local, openLocal } from './local.ts';
 import { changeNamesFile, type NamesFile, placeOf, readNamesFile } from './namesFile.ts';
+import { localOptions, localOptionsHelp } from './options.ts';
 import { companions, openStaging } from './staging.ts';
 
 export const removeHelp = `Usage: latentwire models remove AIR|NAME [--yes]

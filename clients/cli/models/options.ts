@@ -1,0 +1,5 @@
+/** Which models folder the commands work on. */
+export const localOptions = { 'models-dir': { type: 'string' } } as const;
+
+export const localOptionsHelp =
+  '  --models-dir FOLDER  The models folder. Default: LATENTWIRE_MODELS_DIR (its first), else ~/.latentwire/models';
