@@ -10,6 +10,8 @@ export interface Control {
   image: FloatTensor;
   weight: number;
   mode: ControlNetRequest['mode'];
+  /** Whether it is kept from the branch that guidance leads away from, whatever the mode. */
+  conditionalOnly: boolean;
   /** Calls it acts in: from the first up to but without the second. */
   calls: readonly [from: number, to: number];
 }
@@ -60,7 +62,8 @@ export async function* controlledRows(step: Step): Part<Row[]> {
   for (const control of active) {
     const outputs = control.graph.outputs.map(({ name }) => name);
     const scales = floats(scalesOf(control, outputs.length), [1, outputs.length]);
-    const wanted = guidance.branches.map((branch) => control.mode !== 'controlnet' || branch.conditional !== false);
+    const onlyOne = control.conditionalOnly || control.mode === 'controlnet';
+    const wanted = guidance.branches.map((branch) => !onlyOne || branch.conditional !== false);
     const { shape } = step;
     const rows = guidance.branches
       .filter((_, index) => wanted[index])

@@ -208,8 +208,17 @@ async function controlsOf(networks: readonly Network[], request: GenerateRequest
   const controls: Control[] = [];
   for (const [index, { pixels, weight, mode, startStep, endStep }] of (request.controlNets ?? []).entries()) {
     const perStep = plan.scheduler.callsPerStep;
-    const graph = await networks[index]!.graph();
-    controls.push({ graph, image: guideImage(pixels), weight, mode, calls: [startStep * perStep, endStep * perStep] });
+    const network = networks[index]!;
+    const source = await network.located();
+    controls.push({
+      graph: await network.graph(),
+      image: guideImage(pixels),
+      weight,
+      mode,
+      // Such networks were trained without a picture for the empty prompt.
+      conditionalOnly: source.kind === 'safetensors' && source.config.global_pool_conditions === true,
+      calls: [startStep * perStep, endStep * perStep],
+    });
   }
   return controls;
 }
