@@ -15,6 +15,7 @@ export interface Health {
     /** While weights are being loaded; `model` is an AIR, absent for a model that has left the catalog. */
     loading?: { model?: string; component: string; doneBytes: number; ofBytes: number };
   };
+  /** Those that make images; `modelSearch` lists LoRAs and the rest too. */
   models: { air: string; name: string; available: boolean; reason?: string; loaded: boolean }[];
   queue: { waiting: number; running: number };
 }
@@ -42,13 +43,15 @@ export async function health({ runtime, catalog, queue, closing }: Context): Pro
         },
       }),
     },
-    models: entries.map(({ air, model }) => ({
-      air,
-      name: model.name,
-      available: model.available,
-      ...(model.reason !== undefined && { reason: model.reason }),
-      loaded: models.includes(model.folder),
-    })),
+    models: entries
+      .filter(({ kind }) => kind === 'checkpoint')
+      .map(({ air, model }) => ({
+        air,
+        name: model.name,
+        available: model.available,
+        ...(model.reason !== undefined && { reason: model.reason }),
+        loaded: models.includes(model.folder),
+      })),
     queue: { waiting: queue.waiting, running: queue.running },
   };
 }
