@@ -1,5 +1,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { type AutoencoderTinyConfig, writeTinyDecoder } from '../graphs/autoencoderTiny.ts';
+import { type ControlNetConfig, writeControlNet } from '../graphs/controlNet.ts';
 import { type ComponentSource, type SafetensorsSource, writeComponent } from './component.ts';
 import {
   type Component,
@@ -231,10 +233,25 @@ async function describePart(description: ModelDescription, kind: PartKind): Prom
   description.precision = precisionOf(tensors);
   for (const bytes of (await sizesOf(tensors)).values()) description.sizeBytes += bytes;
   await inPart('network', () => {
-    if (kind === 'vae')
-      for (const half of ['vae_encoder', 'vae_decoder'] as const) writeComponent(half, config, tensors);
+    writePart(kind, config, tensors);
     checkShapes(tensors);
   });
+}
+
+/** Only to be checked, as `checkGraph` does it. */
+function writePart(kind: PartKind, config: Record<string, unknown>, tensors: StoredTensors): void {
+  switch (kind) {
+    case 'vae':
+      writeComponent('vae_encoder', config, tensors);
+      writeComponent('vae_decoder', config, tensors);
+      break;
+    case 'controlNet':
+      writeControlNet(config as ControlNetConfig, tensors);
+      break;
+    case 'tinyVae':
+      writeTinyDecoder(config as AutoencoderTinyConfig, tensors);
+      break;
+  }
 }
 
 function familyOf(architecture: Architecture): Family | 'unknown' {

@@ -87,10 +87,11 @@ export function recognise(
   );
 }
 
-/** Small files are read here and not by onnxruntime, so these are all that may be stored in them. */
+/** Small files are read here and not by onnxruntime, so these are all that may be stored in them, but for single numbers. */
 function notComputable(file: string, tensors: StoredTensors, kind: Kind): Recognised | undefined {
-  for (const [name, { dtype }] of tensors) {
-    if (['F32', 'F16', 'BF16'].includes(dtype)) continue;
+  for (const [name, { dtype, shape }] of tensors) {
+    if (['F32', 'F16', 'BF16'].includes(dtype) || shape.length === 0 || name.endsWith('.alpha')) continue;
+    if (kind === 'lora' && dtype === 'F64') continue;
     const reason = `${file} cannot be used: "${name}" is stored as ${dtype}; supported are F32, F16 and BF16.`;
     return { kind, architecture: 'unknown', reason };
   }
