@@ -19,7 +19,7 @@ export type RandomPart = 'unet' | 'vae' | 'text_encoder';
 export interface RandomModel {
   /** Default F32. */
   dtype?: RandomDtype | undefined;
-  /** Channels of the UNet's first block; default 320, as Stable Diffusion 1.5. Everything else follows in proportion. */
+  /** Channels of the UNet's first block, a multiple of 40; default 320, as Stable Diffusion 1.5. The rest in proportion. */
   width?: number | undefined;
   /** Default all three. */
   parts?: readonly RandomPart[] | undefined;
@@ -36,6 +36,7 @@ interface Planned {
 /** Writes a folder in the diffusers layout, 4.3 GB for the default shape in F32. Returns the bytes of all weights. */
 export async function writeRandomModel(folder: string, model: RandomModel = {}): Promise<number> {
   const { dtype = 'F32', width = 320, parts = ['unet', 'vae', 'text_encoder'] } = model;
+  if (width % 40 !== 0) throw new RangeError(`The width must be a multiple of 40, not ${width}.`);
   const text = (width * 12) / 5;
   const unet = { width, text, heads: 8, groups: Math.min(32, width / 2) };
   const vae = { width: (width * 2) / 5, groups: Math.min(32, (width * 2) / 5) };

@@ -1,17 +1,93 @@
-import { readFile } from 'node:fs/promises';
-import { basename } from 'node:path';
-import type { Written } from '../graphs/builder.ts';
+import { open, readFile, realpath, stat } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
+import type { GraphForm, Written } from '../graphs/builder.ts';
 import type { Graph } from '../onnx/graph.ts';
 import type { Provider } from '../onnx/providers.ts';
+import { ModelError } from './files.ts';
+import { versionOf } from './safetensors.ts';
 
-export async function openWritten(
-  written: Written,
-  label: string,
-  provider: Provider,
-  _options: { graphsDir?: string | undefined },
-): Promise<Graph> {
-  const externalData = [];
-  for (const file of written.files) externalData.push({ path: basename(file), data: await readFile(file) });
+/** How graphs are written for a provider. */
+export function formOn(provider: Provider): Pick<GraphForm, 'attention' | 'linear'> {
+  const onCpu = provider.name === 'cpu';
+  // Where nobody has tried it, fused attention is only trusted on the CPU.
+  return { attention: provider.attention ?? (onCpu ? 'fused' : 'plain'), linear: onCpu ? 'fused' : 'plain' };
+}
+
+/**
+ * Opens a graph that was written here over its safetensors files.
+ *
+ * onnxruntime is told the folder of the files and maps them: on the CPU in float32 nothing is copied, a graph opens in
+ * less than a second whatever its size, the weights are read from the disk as the first step asks for them, and the
+ * system shares them between processes and drops them when memory is short. So nothing of a graph is worth keeping on
+ * disk: writing it again takes a tenth of a second.
+ *
+ * While it is open the files may be deleted or replaced by new ones (the old bytes stay until the process ends), but not
+ * cut short in place: the system ends a process that reads mapped bytes which are no longer there.
+ *
+ * @throws {ModelError} when a file is not the one whose header the graph was written from
+ */
+export async function openWritten(written: Written, label: string, provider: Provider): Promise<Graph> {
+  await checkVersions(written, label);
+  const source = (await mappable(written.files)) ?? (await inMemory(written.files, label));
+  // Imported only now, so that describing models needs no native code.
   const { Graph } = await import('../onnx/graph.ts');
-  return Graph.open({ bytes: written.bytes, externalData, label }, provider);
+  return Graph.open({ bytes: written.bytes, label, ...source }, provider);
+}
+
+async function checkVersions({ versions }: Written, label: string): Promise<void> {
+  for (const [file, version] of versions) {
+    const found = await stat(file, { bigint: true }).catch(() => undefined);
+    if (!found) throw new ModelError(`${label}: ${basename(file)} is no longer there.`);
+    // The old header's offsets would read other numbers, or none.
+    if (versionOf(found) !== version)
+      throw new ModelError(`${label}: ${basename(file)} has changed since it was first read.`);
+  }
+}
+
+type Weights = { folder: string } | { externalData: { path: string; data: Uint8Array }[] };
+
+/** The one folder that holds all files under the names the graph has for them; onnxruntime follows no links out of it. */
+async function mappable(files: readonly string[]): Promise<Weights | undefined> {
+  const folders = new Set(files.map((file) => dirname(file)));
+  const [folder] = folders;
+  if (folder === undefined || folders.size > 1) return undefined;
+  for (const file of files) if ((await realpath(file)) !== file) return undefined;
+  return { folder };
+}
+
+/** Files of several folders (shards that are links to different disks) are read and handed over with the graph. */
+async function inMemory(files: readonly string[], label: string): Promise<Weights> {
+  const externalData: { path: string; data: Uint8Array }[] = [];
+  for (const file of files) {
+    const path = basename(file);
+    if (externalData.some((other) => other.path === path)) {
+      throw new ModelError(`${label}: the weights are in several files called ${path}; put them into one folder.`);
+    }
+    const { size } = await stat(file);
+    // A buffer holds no more.
+    if (size >= 2 ** 32) {
+      throw new ModelError(
+        `${label}: ${path} has 4 GiB or more and lies in another folder than the other files; put them into one folder.`,
+      );
+    }
+    externalData.push({ path, data: await readLargeFile(file, size) });
+  }
+  return { externalData };
+}
+
+/** `readFile` refuses more than 2 GiB at once. */
+async function readLargeFile(file: string, size: number): Promise<Uint8Array> {
+  if (size < 2 ** 31 - 1) return readFile(file);
+  const handle = await open(file, 'r');
+  try {
+    const data = Buffer.allocUnsafeSlow(size);
+    for (let filled = 0; filled < size; ) {
+      const { bytesRead } = await handle.read(data, filled, Math.min(2 ** 30, size - filled), filled);
+      if (bytesRead === 0) throw new ModelError(`${basename(file)} became shorter while it was read.`);
+      filled += bytesRead;
+    }
+    return data;
+  } finally {
+    await handle.close();
+  }
 }

@@ -1,4 +1,5 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import type { BigIntStats } from 'node:fs';
+import { type FileHandle, open, realpath } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
 /** Bits of one element, by the names safetensors uses. */
@@ -34,8 +35,10 @@ export interface StoredTensor {
   shape: readonly number[];
   /** The bytes are those of the transposed matrix: stored in columns, though `shape` is that of the matrix meant. */
   transposed?: true;
-  /** Absolute path of the file that holds the bytes. */
+  /** Absolute path of the file that holds the bytes; its real one, where the model has a link to it. */
   file: string;
+  /** What `versionOf` said of that file when its header was read: what is known of the bytes holds for that version. */
+  version?: string;
   /** Bytes from the beginning of that file (header included). */
   offset: number;
   /** Bytes. */
@@ -72,9 +75,9 @@ export async function readSafetensorsHeader(file: string): Promise<SafetensorsHe
     throw new SafetensorsError(`${name} cannot be opened: ${codeOf(cause)}.`, { cause });
   }
   try {
-    const found = await handle.stat();
+    const found = await handle.stat({ bigint: true });
     if (!found.isFile()) throw refuse('it is a folder or a device');
-    const { size } = found;
+    const size = Number(found.size);
     if (size < 10) throw refuse(`it has ${size} bytes, fewer than the smallest header`);
     const prefix = await readExactly(handle, 0, 8);
     const declared = prefix.readBigUInt64LE(0);
@@ -94,7 +97,9 @@ export async function readSafetensorsHeader(file: string): Promise<SafetensorsHe
     }
     const twice = repeatedKey(text);
     if (twice !== undefined) throw refuse(`its header names "${twice.slice(0, 120)}" twice`);
-    return checkHeader(parsed, file, size, 8 + headerLength, refuse);
+    // Where the bytes really are: onnxruntime maps no file through a link, and caches of downloads are full of them.
+    const where = { file: await realpath(file), version: versionOf(found) };
+    return checkHeader(parsed, where, size, 8 + headerLength, refuse);
   } finally {
     await handle.close();
   }
@@ -125,7 +130,7 @@ function repeatedKey(text: string): string | undefined {
 
 function checkHeader(
   parsed: unknown,
-  file: string,
+  where: Pick<StoredTensor, 'file' | 'version'>,
   size: number,
   dataStart: number,
   refuse: (reason: string) => SafetensorsError,
@@ -159,7 +164,7 @@ function checkHeader(
     tensors.set(name, {
       dtype: dtype as StoredDtype,
       shape,
-      file,
+      ...where,
       offset: dataStart + begin,
       length: end - begin,
     });
@@ -212,6 +217,11 @@ export async function readStoredTensors(file: string): Promise<StoredTensors> {
     tensors.set(tensorName, tensor);
   }
   return tensors;
+}
+
+/** Differs whenever a file was replaced, cut or written to. */
+export function versionOf({ dev, ino, size, mtimeNs }: BigIntStats): string {
+  return `${dev}:${ino}:${size}:${mtimeNs}`;
 }
 
 async function readExactly(handle: FileHandle, position: number, length: number): Promise<Buffer> {

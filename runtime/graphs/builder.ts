@@ -88,6 +88,8 @@ export interface Written {
   bytes: Uint8Array<ArrayBuffer>;
   /** Absolute paths of the files the graph's external data points into; the graph knows them by their last name. */
   files: string[];
+  /** What is known of those files' versions (see `versionOf`): the ranges in the graph hold for no other. */
+  versions: ReadonlyMap<string, string>;
 }
 
 /** Operators of onnxruntime itself; all of these have CPU kernels, and GPU ones where the provider is fast at all. */
@@ -114,6 +116,7 @@ export class GraphBuilder {
   private readonly known = new Map<string, Value>();
   private readonly names = new Set<string>();
   private readonly files = new Set<string>();
+  private readonly versions = new Map<string, string>();
 
   constructor(tensors: StoredTensors, form: AdaptedForm = {}) {
     this.tensors = tensors;
@@ -210,6 +213,7 @@ export class GraphBuilder {
       ),
     );
     this.files.add(stored.file);
+    if (stored.version !== undefined) this.versions.set(stored.file, stored.version);
     let value = name;
     // Both nodes see only constants, so onnxruntime runs them once, while it loads the graph.
     if (dtype !== this.precision) {
@@ -295,7 +299,7 @@ export class GraphBuilder {
       writer.tag(2, WireType.Varint).int64(version);
       writer.join();
     }
-    return { bytes: writer.finish(), files: [...this.files] };
+    return { bytes: writer.finish(), files: [...this.files], versions: this.versions };
   }
 
   private constant(dtype: OnnxDtype, shape: readonly number[], bytes: Uint8Array): Value {

@@ -7,9 +7,13 @@ import type { Provider } from './providers.ts';
 // Every failure is thrown as well; without this, trying a provider that is not installed writes native noise to stderr.
 env.logLevel = 'fatal';
 
-/** A model on disk (its external data beside it), or in memory with the files its external data names. */
+/**
+ * A model on disk (its external data beside it), or in memory with the files its external data names: the folder where
+ * they are, of which onnxruntime maps what it needs, or their bytes.
+ */
 export type GraphSource =
   | { file: string; label?: string | undefined }
+  | { bytes: Uint8Array; folder: string; label?: string | undefined }
   | { bytes: Uint8Array; externalData?: { path: string; data: Uint8Array }[] | undefined; label?: string | undefined };
 
 export interface TensorData {
@@ -101,6 +105,12 @@ export class Graph {
     };
     try {
       if ('file' in source) return new Graph(await InferenceSession.create(source.file, options), label);
+      if ('folder' in source) {
+        return new Graph(
+          await InferenceSession.create(source.bytes, { ...options, ...mapped(source.folder, provider) }),
+          label,
+        );
+      }
       const externalData = source.externalData ?? [];
       const session = await InferenceSession.create(source.bytes, {
         ...options,
@@ -162,6 +172,24 @@ export class Graph {
   async close(): Promise<void> {
     await this.session.release();
   }
+}
+
+/**
+ * Options with which onnxruntime computes on weights where they are: mapped from the file, never copied.
+ *
+ * On the CPU it would otherwise pack matrices and reorder convolutions into memory of its own.
+ */
+function mapped(folder: string, provider: Provider): InferenceSession.SessionOptions {
+  const onCpu = provider.name === 'cpu';
+  return {
+    ...(onCpu && { graphOptimizationLevel: provider.optimization ?? 'extended' }),
+    extra: {
+      session: {
+        model_external_initializers_file_folder_path: folder,
+        ...(onCpu && { disable_prepacking: '1' }),
+      },
+    },
+  };
 }
 
 function infoOf(metadata: InferenceSession.ValueMetadata): ValueInfo {

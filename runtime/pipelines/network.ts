@@ -1,5 +1,5 @@
 import type { ComponentSource } from '../checkpoints/checkpoint.ts';
-import { openWritten } from '../checkpoints/loading.ts';
+import { formOn, openWritten } from '../checkpoints/loading.ts';
 import { inspectOnnxFile } from '../checkpoints/onnxFile.ts';
 import { RuntimeError } from '../errors.ts';
 import type { GraphForm, Written } from '../graphs/builder.ts';
@@ -89,7 +89,7 @@ export class Network {
   }
 
   private async load(form: Required<Form>, replaced: Promise<Graph> | undefined): Promise<Graph> {
-    const { label, name, provider, graphsDir, write, onLoaded, alone } = this.options;
+    const { label, name, provider, write, onLoaded, alone } = this.options;
     const begun = performance.now();
     const source = await this.located();
     if (source.kind === 'onnx' && (form.residuals || form.adapters !== 'none')) {
@@ -106,9 +106,7 @@ export class Network {
       if (source.kind === 'onnx')
         graph = await Graph.open({ file: source.file, label: `${label}/model.onnx` }, provider);
       else {
-        // Where nobody has tried it, fused attention is only trusted on the CPU.
-        const attention = provider.attention ?? (provider.name === 'cpu' ? 'fused' : 'plain');
-        graph = await openWritten(write(source, { attention, ...form }), label, provider, { graphsDir });
+        graph = await openWritten(write(source, { ...formOn(provider), ...form }), label, provider);
       }
       onLoaded(name, performance.now() - begun, await this.bytes());
       return graph;
