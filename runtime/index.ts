@@ -13,4 +13,4 @@ export type {
   WeightedFile,
 } from './messages.ts';
 export { type Runtime, type RuntimeOptions, type RuntimeStatus, startRuntime } from './process/supervisor.ts';
-export { resolveScheduler, schedulerSpellings } from './schedulers/index.ts';
+export { noSuchScheduler, resolveScheduler, schedulerSpellings } from './schedulers/index.ts';

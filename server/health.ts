@@ -13,7 +13,7 @@ export interface Health {
     restarts: number;
     memoryBytes?: number;
     /** While weights are being loaded; `model` is an AIR, absent for a model that has left the catalog. */
-    loading?: { model?: string; component: string; doneBytes: number; ofBytes: number };
+    loading?: { model?: string | undefined; component: string; doneBytes: number; ofBytes: number };
   };
   /** Those that make images; `modelSearch` lists LoRAs and the rest too. */
   models: { air: string; name: string; available: boolean; reason?: string; loaded: boolean }[];
@@ -23,7 +23,7 @@ export interface Health {
 export async function health({ runtime, catalog, queue, closing }: Context): Promise<Health> {
   const { state, provider, providerReason, restarts, memoryBytes, models, loading } = runtime.status();
   const entries = await catalog.list();
-  const loadingAir = entries.find(({ model }) => model.folder === loading?.model)?.air;
+  const loadingAir = entries.find((entry) => entry.path === loading?.model)?.air;
   return {
     status: closing || state === 'stopped' ? 'stopping' : state === 'ready' ? 'ok' : 'starting',
     version: packageVersion,
@@ -34,14 +34,8 @@ export async function health({ runtime, catalog, queue, closing }: Context): Pro
       ...(providerReason !== undefined && { providerReason }),
       restarts,
       ...(memoryBytes !== undefined && { memoryBytes }),
-      ...(loading && {
-        loading: {
-          ...(loadingAir !== undefined && { model: loadingAir }),
-          component: loading.component,
-          doneBytes: loading.doneBytes,
-          ofBytes: loading.ofBytes,
-        },
-      }),
+      // Never the path, which is nobody's business.
+      ...(loading && { loading: { ...loading, model: loadingAir } }),
     },
     models: entries
       .filter(({ kind }) => kind === 'checkpoint')

@@ -4,10 +4,10 @@ import type { GenerateRequest, Pixels } from '../messages.ts';
 import {
   createScheduler,
   firstCall,
+  noSuchScheduler,
   resolveScheduler,
   type Scheduler,
   type SchedulerChoice,
-  schedulerSpellings,
 } from '../schedulers/index.ts';
 import { countSteps } from './denoise.ts';
 import type { Model } from './model.ts';
@@ -115,7 +115,7 @@ function makeScheduler(model: Model, request: GenerateRequest): Scheduler {
   const { scheduler: spelling, steps } = request;
   const choice = spelling === undefined ? undefined : resolveScheduler(spelling);
   if (spelling !== undefined && !choice) {
-    throw unsupported(`Unknown scheduler; there is: ${schedulerSpellings().join(', ')}.`);
+    throw unsupported(noSuchScheduler(spelling));
   }
   try {
     return createScheduler(model.configs.scheduler, choice, steps);

@@ -116,6 +116,31 @@ export function resolveScheduler(spelling: string): SchedulerChoice | undefined 
   return choices.get(normalize(spelling));
 }
 
+const ofEdm = 'it is for models trained on the noise levels of EDM, and none of those can be loaded';
+const ofIpndm = 'IPNDM has timesteps of its own, which no spacing of sigmas can move';
+
+/** Names that clients may know from elsewhere and that stand for nothing here, with the reason. */
+const absent: Readonly<Record<string, string>> = {
+  DPMSolverMultistepInverse: 'it leads from a picture back to noise, so it draws nothing',
+  EDMDPMSolverMultistepScheduler: ofEdm,
+  EDMEulerScheduler: ofEdm,
+  // Its diffusers' namesake knows one fixed schedule only, which models of other schedules take for almost no noise.
+  'IPNDM Uniform Beta': ofIpndm,
+  'IPNDM Uniform Exponential': ofIpndm,
+  'IPNDM Uniform Karras': ofIpndm,
+};
+
+const reasons: ReadonlyMap<string, string> = new Map(
+  Object.entries(absent).map(([spelling, reason]) => [normalize(spelling), reason]),
+);
+
+/** Says, in sentences for the user, that a spelling stands for no scheduler, why if it is a known one, and what there is. */
+export function noSuchScheduler(spelling: string): string {
+  const reason = reasons.get(normalize(spelling));
+  const because = reason === undefined ? '' : `: ${reason}`;
+  return `There is no scheduler ${spelling.trim()}${because}. There are: ${schedulerSpellings().join(', ')}.`;
+}
+
 /** The spellings that `resolveScheduler` knows, for texts that list them. */
 export function schedulerSpellings(): string[] {
   return spellings.map(([spelling]) => spelling);

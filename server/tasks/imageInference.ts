@@ -6,6 +6,7 @@ import type { ImageInferenceTask } from '../../protocol/tasks/imageInference.ts'
 import {
   type ControlNetRequest,
   type GenerateRequest,
+  noSuchScheduler,
   type Pixels,
   RuntimeError,
   resolveScheduler,
@@ -161,12 +162,11 @@ async function planTask(task: ImageInferenceTask, caller: Caller, context: Conte
 function schedulerOf({ scheduler }: ImageInferenceTask): string | undefined {
   if (scheduler === undefined || scheduler.toLowerCase() === 'default') return undefined;
   if (resolveScheduler(scheduler) !== undefined) return scheduler;
-  const allowedValues = schedulerSpellings();
   throw new TaskError('invalidScheduler', {
-    message: `This server has no scheduler ${scheduler}. It has: ${allowedValues.join(', ')}.`,
+    message: noSuchScheduler(scheduler),
     parameter: 'scheduler',
     type: 'string',
-    allowedValues,
+    allowedValues: schedulerSpellings(),
   });
 }
 

@@ -5,6 +5,7 @@ import { createNoise } from '../../runtime/noise.ts';
 import {
   createScheduler,
   firstCall,
+  noSuchScheduler,
   resolveScheduler,
   type Scheduler,
   type SchedulerConfig,
@@ -218,15 +219,15 @@ test('refers only to schedulers that exist', () => {
 });
 
 describe('spellings', () => {
-  // The names of Runware's schemas that have no counterpart here.
-  const missing = [
-    'DPMSolverMultistepInverse',
-    'EDMDPMSolverMultistepScheduler',
-    'EDMEulerScheduler',
-    'IPNDM Uniform Beta',
-    'IPNDM Uniform Exponential',
-    'IPNDM Uniform Karras',
-  ];
+  // Names of Runware's schemas that stand for nothing here, and what is said of each.
+  const absent: Record<string, RegExp> = {
+    DPMSolverMultistepInverse: /from a picture back to noise/,
+    EDMDPMSolverMultistepScheduler: /noise levels of EDM/,
+    EDMEulerScheduler: /noise levels of EDM/,
+    'IPNDM Uniform Beta': /timesteps of its own/,
+    'IPNDM Uniform Exponential': /timesteps of its own/,
+    'IPNDM Uniform Karras': /timesteps of its own/,
+  };
   const runware =
     `DDIM · DDIMScheduler · DDPMScheduler · DEISMultistepScheduler · Default · DPM++ · DPM++ 2M · DPM++ 2M Beta ·
     DPM++ 2M Exponential · DPM++ 2M Karras · DPM++ 2M SDE · DPM++ 2M SDE Beta · DPM++ 2M SDE Exponential ·
@@ -244,12 +245,38 @@ describe('spellings', () => {
       .split('·')
       .map((spelling) => spelling.trim());
 
-  test.each(runware)('of Runware stand for a scheduler that runs, or for none that is here: %s', (spelling) => {
+  test('of Runware are 75', () => {
+    expect(new Set(runware).size).toBe(75);
+    expect(Object.keys(absent).filter((spelling) => !runware.includes(spelling))).toEqual([]);
+  });
+
+  test.each(runware)('of Runware stand for a scheduler that runs, or say why not: %s', (spelling) => {
     const choice = resolveScheduler(spelling);
-    expect(choice === undefined).toBe(missing.includes(spelling));
+    const reason = absent[spelling];
+    expect(choice === undefined).toBe(reason !== undefined);
+    if (reason) expect(noSuchScheduler(spelling)).toMatch(reason);
     if (!choice) return;
-    const config = choice._class_name && configFor(choice._class_name);
-    expect(() => createScheduler(config ?? stableDiffusion, choice, 12)).not.toThrow();
+    const config = choice._class_name ? configFor(choice._class_name) : stableDiffusion;
+    const scheduler = createScheduler(config, choice, 12);
+    const noise = createNoise(3n);
+    const steps = denoise(scheduler, scaled(initial, scheduler.initNoiseSigma), (count) => noise.normal(count));
+    expect([...steps].at(-1)!.latents.every(Number.isFinite)).toBe(true);
+  });
+
+  test('of one method in other spacings have other timesteps', () => {
+    const timesteps = (spelling: string) => createScheduler(stableDiffusion, resolveScheduler(spelling), 9).timesteps;
+    for (const method of ['Euler', 'DPM++ 2M', 'DPM++ 3M', 'UniPC', 'LMS', 'Heun']) {
+      const spaced = ['', ' Karras', ' Exponential', ' Beta'].map((spacing) => timesteps(method + spacing));
+      expect(new Set(spaced.map(String)).size, method).toBe(4);
+      expect(timesteps(`${method} Uniform`)).toEqual(spaced[0]);
+    }
+  });
+
+  test('that stand for nothing are answered with those that do', () => {
+    expect(noSuchScheduler(' edmeulerscheduler')).toMatch(
+      /^There is no scheduler edmeulerscheduler: it is for models .*\. There are: Default, DDIM, .*UniPCMultistepScheduler\.$/,
+    );
+    expect(noSuchScheduler('Euler b')).toMatch(/^There is no scheduler Euler b\. There are: Default, /);
   });
 
   test('may vary in case and white space', () => {
@@ -395,6 +422,37 @@ describe('a problem with a known solution: Gaussian pictures, whose best denoise
     }
     const deviation = Math.sqrt(latents.reduce((sum, value) => sum + value ** 2, 0) / latents.length);
     expect(Math.abs(deviation / spread - 1)).toBeLessThan(0.08);
+  });
+});
+
+describe('models of few steps', () => {
+  const timestepsOf = (config: SchedulerConfig, spelling: string, steps: number) =>
+    createScheduler({ ...stableDiffusion, ...config }, resolveScheduler(spelling), steps).timesteps;
+
+  test('with trailing timesteps begin at the last one, whatever the scheduler', () => {
+    // Lin et al. 2023, table 2: T − i T / S, counted from 1.
+    for (const spelling of ['DDIM', 'DDPM', 'Euler', 'Euler a', 'LMS', 'DPM++ 2M', 'DPM++ 2S', 'DEIS', 'UniPC']) {
+      expect(timestepsOf({ timestep_spacing: 'trailing' }, spelling, 1), spelling).toEqual([999]);
+      expect(timestepsOf({ timestep_spacing: 'trailing' }, spelling, 4), spelling).toEqual([999, 749, 499, 249]);
+    }
+  });
+
+  test('distilled ones take some of the timesteps that they were distilled on', () => {
+    expect(timestepsOf({}, 'LCM', 4)).toEqual([999, 759, 499, 259]);
+    expect(timestepsOf({ original_inference_steps: 100 }, 'LCM', 2)).toEqual([999, 499]);
+    expect(timestepsOf({}, 'TCD', 2)).toEqual([999, 499]);
+  });
+
+  test('without any signal at the last timestep begin at pure noise', () => {
+    const zeroSnr = { rescale_betas_zero_snr: true, timestep_spacing: 'trailing', prediction_type: 'v_prediction' };
+    const [one, zero] = [Float32Array.of(1), Float32Array.of(0)];
+    for (const spelling of ['DDIM', 'DDPM', 'LCM', 'TCD', 'DPM++ 2M', 'UniPC', 'Euler', 'Euler a']) {
+      const scheduler = createScheduler({ ...stableDiffusion, ...zeroSnr }, resolveScheduler(spelling), 4);
+      const signal = scheduler.addNoise(one, zero, 0)[0]!;
+      const noise = scheduler.addNoise(zero, one, 0)[0]!;
+      // Those that divide by the signal keep the square root of the smallest number of float16, 2⁻¹².
+      expect(signal / noise, spelling).toBeLessThanOrEqual(2 ** -12 * 1.001);
+    }
   });
 });
 

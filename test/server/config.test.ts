@@ -52,6 +52,16 @@ test('reads switches', () => {
   ).toBe(false);
 });
 
+test('reads sizes in bytes or with a unit', () => {
+  const sizes = { '8GB': 8e9, '7500 MiB': 7500 * 2 ** 20, '1.5gib': 1.5 * 2 ** 30, '8000000000': 8e9, '0': 0 };
+  for (const [text, bytes] of Object.entries(sizes)) {
+    expect(loadConfig(['--memory-limit', text], {}).memoryLimit).toBe(bytes);
+  }
+  expect(loadConfig(['--config', file({ memoryLimit: 8e9 })], {}).memoryLimit).toBe(8e9);
+  expect(loadConfig([], {}).memoryLimit).toBeGreaterThan(0);
+  expect(loadConfig([], {}).memoryLimit).toBeLessThan(os.totalmem());
+});
+
 test('takes an empty variable for none', () => {
   expect(loadConfig([], { LATENTWIRE_PORT: '' }).port).toBe(7420);
 });
@@ -66,6 +76,10 @@ describe('says in a sentence what is wrong', () => {
     [['--public-url', 'ftp://x'], {}, '--public-url must be an http or https URL.'],
     [['--host', ' '], {}, '--host must not be empty.'],
     [[], { LATENTWIRE_ALLOW_OPEN: 'maybe' }, 'LATENTWIRE_ALLOW_OPEN must be true or false.'],
+    [['--max-models', '0'], {}, '--max-models must be a whole number from 1 to 1000.'],
+    [['--memory-limit', '8 apples'], {}, '--memory-limit must be a size such as 8GB, 7500MiB or 8000000000'],
+    [['--memory-limit=-1'], {}, '--memory-limit must be a size'],
+    [['--memory-limit', '8'], {}, '--memory-limit must be 0 for no limit, or 1MB or more.'],
     [['--prot', '1'], {}, "Unknown option '--prot'"],
     [['serve'], {}, 'Unexpected argument'],
     [['--config', '/nowhere/x.json'], {}, 'The config file /nowhere/x.json cannot be read.'],

@@ -184,6 +184,18 @@ test('tells its health', async () => {
   });
 });
 
+test('tells in its health how far the loading of a model is', async () => {
+  const runtime = createFakeRuntime({ loadingMs: 60_000 });
+  await using server = await startTestServer({ runtime });
+  const socket = await server.socket();
+  socket.send(imageTask());
+  const loading = async () => (await (await fetch(`${server.url}/health`)).json()).runtime.loading;
+  const told = { model: 'test:small@1', component: 'text_encoder', doneBytes: 0, ofBytes: 4000 };
+  await expect.poll(loading, { timeout: 10_000 }).toEqual(told);
+  await runtime.close();
+  await expect.poll(loading, { timeout: 10_000 }).toBeUndefined();
+});
+
 test('tells strangers only whether it works, where keys are set', async () => {
   await using server = await startTestServer({ apiKey: ['secret-key'] });
   expect(await (await fetch(`${server.url}/health`)).json()).toEqual({ status: 'ok' });
