@@ -68,7 +68,7 @@ export const options = {
     1,
     1000,
     'COUNT',
-    'Models held in memory at once. One more, and the process that holds them is replaced by one that loads what is needed now; tasks for the models it holds go first, at most 8 of them and for at most 10 s.',
+    'Models held in memory at once. One more, and the process that holds them is replaced by one that loads what is needed now; of the results handed to it (`--concurrency`) those for models it holds go first, at most 8 of them and for at most 10 s.',
   ),
   memoryLimit: {
     kind: 'value',
@@ -124,7 +124,13 @@ export const options = {
     'COUNT',
     'Results that may wait. A task that would go beyond is answered with serviceUnavailable.',
   ),
-  concurrency: integer(1, 1, 1024, 'COUNT', 'Results handed to the runtime at once.'),
+  concurrency: integer(
+    1,
+    1,
+    1024,
+    'COUNT',
+    'Results handed to the runtime at once. It draws one at a time, but with 2 or more in sight it changes models less often.',
+  ),
   previewSize: integer(
     0,
     0,

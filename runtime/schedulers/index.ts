@@ -134,7 +134,7 @@ const reasons: ReadonlyMap<string, string> = new Map(
   Object.entries(absent).map(([spelling, reason]) => [normalize(spelling), reason]),
 );
 
-/** Says, in sentences for the user, that a spelling stands for no scheduler, why if it is a known one, and what there is. */
+/** What to tell a user whose spelling stands for nothing: the reason, where it is a name known from elsewhere, and the list. */
 export function noSuchScheduler(spelling: string): string {
   const reason = reasons.get(normalize(spelling));
   const because = reason === undefined ? '' : `: ${reason}`;
