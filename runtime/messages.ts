@@ -109,7 +109,7 @@ export interface Timings {
 
 /** From the server's process to the runtime's. A run is known by a number that the parent picks. */
 export type ToRuntime =
-  | { type: 'start'; provider: string; threads?: number | undefined; graphsDir?: string | undefined }
+  | { type: 'start'; provider: string; threads?: number | undefined }
   | { type: 'generate'; run: number; request: GenerateRequest }
   | { type: 'cancel'; run: number };
 

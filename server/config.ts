@@ -38,15 +38,10 @@ const home = path.join(os.homedir(), '.latentwire');
 export const options = {
   host: text('127.0.0.1', 'ADDRESS', 'Address to listen on. Beyond loopback it takes an API key, or `--allow-open`.'),
   port: integer(7420, 0, 65_535, 'PORT', 'Port to listen on; 0 picks a free one.'),
-  dataDir: text(
-    home,
-    'FOLDER',
-    'Where images, uploaded or generated, and graphs written for models are kept; created when missing.',
-    {
-      parse: (value) => path.resolve(value),
-      defaultText: '~/.latentwire',
-    },
-  ),
+  dataDir: text(home, 'FOLDER', 'Where uploaded and generated images are kept; created when missing.', {
+    parse: (value) => path.resolve(value),
+    defaultText: '~/.latentwire',
+  }),
   modelsDir: list<string>(
     [path.join(home, 'models')],
     'FOLDER',

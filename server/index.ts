@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises';
 import { createServer, type Server as HttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
@@ -149,14 +148,11 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
 }
 
 async function startOwnRuntime(config: Config, log: Logger): Promise<Runtime> {
-  const graphsDir = path.join(config.dataDir, 'graphs');
-  await mkdir(graphsDir, { recursive: true });
   return startRuntime({
     provider: config.provider,
     log: (level, message, fields) => log[level](fields ?? {}, message),
     maxModels: config.maxModels,
     memoryLimitBytes: config.memoryLimit,
-    graphsDir,
     ...(config.threads > 0 && { threads: config.threads }),
   });
 }

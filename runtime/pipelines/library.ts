@@ -13,8 +13,6 @@ import { Network, type NetworkOptions, unavailable } from './network.ts';
 
 export interface LibraryOptions {
   provider: Provider;
-  /** Where written graphs are kept; absent: nowhere. */
-  graphsDir?: string | undefined;
   /** Told of each network as it has been loaded, for logs. */
   onLoaded: (path: string, component: string, loadingMs: number, bytes: number) => void;
 }
@@ -113,13 +111,12 @@ export class Library {
   }
 
   private network(path: string, name: string, parts: Pick<NetworkOptions, 'locate' | 'write'>): Network {
-    const { provider, graphsDir, onLoaded } = this.options;
+    const { provider, onLoaded } = this.options;
     return new Network({
       ...parts,
       name,
       label: `${basename(path, extname(path) === '.safetensors' ? '.safetensors' : '')}/${name}`,
       provider,
-      graphsDir,
       onLoaded: (component, loadingMs, bytes) => onLoaded(path, component, loadingMs, bytes),
       alone: () => this.users <= 1,
     });

@@ -23,7 +23,6 @@ export interface NetworkOptions {
   locate: () => Promise<ComponentSource>;
   write: (source: Extract<ComponentSource, { kind: 'safetensors' }>, form: Form & GraphForm) => Written;
   provider: Provider;
-  graphsDir?: string | undefined;
   onLoaded: (name: string, loadingMs: number, bytes: number) => void;
   /** Whether no other run is under way, so that a graph may be closed before the one that replaces it is loaded. */
   alone: () => boolean;

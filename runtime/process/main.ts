@@ -36,12 +36,12 @@ process.on('disconnect', () => process.exit(0));
 process.on('SIGINT', () => {});
 process.on('SIGTERM', () => {});
 
-async function start({ provider, threads, graphsDir }: Extract<ToRuntime, { type: 'start' }>): Promise<void> {
+async function start({ provider, threads }: Extract<ToRuntime, { type: 'start' }>): Promise<void> {
   try {
     const chosen = await chooseProvider(provider, { threads });
     const options: BatcherOptions = { rowsPerCall: chosen.name === 'cpu' ? rowsOnCpu : rowsOnAccelerator };
     batcher = new Batcher(options);
-    library = makeLibrary(chosen, graphsDir);
+    library = makeLibrary(chosen);
     for (const { name, reason } of chosen.fallbackFrom ?? []) {
       void send({
         type: 'logged',
@@ -78,10 +78,9 @@ async function generate(run: number, request: GenerateRequest): Promise<void> {
   }
 }
 
-function makeLibrary(provider: Provider, graphsDir?: string): Library {
+function makeLibrary(provider: Provider): Library {
   return new Library({
     provider,
-    graphsDir,
     onLoaded: (path, component, loadingMs, bytes) => {
       const memoryBytes = process.memoryUsage.rss();
       void send({ type: 'loaded', model: path, memoryBytes });

@@ -33,8 +33,6 @@ export interface RuntimeOptions {
    * run is recycled too, ever more rarely while that does not help.
    */
   memoryLimitBytes?: number;
-  /** Folder for graphs that are written once and kept; default: none are kept. */
-  graphsDir?: string;
   /** Threads of one graph; default: onnxruntime's own choice (one per physical core). */
   threads?: number;
 }
@@ -373,8 +371,8 @@ class Supervisor implements Runtime {
     });
     // A process that was never spawned has no `close`.
     child.on('error', () => child.pid === undefined && onGone(null, null));
-    const { provider, threads, graphsDir } = this.options;
-    this.send(life, { type: 'start', provider, threads, graphsDir });
+    const { provider, threads } = this.options;
+    this.send(life, { type: 'start', provider, threads });
   }
 
   private send(life: Life, message: ToRuntime): void {

@@ -294,10 +294,3 @@ describe('loading', () => {
     expect(logs.map(({ message }) => message)).toContain('Loading weights was broken off.');
   });
 });
-
-test('the process is told where written graphs are kept', async () => {
-  const { log, logs } = recorder();
-  await using runtime = startScripted({ log, graphsDir: folder });
-  await runtime.ready();
-  expect(logs).toContainEqual({ message: 'Started.', fields: { graphsDir: folder } });
-});
