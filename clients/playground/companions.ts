@@ -22,12 +22,12 @@ export interface CompanionKind {
   guide?: { upload: Upload; shown: () => UploadedImage | undefined };
 }
 
+/** Said where the architecture is not known at all, or only its family. */
+const vague = ['unknown', 'sd'];
+
 /** Whether a part was made for the architecture of a model, as far as both are known. */
-export function fits(part: PartInfo, model: ModelInfo): boolean {
-  const [one, other] = [part.architecture, model.architecture];
-  if (one === other || one === 'unknown' || other === 'unknown') return true;
-  // A family: one of its versions, which is not known.
-  return (one === 'sd' && other !== 'sdxl') || (other === 'sd' && one !== 'sdxl');
+export function fits({ architecture: one }: PartInfo, { architecture: other }: ModelInfo): boolean {
+  return one === other || vague.includes(one) || vague.includes(other);
 }
 
 /** A folded section of rows, each a model that acts beside the main one. Hidden while none fits. */
@@ -101,6 +101,7 @@ export class Companions {
   }
 
   #changed(): void {
+    this.#section.querySelector(':scope > .field-error')?.remove();
     this.#draw();
     this.onchange();
   }

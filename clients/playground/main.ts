@@ -44,7 +44,13 @@ const controlNets = new Companions({
   id: 'control-nets',
   word: 'ControlNet',
   weight: { min: 0, max: 1, sliderMin: 0, sliderMax: 1 },
-  guide: { upload, shown: () => stage.picture?.result },
+  guide: {
+    upload,
+    shown() {
+      const { imageUUID, imageURL } = stage.picture?.result ?? {};
+      return imageUUID !== undefined && imageURL !== undefined ? { imageUUID, imageURL } : undefined;
+    },
+  },
 });
 const unfinished = new Map<string, Generation>();
 

@@ -10,8 +10,8 @@ const size = find('mask-size', HTMLInputElement);
 const sizeValue = find('mask-size-value', HTMLOutputElement);
 const tools = { paint: find('mask-paint', HTMLButtonElement), erase: find('mask-erase', HTMLButtonElement) };
 
-/** Opaque on the canvas; the style makes it translucent. */
-const paintColor = '#f0541e';
+/** Two colours, of which one is seen on any picture. */
+const paintColors = ['#ff6a1f', '#fff6ee'] as const;
 /** What the eraser of a pen reports as its button. */
 const penEraser = 5;
 const arrows: Record<string, [x: number, y: number]> = {
@@ -32,6 +32,8 @@ export class MaskBrush {
   onchange: () => void = () => {};
   isEmpty = true;
   readonly #context = canvas.getContext('2d')!;
+  /** Opaque; the style makes it translucent. */
+  #paint = stripes(canvas);
   #tool: keyof typeof tools = 'paint';
   #changed = false;
   /** Where the stroke is, in pixels of the picture; absent between strokes. */
@@ -93,11 +95,12 @@ export class MaskBrush {
     const bitmap = await createImageBitmap(await fetchPicture(url));
     canvas.width = bitmap.width;
     canvas.height = bitmap.height;
+    this.#paint = stripes(canvas);
     this.#context.drawImage(bitmap, 0, 0);
     const pixels = this.#context.getImageData(0, 0, bitmap.width, bitmap.height);
     for (let at = 0; at < pixels.data.length; at += 4) pixels.data[at + 3] = pixels.data[at]!;
     this.#context.putImageData(pixels, 0, 0);
-    this.#with('source-in', () => this.#fill(paintColor));
+    this.#with('source-in', () => this.#fill());
     this.isEmpty = !this.#hasPaint();
   }
 
@@ -130,6 +133,7 @@ export class MaskBrush {
     before.getContext('2d')!.drawImage(canvas, 0, 0);
     canvas.width = width;
     canvas.height = height;
+    this.#paint = stripes(canvas);
     this.#context.drawImage(before, 0, 0, width, height);
   }
 
@@ -186,7 +190,7 @@ export class MaskBrush {
     this.#changed = true;
     const context = this.#context;
     this.#with(erases || this.#tool === 'erase' ? 'destination-out' : 'source-over', () => {
-      context.strokeStyle = paintColor;
+      context.strokeStyle = this.#paint;
       context.lineWidth = this.#diameter;
       context.lineCap = 'round';
       context.beginPath();
@@ -199,11 +203,11 @@ export class MaskBrush {
   /** Combines the whole canvas with paint. */
   #cover(operation: GlobalCompositeOperation): void {
     this.#changed = true;
-    this.#with(operation, () => this.#fill(paintColor));
+    this.#with(operation, () => this.#fill());
   }
 
-  #fill(color: string): void {
-    this.#context.fillStyle = color;
+  #fill(): void {
+    this.#context.fillStyle = this.#paint;
     this.#context.fillRect(0, 0, canvas.width, canvas.height);
   }
 
@@ -248,4 +252,24 @@ export class MaskBrush {
     ring.style.top = `${(at.y / canvas.height) * 100}%`;
     ring.style.width = `${(this.#diameter / canvas.width) * board.clientWidth}px`;
   }
+}
+
+/** Diagonal stripes, as wide on the screen whatever the size of the picture. */
+function stripes({ width, height }: HTMLCanvasElement): CanvasPattern {
+  const side = Math.max(4, Math.round(Math.min(width, height) / 40));
+  const tile = new OffscreenCanvas(side, side);
+  const context = tile.getContext('2d')!;
+  const [ground, line] = paintColors;
+  context.fillStyle = ground;
+  context.fillRect(0, 0, side, side);
+  context.strokeStyle = line;
+  context.lineWidth = side * 0.2;
+  // The corners are those of the neighbouring tiles' lines.
+  for (const shift of [-side, 0, side]) {
+    context.beginPath();
+    context.moveTo(shift - side, 2 * side);
+    context.lineTo(shift + 2 * side, -side);
+    context.stroke();
+  }
+  return context.createPattern(tile, 'repeat')!;
 }
