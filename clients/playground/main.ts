@@ -1,8 +1,10 @@
-import { type Generation, LatentwireError } from '../typescript/index.ts';
-import { find, make } from './elements.ts';
+import { type Generation, LatentwireError, type ModelCategory } from '../typescript/index.ts';
+import { type Companion, Companions } from './companions.ts';
+import { find, kept, make } from './elements.ts';
 import { fillDrag, Gallery } from './gallery.ts';
+import type { Upload } from './imageSlot.ts';
 import { Link } from './link.ts';
-import { isUnderWay, type Picture, Pictures, type Recipe } from './pictures.ts';
+import { fetchPicture, isUnderWay, type Picture, Pictures, type Recipe } from './pictures.ts';
 import { SeedImage } from './seedImage.ts';
 import { Settings } from './settings.ts';
 import { Stage } from './stage.ts';
@@ -31,7 +33,25 @@ const stage = new Stage();
 const gallery = new Gallery(pictures);
 const settings = new Settings();
 const link = new Link();
-const seedImage = new SeedImage((image) => link.client.upload(image));
+const upload: Upload = (image) => link.client.upload(image);
+const seedImage = new SeedImage(upload);
+const loras = new Companions({
+  id: 'loras',
+  word: 'LoRA',
+  weight: { min: -4, max: 4, sliderMin: -1, sliderMax: 2 },
+});
+const controlNets = new Companions({
+  id: 'control-nets',
+  word: 'ControlNet',
+  weight: { min: 0, max: 1, sliderMin: 0, sliderMax: 1 },
+  guide: {
+    upload,
+    shown() {
+      const { imageUUID, imageURL } = stage.picture?.result ?? {};
+      return imageUUID !== undefined && imageURL !== undefined ? { imageUUID, imageURL } : undefined;
+    },
+  },
+});
 const unfinished = new Map<string, Generation>();
 
 function choose(picture: Picture | undefined): void {
@@ -60,21 +80,50 @@ settings.shownSeed = () => stage.picture?.result?.seed;
 gallery.onchoose = choose;
 stage.ondrag = fillDrag;
 
+settings.onmodel = (model) => {
+  loras.model = model;
+  controlNets.model = model;
+};
+loras.write(kept.read<Companion[]>('loras') ?? []);
+loras.onchange = () => kept.write('loras', loras.read());
+
 link.onopen = async () => {
-  settings.models = await link.client.models().catch(() => []);
+  const list = <Category extends ModelCategory>(category: Category) => link.client.models({ category }).catch(() => []);
+  const [models, parts] = await Promise.all([
+    list('checkpoint'),
+    Promise.all([list('lora'), list('controlnet'), list('vae')]),
+  ]);
+  settings.models = models;
+  [loras.known, controlNets.known] = parts;
+  settings.tinyDecoders = parts[2].filter(({ type }) => type === 'tinyVae');
 };
 
-form.addEventListener('submit', (event) => {
+form.addEventListener('submit', async (event) => {
   event.preventDefault();
   settings.clearErrors();
   const recipe = settings.read();
-  if (seedImage.image) recipe.seedImage = seedImage.image;
-  else delete recipe.strength;
-  void generate(recipe, settings.numberResults);
+  const { numberResults } = settings;
+  try {
+    Object.assign(recipe, await readPictures());
+  } catch (error) {
+    settings.showError(error as Error);
+    return;
+  }
+  if (!recipe.seedImage) delete recipe.strength;
+  void generate(recipe, numberResults);
 });
 
+/** What the server must have before the task: the seed image, the mask, and what acts beside the model. */
+async function readPictures(): Promise<Pick<Recipe, 'seedImage' | 'maskImage' | 'lora' | 'controlNet'>> {
+  const [pictures] = await Promise.all([seedImage.forTask(), controlNets.ready()]);
+  const lora = loras.read();
+  const controlNet = controlNets.read() as NonNullable<Recipe['controlNet']>;
+  return { ...pictures, ...(lora.length > 0 && { lora }), ...(controlNet.length > 0 && { controlNet }) };
+}
+
 async function generate(recipe: Recipe, numberResults: number): Promise<void> {
-  const { seed, seedImage: from, width, height, ...parameters } = recipe;
+  const { seed, seedImage: from, maskImage, controlNet, width, height, ...parameters } = recipe;
+  const decoder = settings.previewDecoder;
   let generation: Generation;
   try {
     generation = link.client.generate({
@@ -82,6 +131,11 @@ async function generate(recipe: Recipe, numberResults: number): Promise<void> {
       ...(!settings.isOwnSize(recipe) && { width, height }),
       ...(seed !== undefined && { seed: readSeed(seed) }),
       ...(from && { seedImage: from.imageUUID }),
+      ...(maskImage && { maskImage: maskImage.imageUUID }),
+      ...(controlNet && {
+        controlNet: controlNet.map((one) => ({ ...one, guideImage: one.guideImage.imageUUID })),
+      }),
+      ...(decoder !== undefined && { previews: { decoder } }),
       numberResults,
       outputFormat: 'PNG',
     });
@@ -109,13 +163,23 @@ async function generate(recipe: Recipe, numberResults: number): Promise<void> {
         case 'queued':
           pictures.change(pictureOf(0), { position: event.position });
           break;
+        case 'loading': {
+          const { component, progress } = event;
+          // Weights are the task's, not one result's.
+          pictureOf(0);
+          for (const picture of pictures.all.filter((one) => one.taskUUID === taskUUID && isUnderWay(one))) {
+            if (picture.loading === undefined) announce('Loading the model');
+            pictures.change(picture, { loading: { component, progress } });
+          }
+          break;
+        }
         case 'started':
           pictures.change(pictureOf(event.resultIndex), {
             ...{ state: 'running', steps: event.steps, stepsDone: 0, startedAt: performance.now() },
           });
           break;
         case 'stepped':
-          pictures.change(pictureOf(event.resultIndex), { stepsDone: event.step + 1 });
+          pictures.change(pictureOf(event.resultIndex), { stepsDone: event.step + 1, loading: undefined });
           announceStep(event.step + 1, event.steps);
           break;
         case 'previewed':
@@ -193,7 +257,9 @@ actions.seedImage.addEventListener('click', () => {
 actions.reuse.addEventListener('click', () => {
   const { recipe, result } = stage.picture!;
   settings.write(recipe, result?.seed);
-  seedImage.image = recipe.seedImage;
+  void seedImage.restore(recipe.seedImage, recipe.maskImage);
+  loras.write(recipe.lora ?? []);
+  controlNets.write(recipe.controlNet ?? []);
   announce('Settings restored');
 });
 actions.copy.addEventListener('click', async () => {
@@ -211,7 +277,7 @@ actions.download.addEventListener('click', () => void save());
 async function save(): Promise<void> {
   const { recipe, result } = stage.picture!;
   const words = recipe.positivePrompt.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? ['picture'];
-  const blob = await (await fetch(result!.imageURL)).blob();
+  const blob = await fetchPicture(result!.imageURL);
   const extension = blob.type.split('/')[1]?.replace('jpeg', 'jpg') ?? 'png';
   const url = URL.createObjectURL(blob);
   make('a', { href: url, download: `${words.slice(0, 8).join('-')}-${result!.seed}.${extension}` }).click();

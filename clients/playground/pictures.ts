@@ -1,4 +1,4 @@
-import type { ImageResult } from '../typescript/index.ts';
+import type { ImageResult, UploadedImage } from '../typescript/index.ts';
 import { kept } from './elements.ts';
 
 /** The parameters a picture was made with; seeds and all, as the form writes them. */
@@ -13,8 +13,12 @@ export interface Recipe {
   scheduler?: string;
   /** Digits: a seed may be larger than a number holds. */
   seed?: string;
-  seedImage?: { imageUUID: string; imageURL: string };
+  seedImage?: UploadedImage;
   strength?: number;
+  /** White where the seed image changes. */
+  maskImage?: UploadedImage;
+  lora?: { model: string; weight: number }[];
+  controlNet?: { model: string; weight: number; guideImage: UploadedImage }[];
 }
 
 /** One picture: one result of a task, under way or finished. */
@@ -25,6 +29,8 @@ export interface Picture {
   state: 'waiting' | 'running' | 'finished' | 'cancelled' | 'failed';
   /** Tasks before this one, while it waits. */
   position?: number;
+  /** What is read from disk before it goes on, and percent of all that is. */
+  loading?: { component: string; progress: number } | undefined;
   /** Steps really run, known once it started, and those done. */
   steps?: number;
   stepsDone: number;
@@ -118,13 +124,23 @@ function forgetLooks(picture: Picture): void {
   picture.looks.length = 0;
 }
 
+/** The same path on the page's own host: where the host that the server believes to have cannot be reached. */
+const nearURL = (imageURL: string): string => new URL(new URL(imageURL, location.href).pathname, location.href).href;
+
+/** The file of a finished picture. Throws where the server no longer has it. */
+export async function fetchPicture(imageURL: string): Promise<Blob> {
+  const answer = await fetch(imageURL).catch(() => fetch(nearURL(imageURL)));
+  if (!answer.ok) throw new Error(`${imageURL} answered with ${answer.status}.`);
+  return await answer.blob();
+}
+
 /**
  * Shows a finished picture in an `img`. The server's URLs name the host it believes to have; through a tunnel or a proxy
  * that may be wrong, so the same path on the page's own host is tried before giving up.
  */
 export function showFinished(image: HTMLImageElement, imageURL: string, onmissing: () => void = () => {}): void {
   image.onerror = () => {
-    const near = new URL(new URL(imageURL, location.href).pathname, location.href).href;
+    const near = nearURL(imageURL);
     if (image.src === near || near === imageURL) {
       image.onerror = null;
       onmissing();

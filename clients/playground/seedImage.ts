@@ -1,116 +1,113 @@
-import type { ImageInput, UploadedImage } from '../typescript/index.ts';
+import type { UploadedImage } from '../typescript/index.ts';
 import { find } from './elements.ts';
-import { dragType } from './gallery.ts';
-import { showFinished } from './pictures.ts';
+import { ImageSlot, type Upload } from './imageSlot.ts';
+import { MaskBrush } from './maskBrush.ts';
 
-const slot = find('slot', HTMLElement);
-const thumbnail = find('slot-image', HTMLImageElement);
-const words = find('slot-text', HTMLElement);
-const file = find('file', HTMLInputElement);
-const clear = find('slot-clear', HTMLButtonElement);
-const strength = find('strength-field', HTMLElement);
-const frame = find('frame', HTMLElement);
-const invitation = words.textContent ?? '';
+const parts = {
+  slot: find('slot', HTMLElement),
+  thumbnail: find('slot-image', HTMLImageElement),
+  words: find('slot-text', HTMLElement),
+  file: find('file', HTMLInputElement),
+  clear: find('slot-clear', HTMLButtonElement),
+};
+const paint = find('slot-mask', HTMLButtonElement);
+const painted = find('slot-painted', HTMLCanvasElement);
+const strengthField = find('strength-field', HTMLElement);
+const strength = find('strength', HTMLInputElement);
+const strengthHint = find('strength-hint', HTMLElement);
+const usualHint = strengthHint.textContent ?? '';
 
-/** The place for the picture to start from: dropped, chosen, or taken from the gallery. */
+/** At and below this strength of a few dozen steps hardly any are run. */
+const lowStrength = 0.25;
+
+/** The picture to start from, and the mask painted over it. */
 export class SeedImage {
-  onchange: () => void = () => {};
-  #image: UploadedImage | undefined;
-  /** Counts what was put here, so that a slow upload does not replace what came after it. */
-  #put = 0;
-  readonly #upload: (image: ImageInput) => Promise<UploadedImage>;
+  readonly #slot: ImageSlot;
+  readonly #brush = new MaskBrush();
+  readonly #upload: Upload;
+  /** The mask as the server knows it; absent until a picture is made with it. */
+  #uploadedMask: Promise<UploadedImage> | undefined;
+  #shown: UploadedImage | undefined;
 
-  constructor(upload: (image: ImageInput) => Promise<UploadedImage>) {
+  constructor(upload: Upload) {
     this.#upload = upload;
-    file.addEventListener('change', () => {
-      const [chosen] = file.files ?? [];
-      if (chosen) void this.#take(chosen);
-      file.value = '';
+    this.#slot = new ImageSlot(parts, upload, '');
+    this.#slot.acceptDrops(find('frame', HTMLElement));
+    this.#slot.onchange = () => this.#changed();
+    this.#brush.onchange = () => {
+      this.#uploadedMask = undefined;
+      this.#draw();
+      this.#slot.draw();
+    };
+    paint.addEventListener('click', () => {
+      this.#brush.open(parts.thumbnail.src).catch(() => this.#slot.complain('This picture cannot be shown.'));
     });
-    clear.addEventListener('click', () => {
-      this.image = undefined;
-      file.focus();
-    });
-    for (const target of [slot, frame]) this.#acceptDrops(target);
+    strength.addEventListener('input', () => this.#drawHint());
     // A file that misses would otherwise replace the page.
     for (const type of ['dragover', 'drop'] as const) addEventListener(type, (event) => event.preventDefault());
     addEventListener('paste', (event) => {
       const pasted = [...(event.clipboardData?.files ?? [])].find(({ type }) => type.startsWith('image/'));
-      if (pasted) void this.#take(pasted);
+      if (pasted) this.#slot.take(pasted);
     });
-  }
-
-  get image(): UploadedImage | undefined {
-    return this.#image;
   }
 
   set image(image: UploadedImage | undefined) {
-    this.#put++;
-    this.#image = image;
-    this.#draw(image ? 'The next picture starts from this one.' : invitation, image?.imageURL);
-    this.onchange();
+    this.#slot.image = image;
   }
 
-  async #take(source: ImageInput): Promise<void> {
-    const put = ++this.#put;
-    const url = source instanceof Blob ? URL.createObjectURL(source) : undefined;
-    this.#draw('Uploading…', url);
+  /** Puts the pictures of an earlier task back. */
+  async restore(image: UploadedImage | undefined, mask: UploadedImage | undefined): Promise<void> {
+    this.#brush.clear();
+    this.#slot.image = image;
+    if (mask === undefined) return;
     try {
-      const uploaded = await this.#upload(source);
-      if (put === this.#put) this.image = uploaded;
+      await this.#brush.load(mask.imageURL);
+      this.#uploadedMask = Promise.resolve(mask);
+      this.#draw();
+      this.#slot.draw();
+    } catch {
+      this.#slot.complain('The server no longer has the mask; paint it anew.');
+    }
+  }
+
+  /** What a task is to send, once the server has it. Rejects where something did not get there. */
+  async forTask(): Promise<{ seedImage?: UploadedImage; maskImage?: UploadedImage }> {
+    await this.#slot.ready;
+    const { image } = this.#slot;
+    if (image === undefined) return {};
+    if (this.#brush.isEmpty) return { seedImage: image };
+    this.#uploadedMask ??= this.#brush.toPNG().then(this.#upload);
+    try {
+      return { seedImage: image, maskImage: await this.#uploadedMask };
     } catch (error) {
-      if (put !== this.#put) return;
-      this.image = undefined;
-      words.textContent = error instanceof Error ? error.message : String(error);
-      words.className = 'field-error';
-    } finally {
-      if (url !== undefined) URL.revokeObjectURL(url);
+      this.#uploadedMask = undefined;
+      throw error;
     }
   }
 
-  #draw(text: string, url: string | undefined): void {
-    words.className = '';
-    words.textContent = text;
-    thumbnail.hidden = url === undefined;
-    clear.hidden = this.#image === undefined;
-    strength.hidden = this.#image === undefined;
-    if (url === undefined) thumbnail.removeAttribute('src');
-    else if (url === this.#image?.imageURL) {
-      showFinished(thumbnail, url, () => {
-        this.image = undefined;
-        words.textContent = 'The server no longer has that picture.';
-      });
-    } else {
-      thumbnail.onerror = null;
-      thumbnail.src = url;
-    }
+  #changed(): void {
+    const { image } = this.#slot;
+    // A mask belongs to the picture it was painted over.
+    if (image?.imageUUID !== this.#shown?.imageUUID) this.#brush.clear();
+    this.#shown = image;
+    this.#draw();
   }
 
-  #acceptDrops(target: HTMLElement): void {
-    // Entering a child leaves the parent; only the count tells when the pointer is really gone.
-    let depth = 0;
-    const mark = () => target.classList.toggle('dropping', depth > 0);
-    const carriesImage = ({ types }: DataTransfer) =>
-      types.includes('Files') || types.includes(dragType) || types.includes('text/uri-list');
-    target.addEventListener('dragenter', (event) => {
-      if (!event.dataTransfer || !carriesImage(event.dataTransfer)) return;
-      depth++;
-      mark();
-    });
-    target.addEventListener('dragleave', () => {
-      depth = Math.max(0, depth - 1);
-      mark();
-    });
-    target.addEventListener('drop', (event) => {
-      depth = 0;
-      mark();
-      const { dataTransfer } = event;
-      const known = dataTransfer?.getData(dragType);
-      const [dropped] = dataTransfer?.files ?? [];
-      const link = dataTransfer?.getData('text/uri-list').split('\n', 1)[0];
-      if (known) this.image = JSON.parse(known) as UploadedImage;
-      else if (dropped) void this.#take(dropped);
-      else if (link) void this.#take(link.trim());
-    });
+  #draw(): void {
+    const hasImage = this.#slot.image !== undefined;
+    const hasMask = hasImage && !this.#brush.isEmpty;
+    this.#slot.filledText = hasMask ? 'Only what you painted changes.' : 'The next picture starts from this one.';
+    paint.hidden = !hasImage;
+    paint.textContent = hasMask ? 'Edit the mask' : 'Paint a mask';
+    painted.hidden = !hasMask;
+    if (hasMask) this.#brush.drawInto(painted);
+    strengthField.hidden = !hasImage;
+    this.#drawHint();
+  }
+
+  #drawHint(): void {
+    const isLow = Number(strength.value) <= lowStrength;
+    const what = this.#brush.isEmpty ? 'anything' : 'anything you painted';
+    strengthHint.textContent = isLow ? `So low that hardly ${what} will change` : usualHint;
   }
 }

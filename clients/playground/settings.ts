@@ -1,4 +1,5 @@
-import type { LatentwireError, ModelInfo } from '../typescript/index.ts';
+import type { LatentwireError, ModelInfo, PartInfo } from '../typescript/index.ts';
+import { fits } from './companions.ts';
 import { find, kept, make } from './elements.ts';
 import type { Recipe } from './pictures.ts';
 
@@ -16,8 +17,23 @@ const strength = find('strength', HTMLInputElement);
 const seed = find('seed', HTMLInputElement);
 const scheduler = find('scheduler', HTMLSelectElement);
 const results = find('results', HTMLInputElement);
+const previews = find('previews', HTMLSelectElement);
+const previewsField = find('previews-field', HTMLElement);
 
-const fields = { prompt, negative, model, width, height, steps, guidance, strength, seed, scheduler, results };
+const fields = {
+  prompt,
+  negative,
+  model,
+  width,
+  height,
+  steps,
+  guidance,
+  strength,
+  seed,
+  scheduler,
+  results,
+  previews,
+};
 type Saved = Record<keyof typeof fields, string>;
 
 /** The better known ones come first; whatever else the server knows follows. */
@@ -39,7 +55,10 @@ const wellKnown = [
 
 /** The form: what the next picture will be made with. Remembered by the browser. */
 export class Settings {
+  /** Told when another model is chosen, or becomes known. */
+  onmodel: (model: ModelInfo | undefined) => void = () => {};
   #models: readonly ModelInfo[] = [];
+  #tinyDecoders: readonly PartInfo[] = [];
   /** The seed that the button beside the field puts there. */
   shownSeed: () => string | undefined = () => undefined;
   /** The model chosen before its list came. */
@@ -93,6 +112,20 @@ export class Settings {
     return Math.max(1, Number(results.value) || 1);
   }
 
+  get #model(): ModelInfo | undefined {
+    return this.#models.find(({ air }) => air === model.value);
+  }
+
+  /** What previews are made with; absent where there is no choice. */
+  get previewDecoder(): string | undefined {
+    return previewsField.hidden ? undefined : previews.value;
+  }
+
+  set tinyDecoders(decoders: readonly PartInfo[]) {
+    this.#tinyDecoders = decoders.filter(({ available }) => available);
+    this.#changed();
+  }
+
   set models(models: readonly ModelInfo[]) {
     this.#models = models;
     const chosen = model.value || this.#wantedModel;
@@ -114,7 +147,7 @@ export class Settings {
 
   /** Size, steps, guidance and scheduler as the chosen model likes them. */
   useDefaults(): void {
-    const info = this.#models.find(({ air }) => air === model.value);
+    const info = this.#model;
     width.value = String(info?.defaultWidth ?? 256);
     height.value = String(info?.defaultHeight ?? 256);
     steps.value = String(info?.defaultSteps ?? 20);
@@ -176,13 +209,23 @@ export class Settings {
   clearErrors(): void {
     alert.hidden = true;
     for (const field of Object.values(fields)) clearError(field);
+    for (const words of panel.querySelectorAll('details > .field-error')) words.remove();
   }
 
   /** Says what is wrong beside the field it is about, or under the prompt where it is about none. */
   showError(error: LatentwireError | Error): void {
-    const parameter = 'parameter' in error ? error.parameter?.split('.')[0] : undefined;
+    const parameter = 'parameter' in error ? error.parameter?.split(/[.[]/)[0] : undefined;
     const place = parameter && document.querySelector<HTMLElement>(`[data-parameter~="${CSS.escape(parameter)}"]`);
     const field = Object.values(fields).find(({ name }) => name === parameter);
+    if (place instanceof HTMLDetailsElement && !place.hidden) {
+      panel.open = true;
+      place.open = true;
+      const words = make('p', { className: 'field-error', textContent: error.message });
+      words.role = 'alert';
+      place.append(words);
+      place.scrollIntoView({ block: 'nearest' });
+      return;
+    }
     if (!place || !field || field === prompt) {
       alert.textContent = error.message;
       alert.hidden = false;
@@ -200,10 +243,19 @@ export class Settings {
   }
 
   #changed(): void {
+    const info = this.#model;
+    previewsField.hidden = !info || !this.#tinyDecoders.some((decoder) => decodes(decoder, info));
+    this.onmodel(info);
     for (const range of [steps, guidance, strength]) find(`${range.id}-value`, HTMLOutputElement).value = range.value;
     const values = Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, field.value]));
     kept.write('settings', { ...values, model: model.value || this.#wantedModel });
   }
+}
+
+/** The files of tiny decoders rarely say what they are for, but their names do: taesd, taesdxl. */
+function decodes(decoder: PartInfo, info: ModelInfo): boolean {
+  if (decoder.architecture === info.architecture) return true;
+  return fits(decoder, info) && /xl/i.test(decoder.air) === (info.architecture === 'sdxl');
 }
 
 function fillSchedulers(known: readonly string[]): void {

@@ -134,7 +134,7 @@ export class Stage {
     const time = seconds === undefined ? undefined : `${(seconds / 1000).toFixed(1)} s`;
     const facts: (string | undefined)[] = [];
     if (state === 'waiting') facts.push('Waiting');
-    else if (state === 'running') facts.push(here, time);
+    else if (state === 'running') facts.push(picture.loading ? 'Loading the model' : here, time);
     else if (state === 'finished') {
       const atEnd = picture.looks.length === 0 || position === newestPosition(picture);
       facts.push(atEnd ? `${picture.steps ?? recipe.steps} steps${time && seconds ? ` in ${time}` : ''}` : here);
@@ -144,6 +144,10 @@ export class Stage {
     if (caption.textContent !== words) caption.textContent = words;
     if (state === 'waiting') {
       this.#say(picture.position ? `Waiting for ${picture.position} more before this one` : 'Starting…');
+    }
+    if (picture.loading && isUnderWay(picture)) {
+      const { component, progress } = picture.loading;
+      this.#say(`Loading the ${nameOf(component)} · ${Math.round(progress)} %`);
     }
   }
 
@@ -183,6 +187,14 @@ function describe(picture: Picture, position: number): string {
   const steps = picture.steps ?? picture.recipe.steps;
   if (picture.result && position >= newestPosition(picture)) return 'Finished';
   return position < 0 ? 'Starting' : `Step ${position + 1} of ${steps}`;
+}
+
+/** A component in the words of people: `vae_decoder` is the VAE decoder. */
+function nameOf(component: string): string {
+  return component
+    .replaceAll('_', ' ')
+    .replace(/^unet\b/, 'UNet')
+    .replace(/^vae\b/, 'VAE');
 }
 
 /** What every picture begins as. Muted, because it is a background too. */

@@ -1,6 +1,6 @@
 import type { WireError } from '../../protocol/errors.ts';
 import type { TaskEvent } from '../../protocol/events.ts';
-import type { CheckpointItem, TaskCancelResult } from '../../protocol/replies.ts';
+import type { ModelSearchResult, TaskCancelResult } from '../../protocol/replies.ts';
 import {
   Connection,
   type ConnectionStatus,
@@ -12,6 +12,8 @@ import { deferred } from './deferred.ts';
 import { LatentwireError } from './errors.ts';
 import { type Generation, GenerationImpl } from './generation.ts';
 import { type ImageInput, toWireImage } from './images.ts';
+import type { ModelCategory, ModelOf, ModelQuery } from './models.ts';
+import { type ImageTask, type PreviewOptions, wireImages, wirePreviews } from './task.ts';
 
 export interface ConnectOptions {
   /** Where the server is: `http://127.0.0.1:7420` or `ws://…`; without a path, `/v1`. */
@@ -34,79 +36,6 @@ export interface ConnectOptions {
   WebSocket?: WebSocketConstructor;
 }
 
-export interface PreviewOptions {
-  /** A preview at every N-th step and at the last. Default 1. */
-  every?: number;
-  /** Longer side in pixels; default: one pixel a latent, an eighth of the picture. */
-  size?: number;
-  format?: 'JPG' | 'PNG' | 'WEBP';
-  /** 20 to 99, for JPG and WEBP. */
-  quality?: number;
-  /** What makes pixels of unfinished latents; the server lists what it has when it does not know the name. */
-  decoder?: string;
-}
-
-/** Something of the server's catalog that acts on a model: a LoRA or an embedding. */
-export interface Weighted {
-  /** AIR id or name. */
-  model: string;
-  /** Default 1. */
-  weight?: number;
-}
-
-/** A ControlNet and what it is to follow. */
-export interface ControlNetInput extends Weighted {
-  guideImage: ImageInput;
-  /** The first and the last step it acts in, counted from 1; or both in percent of the steps. Default: all of them. */
-  startStep?: number;
-  endStep?: number;
-  startStepPercentage?: number;
-  endStepPercentage?: number;
-  controlMode?: 'balanced' | 'prompt' | 'controlnet';
-}
-
-/** An image to be made. Parameters not named here are passed on as they are. */
-export interface ImageTask {
-  positivePrompt: string;
-  negativePrompt?: string;
-  /** AIR id of a model; default: the server's. */
-  model?: string;
-  width?: number;
-  height?: number;
-  steps?: number;
-  scheduler?: string;
-  /** The same seed and task make the same picture. Default: a random one, told in the result. */
-  seed?: number | bigint;
-  CFGScale?: number;
-  /** Images of this task, each with a seed of its own. Default 1. */
-  numberResults?: number;
-  /** The picture to start from: an uploaded or generated one by UUID, or any {@link ImageInput}. */
-  seedImage?: ImageInput;
-  /** How far to leave the seed image: 0 keeps it, 1 ignores it. */
-  strength?: number;
-  /** White is painted anew, black is kept. Takes a seed image. */
-  maskImage?: ImageInput;
-  lora?: Weighted[];
-  /** Textual inversions. */
-  embeddings?: Weighted[];
-  controlNet?: ControlNetInput[];
-  /** Another autoencoder than the model's. */
-  vae?: string;
-  /** How weights of words are written within the prompts. */
-  promptWeighting?: 'compel' | 'sdEmbeds' | (string & {});
-  outputType?: 'URL' | 'base64Data' | 'dataURI' | ('URL' | 'base64Data' | 'dataURI')[];
-  outputFormat?: 'JPG' | 'PNG' | 'WEBP';
-  previews?: boolean | PreviewOptions;
-  /** Within this session a newer task of the same lane takes the place of an unfinished older one. */
-  lane?: string;
-  /** Default: a new one. */
-  taskUUID?: string;
-  [parameter: string]: unknown;
-}
-
-/** A model of the catalog; `air` is what a task's `model` says. */
-export type ModelInfo = CheckpointItem;
-
 export interface UploadedImage {
   imageUUID: string;
   imageURL: string;
@@ -127,14 +56,22 @@ export interface Client {
   upload(image: ImageInput): Promise<UploadedImage>;
   /** Cancels tasks by UUID, also ones of an earlier connection of this session. @returns those that were still unfinished. */
   cancel(...taskUUIDs: string[]): Promise<string[]>;
-  /** The server's catalog of models that make images. */
-  models(search?: string): Promise<ModelInfo[]>;
+  /**
+   * The server's catalog: models that make images, or those of another category, such as LoRAs. Ones that cannot be used
+   * are listed with the reason. Words alone are a search.
+   */
+  models<Category extends ModelCategory = 'checkpoint'>(
+    query?: string | ModelQuery<Category>,
+  ): Promise<ModelOf<Category>[]>;
   /** While `reconnecting`: try at once. */
   retryNow(): void;
   /** Unfinished tasks fail with `connectionClosed`. */
   close(): void;
   [Symbol.dispose](): void;
 }
+
+/** Most models that the server lists in one answer. */
+const modelsAtOnce = 100;
 
 /** Something sent that the server has not answered for the last time. */
 interface Unanswered {
@@ -283,13 +220,16 @@ export function connect(options: ConnectOptions): Client {
 
     cancel,
 
-    async models(search) {
-      const item = await ask('modelSearch', {
-        category: 'checkpoint',
-        ...(search !== undefined && { search }),
-        limit: 100,
-      });
-      return item.results as ModelInfo[];
+    async models<Category extends ModelCategory>(query: string | ModelQuery<Category> = {}) {
+      const parameters = { category: 'checkpoint', ...(typeof query === 'string' ? { search: query } : query) };
+      const found: unknown[] = [];
+      for (;;) {
+        const page = { limit: modelsAtOnce, offset: found.length };
+        const item = (await ask('modelSearch', { ...parameters, ...page })) as unknown as ModelSearchResult;
+        found.push(...item.results);
+        // An empty page ends it too: models may go between two of them.
+        if (item.results.length === 0 || found.length >= item.totalResults) return found as ModelOf<Category>[];
+      }
     },
 
     retryNow: () => connection.retryNow(),
@@ -309,24 +249,6 @@ function newUUID(): string {
   bytes[8] = (bytes[8]! & 0x3f) | 0x80;
   const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
-}
-
-/** The images of a task, in the form they travel in. */
-async function wireImages({ seedImage, maskImage, controlNet }: ImageTask): Promise<Record<string, unknown>> {
-  const images: Record<string, unknown> = {};
-  if (seedImage !== undefined) images.seedImage = await toWireImage(seedImage);
-  if (maskImage !== undefined) images.maskImage = await toWireImage(maskImage);
-  if (controlNet !== undefined) {
-    images.controlNet = await Promise.all(
-      controlNet.map(async (one) => ({ ...one, guideImage: await toWireImage(one.guideImage) })),
-    );
-  }
-  return images;
-}
-
-function wirePreviews(previews: boolean | PreviewOptions): false | object {
-  if (previews === false) return false;
-  return { delivery: 'binary', ...(previews === true ? {} : previews) };
 }
 
 function socketUrl(from: string | URL): string {

@@ -6,14 +6,21 @@ import { LatentwireError } from './errors.ts';
  */
 export type ImageInput = string | Uint8Array | ArrayBuffer | Blob;
 
-/** The form an image has inside a task: strings stay as they are, bytes become a data URI. */
-export async function toWireImage(image: ImageInput): Promise<string> {
+/**
+ * The form an image has inside a task: strings stay as they are, bytes become a data URI.
+ *
+ * @param parameter - where the task has it, for the error about bytes that are no image
+ */
+export async function toWireImage(image: ImageInput, parameter?: string): Promise<string> {
   if (typeof image === 'string') return image;
   const bytes =
-    image instanceof Uint8Array ? image : new Uint8Array(image instanceof ArrayBuffer ? image : await readBlob(image));
+    image instanceof Uint8Array
+      ? image
+      : new Uint8Array(image instanceof ArrayBuffer ? image : await readBlob(image, parameter));
   const mime = sniffMime(bytes) ?? (image instanceof Blob && image.type !== '' ? image.type : undefined);
   if (mime === undefined) {
-    throw new LatentwireError({ code: 'invalidImage', message: 'These bytes are no image format known here.' });
+    const message = 'These bytes are no image format known here.';
+    throw new LatentwireError({ code: 'invalidImage', message, ...(parameter !== undefined && { parameter }) });
   }
   return `data:${mime};base64,${toBase64(bytes)}`;
 }
@@ -37,11 +44,12 @@ export function fromBase64(text: string): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-async function readBlob(blob: Blob): Promise<ArrayBuffer> {
+async function readBlob(blob: Blob, parameter: string | undefined): Promise<ArrayBuffer> {
   try {
     return await blob.arrayBuffer();
   } catch (cause) {
-    throw new LatentwireError({ code: 'invalidImage', message: 'The image could not be read.' }, cause);
+    const error = { code: 'invalidImage', message: 'The image could not be read.' } as const;
+    throw new LatentwireError({ ...error, ...(parameter !== undefined && { parameter }) }, cause);
   }
 }
 

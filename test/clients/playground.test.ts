@@ -1,4 +1,4 @@
-import { mkdtemp } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
@@ -47,6 +47,11 @@ describe.skipIf(chromiumPath === undefined)('the playground', () => {
   const connected = (page: Page) => page.locator('#connection[data-state="open"]').waitFor();
   const shown = (page: Page) => page.locator('#pictures img').last();
   const finished = (page: Page) => page.locator('#pictures img[data-step="finished"]').waitFor();
+
+  const teal = (width: number, height: number) =>
+    sharp({ create: { width, height, channels: 3, background: 'teal' } })
+      .png()
+      .toBuffer();
 
   async function generate(page: Page, prompt: string): Promise<void> {
     await page.getByLabel('Prompt', { exact: true }).fill(prompt);
@@ -122,9 +127,7 @@ describe.skipIf(chromiumPath === undefined)('the playground', () => {
     await using visit = await open(server.url);
     const { page, errors } = visit;
     await connected(page);
-    const buffer = await sharp({ create: { width: 300, height: 200, channels: 3, background: 'teal' } })
-      .png()
-      .toBuffer();
+    const buffer = await teal(300, 200);
     await page.locator('#file').setInputFiles({ name: 'teal.png', mimeType: 'image/png', buffer });
     await page.getByRole('button', { name: 'Clear', exact: true }).waitFor();
     await generate(page, 'first');
@@ -138,6 +141,234 @@ describe.skipIf(chromiumPath === undefined)('the playground', () => {
       .locator('#file')
       .setInputFiles({ name: 'not.png', mimeType: 'image/png', buffer: Buffer.from('no image') });
     await page.locator('#slot-text.field-error').waitFor();
+    expect(errors).toEqual([]);
+  });
+
+  test('changes only what is painted over the seed image', async () => {
+    const runtime = createFakeRuntime({ stepMs: 5 });
+    await using server = await startTestServer({ runtime });
+    await using visit = await open(server.url);
+    const { page, errors, photograph } = visit;
+    await connected(page);
+    const paint = page.getByRole('button', { name: 'Paint a mask' });
+    expect(await paint.isVisible()).toBe(false);
+    await page
+      .locator('#file')
+      .setInputFiles({ name: 'teal.png', mimeType: 'image/png', buffer: await teal(256, 128) });
+    await page.getByLabel('Width in pixels').fill('256');
+    await paint.click();
+    const board = (await page.locator('#mask').boundingBox())!;
+    const strokeDown = async (share: number) => {
+      const x = board.x + board.width * share;
+      await page.mouse.move(x, board.y + 2);
+      await page.mouse.down();
+      await page.mouse.move(x, board.y + board.height - 2, { steps: 8 });
+      await page.mouse.up();
+    };
+    await page.getByRole('slider', { name: 'Brush' }).fill('50');
+    await strokeDown(0.125);
+    await strokeDown(0.375);
+    await strokeDown(0.75);
+    await page.getByRole('button', { name: 'Erase' }).click();
+    await strokeDown(0.75);
+    await photograph('mask');
+    await page.getByRole('button', { name: 'Done' }).click();
+    await page.getByText('Only what you painted changes.').waitFor();
+    await page.getByRole('slider', { name: 'Strength' }).fill('0.1');
+    await page.getByText('So low that hardly anything you painted will change').waitFor();
+    await generate(page, 'half of it');
+    await finished(page);
+
+    const { mask } = runtime.requests[0]!;
+    const rowOf = (y: number) => [16, 64, 100, 156, 192, 240].map((x) => mask![y * 256 + x]);
+    for (const y of [4, 64, 123]) expect(rowOf(y)).toEqual([255, 255, 255, 0, 0, 0]);
+    const { maskImage } = await page.evaluate(() => JSON.parse(localStorage.getItem('latentwire.gallery')!)[0].recipe);
+    const sent = Buffer.from(await (await fetch(maskImage.imageURL)).arrayBuffer());
+    expect(await sharp(sent).metadata()).toMatchObject({ format: 'png', width: 256, height: 128 });
+
+    // It goes with its picture, and comes back with its recipe.
+    await page.locator('#slot-clear').click();
+    expect(await paint.isVisible()).toBe(false);
+    await page.getByRole('button', { name: 'Reuse settings' }).click();
+    await page.getByText('Only what you painted changes.').waitFor();
+    await generate(page, 'the same half');
+    await expect.poll(() => runtime.requests.length).toBe(2);
+    expect(runtime.requests[1]!.mask).toEqual(mask);
+    await page.getByRole('button', { name: 'Edit the mask' }).click();
+    await page.locator('#mask-clear').click();
+    await page.keyboard.press('Escape');
+    await generate(page, 'all of it');
+    await expect.poll(() => runtime.requests.length).toBe(3);
+    expect(runtime.requests[2]).toMatchObject({ prompt: 'all of it', image: { strength: 0.1 } });
+    expect(runtime.requests[2]!.mask).toBeUndefined();
+    expect(errors).toEqual([]);
+  });
+
+  test('paints a mask with the keyboard alone', async () => {
+    const runtime = createFakeRuntime({ stepMs: 5 });
+    await using server = await startTestServer({ runtime });
+    await using visit = await open(server.url);
+    const { page } = visit;
+    await connected(page);
+    await page
+      .locator('#file')
+      .setInputFiles({ name: 'teal.png', mimeType: 'image/png', buffer: await teal(128, 128) });
+    await page.getByRole('button', { name: 'Paint a mask' }).focus();
+    await page.keyboard.press('Enter');
+    await page.locator('#mask-board:focus').waitFor();
+    await page.keyboard.down('Space');
+    for (let i = 0; i < 20; i++) await page.keyboard.press('ArrowLeft');
+    await page.keyboard.up('Space');
+    await page.keyboard.press('ArrowUp');
+    for (let i = 0; i < 6; i++) await page.keyboard.press('Tab');
+    await page.locator('#mask-done:focus').waitFor();
+    await page.keyboard.press('Enter');
+    await generate(page, 'to the left of the middle');
+    await expect.poll(() => runtime.requests.length).toBe(1);
+    const { mask } = runtime.requests[0]!;
+    expect([10, 50, 100].map((x) => mask![64 * 128 + x])).toEqual([255, 255, 0]);
+    expect(mask![20 * 128 + 50]).toBe(0);
+  });
+
+  test('offers the LoRAs, ControlNets and previews that fit the model', async () => {
+    const runtime = createFakeRuntime({ stepMs: 5 });
+    await using server = await startTestServer({ runtime });
+    await using visit = await open(server.url);
+    const { page, errors, photograph } = visit;
+    await connected(page);
+    const [loras, controlNets] = [page.locator('#loras'), page.locator('#control-nets')];
+    await loras.locator('summary').click();
+    await page.getByLabel('Model', { exact: true }).selectOption('local:plain-sd1x@1');
+    await page.getByRole('button', { name: 'Add a LoRA' }).click();
+    const options = () => loras.locator('select').first().locator('option').allTextContents();
+    expect((await options()).toSorted()).toEqual(['pixel-lora-sd1x', 'plain-lora']);
+    await loras.locator('select').selectOption('local:pixel-lora-sd1x@1');
+    await page.getByRole('slider', { name: 'Weight of the LoRA' }).fill('-0.5');
+    await page.getByRole('button', { name: 'Add a LoRA' }).click();
+    await loras.locator('select').last().selectOption('local:plain-lora@1');
+    await page.getByRole('spinbutton', { name: 'Weight of the LoRA' }).last().fill('3.5');
+
+    await controlNets.locator('summary').click();
+    await page.getByRole('button', { name: 'Add a ControlNet' }).click();
+    await controlNets.locator('select').selectOption('local:canny-sd1x@1');
+    await generate(page, 'without a guide image');
+    await page.getByText('Give each ControlNet a guide image').waitFor();
+    const buffer = await teal(128, 128);
+    await controlNets.locator('input[type="file"]').setInputFiles({ name: 't.png', mimeType: 'image/png', buffer });
+    await page.getByRole('slider', { name: 'Weight of the ControlNet' }).fill('0.6');
+    await page.getByLabel('Previews').selectOption('tiny');
+    await photograph('companions');
+    // Also while the guide image is on its way.
+    await generate(page, 'with all of them');
+    await finished(page);
+    const named = (word: string) => expect.stringContaining(word);
+    expect(runtime.requests).toHaveLength(1);
+    expect(runtime.requests[0]).toMatchObject({
+      model: named('plain-sd1x'),
+      loras: [
+        { path: named('pixel-lora-sd1x'), weight: -0.5 },
+        { path: named('plain-lora'), weight: 3.5 },
+      ],
+      controlNets: [{ model: named('canny-sd1x'), weight: 0.6, pixels: { width: 128, height: 128 } }],
+      previews: { decoder: 'tiny', tinyDecoder: named('taesd') },
+    });
+
+    // What fits no longer does not act, and is there again when it does.
+    await page.getByLabel('Model', { exact: true }).selectOption('local:big-sdxl@1');
+    expect(await loras.locator('summary').textContent()).toBe('LoRA · 1');
+    expect((await options()).toSorted()).toEqual(['grand-lora-sdxl', 'plain-lora']);
+    await generate(page, 'a larger one');
+    await expect.poll(() => runtime.requests.length).toBe(2);
+    expect(runtime.requests[1]!.loras).toEqual([{ path: named('plain-lora'), weight: 3.5 }]);
+    expect(runtime.requests[1]!.controlNets).toBeUndefined();
+    expect(runtime.requests[1]!.previews).toMatchObject({ decoder: 'linear' });
+    await page.getByLabel('Model', { exact: true }).selectOption('local:plain-sd1x@1');
+    expect(await loras.locator('summary').textContent()).toBe('LoRA · 2');
+    await page.reload();
+    await connected(page);
+    await expect.poll(() => loras.locator('summary').textContent()).toBe('LoRA · 2');
+    expect(errors).toEqual([]);
+  });
+
+  test('has no place for LoRAs, ControlNets and tiny decoders where the server has none', async () => {
+    const empty = await mkdtemp(path.join(os.tmpdir(), 'latentwire-empty-'));
+    await using server = await startTestServer({ modelsDir: [empty], defaultModel: 'local:pocket@1' });
+    await using visit = await open(server.url);
+    const { page } = visit;
+    await connected(page);
+    await page.locator('#model option[value="local:pocket@1"]').waitFor({ state: 'attached' });
+    for (const id of ['loras', 'control-nets', 'previews-field']) {
+      expect(await page.locator(`#${id}`).isVisible()).toBe(false);
+    }
+    await rm(empty, { recursive: true });
+  });
+
+  test('says what is loaded and how far while a model is loaded', async () => {
+    await using server = await startTestServer({ runtime: createFakeRuntime({ stepMs: 5, loadingMs: 400 }) });
+    await using visit = await open(server.url);
+    const { page, photograph } = visit;
+    await connected(page);
+    await page.evaluate(() => {
+      const note = document.getElementById('frame-note')!;
+      const said = new Set<string>();
+      Object.assign(globalThis, { said });
+      const changes = { attributes: true, childList: true };
+      new MutationObserver(() => note.hidden || said.add(note.textContent!)).observe(note, changes);
+    });
+    await generate(page, 'from cold');
+    await page.getByText('Loading the text encoder').waitFor();
+    await photograph('loading');
+    await finished(page);
+    const said = await page.evaluate(() => [...(globalThis as unknown as { said: Set<string> }).said]);
+    expect(said.filter((words) => words.startsWith('Loading'))).toEqual([
+      'Loading the text encoder · 0 %',
+      'Loading the UNet · 25 %',
+    ]);
+    expect(await page.locator('#frame-note').isVisible()).toBe(false);
+  });
+
+  test('lets a finger paint on a narrow screen, and everything fits there', async () => {
+    const runtime = createFakeRuntime({ stepMs: 5 });
+    await using server = await startTestServer({ runtime });
+    const phone = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
+    await using visit = await open(server.url, phone);
+    const { page, errors, photograph } = visit;
+    await connected(page);
+    await page.locator('#settings > summary').click();
+    await page
+      .locator('#file')
+      .setInputFiles({ name: 'teal.png', mimeType: 'image/png', buffer: await teal(128, 128) });
+    await page.locator('#loras summary').click();
+    await page.getByRole('button', { name: 'Add a LoRA' }).click();
+    await page.locator('#control-nets summary').click();
+    await page.getByRole('button', { name: 'Add a ControlNet' }).click();
+    await page.getByRole('button', { name: 'Remove this ControlNet' }).waitFor();
+    await photograph('phone-companions');
+    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(390);
+    await page.getByRole('button', { name: 'Remove this ControlNet' }).click();
+    await page.getByRole('button', { name: 'Paint a mask' }).click();
+    const { x, y, width, height } = (await page.locator('#mask').boundingBox())!;
+    const finger = await page.context().newCDPSession(page);
+    const touch = (type: 'touchStart' | 'touchMove' | 'touchEnd', ...touchPoints: { x: number; y: number }[]) =>
+      finger.send('Input.dispatchTouchEvent', { type, touchPoints });
+    await touch('touchStart', { x: x + width * 0.25, y: y + height * 0.1 });
+    for (let share = 0.1; share <= 0.9; share += 0.1) {
+      await touch('touchMove', { x: x + width * 0.25, y: y + height * share });
+    }
+    await touch('touchEnd');
+    await photograph('phone-mask');
+    for (const name of ['Paint', 'Erase', 'Invert', 'Clear', 'Done']) {
+      const box = (await page.locator('#mask-dialog').getByRole('button', { name }).boundingBox())!;
+      expect(box.x).toBeGreaterThanOrEqual(0);
+      expect(box.x + box.width).toBeLessThanOrEqual(390);
+      expect(box.y + box.height).toBeLessThanOrEqual(844);
+      expect(box.height).toBeGreaterThanOrEqual(40);
+    }
+    await page.getByRole('button', { name: 'Done' }).click();
+    await generate(page, 'a stripe');
+    await expect.poll(() => runtime.requests.length).toBe(1);
+    const { mask } = runtime.requests[0]!;
+    expect([32, 96].map((column) => mask![64 * 128 + column])).toEqual([255, 0]);
     expect(errors).toEqual([]);
   });
 

@@ -1,4 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
 import sharp from 'sharp';
 import { describe, expect, test } from 'vitest';
 import {
@@ -216,7 +219,149 @@ describe('images', () => {
     );
   });
 
-  test('lists the models, the broken ones too', async () => {
+  test('takes masks and guide images in every form that a seed image has', async () => {
+    const runtime = createFakeRuntime();
+    await using server = await startTestServer({ runtime });
+    using client = connect({ url: server.url });
+    const png = async (background: string) =>
+      new Uint8Array(
+        await sharp({ create: { width: 128, height: 128, channels: 3, background } })
+          .png()
+          .toBuffer(),
+      );
+    const [picture, white, guide] = await Promise.all(['teal', 'white', 'red'].map(png));
+    const { imageUUID, imageURL } = await client.upload(guide!);
+    const guides = [
+      guide!,
+      new Blob([guide!]),
+      `data:image/png;base64,${Buffer.from(guide!).toString('base64')}`,
+      imageUUID,
+      imageURL,
+    ];
+    await client.generate({
+      ...task,
+      seedImage: picture!,
+      strength: 0.5,
+      maskImage: new Blob([white!]),
+      controlNet: guides.map((guideImage, index) => ({
+        ...{ model: 'local:depth@1', guideImage, weight: 0.7, controlMode: 'prompt' },
+        ...(index === 0 ? { startStep: 2, endStep: 3 } : { startStepPercentage: 50 }),
+      })),
+    }).result;
+    const { image, mask, controlNets } = runtime.requests[0]!;
+    expect([...image!.pixels.data.subarray(0, 3)]).toEqual([0, 128, 128]);
+    expect(mask).toHaveLength(128 * 128);
+    expect(mask!.every((value) => value === 255)).toBe(true);
+    expect(controlNets).toHaveLength(guides.length);
+    for (const { pixels, weight, mode } of controlNets!) {
+      expect([...pixels.data.subarray(0, 3)]).toEqual([255, 0, 0]);
+      expect({ weight, mode }).toEqual({ weight: 0.7, mode: 'prompt' });
+    }
+    expect(controlNets!.map(({ startStep, endStep }) => [startStep, endStep])).toEqual([
+      [1, 3],
+      ...guides.slice(1).map(() => [2, 4]),
+    ]);
+  });
+
+  test('extends a picture on the sides asked for', async () => {
+    const runtime = createFakeRuntime();
+    await using server = await startTestServer({ runtime });
+    using client = connect({ url: server.url });
+    const seedImage = await sharp({ create: { width: 128, height: 128, channels: 3, background: 'teal' } })
+      .png()
+      .toBuffer();
+    await client.generate({ ...task, width: 256, seedImage, outpaint: { left: 64, right: 64 } }).result;
+    const { width, mask } = runtime.requests[0]!;
+    expect(width).toBe(256);
+    expect([0, 128, 255].map((x) => mask![64 * 256 + x])).toEqual([255, 0, 255]);
+  });
+
+  test('names the mask or the guide image that is no image', async () => {
+    await using server = await startTestServer();
+    using client = connect({ url: server.url });
+    const nothing = new Uint8Array([1, 2, 3]);
+    const masked = client.generate({ ...task, maskImage: nothing });
+    await expect(masked.result).rejects.toMatchObject({ code: 'invalidImage', parameter: 'maskImage' });
+    const guided = client.generate({ ...task, controlNet: [{ model: 'local:depth@1', guideImage: nothing }] });
+    await expect(guided.result).rejects.toMatchObject({ parameter: 'controlNet[0].guideImage' });
+  });
+});
+
+describe('models', () => {
+  test('of every kind take part in a task', async () => {
+    const runtime = createFakeRuntime();
+    await using server = await startTestServer({ runtime });
+    using client = connect({ url: server.url });
+    await client.generate({
+      ...task,
+      model: 'local:big-sdxl@1',
+      positivePrompt: 'a (red:1.2) fox',
+      positivePrompt2: 'oil painting',
+      promptWeighting: 'sdEmbeds',
+      lora: [{ model: 'local:grand-lora-sdxl@1', weight: -0.5 }, { model: 'local:plain-lora@1' }],
+      embeddings: [{ model: 'local:grand-embedding-sdxl@1' }],
+      vae: 'local:soft-vae@1',
+      refiner: { model: 'local:refiner-sdxl@1', startStep: 3 },
+    }).result;
+    const { prompt2, promptWeighting, loras, embeddings, vae, refiner } = runtime.requests[0]!;
+    const named = (file: string) => expect.stringContaining(file);
+    expect({ prompt2, promptWeighting, loras, embeddings, vae, refiner }).toEqual({
+      prompt2: 'oil painting',
+      promptWeighting: 'sdEmbeds',
+      loras: [
+        { path: named('grand-lora-sdxl'), weight: -0.5 },
+        { path: named('plain-lora'), weight: 1 },
+      ],
+      embeddings: [{ path: named('grand-embedding-sdxl'), weight: 1 }],
+      vae: named('soft-vae'),
+      refiner: { model: named('refiner-sdxl'), startStep: 2 },
+    });
+  });
+
+  test('are told by name when the server refuses one', async () => {
+    await using server = await startTestServer();
+    using client = connect({ url: server.url });
+    const { result } = client.generate({ ...task, lora: [{ model: 'local:soft-vae@1' }] });
+    await expect(result).rejects.toMatchObject({ parameter: 'lora[0].model' });
+  });
+
+  test('tell how far they are loaded', async () => {
+    await using server = await startTestServer({ runtime: createFakeRuntime({ loadingMs: 20 }) });
+    using client = connect({ url: server.url });
+    const loading = (await read(client.generate(task))).filter((event) => event.event === 'loading');
+    expect(loading.map(({ component, progress }) => [component, progress])).toEqual([
+      ['text_encoder', 0],
+      ['unet', 25],
+    ]);
+    expect((await read(client.generate(task))).some(({ event }) => event === 'loading')).toBe(false);
+  });
+
+  test('are listed by category', async () => {
+    await using server = await startTestServer();
+    using client = connect({ url: server.url });
+    const loras = await client.models({ category: 'lora' });
+    expect(loras.map(({ air }) => air)).toContain('local:pixel-lora-sd1x@1');
+    expect(new Set(loras.map(({ category }) => category))).toEqual(new Set(['lora']));
+    const [depth] = await client.models({ category: 'controlnet', search: 'depth' });
+    expect(depth).toMatchObject({ air: 'local:depth@1', available: true });
+    expect(await client.models({ category: 'lora', architecture: 'sdxl' })).toHaveLength(1);
+    const [found] = await client.models('tiny');
+    expect(found?.defaultSteps).toBe(4);
+  });
+
+  test('are listed however many there are', async () => {
+    const folder = await mkdtemp(path.join(os.tmpdir(), 'latentwire-many-'));
+    await Promise.all(
+      Array.from({ length: 130 }, (_, index) => writeFile(path.join(folder, `lora-${index}.safetensors`), 'x')),
+    );
+    await using server = await startTestServer({ modelsDir: [folder], defaultModel: 'local:pocket@1' });
+    using client = connect({ url: server.url });
+    const loras = await client.models({ category: 'lora' });
+    expect(new Set(loras.map(({ air }) => air)).size).toBe(130);
+    await rm(folder, { recursive: true });
+  });
+
+  test('are listed, the broken ones too', async () => {
     await using server = await startTestServer();
     using client = connect({ url: server.url });
     const models = await client.models();
