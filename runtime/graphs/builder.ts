@@ -90,6 +90,8 @@ export interface Written {
   files: string[];
   /** What is known of those files' versions (see `versionOf`): the ranges in the graph hold for no other. */
   versions: ReadonlyMap<string, string>;
+  /** Of all the ranges of those files that the graph uses. */
+  weightBytes: number;
 }
 
 /** Operators of onnxruntime itself; all of these have CPU kernels, and GPU ones where the provider is fast at all. */
@@ -117,6 +119,7 @@ export class GraphBuilder {
   private readonly names = new Set<string>();
   private readonly files = new Set<string>();
   private readonly versions = new Map<string, string>();
+  private weightBytes = 0;
 
   constructor(tensors: StoredTensors, form: AdaptedForm = {}) {
     this.tensors = tensors;
@@ -213,6 +216,7 @@ export class GraphBuilder {
       ),
     );
     this.files.add(stored.file);
+    this.weightBytes += length;
     if (stored.version !== undefined) this.versions.set(stored.file, stored.version);
     let value = name;
     // Both nodes see only constants, so onnxruntime runs them once, while it loads the graph.
@@ -299,7 +303,7 @@ export class GraphBuilder {
       writer.tag(2, WireType.Varint).int64(version);
       writer.join();
     }
-    return { bytes: writer.finish(), files: [...this.files], versions: this.versions };
+    return { bytes: writer.finish(), files: [...this.files], versions: this.versions, weightBytes: this.weightBytes };
   }
 
   private constant(dtype: OnnxDtype, shape: readonly number[], bytes: Uint8Array): Value {

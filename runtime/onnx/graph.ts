@@ -9,11 +9,12 @@ env.logLevel = 'fatal';
 
 /**
  * A model on disk (its external data beside it), or in memory with the files its external data names: the folder where
- * they are, of which onnxruntime maps what it needs, or their bytes.
+ * they are, which onnxruntime maps, or their bytes. With `inPlace` the CPU computes on the mapped weights as they lie,
+ * rather than on copies of them in the order that its kernels like best.
  */
 export type GraphSource =
   | { file: string; label?: string | undefined }
-  | { bytes: Uint8Array; folder: string; label?: string | undefined }
+  | { bytes: Uint8Array; folder: string; inPlace?: boolean | undefined; label?: string | undefined }
   | { bytes: Uint8Array; externalData?: { path: string; data: Uint8Array }[] | undefined; label?: string | undefined };
 
 export interface TensorData {
@@ -106,10 +107,19 @@ export class Graph {
     try {
       if ('file' in source) return new Graph(await InferenceSession.create(source.file, options), label);
       if ('folder' in source) {
-        return new Graph(
-          await InferenceSession.create(source.bytes, { ...options, ...mapped(source.folder, provider) }),
-          label,
-        );
+        const inPlace = source.inPlace === true && provider.name === 'cpu';
+        const session = await InferenceSession.create(source.bytes, {
+          ...options,
+          // `layout` and `all` reorder the weights of convolutions, and packing does so with those of matrix products.
+          ...(inPlace && { graphOptimizationLevel: provider.optimization ?? 'extended' }),
+          extra: {
+            session: {
+              model_external_initializers_file_folder_path: source.folder,
+              ...(inPlace && { disable_prepacking: '1' }),
+            },
+          },
+        });
+        return new Graph(session, label);
       }
       const externalData = source.externalData ?? [];
       const session = await InferenceSession.create(source.bytes, {
@@ -172,24 +182,6 @@ export class Graph {
   async close(): Promise<void> {
     await this.session.release();
   }
-}
-
-/**
- * Options with which onnxruntime computes on weights where they are: mapped from the file, never copied.
- *
- * On the CPU it would otherwise pack matrices and reorder convolutions into memory of its own.
- */
-function mapped(folder: string, provider: Provider): InferenceSession.SessionOptions {
-  const onCpu = provider.name === 'cpu';
-  return {
-    ...(onCpu && { graphOptimizationLevel: provider.optimization ?? 'extended' }),
-    extra: {
-      session: {
-        model_external_initializers_file_folder_path: folder,
-        ...(onCpu && { disable_prepacking: '1' }),
-      },
-    },
-  };
 }
 
 function infoOf(metadata: InferenceSession.ValueMetadata): ValueInfo {
