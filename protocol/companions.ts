@@ -1,9 +1,10 @@
 /** Models that a task names beside its main one: LoRAs, embeddings, ControlNets, a refiner. */
 
 import * as z from 'zod';
+import type { DeepCache } from './acceleration.ts';
 import { type ImageReference, image } from './images.ts';
 import { choice, decimal, described, list, nested, refuse } from './parameters.ts';
-import { endShape, type StepChoice, startShape, stepChoice } from './steps.ts';
+import { endShape, type StepChoice, startShape, stepChoice, stepChoices } from './steps.ts';
 
 /** A model that acts beside the main one. */
 export interface WeightedModel {
@@ -75,18 +76,7 @@ export const controlNets = () =>
       context,
     ): Omit<ControlNet, 'parameter'> => {
       const { startStep, startStepPercentage, endStep, endStepPercentage } = places;
-      const start = stepChoice('start', { step: startStep, percentage: startStepPercentage }, [], context);
-      const end = stepChoice('end', { step: endStep, percentage: endStepPercentage }, [], context);
-      if (startStep !== undefined && endStep !== undefined && startStep > endStep) {
-        refuse(context, 'invalid', ['endStep'], '`endStep` must not be below `startStep`.');
-      }
-      if (
-        startStepPercentage !== undefined &&
-        endStepPercentage !== undefined &&
-        startStepPercentage >= endStepPercentage
-      ) {
-        refuse(context, 'invalid', ['endStepPercentage'], '`endStepPercentage` must be above `startStepPercentage`.');
-      }
+      const { start, end } = stepChoices({ startStep, startStepPercentage, endStep, endStepPercentage }, [], context);
       return { model, guideImage, weight, start, end, controlMode };
     },
   );
@@ -98,7 +88,7 @@ export const refiner = nested(
 
 export function refinerOf(parsed: NonNullable<z.output<typeof refiner>>, context: z.RefinementCtx): Refiner {
   const { model, startStep, startStepPercentage } = parsed;
-  const start = stepChoice('start', { step: startStep, percentage: startStepPercentage }, ['refiner'], context);
+  const start = stepChoice('startStep', { step: startStep, percentage: startStepPercentage }, ['refiner'], context);
   return { model, start };
 }
 
@@ -107,10 +97,12 @@ interface Companions {
   lora: readonly WeightedModel[];
   controlNet: readonly ControlNet[];
   refiner?: Refiner | undefined;
+  deepCache?: DeepCache | undefined;
 }
 
 /** What companions ask of each other and, where it is known, of `steps`. */
-export function checkCompanions({ lora, steps, controlNet, refiner }: Companions, context: z.RefinementCtx): void {
+export function checkCompanions(task: Companions, context: z.RefinementCtx): void {
+  const { lora, steps, controlNet, refiner, deepCache } = task;
   if (lora.length > MAX_WEIGHTED_MODELS) {
     const told = `\`lora\` and \`lycoris\` take at most ${MAX_WEIGHTED_MODELS} models together.`;
     refuse(context, 'invalid', ['lycoris'], told);
@@ -118,6 +110,8 @@ export function checkCompanions({ lora, steps, controlNet, refiner }: Companions
   if (steps === undefined) return;
   const places = [
     { choice: refiner?.start, path: ['refiner', 'startStep'] },
+    { choice: deepCache?.start, path: ['acceleratorOptions', 'cacheStartStep'] },
+    { choice: deepCache?.end, path: ['acceleratorOptions', 'cacheEndStep'] },
     ...controlNet.flatMap(({ start, end }, index) => [
       { choice: start, path: ['controlNet', index, 'startStep'] },
       { choice: end, path: ['controlNet', index, 'endStep'] },

@@ -25,19 +25,58 @@ export const endShape = {
   endStepPercentage: integer({ min: 1, max: 100 }),
 };
 
-/** One of the two ways to say it; refuses both at once. */
+/**
+ * One of the two ways to say it; refuses both at once.
+ *
+ * @param name - what says it as a step; with `Percentage` behind it, what says it as a percentage
+ */
 export function stepChoice(
-  end: 'start' | 'end',
+  name: string,
   { step, percentage }: { step: number | undefined; percentage: number | undefined },
   path: readonly PropertyKey[],
   context: z.RefinementCtx,
 ): StepChoice | undefined {
   if (step !== undefined && percentage !== undefined) {
-    const told = `\`${end}Step\` and \`${end}StepPercentage\` say the same; leave out one of them.`;
-    refuse(context, 'invalid', [...path, `${end}StepPercentage`], told);
+    const told = `\`${name}\` and \`${name}Percentage\` say the same; leave out one of them.`;
+    refuse(context, 'invalid', [...path, `${name}Percentage`], told);
   }
   if (step !== undefined) return { step };
   return percentage === undefined ? undefined : { percentage };
+}
+
+/** What begins and ends, as four parameters say it. */
+interface Places {
+  startStep: number | undefined;
+  startStepPercentage: number | undefined;
+  endStep: number | undefined;
+  endStepPercentage: number | undefined;
+}
+
+/**
+ * Both ends; refuses one that is said twice, and an end before the start.
+ *
+ * @param names - of the two parameters that say a step
+ */
+export function stepChoices(
+  { startStep, startStepPercentage, endStep, endStepPercentage }: Places,
+  path: readonly PropertyKey[],
+  context: z.RefinementCtx,
+  [startName, endName]: readonly [string, string] = ['startStep', 'endStep'],
+): { start: StepChoice | undefined; end: StepChoice | undefined } {
+  const start = stepChoice(startName, { step: startStep, percentage: startStepPercentage }, path, context);
+  const end = stepChoice(endName, { step: endStep, percentage: endStepPercentage }, path, context);
+  if (startStep !== undefined && endStep !== undefined && startStep > endStep) {
+    refuse(context, 'invalid', [...path, endName], `\`${endName}\` must not be below \`${startName}\`.`);
+  }
+  if (
+    startStepPercentage !== undefined &&
+    endStepPercentage !== undefined &&
+    startStepPercentage >= endStepPercentage
+  ) {
+    const told = `\`${endName}Percentage\` must be above \`${startName}Percentage\`.`;
+    refuse(context, 'invalid', [...path, `${endName}Percentage`], told);
+  }
+  return { start, end };
 }
 
 /**

@@ -3,6 +3,7 @@ export { describeModel, type ModelDescription } from './checkpoints/checkpoint.t
 export { RuntimeError, type RuntimeErrorCode } from './errors.ts';
 export type {
   ControlNetRequest,
+  DeepCacheRequest,
   GenerateRequest,
   LogLevel,
   Pixels,

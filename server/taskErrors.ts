@@ -19,6 +19,7 @@ const wireNames: Record<string, string> = {
   mask: 'maskImage',
   loras: 'lora',
   controlNets: 'controlNet',
+  deepCache: 'acceleratorOptions.deepCache',
   mode: 'controlMode',
   pixels: 'guideImage',
   path: 'model',

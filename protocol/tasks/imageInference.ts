@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { acceleratorOptions, type DeepCache, deepCacheOf } from '../acceleration.ts';
 import {
   type ControlNet,
   checkCompanions,
@@ -73,6 +74,7 @@ export interface ImageInferenceTask {
   /** AIR or alias of another autoencoder than the model's. */
   vae?: string | undefined;
   refiner?: Refiner | undefined;
+  deepCache?: DeepCache | undefined;
   outputType: OutputType[];
   outputFormat: ImageFormat;
   outputQuality: number;
@@ -191,6 +193,7 @@ const shape = {
   controlNet: controlNets(),
   vae: text({ min: 1, max: 256 }),
   refiner,
+  acceleratorOptions,
   outputType: choices(['URL', 'base64Data', 'dataURI'], 'URL'),
   outputFormat: choice(IMAGE_FORMATS, 'JPG'),
   outputQuality: integer({ min: 20, max: 99, default: 95 }),
@@ -262,6 +265,7 @@ export const imageInference = taskKind(shape, (parsed, context): ImageInferenceT
     controlNet: parsed.controlNet ?? [],
     vae: parsed.vae,
     refiner: parsed.refiner && refinerOf(parsed.refiner, context),
+    deepCache: parsed.acceleratorOptions && deepCacheOf(parsed.acceleratorOptions, context),
     outputType: parsed.outputType ?? ['URL'],
     outputFormat: parsed.outputFormat ?? 'JPG',
     outputQuality: parsed.outputQuality ?? 95,

@@ -1,15 +1,17 @@
 import type { StoredTensors } from '../checkpoints/safetensors.ts';
 import { type AdaptedForm, GraphBuilder, GraphError, type Value, type Written } from './builder.ts';
-import { conv, groupNorm, silu, upsample } from './layers.ts';
+import { conv, groupNorm, silu } from './layers.ts';
 import {
+  type Context,
   checkUNet,
+  type LayerUp,
+  layersUp,
   middle,
-  resnet,
   startUNet,
   type TimestepForm,
-  transformer,
   type UNet2DConditionConfig,
   wayDown,
+  wayUp,
 } from './unetBlocks.ts';
 
 export type { UNet2DConditionConfig } from './unetBlocks.ts';
@@ -20,6 +22,8 @@ export interface UNetForm extends AdaptedForm, TimestepForm {
    * states, and `mid_block_additional_residual`. They are broadcast, so a zero of shape [1, 1, 1, 1] adds nothing.
    */
   residuals?: boolean | undefined;
+  /** Gives also `deep_features`, what the graph of `writeShallowUNet` goes on from. */
+  deep?: boolean | undefined;
 }
 
 /**
@@ -44,35 +48,76 @@ export function writeUNet2DCondition(
   const { last, skips } = wayDown(context, x, heads);
   x = middle(context, last, heads.at(-1)!);
   if (form.residuals) {
-    for (const [i, skip] of skips.entries()) {
-      skips[i] = addResidual(graph, skip, `down_block_additional_residuals.${i}`);
-    }
+    addResiduals(graph, skips);
     x = addResidual(graph, x, 'mid_block_additional_residual');
   }
 
-  const upBlocks = config.up_block_types?.length ?? heads.length;
-  for (let block = 0; block < upBlocks; block++) {
-    const path = `up_blocks.${block}`;
-    for (let i = 0; graph.has(`${path}.resnets.${i}.conv1.weight`); i++) {
-      const skip = skips.pop();
-      if (skip === undefined)
-        throw new GraphError(`The way up has more layers than the way down (at ${path}.resnets.${i}).`);
-      x = graph.node('Concat', [x, skip], { name: `${path}.resnets.${i}`, attributes: { axis: 1 } });
-      x = resnet(context, x, `${path}.resnets.${i}`);
-      if (graph.has(`${path}.attentions.${i}.norm.weight`)) {
-        x = transformer(context, x, `${path}.attentions.${i}`, heads.at(-1 - block)!);
-      }
-    }
-    if (graph.has(`${path}.upsamplers.0.conv.weight`)) {
-      x = conv(graph, upsample(graph, x, `${path}.upsamplers.0`, skips.at(-1)), `${path}.upsamplers.0.conv`);
-    }
-  }
+  const layers = layersUp(graph, config.up_block_types?.length ?? heads.length);
+  const outer = outermost(layers);
+  const deep = wayUp(context, x, layers.slice(0, -1), skips, heads);
+  end(context, wayUp(context, deep, [outer], skips, heads));
+  // Behind the other output, which callers take for the first.
+  if (form.deep) graph.output('deep_features', deep, graph.precision, deepShape(graph, outer));
+  return graph.finish('unet2DCondition');
+}
 
-  x = silu(graph, groupNorm(graph, x, 'conv_norm_out', context.groups, context.epsilon), 'conv_act');
-  x = conv(graph, x, 'conv_out');
+/**
+ * The UNet without its deep part: the first convolution, the last layer of the way up, and the output (branch 0 of
+ * DeepCache: Ma, Fang, Wang 2023, arXiv 2312.00858). For the features of the same call it gives what the whole UNet gives.
+ *
+ * One layer and not more: with the shape of Stable Diffusion 1.5 it costs an eighth of the whole network, two cost a third
+ * and three more than half, and with none of the three is a picture better for the same time (bench/README.md).
+ *
+ * @param tensors - all of a UNet's, or what `shallowTensors` leaves of them
+ * @param form - inputs are those of the whole UNet in this form, used or not, and `deep_features`; of residuals only the
+ *   first, which is added to what the first convolution gives
+ */
+export function writeShallowUNet(config: UNet2DConditionConfig, tensors: StoredTensors, form: UNetForm = {}): Written {
+  checkUNet(config);
+  const graph = new GraphBuilder(tensors, form);
+  const { context, sample, heads } = startUNet(graph, config, tensors, form);
+  const skips = [conv(graph, sample, 'conv_in')];
+  if (form.residuals) addResiduals(graph, skips);
+  const last = outermost(layersUp(graph, config.up_block_types?.length ?? heads.length));
+  const deep = graph.input('deep_features', graph.precision, deepShape(graph, last));
+  end(context, wayUp(context, deep, [last], skips, heads));
+  return graph.finish('shallowUNet');
+}
+
+/** The weights that a shallow graph has, of all of a UNet's. */
+export function shallowTensors(tensors: StoredTensors): StoredTensors {
+  const layers = [...tensors.keys()].flatMap((name) => {
+    const [, block, index] = /^up_blocks\.(\d+)\.resnets\.(\d+)\./.exec(name) ?? [];
+    return block === undefined ? [] : { block: Number(block), index: Number(index) };
+  });
+  const { block, index } = outermost(layers.sort((a, b) => a.block - b.block || a.index - b.index));
+  const last = ['resnets', 'attentions'].map((kind) => `up_blocks.${block}.${kind}.${index}.`);
+  const kept = ['conv_in.', 'time_embedding.', 'add_embedding.', ...last, 'conv_norm_out.', 'conv_out.'];
+  return new Map([...tensors].filter(([name]) => kept.some((prefix) => name.startsWith(prefix))));
+}
+
+function outermost(layers: readonly LayerUp[]): LayerUp {
+  const last = layers.at(-1);
+  if (!last) throw new GraphError('The UNet has no way up.');
+  return last;
+}
+
+/** Of what enters a layer: all its channels but those that it is joined with. */
+function deepShape(graph: GraphBuilder, { block, index }: LayerUp): (number | string)[] {
+  const [joined] = graph.shapeOf(`up_blocks.${block}.resnets.${index}.norm1.weight`) as [number];
+  const [skipped] = graph.shapeOf('conv_in.weight') as [number];
+  return ['batch', joined - skipped, 'height', 'width'];
+}
+
+/** From the last state of the way up to the output. */
+function end({ graph, groups, epsilon }: Context, last: Value): void {
+  const x = conv(graph, silu(graph, groupNorm(graph, last, 'conv_norm_out', groups, epsilon), 'conv_act'), 'conv_out');
   const channels = graph.shapeOf('conv_out.weight')[0]!;
   graph.output('out_sample', x, graph.precision, ['batch', channels, 'height', 'width']);
-  return graph.finish('unet2DCondition');
+}
+
+function addResiduals(graph: GraphBuilder, skips: Value[]): void {
+  for (const [i, skip] of skips.entries()) skips[i] = addResidual(graph, skip, `down_block_additional_residuals.${i}`);
 }
 
 function addResidual(graph: GraphBuilder, x: Value, name: string): Value {

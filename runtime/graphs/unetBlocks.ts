@@ -11,6 +11,7 @@ import {
   linear,
   linearProduct,
   silu,
+  upsample,
 } from './layers.ts';
 
 /** `unet/config.json` as diffusers writes it; what is absent has diffusers' default. */
@@ -159,6 +160,51 @@ export function middle(context: Context, x: Value, heads: number): Value {
     y = resnet(context, y, `mid_block.resnets.${i + 1}`);
   }
   return y;
+}
+
+/** A layer of the way up: a resnet, and where the weights have them a transformer and the upsampler that ends a block. */
+export interface LayerUp {
+  block: number;
+  index: number;
+}
+
+/** All layers of the way up, in order. */
+export function layersUp(graph: GraphBuilder, blocks: number): LayerUp[] {
+  const layers: LayerUp[] = [];
+  for (let block = 0; block < blocks; block++) {
+    for (let index = 0; graph.has(`up_blocks.${block}.resnets.${index}.conv1.weight`); index++) {
+      layers.push({ block, index });
+    }
+  }
+  return layers;
+}
+
+/** Part of the way up; takes its `skips` from the end of those of the way down. */
+export function wayUp(
+  context: Context,
+  from: Value,
+  layers: readonly LayerUp[],
+  skips: Value[],
+  heads: readonly number[],
+): Value {
+  const { graph } = context;
+  let x = from;
+  for (const { block, index } of layers) {
+    const path = `up_blocks.${block}`;
+    const inside = `${path}.resnets.${index}`;
+    const skip = skips.pop();
+    if (skip === undefined) throw new GraphError(`The way up has more layers than the way down (at ${inside}).`);
+    x = graph.node('Concat', [x, skip], { name: inside, attributes: { axis: 1 } });
+    x = resnet(context, x, inside);
+    if (graph.has(`${path}.attentions.${index}.norm.weight`)) {
+      x = transformer(context, x, `${path}.attentions.${index}`, heads.at(-1 - block)!);
+    }
+    const isLast = !graph.has(`${path}.resnets.${index + 1}.conv1.weight`);
+    if (isLast && graph.has(`${path}.upsamplers.0.conv.weight`)) {
+      x = conv(graph, upsample(graph, x, `${path}.upsamplers.0`, skips.at(-1)), `${path}.upsamplers.0.conv`);
+    }
+  }
+  return x;
 }
 
 /** Heads of attention for each block on the way down; the way up mirrors them. */

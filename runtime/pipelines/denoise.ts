@@ -2,6 +2,7 @@ import type { Noise } from '../noise.ts';
 import { floats, type Graph } from '../onnx/graph.ts';
 import type { Scheduler } from '../schedulers/index.ts';
 import { type Control, controlledRows } from './controlNet.ts';
+import { keptOf, type Shallow } from './deepCache.ts';
 import type { Guidance } from './guidance.ts';
 import { type Blend, keepOutside } from './inpainting.ts';
 import type { LatentShape, Part, Row } from './run.ts';
@@ -10,6 +11,8 @@ export interface DenoiseOptions {
   unet: Graph;
   /** Inputs of the UNet that do not change from step to step: LoRAs. */
   adapters?: Row | undefined;
+  /** Stands in for the UNet, which must give `deep_features`, in some calls. */
+  shallow?: Shallow | undefined;
   scheduler: Scheduler;
   /** The call to begin with; later ones are image-to-image, or what a first model left. */
   first: number;
@@ -35,7 +38,7 @@ export function countSteps(scheduler: Scheduler, first: number): number {
 
 /** The loop that every run shares; returns the last latents, still scaled. */
 export async function* denoise(options: DenoiseOptions): Part<Float32Array> {
-  const { unet, adapters, scheduler, first, shape, noise, guidance, controls = [], blend } = options;
+  const { unet, adapters, shallow, scheduler, first, shape, noise, guidance, controls = [], blend } = options;
   const { timesteps, callsPerStep } = scheduler;
   const { end = timesteps.length, countFrom = first } = options;
   const steps = countSteps(scheduler, countFrom);
@@ -43,10 +46,12 @@ export async function* denoise(options: DenoiseOptions): Part<Float32Array> {
   const positions = shape.height * shape.width;
   const draw = (count: number) => noise.normal(count);
   let { latents } = options;
+  let kept: Row[] = [];
   for (let call = first; call < end; call++) {
     const scaled = scheduler.scaleModelInput(latents, call);
     const timestep = floats(Float32Array.of(timesteps[call]!), [1]);
-    const residuals = yield* controlledRows({ unet, controls, call, scaled, shape, timestep, guidance });
+    const isShallow = shallow?.calls.has(call) === true;
+    const added = isShallow ? kept : yield* controlledRows({ unet, controls, call, scaled, shape, timestep, guidance });
     const rows = guidance.branches.map((branch, index): Row => {
       const channels = branch.channels ? shape.channels + branch.channels.length / positions : shape.channels;
       return {
@@ -54,10 +59,14 @@ export async function* denoise(options: DenoiseOptions): Part<Float32Array> {
         timestep,
         encoder_hidden_states: floats(branch.embeddings.data, [1, branch.embeddings.length, branch.embeddings.width]),
         ...branch.extras,
-        ...residuals[index],
+        ...added[index],
       };
     });
-    const answers = yield { type: 'call', graph: unet, rows, shared: adapters, outputs: [output], positions };
+    const { graph, adapters: shared } = isShallow ? shallow : { graph: unet, adapters };
+    const keeps = shallow !== undefined && !isShallow && shallow.calls.has(call + 1);
+    const outputs = keeps ? [output, 'deep_features'] : [output];
+    const answers = yield { type: 'call', graph, rows, shared, outputs, positions };
+    if (keeps) kept = answers.map((answer, index) => keptOf(shallow.graph, answer, added[index]));
     const prediction = guidance.combine(answers.map((answer) => answer[output]!.data));
     let { latents: next, denoised } = scheduler.step(prediction, call, latents, draw);
     if (blend) ({ next, denoised } = keepOutside(blend, scheduler, call, next, denoised));

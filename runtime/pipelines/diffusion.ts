@@ -4,13 +4,14 @@ import { createNoise, type Noise } from '../noise.ts';
 import type { ActiveLoras } from './adapters.ts';
 import { type Conditions, conditionersOf } from './conditions/index.ts';
 import { type Control, guideImage } from './controlNet.ts';
+import type { Shallow } from './deepCache.ts';
 import { type DenoiseOptions, denoise } from './denoise.ts';
 import { classifierFree, editing, type Guidance, unguided } from './guidance.ts';
 import { decodeLatents, encodeImage, type LatentScaling, scalingOf } from './images.ts';
 import { type Blend, hardLatentMask, latentMask } from './inpainting.ts';
 import type { Library } from './library.ts';
 import type { Model } from './model.ts';
-import { loadAll, type Needed, type Network } from './network.ts';
+import { type Form, loadAll, type Needed, type Network } from './network.ts';
 import { type Plan, planRun } from './plan.ts';
 import type { Branch, Part, Run } from './run.ts';
 
@@ -55,6 +56,7 @@ export async function* diffusion(library: Library, request: GenerateRequest): Ru
     ...common,
     unet,
     adapters: library.adapters.row(unet, 'unet', opened.loras),
+    shallow: await shallowOf(library, model, opened.loras, plan),
     first,
     end: handover,
     latents,
@@ -65,7 +67,8 @@ export async function* diffusion(library: Library, request: GenerateRequest): Ru
     const second = await refiner.network('unet').graph();
     const adapters = library.adapters.row(second, 'unet', noLoras);
     const guidance = guidanceOf(refined, request, { ...plan, takes: 'latents' }, undefined);
-    latents = yield* denoise({ ...common, unet: second, adapters, first: handover, latents, guidance });
+    const shallow = await shallowOf(library, refiner, noLoras, plan);
+    latents = yield* denoise({ ...common, unet: second, adapters, shallow, first: handover, latents, guidance });
   }
 
   yield { type: 'staged', stage: 'decoding' };
@@ -107,15 +110,16 @@ function neededBy(library: Library, opened: Opened, plan: Plan, request: Generat
       network: of.network(component),
       form: { adapters: library.adapters.form(active, component) },
     }));
-  const unet = {
-    network: model.network('unet'),
-    form: { adapters: library.adapters.form(loras, 'unet'), residuals: controlNets.length > 0 },
-  };
+  const deep = plan.shallow.size > 0;
+  const unets = (of: Model, form: Form): Needed[] => [
+    { network: of.network('unet'), form: { ...form, deep } },
+    ...(deep ? [{ network: of.shallowUNet(), form }] : []),
+  ];
   return [
     ...encoders(model, loras),
-    unet,
+    ...unets(model, { adapters: library.adapters.form(loras, 'unet'), residuals: controlNets.length > 0 }),
     ...controlNets.map((network) => ({ network })),
-    ...(refiner ? [...encoders(refiner, noLoras), { network: refiner.network('unet') }] : []),
+    ...(refiner ? [...encoders(refiner, noLoras), ...unets(refiner, {})] : []),
     { network: decoder },
     ...(request.previews?.tinyDecoder === undefined
       ? []
@@ -202,6 +206,17 @@ function guidanceOf(
   }
   const branch = shown(positive, channels);
   return away ? classifierFree(branch, shown(away, channels), guidanceScale) : unguided(branch);
+}
+
+async function shallowOf(
+  library: Library,
+  model: Model,
+  loras: ActiveLoras,
+  { shallow: calls }: Plan,
+): Promise<Shallow | undefined> {
+  if (calls.size === 0) return undefined;
+  const graph = await model.shallowUNet().graph();
+  return { graph, adapters: library.adapters.row(graph, 'unet', loras), calls };
 }
 
 async function controlsOf(networks: readonly Network[], request: GenerateRequest, plan: Plan): Promise<Control[]> {

@@ -1,6 +1,7 @@
 import type { Checkpoint } from '../checkpoints/checkpoint.ts';
 import { writeComponent } from '../checkpoints/component.ts';
 import type { Component } from '../checkpoints/configs.ts';
+import { shallowTensors, writeShallowUNet } from '../graphs/unet2DCondition.ts';
 import { type LatentRgb, latentRgbOfFamily } from '../previews/index.ts';
 import { Cache } from '../text/cache.ts';
 import type { ClipOutput } from '../text/clip.ts';
@@ -22,6 +23,7 @@ export class Model {
   readonly prompts = new Cache<ClipOutput>(KEPT_PROMPTS);
   private readonly connect: Connect;
   private readonly networks = new Map<Component, Network>();
+  private shallow: Network | undefined;
   private readonly tokenizers = new Map<string, Promise<Tokenizer>>();
 
   constructor(checkpoint: Checkpoint, connect: Connect) {
@@ -46,6 +48,18 @@ export class Model {
       this.networks.set(component, network);
     }
     return network;
+  }
+
+  /** The outermost layers of the UNet, as a network of their own. */
+  shallowUNet(): Network {
+    this.shallow ??= this.connect('shallow_unet', {
+      locate: async () => {
+        const source = await this.configs.component('unet');
+        return source.kind === 'onnx' ? source : { ...source, tensors: shallowTensors(source.tensors) };
+      },
+      write: ({ config, tensors }, form) => writeShallowUNet(config, tensors, form),
+    });
+    return this.shallow;
   }
 
   /** `tokenizer` or `tokenizer_2`; rows are as long as the text encoder beside it has positions. */

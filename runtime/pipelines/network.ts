@@ -13,6 +13,8 @@ export interface Form {
   residuals?: boolean;
   /** Inputs for LoRAs: for no layer, for the linear ones of transformers, or for all. */
   adapters?: 'none' | 'linear' | 'all';
+  /** A further output, for the calls between in which only a UNet's outermost layers run. */
+  deep?: boolean;
 }
 
 export interface NetworkOptions {
@@ -27,6 +29,8 @@ export interface NetworkOptions {
   /** Whether no other run is under way, so that a graph may be closed before the one that replaces it is loaded. */
   alone: () => boolean;
 }
+
+const plainForm: Required<Form> = { residuals: false, adapters: 'none', deep: false };
 
 /** Ranks of `Form.adapters`; a later one does for an earlier one. */
 const adapterRanks = ['none', 'linear', 'all'] as const;
@@ -78,7 +82,7 @@ export class Network {
   /** The graph, loaded on first use; the event loop stands still while it loads. @throws RuntimeError `modelUnavailable` */
   graph(form: Form = {}): Promise<Graph> {
     if (this.held && covers(this.held.form, form)) return this.held.graph;
-    const wanted = union(this.held?.form ?? { residuals: false, adapters: 'none' }, form);
+    const wanted = union(this.held?.form ?? plainForm, form);
     const held = { form: wanted, graph: this.load(wanted, this.held?.graph) };
     this.held = held;
     held.graph.catch(() => {
@@ -91,14 +95,7 @@ export class Network {
     const { label, name, provider, write, onLoaded, alone } = this.options;
     const begun = performance.now();
     const source = await this.located();
-    if (source.kind === 'onnx' && (form.residuals || form.adapters !== 'none')) {
-      const [what, parameter] = form.residuals ? ['ControlNets', 'controlNets'] : ['LoRAs', 'loras'];
-      throw new RuntimeError(
-        'unsupportedParameter',
-        `This model was exported to ONNX, without the inputs that ${what} need; its safetensors folder takes them.`,
-        { parameter },
-      );
-    }
+    if (source.kind === 'onnx') refuseBeyondPlain(form);
     try {
       if (replaced && alone()) await (await replaced).close();
       let graph: Graph;
@@ -115,14 +112,29 @@ export class Network {
   }
 }
 
+/** A graph that was exported has what it has. @throws RuntimeError `unsupportedParameter` */
+function refuseBeyondPlain({ residuals, adapters, deep }: Required<Form>): void {
+  const refuse = (what: string, parameter: string) => {
+    const message = `This model was exported to ONNX, without ${what}; its safetensors folder takes them.`;
+    throw new RuntimeError('unsupportedParameter', message, { parameter });
+  };
+  if (residuals) refuse('the inputs that ControlNets need', 'controlNets');
+  if (adapters !== 'none') refuse('the inputs that LoRAs need', 'loras');
+  if (deep) refuse('the output that shallow steps go on from', 'deepCache');
+}
+
 function covers(held: Required<Form>, wanted: Form): boolean {
   const rank = (form: Form) => adapterRanks.indexOf(form.adapters ?? 'none');
-  return (held.residuals || !wanted.residuals) && rank(held) >= rank(wanted);
+  return (held.residuals || !wanted.residuals) && (held.deep || !wanted.deep) && rank(held) >= rank(wanted);
 }
 
 function union(a: Required<Form>, b: Form): Required<Form> {
   const rank = Math.max(...[a, b].map((form) => adapterRanks.indexOf(form.adapters ?? 'none')));
-  return { residuals: a.residuals || b.residuals === true, adapters: adapterRanks[rank]! };
+  return {
+    residuals: a.residuals || b.residuals === true,
+    adapters: adapterRanks[rank]!,
+    deep: a.deep || b.deep === true,
+  };
 }
 
 /** A network in the form that a run needs. */

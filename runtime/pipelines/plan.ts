@@ -9,6 +9,7 @@ import {
   type Scheduler,
   type SchedulerChoice,
 } from '../schedulers/index.ts';
+import { shallowCalls } from './deepCache.ts';
 import { countSteps } from './denoise.ts';
 import type { Model } from './model.ts';
 import type { LatentShape } from './run.ts';
@@ -27,6 +28,8 @@ export interface Plan {
   /** Whether a second branch leads away from the negative prompt. */
   guided: boolean;
   takes: UNetInput;
+  /** Calls in which only the outermost layers of the UNet run. */
+  shallow: ReadonlySet<number>;
 }
 
 /**
@@ -64,17 +67,44 @@ export function planRun(model: Model, request: GenerateRequest): Plan {
   if (refiner && !(Number.isInteger(refiner.startStep) && refiner.startStep >= 1 && refiner.startStep < steps)) {
     throw invalid('refiner', `The refiner can begin at a step from 1 to ${steps - 1}.`);
   }
+  const handover = refiner ? Math.min(calls, Math.max(first, refiner.startStep * scheduler.callsPerStep)) : calls;
   return {
     scheduler,
     first,
-    handover: refiner ? Math.min(calls, Math.max(first, refiner.startStep * scheduler.callsPerStep)) : calls,
+    handover,
     steps: starts && image.strength === 0 ? 0 : countSteps(scheduler, first),
     shape: { channels, height: height / vaeScale, width: width / vaeScale },
     clipSkip,
     // Models distilled with an embedding of the guidance scale take it as an input instead of as a second branch.
     guided: guidanceScale > 1 && !unet.time_cond_proj_dim,
     takes,
+    shallow: planShallow(request, scheduler, first, handover),
   };
+}
+
+function planShallow(
+  { deepCache, controlNets = [] }: GenerateRequest,
+  { timesteps, callsPerStep }: Scheduler,
+  first: number,
+  handover: number,
+): ReadonlySet<number> {
+  if (!deepCache) return new Set();
+  const { interval, startStep, endStep } = deepCache;
+  if (!(Number.isInteger(interval) && interval >= 1)) {
+    throw invalid('deepCache', 'The interval of deepCache must be a whole number, 1 or more.');
+  }
+  if (!(Number.isInteger(startStep) && startStep >= 0 && Number.isInteger(endStep) && startStep < endStep)) {
+    throw invalid('deepCache', 'deepCache must begin at a step, from 0, that lies before the one it ends at.');
+  }
+  return shallowCalls({
+    interval,
+    first,
+    end: timesteps.length,
+    callsPerStep,
+    range: [startStep * callsPerStep, endStep * callsPerStep],
+    // Another network knows nothing of what this one kept; and ControlNets act on deep layers above all.
+    fresh: [handover, ...controlNets.flatMap((net) => [net.startStep * callsPerStep, net.endStep * callsPerStep])],
+  });
 }
 
 /** Checks the pictures of a request against its size and against what the model can do with them. */

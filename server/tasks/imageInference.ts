@@ -5,6 +5,7 @@ import { stepRange } from '../../protocol/steps.ts';
 import type { ImageInferenceTask } from '../../protocol/tasks/imageInference.ts';
 import {
   type ControlNetRequest,
+  type DeepCacheRequest,
   type GenerateRequest,
   noSuchScheduler,
   type Pixels,
@@ -117,6 +118,7 @@ async function planTask(task: ImageInferenceTask, caller: Caller, context: Conte
   const steps = task.steps ?? model.defaultSteps;
   const { negativePrompt, positivePrompt2, negativePrompt2, promptWeighting, clipSkip, imageGuidanceScale } = task;
   const scheduler = schedulerOf(task);
+  const deepCache = deepCacheOf(task, steps);
   const previews = task.previews ?? caller.previews;
   const isTiny = previews !== false && previews.decoder.toLowerCase() === 'tiny';
   const tinyDecoder = isTiny ? await findTinyDecoder(main, context.catalog) : undefined;
@@ -139,6 +141,7 @@ async function planTask(task: ImageInferenceTask, caller: Caller, context: Conte
       ...(embeddings.length > 0 && { embeddings }),
       ...(vae !== undefined && { vae }),
       ...(refiner !== undefined && { refiner: { model: refiner, startStep: refinerStart(task, steps) } }),
+      ...(deepCache !== undefined && { deepCache }),
       ...(previews !== false && {
         previews: {
           every: previews.every,
@@ -173,6 +176,13 @@ function schedulerOf({ scheduler }: ImageInferenceTask): string | undefined {
 /** From 0, over the whole schedule; the first step is the model's own. SDXL's refiner was trained on the last fifth. */
 function refinerStart({ refiner }: ImageInferenceTask, steps: number): number {
   return Math.max(1, stepRange({ start: refiner?.start ?? { percentage: 80 } }, steps).first);
+}
+
+function deepCacheOf({ deepCache }: ImageInferenceTask, steps: number): DeepCacheRequest | undefined {
+  if (deepCache === undefined) return undefined;
+  const { first: startStep, end: endStep } = stepRange(deepCache, steps);
+  // Percentages that round to the same step leave nothing between them.
+  return startStep < endStep ? { interval: deepCache.interval, startStep, endStep } : undefined;
 }
 
 /** Runs all results; never rejects, because what goes wrong is told through the record. */
