@@ -53,11 +53,10 @@ export function writeUNet2DCondition(
   }
 
   const layers = layersUp(graph, config.up_block_types?.length ?? heads.length);
-  const outer = outermost(layers);
   const deep = wayUp(context, x, layers.slice(0, -1), skips, heads);
-  end(context, wayUp(context, deep, [outer], skips, heads));
+  end(context, wayUp(context, deep, layers.slice(-1), skips, heads));
   // Behind the other output, which callers take for the first.
-  if (form.deep) graph.output('deep_features', deep, graph.precision, deepShape(graph, outer));
+  if (form.deep) graph.output('deep_features', deep, graph.precision, deepShape(graph, lastLayerUp(tensors)));
   return graph.finish('unet2DCondition');
 }
 
@@ -78,7 +77,7 @@ export function writeShallowUNet(config: UNet2DConditionConfig, tensors: StoredT
   const { context, sample, heads } = startUNet(graph, config, tensors, form);
   const skips = [conv(graph, sample, 'conv_in')];
   if (form.residuals) addResiduals(graph, skips);
-  const last = outermost(layersUp(graph, config.up_block_types?.length ?? heads.length));
+  const last = lastLayerUp(tensors);
   const deep = graph.input('deep_features', graph.precision, deepShape(graph, last));
   end(context, wayUp(context, deep, [last], skips, heads));
   return graph.finish('shallowUNet');
@@ -86,18 +85,18 @@ export function writeShallowUNet(config: UNet2DConditionConfig, tensors: StoredT
 
 /** The weights that a shallow graph has, of all of a UNet's. */
 export function shallowTensors(tensors: StoredTensors): StoredTensors {
-  const layers = [...tensors.keys()].flatMap((name) => {
-    const [, block, index] = /^up_blocks\.(\d+)\.resnets\.(\d+)\./.exec(name) ?? [];
-    return block === undefined ? [] : { block: Number(block), index: Number(index) };
-  });
-  const { block, index } = outermost(layers.sort((a, b) => a.block - b.block || a.index - b.index));
+  const { block, index } = lastLayerUp(tensors);
   const last = ['resnets', 'attentions'].map((kind) => `up_blocks.${block}.${kind}.${index}.`);
   const kept = ['conv_in.', 'time_embedding.', 'add_embedding.', ...last, 'conv_norm_out.', 'conv_out.'];
   return new Map([...tensors].filter(([name]) => kept.some((prefix) => name.startsWith(prefix))));
 }
 
-function outermost(layers: readonly LayerUp[]): LayerUp {
-  const last = layers.at(-1);
+function lastLayerUp(tensors: StoredTensors): LayerUp {
+  const layers = [...tensors.keys()].flatMap((name) => {
+    const [, block, index] = /^up_blocks\.(\d+)\.resnets\.(\d+)\./.exec(name) ?? [];
+    return block === undefined ? [] : { block: Number(block), index: Number(index) };
+  });
+  const last = layers.sort((a, b) => a.block - b.block || a.index - b.index).at(-1);
   if (!last) throw new GraphError('The UNet has no way up.');
   return last;
 }

@@ -1,4 +1,12 @@
-import { adapterFeeds, adaptersNeeded, type Lora, type LoraModules, modulesOf, readLora } from '../checkpoints/lora.ts';
+import {
+  adapterFeeds,
+  adaptersNeeded,
+  type Lora,
+  type LoraLayer,
+  type LoraModules,
+  modulesOf,
+  readLora,
+} from '../checkpoints/lora.ts';
 import { RuntimeError } from '../errors.ts';
 import type { WeightedFile } from '../messages.ts';
 import type { Graph } from '../onnx/graph.ts';
@@ -47,8 +55,10 @@ export class Adapters {
   /**
    * The adapter inputs of a graph, undefined where it has none. The same object for the same LoRAs, so that runs can share
    * a call.
+   *
+   * @param part - whether the graph is a part of the component, so that LoRAs may act on layers that it has not
    */
-  row(graph: Graph, component: Adapted, active: ActiveLoras): Row | undefined {
+  row(graph: Graph, component: Adapted, active: ActiveLoras, part = false): Row | undefined {
     if (!graph.inputs.some(({ name }) => name.endsWith('.lora_down'))) return undefined;
     let kept = this.feeds.get(graph);
     if (!kept) {
@@ -61,7 +71,10 @@ export class Adapters {
     if (!row) {
       row = adapterFeeds(
         graph.inputs,
-        acting.map(({ lora, weight }) => ({ layers: lora.layers[component], weight })),
+        acting.map(({ lora, weight }) => {
+          const layers = lora.layers[component];
+          return { layers: part ? layersOf(graph, layers) : layers, weight };
+        }),
       );
       kept.set(key, row);
     }
@@ -101,4 +114,8 @@ export class Adapters {
       throw new RuntimeError('invalidParameter', message, { parameter: 'loras', cause });
     }
   }
+}
+
+function layersOf(graph: Graph, layers: ReadonlyMap<string, LoraLayer>): ReadonlyMap<string, LoraLayer> {
+  return new Map([...layers].filter(([module]) => graph.takes(`${module}.lora_down`)));
 }

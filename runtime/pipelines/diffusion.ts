@@ -216,7 +216,7 @@ async function shallowOf(
 ): Promise<Shallow | undefined> {
   if (calls.size === 0) return undefined;
   const graph = await model.shallowUNet().graph();
-  return { graph, adapters: library.adapters.row(graph, 'unet', loras), calls };
+  return { graph, adapters: library.adapters.row(graph, 'unet', loras, true), calls };
 }
 
 async function controlsOf(networks: readonly Network[], request: GenerateRequest, plan: Plan): Promise<Control[]> {

@@ -615,6 +615,58 @@ describe('controlNet', () => {
   });
 });
 
+describe('acceleratorOptions', () => {
+  const cached = (options: object | null, parameters: object = {}) =>
+    inference({ ...parameters, acceleratorOptions: options }).deepCache;
+
+  it('asks for deep caching, every third step unless it says otherwise', () => {
+    expect(cached({ deepCache: true })).toEqual({ interval: 3, start: undefined, end: undefined });
+    expect(cached({ deepCache: true, deepCacheInterval: 5, cacheStartStep: 4, cacheEndStepPercentage: 90 })).toEqual({
+      interval: 5,
+      start: { step: 4 },
+      end: { percentage: 90 },
+    });
+    expect(cached({ deepCache: true, deepCacheBranchId: 2 })).toEqual(cached({ deepCache: true }));
+  });
+
+  it('asks for nothing without deepCache, nulls and options of other families and all', () => {
+    const options = {
+      teaCache: true,
+      teaCacheDistance: 0.5,
+      fbCache: true,
+      cacheMaxConsecutiveSteps: 3,
+      cacheStartStep: 2,
+    };
+    for (const without of [null, {}, options, { deepCache: false, deepCacheInterval: 2 }, { deepCache: null }]) {
+      expect(cached(without)).toBeUndefined();
+    }
+    const nulls = { deepCacheInterval: null, deepCacheBranchId: null, cacheStartStep: null, cacheEndStep: null };
+    expect(cached({ ...options, ...nulls, deepCache: true })).toEqual(cached({ deepCache: true }));
+  });
+
+  it.each<[string, object]>([
+    ['deepCache', { deepCache: 1 }],
+    ['deepCacheInterval', { deepCacheInterval: 0 }],
+    ['deepCacheInterval', { deepCacheInterval: 2.5 }],
+    ['deepCacheInterval', { deepCacheInterval: 101 }],
+    ['deepCacheBranchId', { deepCacheBranchId: -1 }],
+    ['cacheStartStep', { cacheStartStep: 0 }],
+    ['cacheEndStep', { cacheEndStep: '4' }],
+    ['cacheStartStepPercentage', { cacheStartStepPercentage: 100 }],
+    ['cacheEndStepPercentage', { cacheEndStepPercentage: 0 }],
+    ['cacheStartStepPercentage', { cacheStartStep: 1, cacheStartStepPercentage: 5 }],
+    ['cacheEndStepPercentage', { cacheEndStep: 5, cacheEndStepPercentage: 50 }],
+    ['cacheEndStep', { cacheStartStep: 8, cacheEndStep: 7 }],
+    ['cacheEndStepPercentage', { cacheStartStepPercentage: 50, cacheEndStepPercentage: 50 }],
+    ['cacheStartStep', { cacheStartStep: 21 }],
+    ['cacheEndStep', { cacheEndStep: 21 }],
+  ])('is refused for its %s where it has %j', (name, options) => {
+    const error = inferenceRefusal({ steps: 20, acceleratorOptions: { deepCache: true, ...options } });
+    expect(error).toMatchObject({ code: 'invalidAcceleratorOptions', parameter: `acceleratorOptions.${name}` });
+    expect(error.message).toContain(`${name}\``);
+  });
+});
+
 describe('refiner', () => {
   const refined = (refiner: object, steps = 20) => inference({ steps, refiner }).refiner;
 

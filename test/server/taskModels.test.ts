@@ -80,7 +80,7 @@ test('gives the runtime the files of all models that a task names', async () => 
 
 test('gives the runtime nothing that a task does not name', async () => {
   const request = await requestOf({ model, lora: [], controlNet: [], embeddings: [] });
-  for (const key of ['loras', 'embeddings', 'controlNets', 'vae', 'refiner', 'mask', 'image', 'prompt2'])
+  for (const key of ['loras', 'embeddings', 'controlNets', 'vae', 'refiner', 'deepCache', 'mask', 'image', 'prompt2'])
     expect(request).not.toHaveProperty(key);
 });
 
@@ -107,6 +107,18 @@ test('counts the steps of ControlNets and refiners from 0 over the whole schedul
   expect(request.controlNets).toHaveLength(3);
   for (const { pixels } of request.controlNets!) expect(pixels).toMatchObject({ width: 128, height: 128 });
   expect(request.refiner).toEqual({ model: file('refiner-sdxl'), startStep: 7 });
+});
+
+test('counts the steps of deep caching alike, and leaves out what has none', async () => {
+  const cached = async (options: object) =>
+    (await requestOf({ model, steps: 10, acceleratorOptions: { deepCache: true, ...options } })).deepCache;
+  expect(await cached({})).toEqual({ interval: 3, startStep: 0, endStep: 10 });
+  expect(await cached({ deepCacheInterval: 2, cacheStartStep: 3, cacheEndStepPercentage: 75 })).toEqual({
+    interval: 2,
+    startStep: 2,
+    endStep: 7,
+  });
+  expect(await cached({ cacheStartStepPercentage: 21, cacheEndStepPercentage: 29 })).toBeUndefined();
 });
 
 test('leaves the last fifth of the steps to a refiner that is not told where to begin', async () => {
@@ -276,6 +288,7 @@ test.each([
   ['prompt2', 'positivePrompt2'],
   ['mask', 'maskImage'],
   ['refiner.startStep', 'refiner.startStep'],
+  ['deepCache', 'acceleratorOptions.deepCache'],
   ['imageGuidanceScale', 'imageGuidanceScale'],
 ])('calls %s of the runtime %s', async (parameter, name) => {
   const failWith = new RuntimeError('unsupportedParameter', 'Not with this model.', { parameter });
