@@ -65,7 +65,8 @@ export function writeUNet2DCondition(
  * DeepCache: Ma, Fang, Wang 2023, arXiv 2312.00858). For the features of the same call it gives what the whole UNet gives.
  *
  * One layer and not more: with the shape of Stable Diffusion 1.5 it costs an eighth of the whole network, two cost a third
- * and three more than half, and with none of the three is a picture better for the same time (bench/README.md).
+ * and three more than half, and for the same time of the embedded model more whole steps made better pictures than more
+ * layers in between (what one layer costs: bench/deepCache.ts).
  *
  * @param tensors - all of a UNet's, or what `shallowTensors` leaves of them
  * @param form - inputs are those of the whole UNet in this form, used or not, and `deep_features`; of residuals only the

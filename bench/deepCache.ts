@@ -1,0 +1,207 @@
+/**
+ * `npm run bench:deep`: what DeepCache spares and what it costs. Guided pictures of a model are drawn with and without it in
+ * turn; medians of the denoising's processor time against that of the same picture without, and of how far the pictures
+ * are apart. With `--steps-only 5`, so many pairs of one whole and one shallow call instead (for models that do not draw).
+ *
+ *     npm run bench:deep -- --model models/pocket --size 256 --steps 20 --intervals 2,3,5 --pictures 8 --sheet OUT.png
+ */
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import sharp from 'sharp';
+import { Batcher } from '../runtime/batcher.ts';
+import type { GenerateRequest, Pixels } from '../runtime/messages.ts';
+import { floats, type Tensor } from '../runtime/onnx/graph.ts';
+import { diffusion } from '../runtime/pipelines/diffusion.ts';
+import { Library } from '../runtime/pipelines/library.ts';
+import { type Figure, median, pairedRatio, printTable } from './figures.ts';
+
+const { values } = parseArgs({
+  options: {
+    model: { type: 'string', default: join(fileURLToPath(new URL('../../', import.meta.url)), 'models/pocket') },
+    size: { type: 'string', default: '256' },
+    steps: { type: 'string', default: '20' },
+    intervals: { type: 'string', default: '2,3,5' },
+    pictures: { type: 'string', default: '8' },
+    scheduler: { type: 'string' },
+    threads: { type: 'string', default: '1' },
+    'steps-only': { type: 'string' },
+    sheet: { type: 'string' },
+  },
+});
+const [size, steps, pictures] = [Number(values.size), Number(values.steps), Number(values.pictures)];
+const intervals = values.intervals.split(',').map(Number);
+const model = resolve(values.model);
+const library = new Library({ provider: { name: 'cpu', threads: Number(values.threads) }, onLoaded: () => {} });
+
+const cpuMs = () => {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+};
+
+interface Drawn {
+  pixels: Pixels;
+  denoisingMs: number;
+}
+
+async function draw(prompt: string, seed: number, interval?: number): Promise<Drawn> {
+  const request: GenerateRequest = {
+    model,
+    prompt,
+    negativePrompt: '',
+    width: size,
+    height: size,
+    steps,
+    guidanceScale: 4,
+    seed: BigInt(seed),
+    ...(values.scheduler !== undefined && { scheduler: values.scheduler }),
+    ...(interval !== undefined && { deepCache: { interval, startStep: 0, endStep: steps } }),
+  };
+  let [begun, denoisingMs] = [0, 0];
+  let pixels: Pixels | undefined;
+  await library.use(() =>
+    new Batcher().drive({
+      run: diffusion(library, request),
+      signal: new AbortController().signal,
+      emit: async (event) => {
+        if (event.type === 'staged' && event.stage === 'denoising') begun = cpuMs();
+        if (event.type === 'staged' && event.stage === 'decoding') denoisingMs = cpuMs() - begun;
+        if (event.type === 'finished') pixels = event.pixels;
+      },
+    }),
+  );
+  return { pixels: pixels!, denoisingMs };
+}
+
+/** Mean absolute difference, of 255, and peak signal-to-noise ratio in dB. */
+function apart(a: Pixels, b: Pixels): { mean: number; psnr: number } {
+  let [sum, squares] = [0, 0];
+  for (const [at, value] of a.data.entries()) {
+    const difference = value - b.data[at]!;
+    sum += Math.abs(difference);
+    squares += difference ** 2;
+  }
+  const count = a.data.length;
+  return { mean: sum / count, psnr: 10 * Math.log10(255 ** 2 / (squares / count)) };
+}
+
+async function comparePictures(): Promise<Figure[]> {
+  const colours = ['red', 'golden', 'purple', 'blue', 'green', 'orange', 'yellow', 'white'];
+  const things = [
+    'potion on a blue table',
+    'sword',
+    'gem',
+    'shield in a forest',
+    'key on sand',
+    'heart',
+    'star',
+    'crown',
+  ];
+  const plainMs: number[] = [];
+  const sides = intervals.map((interval) => ({
+    interval,
+    ms: [] as number[],
+    means: [] as number[],
+    psnrs: [] as number[],
+  }));
+  const tiles: { input: Pixels; left: number; top: number }[] = [];
+  // Both graphs are loaded, and warm.
+  await draw('', 0, intervals[0]);
+  for (let n = 0; n < pictures; n++) {
+    const prompt = `a ${colours[n % 8]} ${things[n % 8]}`;
+    const drawn = new Map<number, Drawn>();
+    const order = [0, ...intervals];
+    // The order turns around each time.
+    for (const interval of n % 2 === 0 ? order : order.toReversed()) {
+      drawn.set(interval, await draw(prompt, 100 + n, interval || undefined));
+    }
+    const plain = drawn.get(0)!;
+    plainMs.push(plain.denoisingMs);
+    for (const { interval, ms, means, psnrs } of sides) {
+      const { mean, psnr } = apart(drawn.get(interval)!.pixels, plain.pixels);
+      ms.push(drawn.get(interval)!.denoisingMs);
+      means.push(mean);
+      psnrs.push(psnr);
+    }
+    tiles.push(...order.map((side, at) => ({ input: drawn.get(side)!.pixels, left: at * size, top: n * size })));
+  }
+  if (values.sheet !== undefined) {
+    const [width, height] = [size * (intervals.length + 1), size * pictures];
+    const raw = { width: size, height: size, channels: 3 } as const;
+    await sharp({ create: { width, height, channels: 3, background: '#fff' } })
+      .composite(tiles.map(({ input, ...at }) => ({ input: Buffer.from(input.data), raw, ...at })))
+      .png()
+      .toFile(values.sheet);
+  }
+  const each = `median of ${pictures}, ${steps} guided steps, ${size}×${size}`;
+  return [
+    { name: 'denoising without', value: median(plainMs), unit: 'ms', detail: each },
+    ...sides.flatMap(({ interval, ms, means, psnrs }): Figure[] => [
+      { name: `interval ${interval}: denoising`, value: pairedRatio(ms, plainMs), unit: '×' },
+      {
+        name: `interval ${interval}: mean difference`,
+        value: median(means),
+        unit: 'of 255',
+        detail: `most: ${Math.max(...means).toFixed(1)}`,
+      },
+      {
+        name: `interval ${interval}: PSNR`,
+        value: median(psnrs),
+        unit: 'dB',
+        detail: `least: ${Math.min(...psnrs).toFixed(1)}`,
+      },
+    ]),
+  ];
+}
+
+async function compareSteps(pairs: number): Promise<Figure[]> {
+  const opened = await library.model(model);
+  const whole = await opened.network('unet').graph({ deep: true });
+  const before = process.memoryUsage.rss();
+  const shallow = await opened.shallowUNet().graph();
+  const grownMiB = (process.memoryUsage.rss() - before) / 2 ** 20;
+  const latents = size / opened.configs.vaeScale;
+  const free: Record<string, number> = {
+    batch: 2,
+    length: 77,
+    height: latents,
+    width: latents,
+    time_ids_count: 6,
+    text_embeds_width: 1280,
+  };
+  const feeds: Record<string, Tensor> = {};
+  for (const { name, shape } of whole.inputs) {
+    const dims = shape.map((dim) => (typeof dim === 'number' ? dim : (free[dim] ?? 1)));
+    const length = dims.reduce((product, dim) => product * dim, 1);
+    feeds[name] = floats(
+      Float32Array.from({ length }, () => (name === 'timestep' ? 500 : Math.random() - 0.5)),
+      dims,
+    );
+  }
+  const sides = { whole: [] as number[], shallow: [] as number[] };
+  for (let n = -1; n < pairs; n++) {
+    let begun = cpuMs();
+    const { deep_features } = await whole.run(feeds);
+    const wholeMs = cpuMs() - begun;
+    begun = cpuMs();
+    await shallow.run({ ...feeds, deep_features: deep_features! }, ['out_sample']);
+    // The first round only warms up.
+    if (n < 0) continue;
+    sides.whole.push(wholeMs);
+    sides.shallow.push(cpuMs() - begun);
+  }
+  return [
+    {
+      name: 'whole step',
+      value: median(sides.whole),
+      unit: 'ms',
+      detail: `guided, ${size}×${size}, median of ${pairs}`,
+    },
+    { name: 'shallow step', value: median(sides.shallow), unit: 'ms' },
+    { name: 'shallow / whole', value: pairedRatio(sides.shallow, sides.whole), unit: '×' },
+    { name: 'memory of the shallow graph', value: grownMiB, unit: 'MiB' },
+  ];
+}
+
+const pairs = values['steps-only'];
+printTable(pairs === undefined ? await comparePictures() : await compareSteps(Number(pairs)));
