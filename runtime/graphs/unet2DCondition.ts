@@ -64,9 +64,9 @@ export function writeUNet2DCondition(
  * The UNet without its deep part: the first convolution, the last layer of the way up, and the output (branch 0 of
  * DeepCache: Ma, Fang, Wang 2023, arXiv 2312.00858). For the features of the same call it gives what the whole UNet gives.
  *
- * One layer and not more: with the shape of Stable Diffusion 1.5 it costs an eighth of the whole network, two cost a third
- * and three more than half, and for the same time of the embedded model more whole steps made better pictures than more
- * layers in between (what one layer costs: bench/deepCache.ts).
+ * One layer and not more: at half the width of Stable Diffusion 1.5 it costs a ninth of the whole network (at its full width
+ * a twelfth), two layers cost a third and three more than half. Pictures of the embedded model were better for the same
+ * time with more whole steps than with more layers in between (bench/deepCache.ts).
  *
  * @param tensors - all of a UNet's, or what `shallowTensors` leaves of them
  * @param form - inputs are those of the whole UNet in this form, used or not, and `deep_features`; of residuals only the
