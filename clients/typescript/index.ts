@@ -7,6 +7,7 @@ export type { Generation, GenerationEvent, ImageResult, Preview } from './genera
 export type { ImageInput } from './images.ts';
 export type { ModelCategory, ModelInfo, ModelOf, ModelQuery, PartInfo } from './models.ts';
 export type {
+  AcceleratorOptions,
   ControlNetInput,
   ImageTask,
   OutpaintInput,

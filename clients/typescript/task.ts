@@ -55,6 +55,13 @@ export interface RefinerInput {
   startStepPercentage?: number;
 }
 
+/** Most steps run only the outermost layers of the network: 0.45 of the time at an interval of 3, and a slightly other picture. */
+export interface AcceleratorOptions {
+  deepCache?: boolean;
+  /** Every so many steps one is whole. Default 3. */
+  deepCacheInterval?: number;
+}
+
 /** An image to be made. Parameters not named here are passed on as they are. */
 export interface ImageTask {
   positivePrompt: string;
@@ -86,6 +93,7 @@ export interface ImageTask {
   maskImage?: ImageInput;
   /** Draws only the masked part and this many pixels around it, enlarged; 32 to 128. Default: the whole picture. */
   maskMargin?: number;
+  acceleratorOptions?: AcceleratorOptions;
   /** Adds area around the seed image; `width` and `height` are then the final size. Not with a mask. */
   outpaint?: OutpaintInput;
   /** LoRAs, which all act at once. */
