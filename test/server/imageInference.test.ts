@@ -279,7 +279,7 @@ describe('events', () => {
   });
 
   test('are asked for once by a session, and switched off by a task', async () => {
-    await using server = await startTestServer({ runtime: createFakeRuntime({ stepMs: 10 }) });
+    await using server = await startTestServer({ runtime: createFakeRuntime({ stepMs: 150 }) });
     const socket = await server.socket({ authenticate: { previews: { every: 2 }, progress: true } });
     const task = imageTask();
     socket.send(task);

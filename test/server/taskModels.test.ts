@@ -265,7 +265,7 @@ describe('tiny previews', () => {
 });
 
 test('tells of weights that are read from disk, by events and to those who ask', async () => {
-  await using server = await startTestServer({ runtime: createFakeRuntime({ loadingMs: 150 }) });
+  await using server = await startTestServer({ runtime: createFakeRuntime({ loadingMs: 1000 }) });
   const socket = await server.socket();
   const task = imageTask({ progress: true, deliveryMethod: 'async' });
   socket.send(task);
