@@ -27,6 +27,8 @@ const { values } = parseArgs({
     latents: { type: 'string', default: '64' },
     /** Channels of the UNet's first block: 320 is Stable Diffusion 1.5, 40 a quick try. */
     width: { type: 'string', default: '320' },
+    /** Threads of onnxruntime; default as many as there are cores. */
+    threads: { type: 'string' },
     /** A Python with torch, numpy and onnx, for the other side of the comparison. */
     python: { type: 'string' },
     /** Which parts to do: load, unet, vae. */
@@ -46,7 +48,8 @@ const mib = (bytes: number) => Math.round(bytes / 2 ** 20);
 type Side = Pick<ModelQuestion, 'way' | 'path'>;
 
 function start(component: ModelQuestion['component'], side: Side): Promise<{ child: Child; first: OpenAnswer }> {
-  const question = JSON.stringify({ component, latents, ...side } satisfies ModelQuestion);
+  const threads = values.threads === undefined ? undefined : Number(values.threads);
+  const question = JSON.stringify({ component, latents, threads, ...side } satisfies ModelQuestion);
   return Child.start('./modelChild.js', [question]) as Promise<{ child: Child; first: OpenAnswer }>;
 }
 

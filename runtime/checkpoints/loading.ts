@@ -14,9 +14,9 @@ export function formOn(provider: Provider): Pick<GraphForm, 'attention' | 'linea
 }
 
 /**
- * Weights of fewer bytes are copied by onnxruntime into the order its CPU kernels like best. Measured on two cores with
- * AVX2 (CPU time; bench/README.md): a VAE decoder of 0.2 GB then needs 0.79 of the time, but a UNet of 3.4 GB 0.97, and it
- * opens in 13 s instead of 0.5 and holds 3.3 GB that the system can neither share nor drop.
+ * Weights of fewer bytes are copied by onnxruntime into the order its CPU kernels like best. Measured with AVX2 (CPU time;
+ * bench/README.md): a VAE decoder then needs 0.79 of the time, but a UNet of 3.4 GB only 0.91 to 0.95, and it opens in 7 s
+ * and more instead of 0.5 and holds 3.3 GB that the system can neither share nor drop.
  */
 const COPIED_BELOW = 400 * 2 ** 20;
 
