@@ -1,205 +1,328 @@
-import { setImmediate as turn } from 'node:timers/promises';
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
+import { type Calibrated, Calibration } from './calibration.ts';
 import type { GenerateRequest, Pixels, RunEvent, Stage, Timings } from './messages.ts';
 import { type FloatTensor, type Graph, join, type Tensor, type ValueInfo } from './onnx/graph.ts';
 import type { Call, Outputs, Report, Row, Run } from './pipelines/run.ts';
 import type { PreviewDecoder, PreviewSource } from './previews/index.ts';
+import { bySpent, type Part, type Share, Shares } from './shares.ts';
 
 /** One run as its driver sees it. */
 export interface Job {
   run: Run;
-  /** Looked at after each step; an aborted run asks for nothing more. */
+  /** Looked at before each call; an aborted run asks for nothing more. */
   signal: AbortSignal;
   /** Takes the run's events in order; awaited, so it says how long the run is held up. */
   emit: (event: RunEvent) => Promise<void>;
   /** Absent: no previews. */
   previews?: { every: number; decoder: PreviewDecoder; source: PreviewSource } | undefined;
+  /** Absent: a share of its own. */
+  share?: Share | undefined;
 }
 
 export interface BatcherOptions {
   /**
-   * How many rows (samples or guidance branches) one call may take, for latents of so many positions. Default
-   * `rowsOnCpu`. The result never depends on it beyond the last bits of a float.
+   * Rows (samples or guidance branches) that one call takes at most. Default: found out for each graph and shape while
+   * working, up to 16.
    */
-  rowsPerCall?: (positions: number) => number;
+  rowsPerCall?: number | undefined;
+  /**
+   * Whether rows share a call only where that gives the same bits as a call for each, so that a picture never depends on
+   * what else runs. Default true; false for accelerators, whose answers differ in the last bits.
+   */
+  exact?: boolean;
+  onCalibrated?: (graph: Graph, shape: string, found: Calibrated) => void;
+  /** Told which jobs the next call is for, before it; none when no job asks for a call but some load or read. */
+  onWorking?: (jobs: readonly Job[]) => void;
 }
+
+/** Rows of one call are never more than this. */
+const MOST_ROWS = 16;
+
+/** Nor are their positions together: 16 rows of 128×128 latents, or four pictures of 256 px to decode. */
+const MOST_POSITIONS = 2 ** 18;
 
 /**
- * Measured on two cores with the embedded model (milliseconds for each row, one row a call against two): 16×16 latents 7.1
- * and 5.1, 24×24 12.3 and 11.6, 32×32 19 and 23. Small latents leave a core idle between operators, which further rows
- * fill; from 32×32 on a call for each costs no more, holds half the memory, and lets a cancel in between.
+ * How long the next call waits for runs that were answered to ask again, so that those who shared a call go on sharing. One
+ * that takes longer reads files. More than sending a preview may take.
  */
-export function rowsOnCpu(positions: number): number {
-  return positions <= 24 * 24 ? 8 : 1;
-}
-
-/** An accelerator is filled by rows at any size; two are the branches of one guided run. */
-export function rowsOnAccelerator(): number {
-  return 2;
-}
+const HOLD_MS = 25;
 
 interface Live {
   job: Job;
-  /** What the run waits for. */
-  call: Call | undefined;
+  part: Part;
+  /** What the run waits for, once it has asked. */
+  asked: Asked | undefined;
   /** What it is resumed with. */
   answer: Outputs[];
+  /** Nobody waits for it to ask. */
+  slow: boolean;
   stage: Stage | undefined;
   since: number;
   spentMs: Record<Stage, number>;
   settle: { resolve: () => void; reject: (error: unknown) => void };
 }
 
+interface Asked {
+  call: Call;
+  /** Shapes of the call; the same for calls that cost the same. */
+  shape: string;
+  /** Values of inputs without a batch dimension (a scalar timestep of an exported graph): one for the whole call. */
+  singles: string;
+}
+
 /**
- * Drives all live runs of a process, step by step: lets each go on to its next request, answers all requests of one
- * round with as few calls as `rowsPerCall` allows, and begins again. Runs join and leave between two rounds.
+ * Drives all live runs of a process. One call of a graph is made at a time: for the run whose share of the machine has had
+ * the least work (shares.ts), the oldest of its share, and for others that can be answered by the same call, as many as
+ * pay (calibration.ts). So pictures of different sizes and models take turns step by step, a newcomer's first step is
+ * next, and decoding one picture and denoising others do not wait for each other's end.
  */
 export class Batcher {
+  private readonly options: BatcherOptions;
+  /** From the oldest to the newest. */
   private readonly live = new Set<Live>();
-  private readonly rowsPerCall: (positions: number) => number;
+  private readonly shares = new Shares();
+  private readonly calibrations = new WeakMap<Graph, Map<string, Calibration>>();
+  /** Runs that go on by themselves until they ask for a call or end. */
+  private readonly moving = new Map<Live, Promise<void>>();
   private driving = false;
+  private announced: readonly Job[] | undefined;
+  private onArrival = () => {};
 
-  constructor({ rowsPerCall = rowsOnCpu }: BatcherOptions = {}) {
-    this.rowsPerCall = rowsPerCall;
+  constructor(options: BatcherOptions = {}) {
+    this.options = options;
   }
 
   /** Resolves after `finished` was emitted; rejects with what the run threw, or with the signal's reason. */
   drive(job: Job): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.live.add({
+      const live: Live = {
         job,
-        call: undefined,
+        part: this.shares.join(job.share),
+        asked: undefined,
         answer: [],
+        slow: false,
         stage: undefined,
         since: performance.now(),
         spentMs: { loading: 0, encoding: 0, denoising: 0, decoding: 0 },
         settle: { resolve, reject },
-      });
+      };
+      this.live.add(live);
+      this.move(live);
+      this.onArrival();
       if (!this.driving) void this.loop();
     });
   }
 
   private async loop(): Promise<void> {
     this.driving = true;
-    while (this.live.size > 0) {
-      for (const live of this.live) {
-        try {
-          await this.advance(live);
-        } catch (error) {
-          this.live.delete(live);
-          live.settle.reject(error);
-        }
-      }
-      for (const group of groupCalls(this.live)) await this.answer(group);
+    for (;;) {
+      // What arrived while a graph ran, a cancel or a run, is in the channel now, and is read only if the loop gets a turn.
+      await turn();
+      await this.settled();
+      // Ended where it stands, not when its turn comes.
+      for (const live of this.live) if (live.asked && live.job.signal.aborted) this.move(live);
+      const group = this.next();
+      if (group.length > 0) await this.answer(group);
+      else if (this.moving.size > 0) {
+        this.announce([]);
+        await Promise.race([...this.moving.values(), new Promise<void>((resolve) => (this.onArrival = resolve))]);
+      } else if (this.live.size === 0) break;
     }
     this.driving = false;
   }
 
-  /** Lets a run go on until it needs a call or ends. */
+  /** Waits until every run has asked or ended, but for those that take their time. */
+  private async settled(): Promise<void> {
+    const awaited = [...this.moving].filter(([live]) => !live.slow);
+    if (awaited.length === 0) return;
+    const enough = new AbortController();
+    await Promise.race([
+      Promise.all(awaited.map(([, moved]) => moved)),
+      sleep(HOLD_MS, undefined, { signal: enough.signal }).catch(() => {}),
+    ]);
+    enough.abort();
+    for (const [live] of awaited) live.slow = this.moving.has(live);
+  }
+
+  private move(live: Live): void {
+    live.asked = undefined;
+    live.slow = false;
+    const moved = this.advance(live).finally(() => this.moving.delete(live));
+    this.moving.set(live, moved);
+  }
+
+  /** Lets a run go on until it asks for a call or ends; never rejects. */
   private async advance(live: Live): Promise<void> {
     const { run, signal, emit } = live.job;
-    for (;;) {
-      // A cancel that arrived while a graph ran is in the channel now, and is read only if the loop gets a turn.
-      await turn();
-      if (signal.aborted) {
-        await run.return(undefined as never);
-        throw signal.reason;
+    try {
+      for (;;) {
+        await turn();
+        if (signal.aborted) {
+          await run.return(undefined as never);
+          throw signal.reason;
+        }
+        const { done, value } = await run.next(live.answer);
+        live.answer = [];
+        if (done) {
+          this.leave(live);
+          await emit({ type: 'finished', pixels: value, timings: timingsOf(live) });
+          live.settle.resolve();
+          return;
+        }
+        if (value.type === 'call') {
+          live.asked = { call: value, ...describe(value) };
+          return;
+        }
+        // Stages and loading are told by themselves, and are work of one run.
+        if (value.type !== 'stepped') this.announced = undefined;
+        await report(live, value);
       }
-      const { done, value } = await run.next(live.answer);
-      live.answer = [];
-      if (done) {
-        this.live.delete(live);
-        await emit({ type: 'finished', pixels: value, timings: timingsOf(live) });
-        live.settle.resolve();
-        return;
-      }
-      if (value.type === 'call') {
-        live.call = value;
-        return;
-      }
-      await report(live, value);
+    } catch (error) {
+      this.leave(live);
+      live.settle.reject(error);
     }
   }
 
-  private async answer(group: Live[]): Promise<void> {
+  private leave(live: Live): void {
+    if (this.live.delete(live)) this.shares.leave(live.part);
+  }
+
+  /** Who is answered next: whoever is owed most, and who joins. */
+  private next(): Live[] {
+    const asking = [...this.live].filter((live) => live.asked);
+    // Stable, so that the runs of one share stay in the order of their age.
+    const [first, ...others] = asking.sort((a, b) => bySpent(a.part, b.part));
+    if (!first) return [];
+    const group = [first];
+    const joining = others.filter((live) => canShare(live, first));
+    let rows = rowsOf(first);
+    const waiting = joining.reduce((sum, live) => sum + rowsOf(live), rows);
+    const most = Math.max(rows, this.calibration(first.asked!).rowsOf(waiting));
+    for (const live of joining) {
+      if (rows + rowsOf(live) > most || group.some((other) => isSame(live.asked!, other.asked!))) continue;
+      rows += rowsOf(live);
+      group.push(live);
+    }
+    return group;
+  }
+
+  private calibration({ call, shape }: Asked): Calibration {
+    const { graph, positions } = call;
+    const { exact = true, rowsPerCall, onCalibrated } = this.options;
+    const ofGraph = this.calibrations.get(graph) ?? new Map<string, Calibration>();
+    this.calibrations.set(graph, ofGraph);
+    let calibration = ofGraph.get(shape);
+    if (!calibration) {
+      const fixed = Math.min(...graph.inputs.map(rowsTaken));
+      const most = Math.min(MOST_ROWS, fixed, Math.max(1, Math.floor(MOST_POSITIONS / Math.max(1, positions))));
+      const onSettled = (found: Calibrated) => onCalibrated?.(graph, shape, found);
+      const given = rowsPerCall === undefined ? undefined : Math.min(rowsPerCall, fixed);
+      calibration = new Calibration({ most, exact, given, onSettled });
+      ofGraph.set(shape, calibration);
+    }
+    return calibration;
+  }
+
+  private async answer(group: readonly Live[]): Promise<void> {
+    const asked = group.map((live) => live.asked!);
+    const calibration = this.calibration(asked[0]!);
+    this.announce(group.map(({ job }) => job));
+    const wanted = async () => {
+      await turn();
+      return group.some((live) => !live.job.signal.aborted);
+    };
     try {
-      const calls = group.map((live) => live.call!);
-      const wanted = () => group.some((live) => !live.job.signal.aborted);
-      const answers = await answer(calls, this.rowsPerCall(calls[0]!.positions), wanted);
-      group.forEach((live, index) => {
-        live.answer = answers[index]!;
-      });
-    } catch (error) {
+      const rows = asked.flatMap(({ call }) => call.rows);
+      const outputs = await calibration.answer(rows, (some) => callGraph(asked[0]!.call, some), wanted);
+      let from = 0;
       for (const live of group) {
-        this.live.delete(live);
-        live.settle.reject(error);
+        const to = from + rowsOf(live);
+        live.answer = outputs.slice(from, to);
+        if (live.answer.length === rowsOf(live)) {
+          for (const twin of this.twinsOf(live, group)) {
+            twin.answer = live.answer;
+            this.move(twin);
+          }
+        }
+        this.shares.charge(live.part, rowsOf(live) * calibration.msPerRow);
+        from = to;
       }
-    } finally {
-      for (const live of group) live.call = undefined;
+      for (const live of group) this.move(live);
+    } catch (error) {
+      // Which of them it failed for is told by calls of their own.
+      if (group.length > 1) {
+        for (const live of group) await this.answer([live]);
+        return;
+      }
+      const [live] = group as [Live];
+      this.leave(live);
+      live.settle.reject(error);
     }
   }
+
+  /** Runs outside the group that wait for the same answer. */
+  private twinsOf(live: Live, group: readonly Live[]): Live[] {
+    return [...this.live].filter((other) => other.asked && !group.includes(other) && isSame(live.asked!, other.asked));
+  }
+
+  private announce(jobs: readonly Job[]): void {
+    const { announced } = this;
+    this.announced = jobs;
+    if (announced?.length === jobs.length && jobs.every((job, index) => job === announced[index])) return;
+    this.options.onWorking?.(jobs);
+  }
+}
+
+function rowsOf(live: Live): number {
+  return live.asked!.call.rows.length;
+}
+
+function describe({ graph, rows, positions, outputs }: Call): Pick<Asked, 'shape' | 'singles'> {
+  const [row = {}] = rows;
+  const dims = Object.entries(row).map(([name, tensor]) => `${name} ${tensor.dims.join('×')}`);
+  return {
+    shape: [`${positions} positions`, ...dims, ...outputs].join(', '),
+    singles: JSON.stringify(graph.inputs.filter(isSingle).map(({ name }) => Array.from(row[name]?.data ?? [], Number))),
+  };
 }
 
 /** Calls that can be one: the same graph and common inputs, and rows of the same inputs in the same shapes. */
-function groupCalls(lives: Iterable<Live>): Live[][] {
-  const groups = new Map<Graph, Map<Row | undefined, Map<string, Live[]>>>();
-  for (const live of lives) {
-    if (!live.call) continue;
-    const { graph, shared, rows, positions, outputs } = live.call;
-    const [row = {}] = rows;
-    const key = JSON.stringify([
-      positions,
-      outputs,
-      Object.entries(row).map(([name, { dims }]) => [name, dims]),
-      // An input without a batch dimension (a scalar timestep of an exported graph) has one value for the whole call.
-      graph.inputs.filter(isSingle).map(({ name }) => Array.from(row[name]?.data ?? [], Number)),
-    ]);
-    const ofGraph = mapOf(groups, graph);
-    const ofShared = mapOf(ofGraph, shared);
-    const group = ofShared.get(key);
-    if (group) group.push(live);
-    else ofShared.set(key, [live]);
-  }
-  return [...groups.values()].flatMap((ofGraph) => [...ofGraph.values()].flatMap((ofShared) => [...ofShared.values()]));
+function canShare({ asked: a }: Live, { asked: b }: Live): boolean {
+  return (
+    a!.call.graph === b!.call.graph &&
+    a!.call.shared === b!.call.shared &&
+    a!.shape === b!.shape &&
+    a!.singles === b!.singles
+  );
 }
 
-function mapOf<K, L, V>(maps: Map<K, Map<L, V>>, key: K): Map<L, V> {
-  const found = maps.get(key) ?? new Map<L, V>();
-  maps.set(key, found);
-  return found;
+/** Whether two calls are for the same texts, as those of one task's results are: one answer does for all. */
+function isSame(a: Asked, b: Asked): boolean {
+  if (a.call.positions > 0 || a.call.graph !== b.call.graph || a.call.shared !== b.call.shared) return false;
+  if (a.shape !== b.shape || a.call.rows.length !== b.call.rows.length) return false;
+  return a.call.rows.every((row, index) =>
+    Object.entries(row).every(([name, { data }]) => {
+      const other = b.call.rows[index]![name]!.data;
+      return data.every((value: number | bigint, at: number) => value === other[at]);
+    }),
+  );
 }
 
 function isSingle({ shape }: ValueInfo): boolean {
   return shape.length === 0 || (shape.length === 1 && shape[0] === 1);
 }
 
-/**
- * Answers the calls of one group, one set of outputs for each row, with as few calls of the graph as `rowsPerCall` allows.
- * Stops between two of them when nobody wants the answers any more; they are incomplete then.
- */
-async function answer(calls: readonly Call[], rowsPerCall: number, wanted: () => boolean): Promise<Outputs[][]> {
-  const answers: Outputs[][] = calls.map(() => []);
-  const { graph, shared, outputs } = calls[0]!;
-  const rows = calls.flatMap((call, index) => call.rows.map((row) => ({ row, index })));
-  const most = Math.min(rowsPerCall, ...graph.inputs.map(rowsTaken));
-  for (let start = 0; start < rows.length; start += most) {
-    if (start > 0) {
-      await turn();
-      if (!wanted()) break;
-    }
-    const chunk = rows.slice(start, start + most);
-    const feeds: Record<string, Tensor> = { ...shared };
-    for (const name of Object.keys(chunk[0]!.row)) {
-      const single = graph.inputs.some((input) => input.name === name && isSingle(input));
-      feeds[name] = join((single ? chunk.slice(0, 1) : chunk).map(({ row }) => row[name]!));
-    }
-    const results = await graph.run(feeds, outputs);
-    chunk.forEach(({ index }, at) => {
-      answers[index]!.push(
-        Object.fromEntries(outputs.map((name) => [name, rowOf(results[name] as FloatTensor, at, chunk.length)])),
-      );
-    });
+/** One call of the graph for rows that can share it; one set of outputs for each. */
+async function callGraph({ graph, shared, outputs }: Call, rows: readonly Row[]): Promise<Outputs[]> {
+  const feeds: Record<string, Tensor> = { ...shared };
+  for (const name of Object.keys(rows[0]!)) {
+    const single = graph.inputs.some((input) => input.name === name && isSingle(input));
+    feeds[name] = join((single ? rows.slice(0, 1) : rows).map((row) => row[name]!));
   }
-  return answers;
+  const results = await graph.run(feeds, outputs);
+  return rows.map((_, at) =>
+    Object.fromEntries(outputs.map((name) => [name, rowOf(results[name] as FloatTensor, at, rows.length)])),
+  );
 }
 
 /** Rows that a graph exported with a fixed batch takes at once. */

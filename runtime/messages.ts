@@ -54,6 +54,11 @@ export interface GenerateRequest {
   deepCache?: DeepCacheRequest;
   /** Absent: no previews. */
   previews?: PreviewRequest;
+  /**
+   * Whose part of the machine the run takes, by a key of the caller's choice, and how large that part is: twice the weight
+   * is twice the work. Runs of one key share one part, the oldest first. Absent: a part of its own, of weight 1.
+   */
+  share?: { key: string; weight: number };
 }
 
 export interface DeepCacheRequest {
@@ -119,7 +124,7 @@ export interface Timings {
 
 /** From the server's process to the runtime's. A run is known by a number that the parent picks. */
 export type ToRuntime =
-  | { type: 'start'; provider: string; threads?: number | undefined }
+  | { type: 'start'; provider: string; threads?: number | undefined; rowsPerCall?: number | undefined }
   | { type: 'generate'; run: number; request: GenerateRequest }
   | { type: 'cancel'; run: number };
 
@@ -132,8 +137,20 @@ export type FromRuntime =
   | { type: 'unready'; message: string }
   | { type: 'logged'; level: LogLevel; message: string; fields?: Record<string, unknown> | undefined }
   | { type: 'loaded'; model: string; memoryBytes: number }
+  /** The runs that the next call of a graph is for; none: no graph has work, but some run loads or reads. */
+  | { type: 'working'; runs: number[] }
+  | ({ type: 'calibrated' } & Batch & { msPerRow: Record<number, number>; difference: number })
   | { type: 'reported'; run: number; event: RunEvent; memoryBytes?: number | undefined }
   | { type: 'failed'; run: number; error: RuntimeErrorMessage }
   | { type: 'cancelled'; run: number };
+
+/** How many rows (images, or guidance branches of images) one call of a graph takes, because more do not pay. */
+export interface Batch {
+  /** Model and component: `pocket/unet`. */
+  graph: string;
+  /** What a row looks like. */
+  shape: string;
+  rows: number;
+}
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';

@@ -33,7 +33,8 @@ export class Library {
   private readonly vaes = new Map<string, Promise<Vae>>();
   private readonly tinyDecoders = new Map<string, Network>();
   private readonly embeddings = new Map<string, Promise<Embedding>>();
-  private users = 0;
+  /** Runs under way; each resolves when it has ended. */
+  private readonly users = new Set<Promise<void>>();
 
   constructor(options: LibraryOptions) {
     this.options = options;
@@ -41,11 +42,16 @@ export class Library {
 
   /** Counts a run as under way while `work` lasts. */
   async use<T>(work: () => Promise<T>): Promise<T> {
-    this.users++;
+    let end = () => {};
+    const ended = new Promise<void>((resolve) => {
+      end = resolve;
+    });
+    this.users.add(ended);
     try {
       return await work();
     } finally {
-      this.users--;
+      this.users.delete(ended);
+      end();
     }
   }
 
@@ -118,7 +124,7 @@ export class Library {
       label: `${basename(path, extname(path) === '.safetensors' ? '.safetensors' : '')}/${name}`,
       provider,
       onLoaded: (component, loadingMs, bytes) => onLoaded(path, component, loadingMs, bytes),
-      alone: () => this.users <= 1,
+      whenUnused: () => (this.users.size <= 1 ? undefined : Promise.all(this.users)),
     });
   }
 }

@@ -26,8 +26,12 @@ export interface NetworkOptions {
   write: (source: Extract<ComponentSource, { kind: 'safetensors' }>, form: Form & GraphForm) => Written;
   provider: Provider;
   onLoaded: (name: string, loadingMs: number, bytes: number) => void;
-  /** Whether no other run is under way, so that a graph may be closed before the one that replaces it is loaded. */
-  alone: () => boolean;
+  /**
+   * Resolves when all runs that are under way now have ended: some may be in the middle of a graph that is replaced.
+   * Undefined when the one that asks is the only one, so that a graph may be closed before the one that replaces it is
+   * loaded.
+   */
+  whenUnused: () => Promise<unknown> | undefined;
 }
 
 const plainForm: Required<Form> = { residuals: false, adapters: 'none', deep: false };
@@ -92,12 +96,12 @@ export class Network {
   }
 
   private async load(form: Required<Form>, replaced: Promise<Graph> | undefined): Promise<Graph> {
-    const { label, name, provider, write, onLoaded, alone } = this.options;
+    const { label, name, provider, write, onLoaded, whenUnused } = this.options;
     const begun = performance.now();
     const source = await this.located();
     if (source.kind === 'onnx') refuseBeyondPlain(form);
     try {
-      if (replaced && alone()) await (await replaced).close();
+      if (replaced) await retire(replaced, whenUnused());
       let graph: Graph;
       if (source.kind === 'onnx')
         graph = await Graph.open({ file: source.file, label: `${label}/model.onnx` }, provider);
@@ -121,6 +125,14 @@ function refuseBeyondPlain({ residuals, adapters, deep }: Required<Form>): void 
   if (residuals) refuse('the inputs that ControlNets need', 'controlNets');
   if (adapters !== 'none') refuse('the inputs that LoRAs need', 'loras');
   if (deep) refuse('the output that shallow steps go on from', 'deepCache');
+}
+
+/** Closes a graph: at once, or once it is unused. */
+async function retire(graph: Promise<Graph>, unused: Promise<unknown> | undefined): Promise<void> {
+  const close = async () => (await graph).close();
+  if (!unused) return close();
+  // A graph that was never loaded has nothing to close.
+  void unused.then(close).catch(() => {});
 }
 
 function covers(held: Required<Form>, wanted: Form): boolean {

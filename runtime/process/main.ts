@@ -1,6 +1,6 @@
 /** Entry of the runtime's own process: holds the models, runs the graphs, and tells its parent what happens. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Batcher, type BatcherOptions, previewsOf, rowsOnAccelerator, rowsOnCpu } from '../batcher.ts';
+import { Batcher, type Job, previewsOf } from '../batcher.ts';
 import { RuntimeError, toErrorMessage } from '../errors.ts';
 import type { FromRuntime, GenerateRequest, RunEvent, ToRuntime } from '../messages.ts';
 import { chooseProvider, type Provider } from '../onnx/providers.ts';
@@ -14,6 +14,7 @@ const PATIENCE_MS = 20;
 let batcher = new Batcher();
 let library = makeLibrary({ name: 'cpu' });
 const runs = new Map<number, AbortController>();
+const runOf = new WeakMap<Job, number>();
 /** Messages that have not left yet. */
 let backlog = 0;
 
@@ -36,11 +37,15 @@ process.on('disconnect', () => process.exit(0));
 process.on('SIGINT', () => {});
 process.on('SIGTERM', () => {});
 
-async function start({ provider, threads }: Extract<ToRuntime, { type: 'start' }>): Promise<void> {
+async function start({ provider, threads, rowsPerCall }: Extract<ToRuntime, { type: 'start' }>): Promise<void> {
   try {
     const chosen = await chooseProvider(provider, { threads });
-    const options: BatcherOptions = { rowsPerCall: chosen.name === 'cpu' ? rowsOnCpu : rowsOnAccelerator };
-    batcher = new Batcher(options);
+    batcher = new Batcher({
+      rowsPerCall,
+      exact: chosen.name === 'cpu',
+      onWorking: (jobs) => void send({ type: 'working', runs: jobs.map((job) => runOf.get(job)!) }),
+      onCalibrated: ({ label }, shape, found) => void send({ type: 'calibrated', graph: label, shape, ...found }),
+    });
     library = makeLibrary(chosen);
     for (const { name, reason } of chosen.fallbackFrom ?? []) {
       void send({
@@ -63,12 +68,15 @@ async function generate(run: number, request: GenerateRequest): Promise<void> {
   try {
     await library.use(async () => {
       const source = await library.previewSource(request);
-      await batcher.drive({
+      const job: Job = {
         run: diffusion(library, request),
         signal: controller.signal,
         emit: (event) => emit(run, event),
         previews: previewsOf(request, source, findPreviewDecoder),
-      });
+        share: request.share,
+      };
+      runOf.set(job, run);
+      await batcher.drive(job);
     });
   } catch (error) {
     if (controller.signal.aborted && !(error instanceof RuntimeError)) await send({ type: 'cancelled', run });

@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { fromErrorMessage, RuntimeError } from '../errors.ts';
-import type { FromRuntime, GenerateRequest, LogLevel, RunEvent, Stage, ToRuntime } from '../messages.ts';
+import type { Batch, FromRuntime, GenerateRequest, LogLevel, RunEvent, Stage, ToRuntime } from '../messages.ts';
 import { Inbox } from './inbox.ts';
 import { filesOf, fingerprint, modelsOf, Scales, type Weight } from './needs.ts';
 
@@ -17,9 +17,21 @@ export interface RuntimeOptions {
   /**
    * Milliseconds a run may stay in a stage before the process is killed and the run fails with `stageTimeout`;
    * for `loading` each component and for `denoising` each step has that long. Defaults: loading 600 000, encoding 120 000, denoising 300 000, decoding
-   * 300 000. A run that waits for its turn has no deadline.
+   * 300 000. A run's time counts while the process works on it, and while it works on nothing; not while it waits for its
+   * turn.
    */
   deadlinesMs?: Partial<Record<Stage, number>>;
+  /**
+   * Runs under way in the process at a time; default 16. They take turns step by step and share calls where that pays;
+   * each holds its latents and embeddings meanwhile, some megabytes. Further ones wait, the oldest first.
+   */
+  liveRuns?: number;
+  /**
+   * Rows (images, or guidance branches of images) that one call of a graph takes at most; default: found out while
+   * working, for each graph and size. Another number than was found costs speed, on accelerators memory too, and lets
+   * pictures depend on what else runs in their last bits.
+   */
+  rowsPerCall?: number;
   /**
    * Models held by one process at a time; default 2. A run of one more model recycles the process as soon as nothing is
    * running, because the memory of released ONNX sessions does not come back. Runs of models that are held may go first,
@@ -53,6 +65,8 @@ export interface RuntimeStatus {
   memoryBytes?: number;
   /** Present while weights are being loaded. */
   loading?: Loading;
+  /** Rows that calls of each graph take, for the shapes where that was found out. */
+  batches: Batch[];
 }
 
 /** How far a run has come with loading the weights that it needs and did not find loaded. */
@@ -68,13 +82,14 @@ export interface Runtime extends AsyncDisposable {
   /** Settles when the process has started its provider; rejects when it cannot. */
   ready(): Promise<void>;
   /**
-   * Draws one image. Runs may overlap; they are queued here and driven one at a time, oldest first, but for those that
+   * Draws one image. Runs may overlap: up to `RuntimeOptions.liveRuns` are under way and share the machine by
+   * `GenerateRequest.share`, each giving the picture that it gives alone. Others wait, oldest first, but for those that
    * need no other process than the one that runs (`RuntimeOptions.maxModels`).
    *
    * Throws `RuntimeError` when the run fails. After `signal` is aborted it throws `signal.reason`: at once while waiting,
-   * and before the next step while running. Leaving the iteration early cancels the run too. When the process dies, the
-   * run starts again from the beginning once (same seed, same picture; no second `started`, and steps already told are
-   * told again), then fails with `runtimeLost`. A slow reader loses previews (the newest wins), never another event.
+   * and before the next step while running. Leaving the iteration early cancels the run too. When the process dies, all
+   * its runs start again from the beginning (same seed, same picture; no second `started`, and steps already told are told
+   * again); those it was working on one at a time, and only once, then they fail with `runtimeLost`. A slow reader loses previews (the newest wins), never another event.
    */
   generate(request: GenerateRequest, signal: AbortSignal): AsyncIterable<RunEvent>;
   status(): RuntimeStatus;
@@ -82,8 +97,7 @@ export interface Runtime extends AsyncDisposable {
   close(graceMs?: number): Promise<void>;
 }
 
-/** Runs given to the process at a time. The process can interleave more, step by step; one is what pays on a CPU. */
-const LIVE_RUNS = 1;
+const DEFAULT_LIVE_RUNS = 16;
 
 const DEFAULT_DEADLINES_MS: Record<Stage, number> = {
   loading: 600_000,
@@ -145,8 +159,10 @@ interface Run {
   heldUpAt: number;
   /** Runs that went before it since. */
   passes: number;
-  /** Times it was given to a process. */
-  attempts: number;
+  /** Times the process died while it worked on this run. */
+  deaths: number;
+  /** Bytes that it may have loaded when it is past loading, as far as the process did not hold them. */
+  promisedBytes: number;
   /** `started` was told; a second attempt must not tell it again. */
   started: boolean;
   /** What the process last said it was doing; `loading` until it says something. */
@@ -188,6 +204,10 @@ class Supervisor implements Runtime {
   private readonly scales = new Scales();
   private readonly waiting: Run[] = [];
   private readonly live = new Map<number, Run>();
+  private readonly liveRuns: number;
+  /** Runs that the process said it works on; none: on nothing that it told of. */
+  private working = new Set<number>();
+  private readonly batches = new Map<string, Batch>();
   /** Sets of files that are not run together until one of them changes. */
   private readonly quarantine: { files: readonly string[]; fingerprint: string; reason: string }[] = [];
   /** Deaths of the process in a row, by the files that were running. */
@@ -219,6 +239,7 @@ class Supervisor implements Runtime {
     this.options = options;
     this.program = program;
     this.deadlinesMs = { ...DEFAULT_DEADLINES_MS, ...options.deadlinesMs };
+    this.liveRuns = Math.max(1, options.liveRuns ?? DEFAULT_LIVE_RUNS);
     this.maxModels = Math.max(1, options.maxModels ?? 2);
     this.memoryLimit = options.memoryLimitBytes ?? 0;
     // Whoever never calls ready() learns of a failed start through generate() instead.
@@ -242,7 +263,8 @@ class Supervisor implements Runtime {
       inbox: new Inbox(),
       heldUpAt: 0,
       passes: 0,
-      attempts: 0,
+      deaths: 0,
+      promisedBytes: 0,
       started: false,
       stage: 'loading',
       abandoned: false,
@@ -280,6 +302,7 @@ class Supervisor implements Runtime {
       models: [...(life?.loaded ?? [])],
       ...(this.memoryBytes !== undefined && { memoryBytes: this.memoryBytes }),
       ...(this.loading && { loading: shownLoading(this.loading) }),
+      batches: [...this.batches.values()],
     };
   }
 
@@ -339,6 +362,8 @@ class Supervisor implements Runtime {
     };
     this.life = life;
     this.memoryBytes = undefined;
+    this.working = new Set();
+    this.batches.clear();
     const begun = performance.now();
     const deadline = setTimeout(() => child.kill('SIGKILL'), this.deadlinesMs.loading);
     child.on('message', (message: FromRuntime) => {
@@ -371,8 +396,8 @@ class Supervisor implements Runtime {
     });
     // A process that was never spawned has no `close`.
     child.on('error', () => child.pid === undefined && onGone(null, null));
-    const { provider, threads } = this.options;
-    this.send(life, { type: 'start', provider, threads });
+    const { provider, threads, rowsPerCall } = this.options;
+    this.send(life, { type: 'start', provider, threads, rowsPerCall });
   }
 
   private send(life: Life, message: ToRuntime): void {
@@ -403,6 +428,13 @@ class Supervisor implements Runtime {
         life.loaded.add(message.model);
         this.memoryBytes = message.memoryBytes;
         break;
+      case 'working':
+        this.workOn(message.runs);
+        // Nothing has ended or changed that another run could wait for.
+        return;
+      case 'calibrated':
+        this.onCalibrated(message);
+        return;
       case 'reported': {
         this.memoryBytes = message.memoryBytes ?? this.memoryBytes;
         const run = this.live.get(message.run);
@@ -430,11 +462,13 @@ class Supervisor implements Runtime {
     if (event.type === 'staged') run.stage = event.stage;
     if (event.type === 'loading') {
       run.stage = 'loading';
+      // Everything else stands still meanwhile.
+      this.workOn([run.id]);
       this.onLoading(run, event);
     } else if (event.type === 'staged' ? event.stage !== 'loading' : !['started', 'previewed'].includes(event.type)) {
       this.endLoading(run, 'done');
     }
-    if (event.type === 'staged' || event.type === 'stepped' || event.type === 'loading') this.armDeadline(run);
+    if (event.type === 'staged' || event.type === 'stepped') this.armDeadline(run);
     if (event.type === 'finished') {
       this.losses = 0;
       // All of these files can be run, so none of them alone was at fault.
@@ -454,6 +488,7 @@ class Supervisor implements Runtime {
     clearTimeout(run.deadline);
     this.endLoading(run, 'broken off');
     if (this.live.delete(run.id)) this.lastEndAt = performance.now();
+    if (this.working.delete(run.id) && this.working.size === 0) this.workOn([]);
     const place = this.waiting.indexOf(run);
     if (place >= 0) this.waiting.splice(place, 1);
     if (run.signal.aborted) run.inbox.fail(run.signal.reason);
@@ -478,10 +513,12 @@ class Supervisor implements Runtime {
     const { life } = this;
     clearTimeout(this.lingering);
     if (!life?.ready || life.dismissed || this.recycledForMemory(life)) return;
-    while (this.live.size < LIVE_RUNS) {
+    while (this.live.size < this.liveRuns) {
       const first = this.waiting[0];
       // What has not been weighed yet will be in a moment, and calls again.
       if (!first || !this.isWeighed(first)) return;
+      // A run that the process died of, or beside one, runs alone: if it dies again, it is clear whose fault it is.
+      if (this.live.size > 0 && [first, ...this.live.values()].some(({ deaths }) => deaths > 0)) return;
       // Looked at even if it will be passed: nobody makes room for what is refused.
       if (this.refused(first)) continue;
       if (this.fits(life, first)) {
@@ -491,7 +528,8 @@ class Supervisor implements Runtime {
       first.heldUpAt ||= performance.now();
       const heldUpMs = performance.now() - first.heldUpAt;
       const passing = first.passes < MOST_PASSES && heldUpMs < PASSING_MS;
-      const other = passing && this.waiting.find((run) => this.isWeighed(run) && this.fits(life, run));
+      const other =
+        passing && this.waiting.find((run) => run.deaths === 0 && this.isWeighed(run) && this.fits(life, run));
       if (other) {
         if (this.refused(other)) continue;
         first.passes++;
@@ -517,12 +555,15 @@ class Supervisor implements Runtime {
 
   private give(life: Life, run: Run): void {
     this.waiting.splice(this.waiting.indexOf(run), 1);
+    run.promisedBytes = this.bytesOf(
+      run,
+      run.files.filter((file) => !life.touched.has(file)),
+    );
     for (const file of run.files) life.touched.add(file);
     for (const model of modelsOf(run.request)) life.touchedModels.add(model);
     this.live.set(run.id, run);
-    run.attempts++;
     run.stage = 'loading';
-    this.armDeadline(run);
+    if (this.working.size === 0) this.armDeadline(run);
     this.send(life, { type: 'generate', run: run.id, request: run.request });
   }
 
@@ -536,7 +577,9 @@ class Supervisor implements Runtime {
       run,
       run.files.filter((file) => !life.touched.has(file)),
     );
-    return more === 0 || (this.memoryBytes ?? 0) + more <= this.memoryLimit;
+    let promised = 0;
+    for (const { stage, promisedBytes } of this.live.values()) if (stage === 'loading') promised += promisedBytes;
+    return more === 0 || (this.memoryBytes ?? 0) + promised + more <= this.memoryLimit;
   }
 
   /** Fails a run that must not be given to any process; true if it did. */
@@ -582,7 +625,9 @@ class Supervisor implements Runtime {
       if (life.finished >= this.patience * STEADY_RUNS) this.patience = 1;
       return false;
     }
-    if (this.live.size > 0 || life.finished < this.patience) return false;
+    if (life.finished < this.patience) return false;
+    // Nothing is added until those under way have ended.
+    if (this.live.size > 0) return true;
     this.patience = Math.min(this.patience * 2, MOST_PATIENCE);
     this.log('warn', 'The runtime process is replaced because it passed the memory limit.', {
       memoryBytes: this.memoryBytes,
@@ -615,10 +660,29 @@ class Supervisor implements Runtime {
     else this.log('info', 'Loading weights was broken off.', { model, component, doneBytes, ofBytes, loadingMs });
   }
 
+  /** The process works on these runs until it says otherwise, or on nothing that it tells of. */
+  private workOn(runs: readonly number[]): void {
+    this.working = new Set(runs);
+    for (const run of this.live.values()) {
+      if (runs.length === 0 || this.working.has(run.id)) this.armDeadline(run);
+      else clearTimeout(run.deadline);
+    }
+  }
+
+  private onCalibrated(message: Extract<FromRuntime, { type: 'calibrated' }>): void {
+    const { graph, shape, rows, msPerRow, difference } = message;
+    this.batches.set(`${graph} ${shape}`, { graph, shape, rows });
+    this.log('info', 'How many rows a call takes was found out.', { graph, shape, rows, msPerRow, difference });
+  }
+
   private armDeadline(run: Run): void {
     clearTimeout(run.deadline);
     run.deadline = setTimeout(() => {
-      run.timedOut = true;
+      // Those that share the call took as long.
+      for (const other of this.working.has(run.id) ? this.working : [run.id]) {
+        const late = this.live.get(other);
+        if (late) late.timedOut = true;
+      }
       this.log('error', 'A stage outlived its deadline; the runtime process is killed.', {
         stage: run.stage,
         deadlineMs: this.deadlinesMs[run.stage],
@@ -647,16 +711,19 @@ class Supervisor implements Runtime {
       signal,
       running: this.live.size,
     });
+    const working = this.working.size > 0 ? new Set(this.working) : new Set(this.live.keys());
+    const blamed = [...this.live.values()].filter(({ id }) => working.has(id));
+    for (const run of blamed) run.deaths++;
+    this.countDeaths(blamed, code, signal);
     for (const run of [...this.live.values()].reverse()) {
       clearTimeout(run.deadline);
       this.endLoading(run, 'broken off');
-      this.countDeath(run, code, signal);
       if (run.timedOut) {
         const limit = `${this.deadlinesMs[run.stage]} ms`;
         this.settle(run, new RuntimeError('stageTimeout', `The stage ${run.stage} took longer than ${limit}.`));
       } else if (run.abandoned) {
         this.settle(run);
-      } else if (run.attempts > 1) {
+      } else if (run.deaths > 1) {
         this.settle(run, new RuntimeError('runtimeLost', 'The runtime process was lost twice during this run.'));
       } else {
         this.live.delete(run.id);
@@ -690,13 +757,17 @@ class Supervisor implements Runtime {
 
   /**
    * A model that dies while loading is at fault each time. Later stages may have failed for the size of one picture, so
-   * there both attempts of one run count once. Deadlines outside of loading say the machine is slow, not the model broken.
-   * Deaths are counted for all files of a run together: a ControlNet that kills must not take the model away from those
-   * who do without it.
+   * there both deaths of one run count once, and those of runs that shared a call too. Deadlines outside of loading say
+   * the machine is slow, not the model broken. Deaths are counted for all files of a run together: a ControlNet that kills
+   * must not take the model away from those who do without it.
    */
-  private countDeath(run: Run, code: number | null, signal: NodeJS.Signals | null): void {
-    const { files } = run;
-    if (run.stage !== 'loading' && (run.timedOut || run.attempts > 1)) return;
+  private countDeaths(runs: readonly Run[], code: number | null, signal: NodeJS.Signals | null): void {
+    const counting = runs.filter(({ stage, timedOut, deaths }) => stage === 'loading' || !(timedOut || deaths > 1));
+    const sets = new Map(counting.map(({ files }) => [files.toSorted().join('\n'), files]));
+    for (const files of sets.values()) this.countDeath(files, code, signal);
+  }
+
+  private countDeath(files: readonly string[], code: number | null, signal: NodeJS.Signals | null): void {
     let deaths = this.deaths.find((counted) => isSubset(counted.files, files) && isSubset(files, counted.files));
     if (!deaths) {
       deaths = { files, count: 0 };

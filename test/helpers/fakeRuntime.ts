@@ -143,6 +143,7 @@ export function createFakeRuntime(options: FakeRuntimeOptions = {}): FakeRuntime
         providerReason: 'a test asked for it',
         restarts: 0,
         models: [...models],
+        batches: [],
         ...(loading && { loading }),
       };
     },

@@ -82,7 +82,7 @@ describe('the batcher', () => {
       const seen: Float32Array[][] = [];
       const branches = [branch(10), branch(20), branch(30)];
       const run = countingRun(graph, { start: 1, branches, steps: 1, seen });
-      await new Batcher({ rowsPerCall: () => rows }).drive(job(run));
+      await new Batcher({ rowsPerCall: rows }).drive(job(run));
       expect(graph.calls.map((call) => call.rows)).toEqual(calls);
       expect(seen[0]!.map((answer) => answer[7])).toEqual([11, 21, 31]);
     }
@@ -90,7 +90,7 @@ describe('the batcher', () => {
 
   test('drives many runs at once, one call for a step of all, and gives each its own answer', async () => {
     const graph = countingGraph();
-    const batcher = new Batcher({ rowsPerCall: () => 8 });
+    const batcher = new Batcher({ rowsPerCall: 8 });
     const runs = [1, 2, 3].map((start) => ({ start, seen: [] as Float32Array[][] }));
     await Promise.all(
       runs.map(({ start, seen }) => batcher.drive(job(countingRun(graph, { start, branches: [branch(10)], seen })))),
@@ -102,7 +102,7 @@ describe('the batcher', () => {
 
   test('lets runs join and leave between steps', async () => {
     const graph = countingGraph();
-    const batcher = new Batcher({ rowsPerCall: () => 8 });
+    const batcher = new Batcher({ rowsPerCall: 8 });
     let late: Promise<void> | undefined;
     graph.onCall = () => {
       late ??= batcher.drive(job(countingRun(graph, { start: 2, branches: [branch(1)], steps: 3 })));
@@ -114,7 +114,7 @@ describe('the batcher', () => {
 
   test('keeps apart what cannot share a call', async () => {
     const [graph, other, scalar] = [countingGraph(), countingGraph(), countingGraph([])];
-    const batcher = new Batcher({ rowsPerCall: () => 8 });
+    const batcher = new Batcher({ rowsPerCall: 8 });
     const start = (of: Graph, first: number, text: FloatTensor) =>
       batcher.drive(job(countingRun(of, { start: first, branches: [text], steps: 1 })));
     await Promise.all([
@@ -138,7 +138,7 @@ describe('the batcher', () => {
       fed.push(Object.keys(feeds));
       return run(feeds);
     };
-    const batcher = new Batcher({ rowsPerCall: () => 8 });
+    const batcher = new Batcher({ rowsPerCall: 8 });
     const start = (shared?: Row) =>
       batcher.drive(job(countingRun(graph, { start: 1, branches: [branch(1)], steps: 1, ...(shared && { shared }) })));
     await Promise.all([start(lora), start(lora), start({ ...lora }), start()]);
@@ -149,7 +149,7 @@ describe('the batcher', () => {
   test('a graph with a fixed batch is given no more rows than that', async () => {
     const graph = countingGraph([1], 1);
     const run = countingRun(graph, { start: 1, branches: [branch(1), branch(2)], steps: 1 });
-    await new Batcher({ rowsPerCall: () => 8 }).drive(job(run));
+    await new Batcher({ rowsPerCall: 8 }).drive(job(run));
     expect(graph.calls.map((call) => call.rows)).toEqual([1, 1]);
   });
 
@@ -172,7 +172,7 @@ describe('the batcher', () => {
       setImmediate(() => controller.abort(new Error('enough')));
     };
     const run = countingRun(graph, { start: 1, branches: [branch(1), branch(2)], steps: 10 });
-    const batcher = new Batcher({ rowsPerCall: () => 1 });
+    const batcher = new Batcher({ rowsPerCall: 1 });
     await expect(batcher.drive(job(run, { signal: controller.signal }))).rejects.toThrow('enough');
     expect(graph.calls).toHaveLength(1);
   });

@@ -19,6 +19,8 @@ const request = (model: string): GenerateRequest => ({
   steps: 1,
   guidanceScale: 1,
   seed: 1n,
+  // One share, so that runs end in the order in which they came.
+  share: { key: 'one', weight: 1 },
 });
 
 /** A log, and what it said of processes that were replaced. */

@@ -148,7 +148,7 @@ describe.each(tinyModels)('every step of %s equals that of diffusers', (name) =>
       return { width: 0, height: 0, data: new Uint8Array() };
     }
     const signal = new AbortController().signal;
-    await new Batcher({ rowsPerCall: () => rows }).drive({ run: run(), signal, emit: async () => {} });
+    await new Batcher({ rowsPerCall: rows }).drive({ run: run(), signal, emit: async () => {} });
     expect(trajectory).toHaveLength(expected.length);
     trajectory.forEach((latents, index) => {
       expect(relativeError(latents, expected[index]!.data)).toBeLessThan(trajectoryTolerance);

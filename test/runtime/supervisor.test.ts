@@ -52,7 +52,7 @@ describe('a process that is killed', () => {
   });
 
   test('twice during one run fails that run with runtimeLost, and those behind it go on', async () => {
-    await using runtime = start();
+    await using runtime = start({ liveRuns: 1 });
     const first = collect(runtime, request(), never(), (event) => {
       if (event.type === 'stepped' && event.step === 0) kill(runtime);
     });
@@ -239,8 +239,10 @@ describe('the process', () => {
   test('keeps every event but stale previews for a slow reader', async () => {
     await using runtime = start();
     const events: RunEvent[] = [];
-    for await (const event of runtime.generate(request({ previews: { every: 1 } }), never())) {
-      if (events.push(event) === 1) await draw(runtime, request({ steps: 1 }));
+    // The second run of a share ends after the first, which is older.
+    const share = { key: 'one', weight: 1 };
+    for await (const event of runtime.generate(request({ previews: { every: 1 }, share }), never())) {
+      if (events.push(event) === 1) await draw(runtime, request({ steps: 1, share }));
     }
     const types = events.map(({ type }) => type);
     expect(types.filter((type) => type === 'stepped')).toHaveLength(6);

@@ -1,0 +1,181 @@
+import type { Outputs, Row } from './pipelines/run.ts';
+
+/** What was found out about one graph at one shape. */
+export interface Calibrated {
+  /** Rows that one call takes from now on. */
+  rows: number;
+  /** Milliseconds for each row, by rows in a call. */
+  msPerRow: Record<number, number>;
+  /** Largest difference between the same row's answers in calls of different sizes; 0 means the same bits. */
+  difference: number;
+}
+
+export interface CalibrationOptions {
+  /** Rows that are never passed. */
+  most: number;
+  /** Whether a size is taken only if each row's answer has the same bits as in a call of its own. */
+  exact: boolean;
+  /** Rows to take whatever pays; nothing is found out then. */
+  given?: number | undefined;
+  onSettled?: (found: Calibrated) => void;
+}
+
+/** A call of twice the size is worth it if each row costs no more than this share of what it costs now. */
+const WORTH = 0.95;
+
+/** Past this share one measurement of each is enough to give up: at a large size it costs seconds. */
+const HOPELESS = 1.15;
+
+/** Ends the calls for answers that nobody wants any more. */
+const unwanted = Symbol('unwanted');
+
+/** Measurements of each size; the least of them counts, because whatever else the machine does only ever adds. */
+const TRIALS = 3;
+
+/**
+ * How many rows of one graph and shape a call should take, found out while working: sizes 1, 2, 4, … as far as each row
+ * becomes cheaper. Calls are made in these sizes only, because only these were compared. All answers are used, but for one
+ * call of each size that is made twice over, to compare.
+ *
+ * Measured on two cores with the embedded model (milliseconds for each row, one row a call against two): 16×16 latents 7.1
+ * and 5.1, 24×24 12.3 and 11.6, 32×32 19 and 23. Small latents leave a core idle between operators, which further rows
+ * fill. Where it does not pay, a call for each holds less memory and lets a cancel in between.
+ */
+export class Calibration {
+  /** Milliseconds for each row, a moving average over calls; what sharing by work goes by. */
+  msPerRow = 0;
+  private readonly options: CalibrationOptions;
+  private best = 1;
+  private settled: boolean;
+  private readonly measured = new Map<number, number[]>();
+  private compared = 0;
+  private difference = 0;
+
+  constructor(options: CalibrationOptions) {
+    this.options = options;
+    this.settled = options.given !== undefined || options.most < 2;
+  }
+
+  /** Rows that the next call should take, of so many that wait. */
+  rowsOf(waiting: number): number {
+    const { given } = this.options;
+    if (given !== undefined) return Math.min(given, waiting);
+    return this.isTrial(waiting) ? this.best * 2 : Math.min(this.best, 2 ** Math.floor(Math.log2(waiting)));
+  }
+
+  /**
+   * Answers rows in calls of the right size.
+   *
+   * @param wanted - asked between two calls; false leaves the rest of the answers out
+   */
+  async answer(
+    rows: readonly Row[],
+    call: (rows: readonly Row[]) => Promise<Outputs[]>,
+    wanted: () => Promise<boolean>,
+  ): Promise<Outputs[]> {
+    const answers: Outputs[] = [];
+    let calls = 0;
+    const each = async (some: readonly Row[]) => {
+      if (calls++ > 0 && !(await wanted())) throw unwanted;
+      return await call(some);
+    };
+    while (answers.length < rows.length) {
+      const left = rows.slice(answers.length);
+      const chunk = left.slice(0, this.rowsOf(left.length));
+      const trial = this.isTrial(chunk.length);
+      try {
+        answers.push(...(trial ? await this.try(chunk, each) : await this.timed(chunk, chunk.length, each)));
+      } catch (error) {
+        if (error === unwanted) break;
+        if (chunk.length === 1 || this.options.given !== undefined) throw error;
+        // More rows than the provider has room for: the same rows are answered by smaller calls.
+        this.best = chunk.length / 2;
+        this.settle();
+      }
+    }
+    return answers;
+  }
+
+  private isTrial(waiting: number): boolean {
+    const next = this.best * 2;
+    return !this.settled && next <= this.options.most && waiting >= next;
+  }
+
+  /** Answers twice as many rows as the best call takes so far, in one call or in two, whichever was measured less often. */
+  private async try(rows: readonly Row[], call: (rows: readonly Row[]) => Promise<Outputs[]>): Promise<Outputs[]> {
+    const size = rows.length;
+    const first = this.compared < size;
+    const [small, large] = [this.best, size].map((rowsOf) => this.measured.get(rowsOf)?.length ?? 0) as [
+      number,
+      number,
+    ];
+    let answers = first || small < large ? await this.timed(rows, this.best, call) : undefined;
+    if (first) {
+      this.compared = size;
+      const together = await this.timed(rows, size, call);
+      const difference = largestDifference(answers!, together);
+      this.difference = Math.max(this.difference, difference);
+      if (this.options.exact && difference !== 0) this.settle();
+    } else answers ??= await this.timed(rows, size, call);
+    if (!this.settled) this.judge(size);
+    return answers!;
+  }
+
+  private judge(size: number): void {
+    const [now, then] = [this.best, size].map((rows) => this.measured.get(rows) ?? []) as [number[], number[]];
+    const ratio = Math.min(...then) / Math.min(...now);
+    if (ratio < HOPELESS && Math.min(now.length, then.length) < TRIALS) return;
+    if (ratio <= WORTH) {
+      this.best = size;
+      if (size * 2 > this.options.most) this.settle();
+    } else this.settle();
+  }
+
+  private settle(): void {
+    this.settled = true;
+    const msPerRow: Record<number, number> = {};
+    for (const [rows, times] of this.measured) msPerRow[rows] = Math.round(Math.min(...times) * 100) / 100;
+    this.options.onSettled?.({ rows: this.best, msPerRow, difference: this.difference });
+  }
+
+  private async timed(
+    rows: readonly Row[],
+    size: number,
+    call: (rows: readonly Row[]) => Promise<Outputs[]>,
+  ): Promise<Outputs[]> {
+    const answers: Outputs[] = [];
+    while (answers.length < rows.length) {
+      const chunk = rows.slice(answers.length, answers.length + size);
+      const begun = performance.now();
+      answers.push(...(await call(chunk)));
+      const ms = (performance.now() - begun) / chunk.length;
+      this.msPerRow = this.msPerRow === 0 ? ms : 0.8 * this.msPerRow + 0.2 * ms;
+      const times = this.measured.get(chunk.length);
+      if (!times) this.measured.set(chunk.length, [ms]);
+      else if (!this.settled && times.push(ms) > 2 * TRIALS) times.shift();
+    }
+    return answers;
+  }
+}
+
+/** 0 only for the same bits. */
+function largestDifference(one: readonly Outputs[], other: readonly Outputs[]): number {
+  let largest = 0;
+  for (const [index, outputs] of one.entries()) {
+    for (const [name, { data }] of Object.entries(outputs)) {
+      const compared = other[index]![name]!.data;
+      if (bytesOf(data).equals(bytesOf(compared))) continue;
+      for (let at = 0; at < data.length; at++) {
+        const difference = Math.abs(data[at]! - compared[at]!);
+        if (!(difference <= largest)) largest = difference;
+      }
+      // Zeros of different signs are other bits all the same.
+      largest ||= Number.MIN_VALUE;
+    }
+  }
+  return largest;
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: Float32Array): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength);
+}

@@ -1,0 +1,74 @@
+/** Whose part of the machine a run takes. Runs of one key take one part together; `weight` says how large it is. */
+export interface Share {
+  key: string;
+  /** Above 0; twice the weight is twice the work. */
+  weight: number;
+}
+
+/** One key at work. */
+export interface Part {
+  /** Work done for it so far, divided by its weight; comparable among those at work at the same time. */
+  spent: number;
+  weight: number;
+  /** Runs under way. */
+  runs: number;
+  /** Nothing was done for it since it came. */
+  fresh: boolean;
+  /** Counts up; a larger one came later. */
+  since: number;
+}
+
+/**
+ * Who has had how much work, so that the next call goes to the one who has had the least for its weight: start-time fair
+ * queueing (Goyal, Vin, Cheng: Start-time Fair Queuing, 1996). Whoever comes begins level with the least served, not with
+ * nothing, and is served first among equals; who was ahead when it left is still ahead when it comes back soon.
+ */
+export class Shares {
+  private readonly parts = new Map<string, Part>();
+  private count = 0;
+
+  /** Counts a run in; absent: a part of its own. */
+  join(share: Share = { key: `#${this.count}`, weight: 1 }): Part {
+    const floor = this.floor();
+    this.count++;
+    let part = this.parts.get(share.key);
+    if (!part) {
+      part = { spent: floor, weight: 1, runs: 0, fresh: true, since: 0 };
+      this.parts.set(share.key, part);
+    }
+    if (part.runs === 0) {
+      part.spent = Math.max(part.spent, floor);
+      part.fresh = true;
+      part.since = this.count;
+    }
+    part.weight = share.weight > 0 ? share.weight : 1;
+    part.runs++;
+    return part;
+  }
+
+  /** Counts a run out. */
+  leave(part: Part): void {
+    part.runs--;
+    const busy = [...this.parts.values()].some(({ runs }) => runs > 0);
+    const floor = this.floor();
+    for (const [key, { runs, spent }] of this.parts)
+      if (runs === 0 && (!busy || spent <= floor)) this.parts.delete(key);
+  }
+
+  charge(part: Part, ms: number): void {
+    part.spent += ms / part.weight;
+    part.fresh = false;
+  }
+
+  /** The least that one at work has had. */
+  private floor(): number {
+    let least = Number.POSITIVE_INFINITY;
+    for (const { runs, spent } of this.parts.values()) if (runs > 0) least = Math.min(least, spent);
+    return least === Number.POSITIVE_INFINITY ? 0 : least;
+  }
+}
+
+/** Below 0 when `a` is to be served before `b`. */
+export function bySpent(a: Part, b: Part): number {
+  return a.spent - b.spent || Number(b.fresh) - Number(a.fresh) || a.since - b.since;
+}
