@@ -1,0 +1,136 @@
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type GenerateRequest, type Pixels, type Runtime, startRuntime } from '../../runtime/index.ts';
+import { modelFolder, modelsFolder } from '../helpers/goldens.ts';
+import { collect, draw, never } from './runtimeSuite.ts';
+
+const pocket = fileURLToPath(new URL('../../models/pocket', import.meta.url));
+const tiny = modelFolder('tiny-sd15');
+
+/** Numbers that look random and are the same each time (Marsaglia's xorshift32). */
+function generator(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) % below;
+  };
+}
+
+const base: GenerateRequest = {
+  model: pocket,
+  prompt: 'a red potion',
+  width: 128,
+  height: 128,
+  steps: 5,
+  guidanceScale: 5,
+  seed: 1n,
+};
+
+const gradient = (size: number): Pixels => ({
+  width: size,
+  height: size,
+  data: Uint8Array.from({ length: size * size * 3 }, (_, at) => (at * 7) % 256),
+});
+
+/** Tasks that share calls with some others and not with the rest. */
+const requests: GenerateRequest[] = [
+  ...['Euler', 'DPM++ 2M Karras', 'Heun', 'Euler a', 'DDIM', 'LCM'].map((scheduler, index) => ({
+    ...base,
+    scheduler,
+    seed: BigInt(index),
+    steps: 3 + index,
+    prompt: index % 2 === 0 ? 'a red potion' : `picture ${index} of a gem`,
+  })),
+  { ...base, guidanceScale: 1, seed: 11n },
+  { ...base, guidanceScale: 1, seed: 12n, scheduler: 'UniPC' },
+  { ...base, width: 192, seed: 13n },
+  { ...base, width: 192, seed: 14n, guidanceScale: 1 },
+  { ...base, image: { pixels: gradient(128), strength: 0.6 }, seed: 15n },
+  { ...base, width: 64, height: 64, seed: 16n },
+  { ...base, width: 64, height: 64, seed: 17n },
+  ...[1, 2, 3].map((seed) => ({ ...base, model: tiny, seed: BigInt(seed), guidanceScale: 3 * seed - 2 })),
+  { ...base, model: tiny, seed: 5n, loras: [{ path: join(modelsFolder, 'tiny-sd15-lora.safetensors'), weight: 0.8 }] },
+  { ...base, model: tiny, seed: 6n, loras: [{ path: join(modelsFolder, 'tiny-sd15-lora.safetensors'), weight: 0.8 }] },
+];
+
+describe('a task', () => {
+  let alone: Pixels[];
+  let runtime: Runtime;
+  beforeAll(async () => {
+    await using lone = startRuntime({ provider: 'cpu', log: () => {}, liveRuns: 1, rowsPerCall: 1 });
+    alone = [];
+    for (const request of requests) alone.push(await draw(lone, request));
+    runtime = startRuntime({ provider: 'cpu', log: () => {} });
+  }, 120_000);
+  afterAll(() => runtime.close());
+
+  test.each([1, 2, 3])(
+    'gives the same picture whatever else joins, leaves and is cancelled meanwhile (%i)',
+    {
+      timeout: 240_000,
+    },
+    async (seed) => {
+      const random = generator(seed * 7919);
+      const shares = ['a', 'b', 'c'].map((key, index) => ({ key, weight: index + 1 }));
+      let finished = 0;
+      const runs = Array.from({ length: 40 }, async () => {
+        const index = random(requests.length);
+        const share = shares[random(4)];
+        const request = { ...requests[index]!, ...(share && { share }), previews: { every: 1 + random(3) } };
+        const [cancelled, at, delayMs] = [random(4) === 0, random(4), random(3_000)];
+        await sleep(delayMs);
+        const controller = new AbortController();
+        const run = collect(runtime, request, controller.signal, (event) => {
+          if (cancelled && event.type === 'stepped' && event.step === at) controller.abort(new Error('cancelled'));
+        });
+        const events = await run.catch((error) => {
+          if (controller.signal.aborted) return undefined;
+          throw error;
+        });
+        const last = events?.at(-1);
+        if (last?.type !== 'finished') return;
+        finished++;
+        expect(last.pixels, `request ${index}`).toEqual(alone[index]);
+      });
+      await Promise.all(runs);
+      expect(finished).toBeGreaterThan(20);
+      expect(runtime.status().restarts).toBe(0);
+    },
+  );
+
+  test('shares calls with others', () => {
+    expect(runtime.status().batches.some(({ rows }) => rows > 1)).toBe(true);
+  });
+
+  test('that is cancelled stops before its next step, and its neighbours go on', async () => {
+    const controller = new AbortController();
+    const steps: number[] = [];
+    const run = collect(runtime, { ...base, steps: 60 }, controller.signal, (event) => {
+      if (event.type !== 'stepped') return;
+      steps.push(event.step);
+      if (event.step === 2) controller.abort(new Error('enough'));
+    });
+    const others = [0, 1].map((index) => draw(runtime, requests[index]!));
+    await expect(run).rejects.toThrow('enough');
+    expect(Math.max(...steps)).toBeLessThanOrEqual(3);
+    expect(await Promise.all(others)).toEqual(alone.slice(0, 2));
+  });
+
+  test('goes on in a graph that another run replaces', async () => {
+    await using fresh = startRuntime({ provider: 'cpu', log: () => {} });
+    const plain = requests.findIndex(({ model, loras }) => model === tiny && !loras);
+    const adapted = requests.findIndex(({ loras }) => loras);
+    let second: Promise<Pixels> | undefined;
+    const events = await collect(fresh, requests[plain]!, never(), (event) => {
+      if (event.type === 'stepped') second ??= draw(fresh, requests[adapted]!);
+    });
+    expect(events.at(-1)).toMatchObject({ type: 'finished', pixels: alone[plain] });
+    expect(await second).toEqual(alone[adapted]);
+    // And in the new one.
+    expect(await draw(fresh, requests[plain]!)).toEqual(alone[plain]);
+  });
+});
