@@ -33,6 +33,8 @@ export interface BatcherOptions {
   onCalibrated?: (graph: Graph, shape: string, found: Calibrated) => void;
   /** Told which jobs the next call is for, before it; none when no job asks for a call but some load or read. */
   onWorking?: (jobs: readonly Job[]) => void;
+  /** Milliseconds, by which work is measured; default: the clock of the machine. */
+  now?: () => number;
 }
 
 /** Rows of one call are never more than this. */
@@ -208,7 +210,7 @@ export class Batcher {
 
   private calibration({ call, shape }: Asked): Calibration {
     const { graph, positions } = call;
-    const { exact = true, rowsPerCall, onCalibrated } = this.options;
+    const { exact = true, rowsPerCall, onCalibrated, now } = this.options;
     const ofGraph = this.calibrations.get(graph) ?? new Map<string, Calibration>();
     this.calibrations.set(graph, ofGraph);
     let calibration = ofGraph.get(shape);
@@ -217,7 +219,7 @@ export class Batcher {
       const most = Math.min(MOST_ROWS, fixed, Math.max(1, Math.floor(MOST_POSITIONS / Math.max(1, positions))));
       const onSettled = (found: Calibrated) => onCalibrated?.(graph, shape, found);
       const given = rowsPerCall === undefined ? undefined : Math.min(rowsPerCall, fixed);
-      calibration = new Calibration({ most, exact, given, onSettled });
+      calibration = new Calibration({ most, exact, given, now, onSettled });
       ofGraph.set(shape, calibration);
     }
     return calibration;

@@ -17,14 +17,19 @@ export interface CalibrationOptions {
   exact: boolean;
   /** Rows to take whatever pays; nothing is found out then. */
   given?: number | undefined;
+  /** Milliseconds; default: the clock of the machine. */
+  now?: (() => number) | undefined;
   onSettled?: (found: Calibrated) => void;
 }
 
 /** A call of twice the size is worth it if each row costs no more than this share of what it costs now. */
 const WORTH = 0.95;
 
-/** Past this share one measurement of each is enough to give up: at a large size it costs seconds. */
-const HOPELESS = 1.15;
+/**
+ * A call that takes so many milliseconds is not measured again to be sure that it does not pay; a shorter one is, because
+ * its first time is mostly what the provider sets up for a new size.
+ */
+const LONG_MS = 500;
 
 /** Ends the calls for answers that nobody wants any more. */
 const unwanted = Symbol('unwanted');
@@ -124,7 +129,8 @@ export class Calibration {
   private judge(size: number): void {
     const [now, then] = [this.best, size].map((rows) => this.measured.get(rows) ?? []) as [number[], number[]];
     const ratio = Math.min(...then) / Math.min(...now);
-    if (ratio < HOPELESS && Math.min(now.length, then.length) < TRIALS) return;
+    const clear = ratio > 1 && Math.min(...then) * size > LONG_MS;
+    if (!clear && Math.min(now.length, then.length) < TRIALS) return;
     if (ratio <= WORTH) {
       this.best = size;
       if (size * 2 > this.options.most) this.settle();
@@ -143,12 +149,13 @@ export class Calibration {
     size: number,
     call: (rows: readonly Row[]) => Promise<Outputs[]>,
   ): Promise<Outputs[]> {
+    const { now = () => performance.now() } = this.options;
     const answers: Outputs[] = [];
     while (answers.length < rows.length) {
       const chunk = rows.slice(answers.length, answers.length + size);
-      const begun = performance.now();
+      const begun = now();
       answers.push(...(await call(chunk)));
-      const ms = (performance.now() - begun) / chunk.length;
+      const ms = (now() - begun) / chunk.length;
       this.msPerRow = this.msPerRow === 0 ? ms : 0.8 * this.msPerRow + 0.2 * ms;
       const times = this.measured.get(chunk.length);
       if (!times) this.measured.set(chunk.length, [ms]);

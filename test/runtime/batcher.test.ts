@@ -219,4 +219,121 @@ describe('the batcher', () => {
     expect(looked).toEqual([5, 5, 5]);
     expect(watched.events.flatMap((event) => (event.type === 'previewed' ? event.step : []))).toEqual([1, 3, 4]);
   });
+
+  /** A run on a graph of its own, whose calls take so long by `clock` and are written down in order. */
+  function taking(order: string[], label: string, ms: number, steps: number, changes: Partial<Job> = {}) {
+    const graph = countingGraph();
+    graph.onCall = () => {
+      order.push(label);
+      clock += ms;
+    };
+    return job(countingRun(graph, { start: 1, branches: [branch(1)], steps }), changes);
+  }
+  let clock = 0;
+  const now = () => clock;
+
+  test('shares the machine by work and weight, not by turns or runs', async () => {
+    const order: string[] = [];
+    const batcher = new Batcher({ now });
+    const share = (key: string, weight = 1) => ({ share: { key, weight } });
+    await Promise.all([
+      batcher.drive(taking(order, 'slow', 40, 100, share('slow'))),
+      batcher.drive(taking(order, 'fast', 10, 100, share('fast'))),
+      batcher.drive(taking(order, 'double', 10, 100, share('double', 2))),
+      ...Array.from({ length: 5 }, () => batcher.drive(taking(order, 'greedy', 10, 20, share('greedy')))),
+    ]);
+    const early = order.slice(0, 170);
+    const count = (label: string) => early.filter((other) => other === label).length;
+    // Of 170 calls: 10 of 40 ms, 40 of 10 ms, twice as many for twice the weight, and 40 for five runs of one share.
+    for (const [label, calls] of Object.entries({ slow: 10, fast: 40, double: 80, greedy: 40 })) {
+      expect(Math.abs(count(label) - calls), label).toBeLessThanOrEqual(2);
+    }
+  });
+
+  test("answers a newcomer next, and its share's runs from the oldest to the newest", async () => {
+    const order: string[] = [];
+    const batcher = new Batcher({ now });
+    const share = { key: 'new', weight: 1 };
+    let young: Promise<void>[] = [];
+    const later = taking(order, 'd', 3, 12);
+    const emit: Job['emit'] = async (event) => {
+      if (event.type !== 'stepped' || event.step !== 5) return;
+      order.push('come');
+      young = ['1', '2', '3'].map((label) => batcher.drive(taking(order, label, 3, 2, { share })));
+    };
+    const old = ['a', 'b', 'c'].map((label) => batcher.drive(taking(order, label, 3, 12)));
+    await Promise.all([...old, batcher.drive({ ...later, emit })]);
+    await Promise.all(young);
+    expect(order[order.indexOf('come') + 1]).toBe('1');
+    expect(order.filter((label) => '123'.includes(label)).join('')).toBe('112233');
+  });
+
+  test('a run that is cancelled while others have their turn ends at once', async () => {
+    const order: string[] = [];
+    const batcher = new Batcher({ now });
+    const share = { key: 'one', weight: 1 };
+    const controller = new AbortController();
+    const emit: Job['emit'] = async (event) => {
+      if (event.type === 'stepped' && event.step === 4) controller.abort(new Error('enough'));
+    };
+    const first = batcher.drive({ ...taking(order, 'first', 5, 20, { share }), emit });
+    const waiting = batcher.drive(taking(order, 'waiting', 5, 20, { share, signal: controller.signal }));
+    await expect(waiting).rejects.toThrow('enough');
+    expect(order.length).toBeLessThan(8);
+    await first;
+    expect(order).not.toContain('waiting');
+  });
+
+  test('a run that takes its time before it asks holds nobody up', async () => {
+    const order: string[] = [];
+    const batcher = new Batcher();
+    const reading = job(
+      (async function* (): Run {
+        await new Promise((resolve) => setTimeout(resolve, 400));
+        order.push('read');
+        yield { type: 'staged', stage: 'encoding' };
+        return { width: 1, height: 1, data: new Uint8Array(3) };
+      })(),
+    );
+    await Promise.all([batcher.drive(reading), batcher.drive(taking(order, 'step', 2, 10))]);
+    expect(order.at(-1)).toBe('read');
+  });
+
+  test('texts that several runs wait for are read once', async () => {
+    const graph = countingGraph();
+    const heard: number[] = [];
+    const reader = async function* (text: number): Run {
+      const rows = [{ sample: floats(Float32Array.of(text, 0, 0, 0), [1, 4, 1, 1]), encoder_hidden_states: branch(1) }];
+      const timestep = floats(Float32Array.of(1), [1]);
+      const answers = yield {
+        type: 'call',
+        graph,
+        rows: [{ ...rows[0], timestep }],
+        outputs: ['out_sample'],
+        positions: 0,
+      };
+      heard.push(answers[0]!.out_sample!.data[0]!);
+      return { width: 1, height: 1, data: new Uint8Array(3) };
+    };
+    const batcher = new Batcher();
+    await Promise.all([7, 7, 7, 8].map((text) => batcher.drive(job(reader(text)))));
+    expect(heard.toSorted()).toEqual([8, 8, 8, 9]);
+    // One call for each text, and one more to compare a call for both.
+    expect(graph.calls.map(({ rows }) => rows)).toEqual([1, 1, 2]);
+  });
+
+  test('tells who is worked on', async () => {
+    const told: string[][] = [];
+    const names = new Map<Job, string>();
+    const batcher = new Batcher({ onWorking: (jobs) => told.push(jobs.map((working) => names.get(working)!)) });
+    const [graph, other] = [countingGraph(), countingGraph()];
+    const starting = (name: string, of: Graph) => {
+      const started = job(countingRun(of, { start: 1, branches: [branch(1)], steps: 2 }));
+      names.set(started, name);
+      return batcher.drive(started);
+    };
+    await Promise.all([starting('a', graph), starting('b', graph), starting('c', other)]);
+    expect(told).toContainEqual(['a', 'b']);
+    expect(told).toContainEqual(['c']);
+  });
 });
