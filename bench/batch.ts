@@ -83,6 +83,7 @@ for (const size of numbers(values.latents)) {
   }
 }
 await unet.close();
+printTable(figures);
 
 /** Milliseconds from a newcomer's request to its first step, while others are under way. */
 async function newcomer(runtime: Runtime, seed: number): Promise<number> {
@@ -128,11 +129,10 @@ if (runs > 0) {
     inOrder.push(second);
   }
   const detail = `medians of ${pairs}; 256×256, 10 guided steps each, ${runs} under way`;
-  figures.push(
+  printTable([
     { name: 'newcomer to first step, in turns', value: median(inTurns), unit: 'ms', detail },
     { name: 'newcomer, in turns, slowest', value: quantile(inTurns, 1), unit: 'ms' },
     { name: 'newcomer, in order of arrival', value: median(inOrder), unit: 'ms' },
     { name: 'arrival order / turns', value: pairedRatio(inOrder, inTurns), unit: '×', goal: '≥ 5' },
-  );
+  ]);
 }
-printTable(figures);

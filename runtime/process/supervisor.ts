@@ -468,7 +468,7 @@ class Supervisor implements Runtime {
     } else if (event.type === 'staged' ? event.stage !== 'loading' : !['started', 'previewed'].includes(event.type)) {
       this.endLoading(run, 'done');
     }
-    if (event.type === 'staged' || event.type === 'stepped') this.armDeadline(run);
+    if ((event.type === 'staged' || event.type === 'stepped') && this.isWorkedOn(run)) this.armDeadline(run);
     if (event.type === 'finished') {
       this.losses = 0;
       // All of these files can be run, so none of them alone was at fault.
@@ -563,7 +563,7 @@ class Supervisor implements Runtime {
     for (const model of modelsOf(run.request)) life.touchedModels.add(model);
     this.live.set(run.id, run);
     run.stage = 'loading';
-    if (this.working.size === 0) this.armDeadline(run);
+    if (this.isWorkedOn(run)) this.armDeadline(run);
     this.send(life, { type: 'generate', run: run.id, request: run.request });
   }
 
@@ -664,9 +664,14 @@ class Supervisor implements Runtime {
   private workOn(runs: readonly number[]): void {
     this.working = new Set(runs);
     for (const run of this.live.values()) {
-      if (runs.length === 0 || this.working.has(run.id)) this.armDeadline(run);
+      if (this.isWorkedOn(run)) this.armDeadline(run);
       else clearTimeout(run.deadline);
     }
+  }
+
+  /** As far as it told; when it told of none, it may be any of them. */
+  private isWorkedOn(run: Run): boolean {
+    return this.working.size === 0 || this.working.has(run.id);
   }
 
   private onCalibrated(message: Extract<FromRuntime, { type: 'calibrated' }>): void {
@@ -711,8 +716,7 @@ class Supervisor implements Runtime {
       signal,
       running: this.live.size,
     });
-    const working = this.working.size > 0 ? new Set(this.working) : new Set(this.live.keys());
-    const blamed = [...this.live.values()].filter(({ id }) => working.has(id));
+    const blamed = [...this.live.values()].filter((run) => this.isWorkedOn(run));
     for (const run of blamed) run.deaths++;
     this.countDeaths(blamed, code, signal);
     for (const run of [...this.live.values()].reverse()) {

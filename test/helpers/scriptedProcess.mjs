@@ -5,24 +5,36 @@
 //   { fail }        ends the run with this error
 //   { waitMs }      keeps silent
 //   { die: path }   ends the process, if the request needs that file
+//   { working }     says that it works on 'me', on 'all' runs under way, or on 'nobody'
+// Runs are played one after the other, but for those whose script begins with { atOnce: true }.
 let last = Promise.resolve();
+const playing = new Set();
 
 process.on('message', (message) => {
   if (message.type === 'start') {
     process.send({ type: 'ready', provider: 'cpu', reason: 'a test asked for it' });
   }
-  if (message.type === 'generate') last = last.then(() => play(message.run, message.request));
+  if (message.type === 'generate') {
+    const { run, request } = message;
+    if (JSON.parse(request.prompt)[0]?.atOnce) void play(run, request);
+    else last = last.then(() => play(run, request));
+  }
 });
 process.on('disconnect', () => process.exit(0));
 
 async function play(run, request) {
   const { model, prompt, controlNets = [], loras = [] } = request;
   const files = [model, ...controlNets.map((net) => net.model), ...loras.map(({ path }) => path)];
+  playing.add(run);
   for (const step of JSON.parse(prompt)) {
+    if (step.working) {
+      process.send({ type: 'working', runs: { me: [run], all: [...playing], nobody: [] }[step.working] });
+    }
     if (step.event) process.send({ type: 'reported', run, event: step.event, memoryBytes: step.memoryBytes });
     if (step.loaded) process.send({ type: 'loaded', model, memoryBytes: step.loaded });
     if (step.fail) process.send({ type: 'failed', run, error: step.fail });
     if (step.waitMs) await new Promise((resolve) => setTimeout(resolve, step.waitMs));
     if (files.includes(step.die)) process.kill(process.pid, 'SIGKILL');
   }
+  playing.delete(run);
 }

@@ -14,7 +14,9 @@ export type ScriptStep =
   | { loaded: number }
   | { fail: { code: string; message: string } }
   | { waitMs: number }
-  | { die: string };
+  | { die: string }
+  | { working: 'me' | 'all' | 'nobody' }
+  | { atOnce: true };
 
 const program = fileURLToPath(new URL('./scriptedProcess.mjs', import.meta.url));
 
