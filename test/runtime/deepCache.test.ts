@@ -152,7 +152,11 @@ describe('runs', () => {
     ...changes,
   });
 
-  async function run(changes: Partial<GenerateRequest>, batcher = new Batcher(), of = library): Promise<RunEvent[]> {
+  async function run(
+    changes: Partial<GenerateRequest>,
+    batcher = new Batcher({ rowsPerCall: 8 }),
+    of = library,
+  ): Promise<RunEvent[]> {
     const request = requestOf(changes);
     const events: RunEvent[] = [];
     await of.use(async () =>
@@ -226,7 +230,7 @@ describe('runs', () => {
 
   test('keep the features of each branch apart', async () => {
     spied.mockClear();
-    await draw({ deepCache: always(3) }, new Batcher({ rowsPerCall: () => 1 }));
+    await draw({ deepCache: always(3) }, new Batcher({ rowsPerCall: 1 }));
     expect(calls()).toMatchObject({ whole: 6, shallow: 8 });
     const [one, other, oneMore, otherMore] = feedsOf('shallow_unet').map(({ deep_features: deep }) => deep!.data);
     expect(one).not.toEqual(other);
@@ -308,7 +312,7 @@ describe('runs', () => {
   });
 
   test('share the calls of their steps between', async () => {
-    const batcher = new Batcher({ rowsPerCall: () => 8 });
+    const batcher = new Batcher({ rowsPerCall: 8 });
     const seeds = [1n, 2n];
     const apart = [];
     for (const seed of seeds) apart.push(await draw({ seed, deepCache: always(3) }));

@@ -55,6 +55,22 @@ const requests: GenerateRequest[] = [
   ...[1, 2, 3].map((seed) => ({ ...base, model: tiny, seed: BigInt(seed), guidanceScale: 3 * seed - 2 })),
   { ...base, model: tiny, seed: 5n, loras: [{ path: join(modelsFolder, 'tiny-sd15-lora.safetensors'), weight: 0.8 }] },
   { ...base, model: tiny, seed: 6n, loras: [{ path: join(modelsFolder, 'tiny-sd15-lora.safetensors'), weight: 0.8 }] },
+  { ...base, model: tiny, seed: 7n, steps: 6, deepCache: { interval: 3, startStep: 0, endStep: 6 } },
+  {
+    ...base,
+    model: tiny,
+    seed: 8n,
+    controlNets: [
+      {
+        model: join(modelsFolder, 'tiny-sd15-controlnet'),
+        pixels: gradient(128),
+        weight: 0.8,
+        startStep: 0,
+        endStep: 5,
+        mode: 'balanced',
+      },
+    ],
+  },
 ];
 
 describe('a task', () => {
@@ -77,7 +93,7 @@ describe('a task', () => {
       const random = generator(seed * 7919);
       const shares = ['a', 'b', 'c'].map((key, index) => ({ key, weight: index + 1 }));
       let finished = 0;
-      const runs = Array.from({ length: 40 }, async () => {
+      const runs = Array.from({ length: 36 }, async () => {
         const index = random(requests.length);
         const share = shares[random(4)];
         const request = { ...requests[index]!, ...(share && { share }), previews: { every: 1 + random(3) } };
@@ -120,17 +136,23 @@ describe('a task', () => {
     expect(await Promise.all(others)).toEqual(alone.slice(0, 2));
   });
 
-  test('goes on in a graph that another run replaces', async () => {
-    await using fresh = startRuntime({ provider: 'cpu', log: () => {} });
-    const plain = requests.findIndex(({ model, loras }) => model === tiny && !loras);
-    const adapted = requests.findIndex(({ loras }) => loras);
-    let second: Promise<Pixels> | undefined;
-    const events = await collect(fresh, requests[plain]!, never(), (event) => {
-      if (event.type === 'stepped') second ??= draw(fresh, requests[adapted]!);
-    });
-    expect(events.at(-1)).toMatchObject({ type: 'finished', pixels: alone[plain] });
-    expect(await second).toEqual(alone[adapted]);
-    // And in the new one.
-    expect(await draw(fresh, requests[plain]!)).toEqual(alone[plain]);
-  });
+  test.each(['loras', 'deepCache', 'controlNets'] as const)(
+    'goes on in a graph that is replaced for the %s of another',
+    {
+      timeout: 60_000,
+    },
+    async (addition) => {
+      await using fresh = startRuntime({ provider: 'cpu', log: () => {} });
+      const plain = requests.findIndex(({ model }) => model === tiny);
+      const added = requests.findIndex((request) => request[addition]);
+      let second: Promise<Pixels> | undefined;
+      const events = await collect(fresh, requests[plain]!, never(), (event) => {
+        if (event.type === 'stepped') second ??= draw(fresh, requests[added]!);
+      });
+      expect(events.at(-1)).toMatchObject({ type: 'finished', pixels: alone[plain] });
+      expect(await second).toEqual(alone[added]);
+      // And in the new one.
+      expect(await draw(fresh, requests[plain]!)).toEqual(alone[plain]);
+    },
+  );
 });
