@@ -4,7 +4,7 @@ import type { GenerateRequest, Pixels, RunEvent, Stage, Timings } from './messag
 import { type FloatTensor, type Graph, join, type Tensor, type ValueInfo } from './onnx/graph.ts';
 import type { Call, Outputs, Report, Row, Run } from './pipelines/run.ts';
 import type { PreviewDecoder, PreviewSource } from './previews/index.ts';
-import { bySpent, type Part, type Share, Shares } from './shares.ts';
+import { type Account, bySpent, type Share, Shares } from './shares.ts';
 
 /** One run as its driver sees it. */
 export interface Job {
@@ -51,7 +51,7 @@ const HOLD_MS = 25;
 
 interface Live {
   job: Job;
-  part: Part;
+  account: Account;
   /** What the run waits for, once it has asked. */
   asked: Asked | undefined;
   /** What it is resumed with. */
@@ -99,7 +99,7 @@ export class Batcher {
     return new Promise((resolve, reject) => {
       const live: Live = {
         job,
-        part: this.shares.join(job.share),
+        account: this.shares.join(job.share),
         asked: undefined,
         answer: [],
         slow: false,
@@ -186,14 +186,14 @@ export class Batcher {
   }
 
   private leave(live: Live): void {
-    if (this.live.delete(live)) this.shares.leave(live.part);
+    if (this.live.delete(live)) this.shares.leave(live.account);
   }
 
   /** Who is answered next: whoever is owed most, and who joins. */
   private next(): Live[] {
     const asking = [...this.live].filter((live) => live.asked);
     // Stable, so that the runs of one share stay in the order of their age.
-    const [first, ...others] = asking.sort((a, b) => bySpent(a.part, b.part));
+    const [first, ...others] = asking.sort((a, b) => bySpent(a.account, b.account));
     if (!first) return [];
     const group = [first];
     const joining = others.filter((live) => canShare(live, first));
@@ -246,7 +246,7 @@ export class Batcher {
             this.move(twin);
           }
         }
-        this.shares.charge(live.part, rowsOf(live) * calibration.msPerRow);
+        this.shares.charge(live.account, rowsOf(live) * calibration.msPerRow);
         from = to;
       }
       for (const live of group) this.move(live);

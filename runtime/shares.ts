@@ -5,8 +5,8 @@ export interface Share {
   weight: number;
 }
 
-/** One key at work. */
-export interface Part {
+/** What one key has had. */
+export interface Account {
   /** Work done for it so far, divided by its weight; comparable among those at work at the same time. */
   spent: number;
   weight: number;
@@ -24,51 +24,51 @@ export interface Part {
  * nothing, and is served first among equals; who was ahead when it left is still ahead when it comes back soon.
  */
 export class Shares {
-  private readonly parts = new Map<string, Part>();
+  private readonly accounts = new Map<string, Account>();
   private count = 0;
 
   /** Counts a run in; absent: a part of its own. */
-  join(share: Share = { key: `#${this.count}`, weight: 1 }): Part {
+  join(share: Share = { key: `#${this.count}`, weight: 1 }): Account {
     const floor = this.floor();
     this.count++;
-    let part = this.parts.get(share.key);
-    if (!part) {
-      part = { spent: floor, weight: 1, runs: 0, fresh: true, since: 0 };
-      this.parts.set(share.key, part);
+    let account = this.accounts.get(share.key);
+    if (!account) {
+      account = { spent: floor, weight: 1, runs: 0, fresh: true, since: 0 };
+      this.accounts.set(share.key, account);
     }
-    if (part.runs === 0) {
-      part.spent = Math.max(part.spent, floor);
-      part.fresh = true;
-      part.since = this.count;
+    if (account.runs === 0) {
+      account.spent = Math.max(account.spent, floor);
+      account.fresh = true;
+      account.since = this.count;
     }
-    part.weight = share.weight > 0 ? share.weight : 1;
-    part.runs++;
-    return part;
+    account.weight = share.weight > 0 ? share.weight : 1;
+    account.runs++;
+    return account;
   }
 
   /** Counts a run out. */
-  leave(part: Part): void {
-    part.runs--;
-    const busy = [...this.parts.values()].some(({ runs }) => runs > 0);
+  leave(account: Account): void {
+    account.runs--;
+    const busy = [...this.accounts.values()].some(({ runs }) => runs > 0);
     const floor = this.floor();
-    for (const [key, { runs, spent }] of this.parts)
-      if (runs === 0 && (!busy || spent <= floor)) this.parts.delete(key);
+    for (const [key, { runs, spent }] of this.accounts)
+      if (runs === 0 && (!busy || spent <= floor)) this.accounts.delete(key);
   }
 
-  charge(part: Part, ms: number): void {
-    part.spent += ms / part.weight;
-    part.fresh = false;
+  charge(account: Account, ms: number): void {
+    account.spent += ms / account.weight;
+    account.fresh = false;
   }
 
   /** The least that one at work has had. */
   private floor(): number {
     let least = Number.POSITIVE_INFINITY;
-    for (const { runs, spent } of this.parts.values()) if (runs > 0) least = Math.min(least, spent);
+    for (const { runs, spent } of this.accounts.values()) if (runs > 0) least = Math.min(least, spent);
     return least === Number.POSITIVE_INFINITY ? 0 : least;
   }
 }
 
 /** Below 0 when `a` is to be served before `b`. */
-export function bySpent(a: Part, b: Part): number {
+export function bySpent(a: Account, b: Account): number {
   return a.spent - b.spent || Number(b.fresh) - Number(a.fresh) || a.since - b.since;
 }

@@ -27,6 +27,9 @@ export function scalingOf(config: Record<string, unknown>, factor: number): Late
   };
 }
 
+/** Pixels of one position of the latents, about; what a decoder holds is as large as its picture. */
+const PIXELS = 64;
+
 export interface EncodeOptions {
   encoder: Graph;
   pixels: Pixels;
@@ -57,7 +60,7 @@ export async function* encodeImage(options: EncodeOptions): Part<Float32Array> {
   const input = encoder.inputs[0]?.name ?? 'sample';
   const output = ['latent_parameters', 'latent_sample'].find((name) => encoder.gives(name)) ?? encoder.outputs[0]!.name;
   const rows = [{ [input]: floats(sample, [1, 3, height, width]) }];
-  const [answer] = yield { type: 'call', graph: encoder, rows, outputs: [output], positions: Number.POSITIVE_INFINITY };
+  const [answer] = yield { type: 'call', graph: encoder, rows, outputs: [output], positions: area };
   const values = answer![output]!.data;
   const count = shape.channels * shape.height * shape.width;
   let latents: Float32Array;
@@ -99,7 +102,7 @@ export async function* decodeLatents(
   const input = decoder.inputs[0]?.name ?? 'latent_sample';
   const output = decoder.outputs[0]?.name ?? 'sample';
   const rows = [{ [input]: floats(sample, [1, shape.channels, shape.height, shape.width]) }];
-  const [answer] = yield { type: 'call', graph: decoder, rows, outputs: [output], positions: Number.POSITIVE_INFINITY };
+  const [answer] = yield { type: 'call', graph: decoder, rows, outputs: [output], positions: plane * PIXELS };
   const image = answer![output]!;
   return toPixels(image.data, image.dims[3]!, image.dims[2]!);
 }

@@ -29,7 +29,10 @@ export interface Call {
   shared?: Row | undefined;
   /** Names of the wanted outputs. */
   outputs: readonly string[];
-  /** Positions of the latents, height times width, from which the driver tells how many rows one call should take. */
+  /**
+   * Height times width of what the graph works on: latents, or pixels for autoencoders; 0 for texts. The driver bounds the
+   * rows of a call by it.
+   */
   positions: number;
 }
 

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { bySpent, type Part, Shares } from '../../runtime/shares.ts';
+import { type Account, bySpent, Shares } from '../../runtime/shares.ts';
 
 /** Serves whoever is owed most, so many times, at these costs; counts who was. */
-function serve(shares: Shares, parts: Record<string, Part>, times: number, costOf: (name: string) => number) {
+function serve(shares: Shares, parts: Record<string, Account>, times: number, costOf: (name: string) => number) {
   const served = Object.fromEntries(Object.keys(parts).map((name) => [name, 0]));
   for (let i = 0; i < times; i++) {
     const [name, part] = Object.entries(parts).sort(([, a], [, b]) => bySpent(a, b))[0]!;

@@ -84,7 +84,7 @@ describe('a task', () => {
   }, 120_000);
   afterAll(() => runtime.close());
 
-  test.each([1, 2, 3])(
+  test.each([1, 2])(
     'gives the same picture whatever else joins, leaves and is cancelled meanwhile (%i)',
     {
       timeout: 240_000,
