@@ -140,6 +140,13 @@ export const options = {
     'MS',
     'How long a session waits for its client to come back, in milliseconds; results made meanwhile are delivered then.',
   ),
+  slowReaderMs: integer(
+    60_000,
+    100,
+    3_600_000,
+    'MS',
+    'How long a client may take no result although more than 256 KiB wait for it, in milliseconds; then its socket is closed with 4008, and the session can be resumed.',
+  ),
   taskKeepMs: integer(
     3_600_000,
     120_000,

@@ -86,6 +86,12 @@ class HttpCaller implements Caller {
     // Here somebody waits for an answer, so unlike on a socket there has to be one.
     if (event.event === 'cancelled') this.fail(new TaskError('taskCancelled').of(event));
   }
+
+  holds(): boolean {
+    return false;
+  }
+
+  forget(): void {}
 }
 
 async function serveTasks(request: IncomingMessage, response: ServerResponse, context: Context): Promise<void> {

@@ -56,6 +56,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
   let context: Context;
   try {
     const records = new TaskRecords(config.taskKeepMs);
+    const store = await openImageStore(path.join(config.dataDir, 'images'));
     context = {
       config,
       log,
@@ -67,9 +68,15 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
         describe,
         log,
       }),
-      store: await openImageStore(path.join(config.dataDir, 'images')),
+      store,
       queue: new Queue(runtime, { limit: config.queueLimit, concurrency: config.concurrency }),
-      sessions: new Sessions(config.sessionKeepMs, (session) => records.abandon(session)),
+      sessions: new Sessions({
+        read: (imageUUID) => store.read(imageUUID),
+        keepMs: config.sessionKeepMs,
+        slowReaderMs: config.slowReaderMs,
+        expired: (session) => records.abandon(session),
+        log,
+      }),
       keys: new Keys(config.apiKey),
       url: '',
       closing: false,

@@ -86,7 +86,9 @@ async function attach(task: ImageInferenceTask, caller: Caller, context: Context
   // What finishes from here on is sent to this caller as well; what is there now, below.
   if (state === 'unfinished') record.callers.add(caller);
   for (const [index, result] of [...record.results].entries()) {
-    if (result !== undefined) caller.data(await resultItem(record, index, result, caller, context));
+    // A resumed session may have been sent it a moment ago, before the task was repeated.
+    if (result === undefined || caller.holds(record.taskUUID, index)) continue;
+    caller.data(await resultItem(record, index, result, caller, context));
   }
   if (state === 'failed' && record.error !== undefined && record.deliveryMethod === 'sync') throw record.error;
   if (state === 'cancelled') {
