@@ -54,6 +54,11 @@ export interface GenerateRequest {
   deepCache?: DeepCacheRequest;
   /** Absent: no previews. */
   previews?: PreviewRequest;
+  /**
+   * Whose part of the machine the run takes, by a key of the caller's choice, and how large that part is: twice the weight
+   * is twice the work. Runs of one key share one part, the oldest first. Absent: a part of its own, of weight 1.
+   */
+  share?: { key: string; weight: number };
 }
 
 export interface DeepCacheRequest {

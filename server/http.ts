@@ -150,6 +150,8 @@ async function serveTasks(request: IncomingMessage, response: ServerResponse, co
   const [first, ...others] = callers.flatMap((caller) => caller.errors);
   if (first === undefined) return sendJson(response, 200, { data: items });
   const { status, body } = toHttpFailure([first, ...others], items);
+  const { retryAfterMs } = first.details;
+  if (retryAfterMs !== undefined) response.setHeader('retry-after', Math.ceil(retryAfterMs / 1000));
   sendJson(response, status, body);
 }
 

@@ -56,6 +56,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
   let context: Context;
   try {
     const records = new TaskRecords(config.taskKeepMs);
+    const keys = new Keys(config.apiKey);
     const store = await openImageStore(path.join(config.dataDir, 'images'));
     context = {
       config,
@@ -69,7 +70,13 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
         log,
       }),
       store,
-      queue: new Queue(runtime, { limit: config.queueLimit, concurrency: config.concurrency }),
+      queue: new Queue(runtime, {
+        limit: config.queueLimit,
+        concurrency: config.concurrency,
+        claimantLimit: config.sessionQueueLimit,
+        claimantRuns: config.sessionRunLimit,
+        policyOf: (owner) => keys.policyOf(owner),
+      }),
       sessions: new Sessions({
         read: (imageUUID) => store.read(imageUUID),
         keepMs: config.sessionKeepMs,
@@ -77,7 +84,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
         expired: (session) => records.abandon(session),
         log,
       }),
-      keys: new Keys(config.apiKey),
+      keys,
       url: '',
       closing: false,
     };
