@@ -1,12 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import type { GenerateRequest } from '../../runtime/index.ts';
+import type { ServerOptions } from '../../server/index.ts';
 import { createFakeRuntime } from '../helpers/fakeRuntime.ts';
 import { imageTask, startTestServer } from '../helpers/server.ts';
 
+/** Hands one run at a time to the runtime, so that the order of its requests is that of the queue. */
+const startQueue = (options: ServerOptions = {}) => startTestServer({ concurrency: 1, ...options });
+
 test('runs tasks in the order they came', async () => {
   const runtime = createFakeRuntime();
-  await using server = await startTestServer({ runtime });
+  await using server = await startQueue({ runtime });
   const socket = await server.socket();
   const tasks = Array.from({ length: 5 }, (_, index) => imageTask({ seed: 100 + index }));
   socket.send(...tasks);
@@ -16,7 +20,7 @@ test('runs tasks in the order they came', async () => {
 
 test('lets sessions take turns', async () => {
   const runtime = createFakeRuntime({ stepMs: 10 });
-  await using server = await startTestServer({ runtime });
+  await using server = await startQueue({ runtime });
   const greedy = await server.socket();
   const modest = await server.socket();
   const batch = imageTask({ numberResults: 6, seed: 0, progress: true });
@@ -45,7 +49,7 @@ function givenWork(
 
 test('shares by work and not by count', async () => {
   const runtime = createFakeRuntime({ stepMs: 1 });
-  await using server = await startTestServer({ runtime });
+  await using server = await startQueue({ runtime });
   const [large, small, blocking] = [await server.socket(), await server.socket(), await server.socket()];
   const blocker = imageTask({ steps: 60, progress: true, seed: 5000 });
   blocking.send(blocker);
@@ -68,7 +72,7 @@ test('shares by work and not by count', async () => {
 test('gives a key its weight, however many sessions come with it', async () => {
   const runtime = createFakeRuntime({ stepMs: 1 });
   const apiKey = [{ key: 'heavy', weight: 3 }, 'light', 'third'];
-  await using server = await startTestServer({ runtime, apiKey, queueLimit: 1000 });
+  await using server = await startQueue({ runtime, apiKey, queueLimit: 1000 });
   const heavy = [];
   for (let index = 0; index < 3; index++) heavy.push(await server.socket({ authenticate: { apiKey: 'heavy' } }));
   const light = await server.socket({ authenticate: { apiKey: 'light' } });
@@ -90,7 +94,7 @@ test('gives a key its weight, however many sessions come with it', async () => {
 
 test('takes the higher priority first among the tasks of a session, and no turn of another', async () => {
   const runtime = createFakeRuntime();
-  await using server = await startTestServer({ runtime });
+  await using server = await startQueue({ runtime });
   const socket = await server.socket();
   const other = await server.socket();
   const blocker = imageTask({ steps: 20, progress: true, seed: 1 });
@@ -109,7 +113,7 @@ test('takes the higher priority first among the tasks of a session, and no turn 
 test('lets priority go before others only where the key allows it, and only as high as it allows', async () => {
   const runtime = createFakeRuntime({ stepMs: 5 });
   const apiKey = [{ key: 'urgent', overtakes: true, maxPriority: 5 }, 'plain'];
-  await using server = await startTestServer({ runtime, apiKey });
+  await using server = await startQueue({ runtime, apiKey });
   const urgent = await server.socket({ authenticate: { apiKey: 'urgent' } });
   const plain = await server.socket({ authenticate: { apiKey: 'plain' } });
   const blocker = imageTask({ steps: 20, progress: true, seed: 1, width: 256 });
@@ -126,7 +130,7 @@ test('lets priority go before others only where the key allows it, and only as h
 });
 
 test('keeps a quarter of the places for those who have none', async () => {
-  await using server = await startTestServer({ runtime: createFakeRuntime({ stepMs: 20 }), concurrency: 8 });
+  await using server = await startQueue({ runtime: createFakeRuntime({ stepMs: 20 }), concurrency: 8 });
   const greedy = await server.socket();
   const modest = await server.socket();
   const batch = imageTask({ numberResults: 20, steps: 50, progress: true });
@@ -142,7 +146,7 @@ test('keeps a quarter of the places for those who have none', async () => {
 
 test('gives back at once what a cancelled task did not use', async () => {
   const runtime = createFakeRuntime({ stepMs: 4 });
-  await using server = await startTestServer({ runtime });
+  await using server = await startQueue({ runtime });
   const socket = await server.socket();
   const other = await server.socket();
   // A hundred steps are charged; two are taken.
@@ -158,7 +162,7 @@ test('gives back at once what a cancelled task did not use', async () => {
 
 test('fails a task that has not begun by its deadline, and runs nothing of it', async () => {
   const runtime = createFakeRuntime({ stepMs: 10 });
-  await using server = await startTestServer({ runtime });
+  await using server = await startQueue({ runtime });
   const socket = await server.socket();
   const running = imageTask({ steps: 30, progress: true, deadline: 100 });
   socket.send(running);
@@ -180,7 +184,7 @@ test('fails a task that has not begun by its deadline, and runs nothing of it', 
 test('limits the results of a session and of a key, and says when to come back', async () => {
   const apiKey = [{ key: 'limited', queueLimit: 5 }];
   const runtime = createFakeRuntime({ stepMs: 10 });
-  await using server = await startTestServer({ runtime, apiKey, sessionQueueLimit: 3 });
+  await using server = await startQueue({ runtime, apiKey, sessionQueueLimit: 3 });
   const first = await server.socket({ authenticate: { apiKey: 'limited' } });
   const second = await server.socket({ authenticate: { apiKey: 'limited' } });
   // Measures the pace: 4 steps of 10 ms.
@@ -211,7 +215,7 @@ test('limits the results of a session and of a key, and says when to come back',
 test('begins no more of a session, or of a key, than it may', async () => {
   const runtime = createFakeRuntime({ stepMs: 10 });
   const apiKey = [{ key: 'limited', runLimit: 3 }];
-  await using server = await startTestServer({ runtime, apiKey, concurrency: 16, sessionRunLimit: 2 });
+  await using server = await startQueue({ runtime, apiKey, concurrency: 16, sessionRunLimit: 2 });
   const sockets = [];
   for (let index = 0; index < 2; index++) sockets.push(await server.socket({ authenticate: { apiKey: 'limited' } }));
   const tasks = sockets.map((socket) => {
@@ -225,7 +229,7 @@ test('begins no more of a session, or of a key, than it may', async () => {
 });
 
 test('lets those with less than their part into a full queue', async () => {
-  await using server = await startTestServer({ runtime: createFakeRuntime({ stepMs: 10 }), queueLimit: 9 });
+  await using server = await startQueue({ runtime: createFakeRuntime({ stepMs: 10 }), queueLimit: 9 });
   const greedy = await server.socket();
   const modest = await server.socket();
   const more = imageTask();
@@ -241,7 +245,7 @@ test('lets those with less than their part into a full queue', async () => {
 test.each([1, 16])('builds no queue of a lane in which 20 tasks a second come, at %i at once', async (concurrency) => {
   // A step of 120 ms, which no cancel shortens, and a task every 50 ms.
   const runtime = createFakeRuntime({ stepMs: 120, wholeSteps: true });
-  await using server = await startTestServer({ runtime, concurrency });
+  await using server = await startQueue({ runtime, concurrency });
   const socket = await server.socket();
   let most = 0;
   const tasks = [];
@@ -269,7 +273,7 @@ test.each([1, 16])('builds no queue of a lane in which 20 tasks a second come, a
 });
 
 test('tells a task its place, and each change of it', async () => {
-  await using server = await startTestServer({ runtime: createFakeRuntime({ stepMs: 5 }) });
+  await using server = await startQueue({ runtime: createFakeRuntime({ stepMs: 5 }) });
   const socket = await server.socket();
   const running = imageTask({ steps: 10, progress: true });
   socket.send(running);
@@ -288,7 +292,7 @@ test('tells a task its place, and each change of it', async () => {
 });
 
 test('refuses a task that does not fit into the queue any more', async () => {
-  await using server = await startTestServer({ runtime: createFakeRuntime({ stepMs: 10 }), queueLimit: 3 });
+  await using server = await startQueue({ runtime: createFakeRuntime({ stepMs: 10 }), queueLimit: 3 });
   const socket = await server.socket();
   const running = imageTask({ steps: 10 });
   const waiting = imageTask({ numberResults: 2 });
