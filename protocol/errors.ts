@@ -36,6 +36,7 @@ export const errors = {
   downloadFailed: { status: 400, message: 'The image could not be fetched from its URL.' },
   taskNotFound: { status: 404, message: 'There is no task with this taskUUID; its results may have expired.' },
   taskCancelled: { status: 409, message: 'The task was cancelled before it finished.' },
+  startTimeout: { status: 409, message: 'The task had not begun by its deadline, so it was not run.' },
   rateLimitExceeded: { status: 429, message: 'Too many requests; try again in a moment.' },
   serviceUnavailable: { status: 503, message: 'The queue is full or the server is shutting down; try again later.' },
   storageFull: { status: 507, message: 'There is no room left for images.' },
@@ -68,6 +69,8 @@ export interface ErrorDetails {
   default?: string | number | boolean | undefined;
   /** What would have been accepted. */
   allowedValues?: readonly (string | number | boolean)[] | undefined;
+  /** When it may go better, in milliseconds; over HTTP also as `Retry-After`. */
+  retryAfterMs?: number | undefined;
   /** The error behind this one; for the log, never for the wire. */
   cause?: unknown;
 }

@@ -120,6 +120,7 @@ export const errorSchema = z.strictObject({
   max: z.number().optional(),
   default: scalar.optional(),
   allowedValues: z.array(scalar).readonly().optional(),
+  retryAfterMs: z.int().positive().optional(),
 });
 
 const oneTask = z

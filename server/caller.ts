@@ -20,8 +20,12 @@ export interface Caller {
   /** Errors that end a task; never lost while the caller lives. */
   fail(error: TaskError): void;
   /**
-   * What is said before the result. A slow reader gets of `stepped` and `previewed` only the newest, of each result one.
-   * `image` goes into a binary frame.
+   * What is said before the result. All but `cancelled` may be replaced by a newer one of its kind, for a slow reader or
+   * one that is away. `image` goes into a binary frame.
    */
   event(event: TaskEvent, image?: Uint8Array): void;
+  /** Whether a result is on its way already, so that it need not be sent again. */
+  holds(taskUUID: string, resultIndex: number): boolean;
+  /** The task has ended: events of it that still wait are untrue now. */
+  forget(taskUUID: string): void;
 }

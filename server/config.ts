@@ -27,6 +27,23 @@ interface Option<T> {
   doc: string;
   /** Turns the text of a flag or variable into the value, or throws a sentence that follows the option's name. */
   parse: (text: string) => T extends readonly (infer Item)[] ? Item : T;
+  /** The same for an object in the config file, where an entry may be one. */
+  parseObject?: (value: Record<string, unknown>) => T extends readonly (infer Item)[] ? Item : T;
+}
+
+/** A key, and what its holders may do. */
+export interface ApiKey {
+  key: string;
+  /** Part of the machine beside other keys'; default 1. */
+  weight?: number;
+  /** Highest `priority` of their tasks, 0 to 9; default 9. */
+  maxPriority?: number;
+  /** Whether priority goes before others' turns; default false. */
+  overtakes?: boolean;
+  /** Unfinished results; default 0, no limit. */
+  queueLimit?: number;
+  /** Results handed to the runtime at once; default 0, no limit. */
+  runLimit?: number;
 }
 
 const home = path.join(os.homedir(), '.latentwire');
@@ -73,11 +90,12 @@ export const options = {
     doc: 'Memory for models: a size such as 8GB or 7500MiB, or bytes; 0 sets no limit. A model that would not fit beside the others makes them leave first, and one larger than all of it is refused; models of 16 bits count double on the CPU. A process that is past it after a task is replaced.',
     parse: parseSize,
   },
-  apiKey: list<string>(
+  apiKey: list<string | ApiKey>(
     [],
     'KEY',
-    'A key that clients must send. Prefer the variable or the file: other users of the machine can read flags.',
+    'A key that clients must send. Prefer the variable or the file: other users of the machine can read flags. In the file also {"key": "…", "weight": 2, "maxPriority": 5, "overtakes": false, "queueLimit": 20, "runLimit": 4}: its part of the machine, the highest priority of its tasks, whether that goes before other keys’ turns, and how many results it may have unfinished and begun (0: no limit).',
     {
+      parseObject: parseApiKey,
       defaultText: 'none: open to whoever reaches it',
     },
   ),
@@ -117,14 +135,28 @@ export const options = {
     1,
     100_000,
     'COUNT',
-    'Results that may wait. A task that would go beyond is answered with serviceUnavailable.',
+    'Results that may wait. A task that would go beyond is answered with serviceUnavailable, which says when to try again; a client with less than its part of a full queue is let in.',
   ),
   concurrency: integer(
     1,
     1,
     1024,
     'COUNT',
-    'Results handed to the runtime at once. It draws one at a time, but with 2 or more in sight it changes models less often.',
+    'Results handed to the runtime at once. It draws one at a time, but with 2 or more in sight it changes models less often. From 4 on, a quarter is kept for clients that have none there.',
+  ),
+  sessionQueueLimit: integer(
+    0,
+    0,
+    100_000,
+    'COUNT',
+    'Unfinished results that one session may have; 0 sets no limit. A task that would go beyond is answered with rateLimitExceeded, which says when to try again.',
+  ),
+  sessionRunLimit: integer(
+    0,
+    0,
+    1024,
+    'COUNT',
+    'Results of one session handed to the runtime at once; 0 sets no limit. The others wait.',
   ),
   previewSize: integer(
     0,
@@ -139,6 +171,13 @@ export const options = {
     86_400_000,
     'MS',
     'How long a session waits for its client to come back, in milliseconds; results made meanwhile are delivered then.',
+  ),
+  slowReaderMs: integer(
+    60_000,
+    100,
+    3_600_000,
+    'MS',
+    'How long a client may take no result although more than 256 KiB wait for it, in milliseconds; then its socket is closed with 4008, and the session can be resumed.',
   ),
   taskKeepMs: integer(
     3_600_000,
@@ -320,6 +359,17 @@ function fromTexts(option: Option<unknown>, name: string, given: Flags[string]):
 function fromJson(option: Option<unknown>, name: string, value: unknown): unknown {
   const scalar = ['string', 'number', 'boolean'];
   const items = [value].flat();
+  const { parseObject } = option;
+  if (option.kind === 'list' && parseObject !== undefined && items.some(isObject)) {
+    return items.flatMap((item): unknown => {
+      try {
+        return isObject(item) ? [parseObject(item)] : fromJson(option, name, item);
+      } catch (error) {
+        if (error instanceof ConfigError) throw error;
+        throw new ConfigError(`${name} ${error instanceof Error ? error.message : error}.`, { cause: error });
+      }
+    });
+  }
   if (!items.every((item) => scalar.includes(typeof item)) || (Array.isArray(value) && option.kind !== 'list')) {
     throw new ConfigError(`${name} must be ${option.kind === 'list' ? 'a list of texts' : 'one plain value'}.`);
   }
@@ -388,6 +438,39 @@ function integer(value: number, min: number, max: number, placeholder: string, d
     return number;
   };
   return { kind: 'value', placeholder, default: value, doc, parse };
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+const whole = (min: number, max: number) => ({
+  rule: `a whole number from ${min} to ${max}`,
+  fits: (value: unknown) => Number.isInteger(value) && Number(value) >= min && Number(value) <= max,
+});
+
+const ofApiKey: { [Name in keyof Required<ApiKey>]: { rule: string; fits: (value: unknown) => boolean } } = {
+  key: { rule: 'a text', fits: (value) => typeof value === 'string' && value.trim() !== '' },
+  weight: {
+    rule: 'a number above 0, up to 1000',
+    fits: (value) => typeof value === 'number' && value > 0 && value <= 1000,
+  },
+  maxPriority: whole(0, 9),
+  overtakes: { rule: 'true or false', fits: (value) => typeof value === 'boolean' },
+  queueLimit: whole(0, 100_000),
+  runLimit: whole(0, 1024),
+};
+
+function parseApiKey(given: Record<string, unknown>): ApiKey {
+  for (const name of Object.keys(given)) {
+    if (!Object.hasOwn(ofApiKey, name))
+      throw new Error(`has an entry with "${name}"; known are ${Object.keys(ofApiKey).join(', ')}`);
+  }
+  for (const [name, { rule, fits }] of Object.entries(ofApiKey)) {
+    if (given[name] === undefined && name !== 'key') continue;
+    if (!fits(given[name])) throw new Error(`has an entry whose "${name}" is not ${rule}`);
+  }
+  return given as unknown as ApiKey;
 }
 
 function parseNonEmpty(value: string): string {

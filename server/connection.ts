@@ -40,7 +40,10 @@ export function serveConnection(socket: WebSocket, request: IncomingMessage, con
     missedBeats = 0;
   };
   socket.on('ping', alive);
-  socket.on('pong', alive);
+  socket.on('pong', (data) => {
+    alive();
+    session?.ponged(socket, data.toString());
+  });
   socket.on('error', (error) => log.debug({ address, reason: error.message }, 'A socket failed.'));
   socket.on('close', () => {
     clearInterval(heartbeat);

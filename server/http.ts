@@ -86,6 +86,12 @@ class HttpCaller implements Caller {
     // Here somebody waits for an answer, so unlike on a socket there has to be one.
     if (event.event === 'cancelled') this.fail(new TaskError('taskCancelled').of(event));
   }
+
+  holds(): boolean {
+    return false;
+  }
+
+  forget(): void {}
 }
 
 async function serveTasks(request: IncomingMessage, response: ServerResponse, context: Context): Promise<void> {
@@ -144,6 +150,8 @@ async function serveTasks(request: IncomingMessage, response: ServerResponse, co
   const [first, ...others] = callers.flatMap((caller) => caller.errors);
   if (first === undefined) return sendJson(response, 200, { data: items });
   const { status, body } = toHttpFailure([first, ...others], items);
+  const { retryAfterMs } = first.details;
+  if (retryAfterMs !== undefined) response.setHeader('retry-after', Math.ceil(retryAfterMs / 1000));
   sendJson(response, status, body);
 }
 

@@ -56,6 +56,8 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
   let context: Context;
   try {
     const records = new TaskRecords(config.taskKeepMs);
+    const keys = new Keys(config.apiKey);
+    const store = await openImageStore(path.join(config.dataDir, 'images'));
     context = {
       config,
       log,
@@ -67,10 +69,22 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
         describe,
         log,
       }),
-      store: await openImageStore(path.join(config.dataDir, 'images')),
-      queue: new Queue(runtime, { limit: config.queueLimit, concurrency: config.concurrency }),
-      sessions: new Sessions(config.sessionKeepMs, (session) => records.abandon(session)),
-      keys: new Keys(config.apiKey),
+      store,
+      queue: new Queue(runtime, {
+        limit: config.queueLimit,
+        concurrency: config.concurrency,
+        claimantLimit: config.sessionQueueLimit,
+        claimantRuns: config.sessionRunLimit,
+        policyOf: (owner) => keys.policyOf(owner),
+      }),
+      sessions: new Sessions({
+        read: (imageUUID) => store.read(imageUUID),
+        keepMs: config.sessionKeepMs,
+        slowReaderMs: config.slowReaderMs,
+        expired: (session) => records.abandon(session),
+        log,
+      }),
+      keys,
       url: '',
       closing: false,
     };

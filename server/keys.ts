@@ -1,4 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
+import type { ApiKey } from './config.ts';
 
 const failuresAllowed = 30;
 const failureWindowMs = 60_000;
@@ -6,13 +7,36 @@ const failureWindowMs = 60_000;
 /** The owner of everything where no keys are set. */
 const anyone = 'anyone';
 
+/** What the holders of a key may do. */
+export interface KeyPolicy {
+  /** Their part of the machine, beside the others'. */
+  weight: number;
+  /** Whether all who come with the key have that part together. */
+  shared: boolean;
+  /** The highest priority of their tasks. */
+  maxPriority: number;
+  /** Whether priority counts beyond their own tasks. */
+  overtakes: boolean;
+  /** Unfinished results, and results handed to the runtime at once; 0 sets no limit. */
+  queueLimit: number;
+  runLimit: number;
+}
+
+const plain: KeyPolicy = { weight: 1, shared: true, maxPriority: 9, overtakes: false, queueLimit: 0, runLimit: 0 };
+
 /** Knows the API keys, and the addresses that guess at them. */
 export class Keys {
   readonly #digests: Buffer[];
+  readonly #policies = new Map<string, KeyPolicy>();
   readonly #failures = new Map<string, { count: number; until: number }>();
 
-  constructor(keys: readonly string[]) {
-    this.#digests = keys.map(digest);
+  constructor(keys: readonly (string | ApiKey)[]) {
+    this.#digests = keys.map((given) => {
+      const { key, ...policy } = typeof given === 'string' ? { key: given } : given;
+      const known = digest(key);
+      this.#policies.set(known.toString('base64url'), { ...plain, ...policy });
+      return known;
+    });
   }
 
   /** Whether everybody is let in. */
@@ -30,6 +54,11 @@ export class Keys {
     for (const known of this.#digests) if (timingSafeEqual(known, given)) owner = known.toString('base64url');
     if (owner === undefined && apiKey !== undefined) this.#count(address);
     return owner;
+  }
+
+  policyOf(owner: string): KeyPolicy {
+    // Where everybody is let in, nothing tells who belongs together.
+    return this.#policies.get(owner) ?? { ...plain, shared: false };
   }
 
   /** Whether an address has sent so many wrong keys lately that it is not listened to for a while. */

@@ -1,40 +1,79 @@
 import { TaskError } from '../protocol/errors.ts';
 import type { GenerateRequest, RunEvent, Runtime } from '../runtime/index.ts';
+import type { KeyPolicy } from './keys.ts';
+import { Pace, workOf } from './work.ts';
 
 /** What a run says: where it waits, while it waits, and then what the runtime says. */
 export type QueuedRunEvent = { type: 'queued'; position: number } | RunEvent;
 
+/** For whom a task runs: a session or a request, and whose key it came with. */
+export interface Claimant {
+  readonly id: string;
+  readonly owner: string;
+}
+
+export interface QueueOptions {
+  /** Results that may wait. */
+  limit: number;
+  /** Results handed to the runtime at once. */
+  concurrency: number;
+  /** Unfinished results of one claimant; 0 sets no limit. */
+  claimantLimit: number;
+  /** Results of one claimant handed to the runtime at once; 0 sets no limit. */
+  claimantRuns: number;
+  policyOf: (owner: string) => KeyPolicy;
+}
+
 interface Waiting {
-  callerId: string;
+  claim: Claim;
+  priority: number;
+  work: number;
+  /** Rises with each arrival. */
+  arrival: number;
   /** Runs that come before this one; a change is told. */
   position: number;
   wake: () => void;
   turn: boolean;
 }
 
+/** What one claimant waits for, and what it has had. */
+interface Claim {
+  readonly id: string;
+  readonly owner: string;
+  readonly policy: KeyPolicy;
+  /** Those of higher priority first, then those that came first. */
+  readonly waiting: Waiting[];
+  running: number;
+  /** Work that it has been given, over its weight; on the clock of the queue. */
+  had: number;
+}
+
 /**
- * Orders runs before they reach the runtime. Callers take turns, one run each, so that a batch of twenty does not hold up
- * everybody else; the runs of one caller keep their order.
+ * Orders runs before they reach the runtime. Next is a run of the claimant that has had the least denoising work for its
+ * weight, so that neither many tasks nor large ones hold up everybody else. Whoever was idle begins with the clock: being
+ * away saves nothing up. (Start-time fair queueing, Goyal, Vin, Cheng 1996.)
  */
 export class Queue {
   readonly #runtime: Runtime;
-  readonly #limit: number;
-  readonly #concurrency: number;
-  /** Runs that wait, by caller; callers in the order of their next turn. */
-  readonly #waiting = new Map<string, Waiting[]>();
+  readonly #options: QueueOptions;
+  readonly #claims = new Map<string, Claim>();
+  readonly #pace = new Pace();
+  /** What the claimant served last had had by then. */
+  #clock = 0;
+  #arrivals = 0;
   #running = 0;
   #admitted = 0;
+  readonly #admittedOf = new Map<string, number>();
   #closed = false;
 
-  constructor(runtime: Runtime, options: { limit: number; concurrency: number }) {
+  constructor(runtime: Runtime, options: QueueOptions) {
     this.#runtime = runtime;
-    this.#limit = options.limit;
-    this.#concurrency = options.concurrency;
+    this.#options = options;
   }
 
   get waiting(): number {
     let count = 0;
-    for (const runs of this.#waiting.values()) count += runs.length;
+    for (const { waiting } of this.#claims.values()) count += waiting.length;
     return count;
   }
 
@@ -43,33 +82,53 @@ export class Queue {
   }
 
   /**
-   * Takes room for results, from the arrival of their task until `release`. Throws `serviceUnavailable` when they do not
-   * fit. Room is counted here and not by the runs that wait, because a task may still be fetching its seed image.
-   * `freed` is the room that the task's coming will free, because it supersedes another.
+   * Takes room for results, from the arrival of their task until `release`. Room is counted here and not by the runs that
+   * wait, because a task may still be fetching its seed image. `freed` is the room that the task's coming will free, because
+   * it supersedes another. Throws `rateLimitExceeded` beyond a limit of the claimant or of its key, `serviceUnavailable`
+   * where the queue is full; a claimant with less than its part of a full queue is let in nevertheless.
    */
-  admit(count: number, freed = 0): void {
+  admit(claimant: Claimant, count: number, freed = 0): void {
     if (this.#closed) throw shuttingDown();
-    if (this.#admitted - freed + count > this.#limit + this.#concurrency) {
-      throw new TaskError('serviceUnavailable', {
-        message: `The queue is full: ${this.#admitted} results are unfinished, ${this.#limit} may wait. Try again later.`,
-      });
+    const { limit, concurrency, claimantLimit } = this.#options;
+    const { queueLimit } = this.#options.policyOf(claimant.owner);
+    this.#check('session', this.#held(claimant.id) - freed, count, claimantLimit);
+    this.#check('key', this.#held(ownerKey(claimant)) - freed, count, queueLimit);
+    const room = limit + concurrency;
+    const excess = this.#admitted - freed + count - room;
+    if (excess > 0) {
+      const claimants = [...this.#admittedOf.keys()].filter((key) => !key.startsWith(ownerPrefix));
+      const part = room / new Set([...claimants, claimant.id]).size;
+      if (excess > room || this.#held(claimant.id) - freed + count > part) {
+        throw new TaskError('serviceUnavailable', {
+          message: `The queue is full: ${this.#admitted} results are unfinished, ${limit} may wait.`,
+          retryAfterMs: this.#pace.msFor(excess),
+        });
+      }
     }
-    this.#admitted += count;
+    this.#count(claimant, count);
   }
 
-  release(count: number): void {
-    this.#admitted -= count;
+  release(claimant: Claimant, count: number): void {
+    this.#count(claimant, -count);
   }
 
   /**
    * Adds a run; its place is taken now, not when the iteration begins, so it must be iterated. After `signal` is aborted the iteration throws
-   * `signal.reason`: at once while waiting, within a step while running.
+   * `signal.reason`: at once while waiting, within a step while running. Of one claimant those of higher `priority` come
+   * first; before those of others only where the key's policy says so.
    */
-  run(callerId: string, request: GenerateRequest, signal: AbortSignal): AsyncIterable<QueuedRunEvent> {
-    const entry: Waiting = { callerId, position: 0, wake: () => {}, turn: false };
-    const runs = this.#waiting.get(callerId);
-    if (runs === undefined) this.#waiting.set(callerId, [entry]);
-    else runs.push(entry);
+  run(
+    claimant: Claimant,
+    request: GenerateRequest,
+    priority: number,
+    signal: AbortSignal,
+  ): AsyncIterable<QueuedRunEvent> {
+    const claim = this.#claimOf(claimant);
+    const work = workOf(request);
+    const arrival = ++this.#arrivals;
+    const entry: Waiting = { claim, priority, work, arrival, position: 0, wake: () => {}, turn: false };
+    const after = claim.waiting.findIndex((other) => other.priority < priority);
+    claim.waiting.splice(after < 0 ? claim.waiting.length : after, 0, entry);
     this.#advance();
     return this.#drive(entry, request, signal);
   }
@@ -84,8 +143,11 @@ export class Queue {
     request: GenerateRequest,
     signal: AbortSignal,
   ): AsyncGenerator<QueuedRunEvent, void, undefined> {
+    const { claim, work } = entry;
     const wake = () => entry.wake();
     signal.addEventListener('abort', wake);
+    let weight = 1;
+    let done = 0;
     try {
       // Told on arrival too when the turn comes at once, so that every task has the same beginning.
       let told = entry.position;
@@ -102,48 +164,157 @@ export class Queue {
         });
       }
       signal.throwIfAborted();
-      yield* this.#runtime.generate(request, signal);
+      weight = this.#weightOf(claim);
+      const share = { key: claim.id, weight };
+      for await (const event of this.#runtime.generate({ ...request, share }, signal)) {
+        if (event.type === 'stepped') done = (event.step + 1) / event.steps;
+        if (event.type === 'finished') done = 1;
+        yield event;
+      }
     } finally {
       signal.removeEventListener('abort', wake);
-      if (entry.turn) this.#running--;
-      else this.#leave(entry);
+      if (entry.turn) {
+        this.#running--;
+        claim.running--;
+        // What it was charged for and did not get.
+        claim.had -= (work * (1 - done)) / weight;
+        this.#pace.ended(done);
+      } else claim.waiting.splice(claim.waiting.indexOf(entry), 1);
       this.#advance();
     }
   }
 
-  #leave(entry: Waiting): void {
-    const runs = this.#waiting.get(entry.callerId)?.filter((run) => run !== entry) ?? [];
-    if (runs.length === 0) this.#waiting.delete(entry.callerId);
-    else this.#waiting.set(entry.callerId, runs);
+  #claimOf({ id, owner }: Claimant): Claim {
+    let claim = this.#claims.get(id);
+    if (claim === undefined) {
+      claim = { id, owner, policy: this.#options.policyOf(owner), waiting: [], running: 0, had: this.#clock };
+      this.#claims.set(id, claim);
+    }
+    return claim;
+  }
+
+  /** The weight of a key is that of all who come with it, in equal parts. */
+  #weightOf({ owner, policy }: Claim): number {
+    if (!policy.shared) return policy.weight;
+    const sharers = [...this.#claims.values()].filter((other) => other.owner === owner && isActive(other));
+    return policy.weight / Math.max(1, sharers.length);
   }
 
   #advance(): void {
-    while (this.#running < this.#concurrency) {
-      const [next] = this.#waiting;
+    const { concurrency } = this.#options;
+    while (this.#running < concurrency) {
+      const claims = [...this.#claims.values()].filter((claim) => this.#mayRun(claim));
+      const [next] = claims.map((claim) => claim.waiting[0]!).sort((a, b) => this.#compare(a, b));
       if (next === undefined) break;
-      const [callerId, runs] = next;
-      // To the end of the line: the next run of this caller comes after one of each of the others.
-      this.#waiting.delete(callerId);
-      const entry = runs.shift()!;
-      if (runs.length > 0) this.#waiting.set(callerId, runs);
+      const { claim } = next;
+      claim.waiting.shift();
+      if (this.#running === 0) this.#pace.begin();
       this.#running++;
-      entry.turn = true;
-      entry.wake();
+      claim.running++;
+      this.#clock = this.#startOf(claim);
+      claim.had = this.#clock + next.work / this.#weightOf(claim);
+      next.turn = true;
+      next.wake();
     }
-    let position = 0;
-    for (let round = 0, left = this.waiting; left > 0; round++) {
-      for (const runs of this.#waiting.values()) {
-        const entry = runs[round];
-        if (entry === undefined) continue;
-        left--;
-        if (entry.position !== position) {
-          entry.position = position;
-          entry.wake();
-        }
-        position++;
+    this.#forgetIdle();
+    this.#tellPositions();
+  }
+
+  #mayRun(claim: Claim): boolean {
+    if (claim.waiting.length === 0) return false;
+    const { concurrency, claimantRuns } = this.#options;
+    // A quarter of the places is for those who have none, so that nobody waits for the end of another's picture.
+    if (claim.running > 0 && this.#running >= concurrency - Math.floor(concurrency / 4)) return false;
+    if (claimantRuns > 0 && claim.running >= claimantRuns) return false;
+    const { runLimit } = claim.policy;
+    if (runLimit === 0) return true;
+    let running = 0;
+    for (const other of this.#claims.values()) if (other.owner === claim.owner) running += other.running;
+    return running < runLimit;
+  }
+
+  #startOf(claim: Claim): number {
+    return Math.max(this.#clock, claim.had);
+  }
+
+  #compare(a: Waiting, b: Waiting): number {
+    return overtaking(b) - overtaking(a) || this.#startOf(a.claim) - this.#startOf(b.claim) || a.arrival - b.arrival;
+  }
+
+  /** Claims that wait for nothing, and have had no more than the clock says, are as good as new ones. */
+  #forgetIdle(): void {
+    const nothingRuns = this.#running === 0;
+    for (const claim of this.#claims.values()) {
+      if (!isActive(claim) && (nothingRuns || claim.had <= this.#clock)) this.#claims.delete(claim.id);
+    }
+    if (this.#claims.size === 0) this.#clock = 0;
+  }
+
+  /** Places, were nobody to come any more. */
+  #tellPositions(): void {
+    const order: { entry: Waiting; start: number }[] = [];
+    for (const claim of this.#claims.values()) {
+      let start = this.#startOf(claim);
+      const weight = claim.waiting.length > 0 ? this.#weightOf(claim) : 1;
+      for (const entry of claim.waiting) {
+        order.push({ entry, start });
+        start += entry.work / weight;
       }
     }
+    order.sort(
+      (a, b) => overtaking(b.entry) - overtaking(a.entry) || a.start - b.start || a.entry.arrival - b.entry.arrival,
+    );
+    for (const [position, { entry }] of order.entries()) {
+      if (entry.position === position) continue;
+      entry.position = position;
+      entry.wake();
+    }
   }
+
+  #check(whose: 'session' | 'key', held: number, count: number, limit: number): void {
+    if (limit === 0 || held + count <= limit) return;
+    if (count > limit) {
+      throw new TaskError('invalidNumberResults', {
+        message: `\`numberResults\` must be at most ${limit}: a ${whose} may have no more unfinished results here.`,
+        parameter: 'numberResults',
+        type: 'integer',
+        max: limit,
+      });
+    }
+    const active = [...this.#claims.values()].filter(isActive).length;
+    throw new TaskError('rateLimitExceeded', {
+      message: `This ${whose} has ${held} unfinished results; it may have ${limit}.`,
+      retryAfterMs: this.#pace.msFor((held + count - limit) * Math.max(1, active)),
+    });
+  }
+
+  #held(key: string): number {
+    return this.#admittedOf.get(key) ?? 0;
+  }
+
+  #count(claimant: Claimant, count: number): void {
+    this.#admitted += count;
+    for (const key of [claimant.id, ownerKey(claimant)]) {
+      const held = this.#held(key) + count;
+      if (held > 0) this.#admittedOf.set(key, held);
+      else this.#admittedOf.delete(key);
+    }
+  }
+}
+
+const ownerPrefix = 'owner ';
+
+function ownerKey({ owner }: Claimant): string {
+  return `${ownerPrefix}${owner}`;
+}
+
+function isActive(claim: Claim): boolean {
+  return claim.running > 0 || claim.waiting.length > 0;
+}
+
+/** The priority that counts before others' turns. */
+function overtaking({ claim, priority }: Waiting): number {
+  return claim.policy.overtakes ? priority : 0;
 }
 
 /** What is told to those who come, or still wait, when the server stops. */

@@ -7,17 +7,30 @@ import { stringifyJson } from '../protocol/json.ts';
 import type { PreviewOptions } from '../protocol/previews.ts';
 import { dataFrame, eventFrame, type ResultItem } from '../protocol/replies.ts';
 import type { Caller } from './caller.ts';
+import type { Logger } from './log.ts';
+import { Outbox, type ReadImage, slowReaderBytes } from './outbox.ts';
 
-/** Bytes waiting in a socket beyond which its reader counts as slow and gets only the newest previews. */
-const slowReaderBytes = 256 * 1024;
-/** Bytes waiting in a socket beyond which no more tasks are read from it, until its reader has caught up. */
-const stalledReaderBytes = 8 * 1024 * 1024;
+/** Closes a socket whose reader takes too little. Of those that are free to choose. */
+export const slowReaderCode = 4008;
 
-type Frame = string | Uint8Array;
+/** An event that only its newest of a kind matters of, and how it travels. */
+interface NewestEvent {
+  event: Exclude<TaskEvent, { event: 'cancelled' }>;
+  image: Uint8Array | undefined;
+}
+
+/** What sessions are made with. */
+export interface SessionOptions {
+  read: ReadImage;
+  /** How long a reader may take nothing although something waits for it. */
+  slowReaderMs: number;
+  /** Hears of such a reader. */
+  slow: (session: Session, socket: WebSocket) => void;
+}
 
 /**
- * What a client comes back to: survives its socket, and keeps what could not be delivered. A frame leaves the list only
- * when the socket has handed it to the operating system, so that a resumed socket begins with what the last one lost.
+ * What a client comes back to: survives its socket, and keeps what is not known to have arrived. Of events it keeps the
+ * newest of each kind, of each result that is unfinished.
  */
 export class Session implements Caller {
   readonly id = createUUID();
@@ -26,113 +39,143 @@ export class Session implements Caller {
   previews: PreviewOptions | false = false;
   progress = false;
   #socket: WebSocket | undefined;
-  readonly #undelivered = new Set<{ frame: string }>();
-  readonly #droppable = new Map<string, Frame>();
+  readonly #outbox: Outbox;
+  /** In the order in which they came. */
+  readonly #newest = new Map<string, NewestEvent>();
+  /** Those of them that the socket has not been given. */
+  readonly #unsent = new Set<string>();
 
-  constructor(owner: string, baseUrl: string) {
+  constructor(owner: string, baseUrl: string, options: SessionOptions) {
     this.owner = owner;
     this.baseUrl = baseUrl;
+    this.#outbox = new Outbox({
+      read: options.read,
+      slowMs: options.slowReaderMs,
+      slow: (socket) => options.slow(this, socket),
+      drained: (socket) => this.#drained(socket),
+    });
   }
 
   get attached(): boolean {
     return this.#socket !== undefined;
   }
 
-  /** Makes `socket` the one that frames go to, and sends what an earlier one could not deliver, in order. */
+  /** Makes `socket` the one that frames go to, and sends what is not known to have arrived on earlier ones, in order. */
   attach(socket: WebSocket): void {
     if (this.#socket === socket) return;
     // The client is here; what is left of its last socket can only be half open.
     this.#socket?.terminate();
     this.#socket = socket;
-    for (const entry of this.#undelivered) this.#deliver(socket, entry);
+    for (const key of this.#newest.keys()) this.#unsent.add(key);
+    this.#outbox.attach(socket);
+    this.#flush();
   }
 
   /** Called when `socket` has closed. False when another one has taken its place meanwhile. */
   detach(socket: WebSocket): boolean {
     if (this.#socket !== socket) return false;
     this.#socket = undefined;
-    this.#droppable.clear();
+    this.#unsent.clear();
+    this.#outbox.detach();
     return true;
+  }
+
+  /** A pong came on `socket`, with the text that its ping had. */
+  ponged(socket: WebSocket, text: string): void {
+    this.#outbox.ponged(socket, text);
   }
 
   data(...items: [ResultItem, ...ResultItem[]]): void {
     for (const item of items) {
-      if ('imageUUID' in item && 'resultIndex' in item) this.#forget(item.taskUUID, item.resultIndex);
+      if ('imageUUID' in item && 'resultIndex' in item) this.#forget(`${item.taskUUID} ${item.resultIndex} `);
     }
-    this.#send(stringifyJson(dataFrame(...items)));
+    this.#outbox.push(stringifyJson(dataFrame(...items)), items);
   }
 
   fail(error: TaskError): void {
-    if (error.taskUUID !== undefined) this.#forget(error.taskUUID);
-    this.#send(stringifyJson(toErrorFrame(error)));
+    if (error.taskUUID !== undefined) this.forget(error.taskUUID);
+    this.#outbox.push(stringifyJson(toErrorFrame(error)));
   }
 
   event(event: TaskEvent, image?: Uint8Array): void {
-    if (event.event !== 'stepped' && event.event !== 'previewed') {
-      if (event.event === 'cancelled') this.#forget(event.taskUUID);
-      this.#send(stringifyJson(eventFrame(event)));
+    if (event.event === 'cancelled') {
+      this.forget(event.taskUUID);
+      this.#outbox.push(stringifyJson(eventFrame(event)));
       return;
     }
-    const socket = this.#socket;
-    // Nobody to see it: steps and previews are worth nothing later.
-    if (socket === undefined) return;
-    const frame =
-      image !== undefined && event.event === 'previewed' ? encodeFrame(event, image) : stringifyJson(eventFrame(event));
-    const key = `${event.taskUUID} ${event.resultIndex} ${event.event}`;
-    if (socket.bufferedAmount > slowReaderBytes) this.#droppable.set(key, frame);
-    else {
-      this.#droppable.delete(key);
-      socket.send(frame, () => this.#drained(socket));
+    const key = `${event.taskUUID} ${'resultIndex' in event ? event.resultIndex : ''} ${event.event}`;
+    for (const keys of [this.#newest, this.#unsent]) keys.delete(key);
+    this.#newest.set(key, { event, image });
+    if (this.#socket === undefined) return;
+    this.#unsent.add(key);
+    this.#flush();
+  }
+
+  holds(taskUUID: string, resultIndex: number): boolean {
+    return this.#outbox.holds(taskUUID, resultIndex);
+  }
+
+  forget(taskUUID: string): void {
+    this.#forget(`${taskUUID} `);
+  }
+
+  /** Drops events that the result, or the end, makes untrue. */
+  #forget(prefix: string): void {
+    for (const key of this.#newest.keys()) {
+      if (!key.startsWith(prefix)) continue;
+      this.#newest.delete(key);
+      this.#unsent.delete(key);
     }
   }
 
-  /** Drops steps and previews that still wait for a slow reader: what comes next makes them untrue. */
-  #forget(taskUUID: string, resultIndex?: number): void {
-    const prefix = resultIndex === undefined ? `${taskUUID} ` : `${taskUUID} ${resultIndex} `;
-    for (const key of this.#droppable.keys()) if (key.startsWith(prefix)) this.#droppable.delete(key);
-  }
-
-  #send(frame: string): void {
-    const entry = { frame };
-    this.#undelivered.add(entry);
-    if (this.#socket !== undefined) this.#deliver(this.#socket, entry);
-  }
-
-  #deliver(socket: WebSocket, entry: { frame: string }): void {
-    socket.send(entry.frame, (error) => {
-      if (error !== undefined && error !== null) return;
-      this.#undelivered.delete(entry);
-      this.#drained(socket);
-    });
-    if (socket.bufferedAmount > stalledReaderBytes && !socket.isPaused) socket.pause();
+  /** Sends events as far as the socket takes them. */
+  #flush(): void {
+    const socket = this.#socket;
+    if (socket === undefined || !this.#outbox.empty) return;
+    for (const key of this.#unsent) {
+      if (socket.bufferedAmount > slowReaderBytes) return;
+      this.#unsent.delete(key);
+      const newest = this.#newest.get(key);
+      if (newest !== undefined) socket.send(toFrame(newest), () => this.#drained(socket));
+    }
   }
 
   #drained(socket: WebSocket): void {
-    if (socket !== this.#socket) return;
-    if (socket.isPaused && socket.bufferedAmount <= slowReaderBytes) socket.resume();
-    for (const [key, frame] of this.#droppable) {
-      if (socket.bufferedAmount > slowReaderBytes) return;
-      this.#droppable.delete(key);
-      socket.send(frame, () => this.#drained(socket));
-    }
+    if (socket !== this.#socket || socket.bufferedAmount > slowReaderBytes) return;
+    this.#outbox.resume();
+    this.#flush();
   }
+}
+
+function toFrame({ event, image }: NewestEvent): string | Uint8Array {
+  return event.event === 'previewed' && image !== undefined
+    ? encodeFrame(event, image)
+    : stringifyJson(eventFrame(event));
+}
+
+export interface SessionsOptions {
+  read: ReadImage;
+  /** How long a session waits for its client to come back. */
+  keepMs: number;
+  slowReaderMs: number;
+  /** Hears of sessions whose client did not come back. */
+  expired: (session: Session) => void;
+  log: Logger;
 }
 
 /** The sessions that live; one without a socket is kept for a while, then forgotten. */
 export class Sessions {
   readonly #sessions = new Map<string, Session>();
   readonly #timers = new Map<string, NodeJS.Timeout>();
-  readonly #keepMs: number;
-  readonly #expired: (session: Session) => void;
+  readonly #options: SessionsOptions;
 
-  /** `expired` hears of sessions whose client did not come back. */
-  constructor(keepMs: number, expired: (session: Session) => void) {
-    this.#keepMs = keepMs;
-    this.#expired = expired;
+  constructor(options: SessionsOptions) {
+    this.#options = options;
   }
 
   create(owner: string, baseUrl: string): Session {
-    const session = new Session(owner, baseUrl);
+    const { read, slowReaderMs } = this.#options;
+    const session = new Session(owner, baseUrl, { read, slowReaderMs, slow: this.#slow });
     this.#sessions.set(session.id, session);
     return session;
   }
@@ -154,11 +197,20 @@ export class Sessions {
     const timer = setTimeout(() => {
       this.#timers.delete(session.id);
       this.#sessions.delete(session.id);
-      this.#expired(session);
-    }, this.#keepMs);
+      this.#options.expired(session);
+    }, this.#options.keepMs);
     timer.unref();
     this.#timers.set(session.id, timer);
   }
+
+  /** The session keeps what the reader did not take, and may be resumed at once. */
+  readonly #slow = (session: Session, socket: WebSocket): void => {
+    this.#options.log.info({ session: session.id }, 'A reader takes too little; its socket is closed.');
+    this.detach(session, socket);
+    // Paused, it would read neither the pongs nor the closing of the other side.
+    socket.resume();
+    socket.close(slowReaderCode, 'slowReader');
+  };
 
   close(): void {
     for (const timer of this.#timers.values()) clearTimeout(timer);

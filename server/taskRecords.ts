@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { TaskError } from '../protocol/errors.ts';
 import type { CancelledEvent, ImageFormat, PreviewedEvent } from '../protocol/events.ts';
 import { stringifyJson } from '../protocol/json.ts';
@@ -58,6 +59,8 @@ export class TaskRecord {
     this.includeCost = task.includeCost;
     this.fingerprint = fingerprintOf(task);
     this.callers.add(caller);
+    // Each of up to 20 results listens, which is no leak.
+    setMaxListeners(0, this.#controller.signal);
     let end = () => {};
     this.ended = new Promise((resolve) => {
       end = resolve;
@@ -137,6 +140,7 @@ export class TaskRecords {
     this.#records.set(name, record);
     void record.ended.then(() => {
       // Whoever waited has been told. The reply to an HTTP request may be megabytes; the record is kept for an hour.
+      for (const caller of record.callers) caller.forget(record.taskUUID);
       record.callers.clear();
       setTimeout(() => {
         if (this.#records.get(name) === record) this.#records.delete(name);

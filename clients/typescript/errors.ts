@@ -24,6 +24,8 @@ export class LatentwireError extends Error {
   /** The range the parameter may have, where that is a range. */
   readonly min: number | undefined;
   readonly max: number | undefined;
+  /** When it may go better, in milliseconds: where the queue is full, or a limit is reached. */
+  readonly retryAfterMs: number | undefined;
   readonly taskUUID: string | undefined;
   readonly taskType: string | undefined;
 
@@ -34,6 +36,7 @@ export class LatentwireError extends Error {
     this.allowed = error.allowedValues;
     this.min = error.min;
     this.max = error.max;
+    this.retryAfterMs = error.retryAfterMs;
     this.taskUUID = error.taskUUID;
     this.taskType = error.taskType;
   }

@@ -110,6 +110,10 @@ export interface ImageTask {
   previews?: boolean | PreviewOptions;
   /** Within this session a newer task of the same lane takes the place of an unfinished older one. */
   lane?: string;
+  /** 0 to 9, default 0: higher ones first among this session's own tasks. */
+  priority?: number;
+  /** Milliseconds within which it must have begun; else it fails with `startTimeout` and is not run. */
+  deadline?: number;
   /** Default: a new one. */
   taskUUID?: string;
   [parameter: string]: unknown;

@@ -88,6 +88,10 @@ export interface ImageInferenceTask {
   progress?: boolean | undefined;
   /** A newer task of the same lane supersedes this one while it is unfinished. */
   lane?: string | undefined;
+  /** 0 to 9; higher ones first among the caller's own. */
+  priority: number;
+  /** Milliseconds from its arrival; a task that has not begun by then fails. */
+  deadline?: number | undefined;
 }
 
 /** The word for a prompt that says nothing. */
@@ -203,6 +207,8 @@ const shape = {
   previews,
   progress: boolean(false),
   lane: text({ min: 1, max: 64 }),
+  priority: integer({ min: 0, max: 9, default: 0 }),
+  deadline: integer({ min: 1, max: 86_400_000 }),
 
   // Known, and refused where they would change the picture or promise what does not happen.
   referenceImages: unsupported(NO_REFERENCES),
@@ -275,6 +281,8 @@ export const imageInference = taskKind(shape, (parsed, context): ImageInferenceT
     previews: parsed.previews,
     progress: parsed.progress,
     lane: parsed.lane,
+    priority: parsed.priority ?? 0,
+    deadline: parsed.deadline,
   };
   checkPictures(task, context);
   checkCompanions(task, context);

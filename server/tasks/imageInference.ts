@@ -51,11 +51,12 @@ export async function imageInference(task: ImageInferenceTask, caller: Caller, c
   try {
     plan = await planTask(task, caller, context);
     if (record.state !== 'unfinished') return;
-    context.queue.admit(task.numberResults, context.records.inLane(caller, task.lane)?.numberResults);
+    context.queue.admit(caller, task.numberResults, context.records.inLane(caller, task.lane)?.numberResults);
   } catch (error) {
     return context.records.refuse(record, toTaskError(error, context));
   }
-  void record.ended.then(() => context.queue.release(task.numberResults));
+  void record.ended.then(() => context.queue.release(caller, task.numberResults));
+  keepDeadline(record, task.deadline);
   context.records.enterLane(record, caller, task.lane);
   context.log.info(
     { taskUUID: task.taskUUID, model: plan.request.model, results: task.numberResults, steps: plan.request.steps },
@@ -86,7 +87,9 @@ async function attach(task: ImageInferenceTask, caller: Caller, context: Context
   // What finishes from here on is sent to this caller as well; what is there now, below.
   if (state === 'unfinished') record.callers.add(caller);
   for (const [index, result] of [...record.results].entries()) {
-    if (result !== undefined) caller.data(await resultItem(record, index, result, caller, context));
+    // A resumed session may have been sent it a moment ago, before the task was repeated.
+    if (result === undefined || caller.holds(record.taskUUID, index)) continue;
+    caller.data(await resultItem(record, index, result, caller, context));
   }
   if (state === 'failed' && record.error !== undefined && record.deliveryMethod === 'sync') throw record.error;
   if (state === 'cancelled') {
@@ -102,6 +105,7 @@ function acknowledge({ taskType, taskUUID }: TaskRecord, caller: Caller): void {
 
 /** Checks the task against what there is, and fills in what it leaves to the model. */
 async function planTask(task: ImageInferenceTask, caller: Caller, context: Context): Promise<Plan> {
+  checkPriority(task, context.keys.policyOf(caller.owner).maxPriority);
   const { main, loras, embeddings, controlNets, vae, refiner } = await findTaskModels(task, context.catalog);
   const { model } = main;
   const width = task.width ?? model.defaultWidth;
@@ -159,6 +163,30 @@ async function planTask(task: ImageInferenceTask, caller: Caller, context: Conte
     previews,
     progress: task.progress ?? caller.progress,
   };
+}
+
+function checkPriority({ priority }: ImageInferenceTask, max: number): void {
+  if (priority <= max) return;
+  throw new TaskError('invalidPriority', {
+    message: `\`priority\` must be at most ${max} with this key.`,
+    parameter: 'priority',
+    type: 'integer',
+    max,
+  });
+}
+
+/** Ends a task of which nothing has begun so many milliseconds after it came. */
+function keepDeadline(record: TaskRecord, deadline: number | undefined): void {
+  if (deadline === undefined) return;
+  const timer = setTimeout(
+    () => {
+      if (record.started) return;
+      const message = `The task had not begun ${deadline} ms after it came, so it was not run.`;
+      record.fail(new TaskError('startTimeout', { message, parameter: 'deadline', type: 'integer' }));
+    },
+    Math.max(0, record.startedAt + deadline - Date.now()),
+  );
+  void record.ended.then(() => clearTimeout(timer));
 }
 
 /** A spelling that there is, or nothing for the model's own. */
@@ -243,7 +271,7 @@ async function runResult(
   const { taskType, taskUUID } = record;
   const previewer = plan.previews === false ? undefined : new Previewer(record, index, plan.previews, request, context);
   let pixels: Pixels | undefined;
-  for await (const event of context.queue.run(caller.id, request, record.signal)) {
+  for await (const event of context.queue.run(caller, request, task.priority, record.signal)) {
     switch (event.type) {
       case 'queued': {
         // The place of a task is that of its next result.

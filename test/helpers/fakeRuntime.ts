@@ -11,6 +11,8 @@ import {
 export interface FakeRuntimeOptions {
   /** Milliseconds a step takes; default 2. */
   stepMs?: number;
+  /** Whether an aborted run ends with its step, as in the real runtime, and not in the middle of it; default false. */
+  wholeSteps?: boolean;
   /** Milliseconds the first run of each model spends loading, for each of two components; default 0. */
   loadingMs?: number;
   /** Runs that fail, after `started`, with the error returned for their request. */
@@ -38,7 +40,7 @@ export interface FakeRuntime extends Runtime {
  * out of noise that fades with the steps (image-to-image: out of the seed image). Equal requests give equal pictures.
  */
 export function createFakeRuntime(options: FakeRuntimeOptions = {}): FakeRuntime {
-  const { stepMs = 2, loadingMs = 0, failWith, brokenModels = [], color, startError } = options;
+  const { stepMs = 2, wholeSteps = false, loadingMs = 0, failWith, brokenModels = [], color, startError } = options;
   const requests: GenerateRequest[] = [];
   const aborted: number[] = [];
   const stepsTaken: number[] = [];
@@ -115,7 +117,8 @@ export function createFakeRuntime(options: FakeRuntimeOptions = {}): FakeRuntime
         : paint(request, width, height);
     const small = previews && shrink(whole, 8);
     for (let step = 0; step < steps; step++) {
-      await Promise.race([sleep(stepMs), interrupted]);
+      if (wholeSteps) await sleep(stepMs);
+      await Promise.race([sleep(wholeSteps ? 0 : stepMs), interrupted]);
       stepsTaken[index] = step + 1;
       yield { type: 'stepped', step, steps };
       if (previews && small && ((step + 1) % previews.every === 0 || step === steps - 1)) {

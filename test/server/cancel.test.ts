@@ -111,7 +111,11 @@ test('supersedes nothing in another lane, another session, or with a task that i
 });
 
 test('lets a lane go on where the queue is full', async () => {
-  await using server = await startTestServer({ runtime: createFakeRuntime({ stepMs: 10 }), queueLimit: 1 });
+  await using server = await startTestServer({
+    runtime: createFakeRuntime({ stepMs: 10 }),
+    queueLimit: 1,
+    concurrency: 1,
+  });
   const socket = await server.socket();
   const blocker = imageTask({ steps: 20 });
   socket.send(blocker);

@@ -42,6 +42,19 @@ test('reads lists from repeated flags, from one variable, and from the file', ()
   expect(loadConfig([], { LATENTWIRE_API_KEY: 'a, b' }).apiKey).toEqual(['a', 'b']);
   expect(loadConfig(['--config', file({ apiKey: ['a', 'b'] })], {}).apiKey).toEqual(['a', 'b']);
   expect(loadConfig(['--config', file({ apiKey: 'a' })], {}).apiKey).toEqual(['a']);
+  const key = { key: 'b', weight: 2, maxPriority: 5, overtakes: true, queueLimit: 20, runLimit: 4 };
+  expect(loadConfig(['--config', file({ apiKey: ['a', key] })], {}).apiKey).toEqual(['a', key]);
+  for (const wrong of [
+    {},
+    { key: '' },
+    { key: 'k', weight: 0 },
+    { key: 'k', maxPriority: 10 },
+    { key: 'k', wait: 1 },
+  ]) {
+    const given = ['--config', file({ apiKey: [key, wrong] })];
+    expect(() => loadConfig(given, {}), JSON.stringify(wrong)).toThrow(ConfigError);
+  }
+  expect(() => loadConfig(['--config', file({ modelsDir: [key] })], {})).toThrow(ConfigError);
 });
 
 test('reads switches', () => {

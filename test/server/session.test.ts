@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { createFakeRuntime } from '../helpers/fakeRuntime.ts';
-import { imageTask, startTestServer } from '../helpers/server.ts';
+import { frailLink } from '../helpers/frailLink.ts';
+import { noise, pngUri } from '../helpers/pictures.ts';
+import { imageTask, startTestServer, TestSocket } from '../helpers/server.ts';
 
 test('sends what was not delivered, in order, right after a session is resumed', async () => {
   await using server = await startTestServer({ runtime: createFakeRuntime({ stepMs: 10 }) });
@@ -45,6 +47,103 @@ test('keeps errors and acknowledgements for the next socket too', async () => {
   const seen = [...first.frames, ...second.frames];
   const error = seen.find(({ errors }) => errors)?.errors?.[0] ?? (await second.error(bad.taskUUID));
   expect(error).toMatchObject({ code: 'mediaNotFound', taskUUID: bad.taskUUID });
+});
+
+test('repeats what the system took and the network lost: answers, errors and the end of a cancelled task', async () => {
+  await using server = await startTestServer({ runtime: createFakeRuntime({ stepMs: 20 }) });
+  await using link = await frailLink(server.url);
+  const first = await TestSocket.open(link.url);
+  const done = imageTask({ deliveryMethod: 'async', steps: 1 });
+  await first.ask(done);
+  await first.item(done.taskUUID);
+  const running = imageTask({ steps: 100, progress: true });
+  first.send(running);
+  await first.event('started', running.taskUUID);
+
+  const lost = link.lose('down', 0);
+  const bad = imageTask({ width: 100 });
+  const cancel = { taskType: 'taskCancel', taskUUID: randomUUID(), tasks: [running.taskUUID] };
+  first.send({ taskType: 'getResponse', taskUUID: done.taskUUID });
+  await lost;
+  first.send(bad, cancel);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  link.cut('half-open');
+  const second = await TestSocket.open(link.url, { authenticate: { connectionSessionUUID: first.sessionUUID } });
+  expect((await second.item(done.taskUUID)).status).toBe('success');
+  expect((await second.error(bad.taskUUID)).code).toBe('invalidWidth');
+  expect((await second.item(cancel.taskUUID)).cancelled).toEqual([running.taskUUID]);
+  await second.event('cancelled', running.taskUUID);
+  // In their order, and each of them once.
+  expect(second.frames).toEqual([]);
+
+  // Now they have arrived, and a third socket is told nothing.
+  second.webSocket.ping();
+  await new Promise((resolve) => second.webSocket.once('pong', resolve));
+  const third = await TestSocket.open(link.url, { authenticate: { connectionSessionUUID: first.sessionUUID } });
+  await third.ask({ taskType: 'getResponse', taskUUID: done.taskUUID });
+  expect(third.frames).toEqual([]);
+  third.terminate();
+});
+
+test('keeps what came to a client that answers no pings', async () => {
+  await using server = await startTestServer();
+  const first = await server.socket();
+  // What ws answers by itself.
+  first.webSocket.pong = () => {};
+  const task = imageTask();
+  const item = await first.ask(task);
+  const second = await server.socket({ authenticate: { connectionSessionUUID: first.sessionUUID } });
+  expect(await second.item(task.taskUUID)).toEqual(item);
+});
+
+test('shows a resumed session the newest preview of an unfinished result, and none that is older', async () => {
+  await using server = await startTestServer({ runtime: createFakeRuntime({ stepMs: 20 }) });
+  const first = await server.socket();
+  const task = imageTask({ steps: 20, progress: true, previews: true });
+  first.send(task);
+  await first.event('previewed', task.taskUUID);
+  first.terminate();
+  await new Promise((resolve) => setTimeout(resolve, 120));
+  const second = await server.socket({ authenticate: { connectionSessionUUID: first.sessionUUID } });
+  const preview = await second.event('previewed', task.taskUUID);
+  expect(preview.step).toBeGreaterThan(2);
+  expect((await second.event('started', task.taskUUID)).steps).toBe(20);
+  const next = await second.event('previewed', task.taskUUID);
+  expect(next.step).toBeGreaterThan(preview.step);
+  await second.item(task.taskUUID);
+});
+
+test('keeps more than its memory may hold: base64 is read from the store again, in order', async () => {
+  await using server = await startTestServer({ runtime: createFakeRuntime({ stepMs: 1 }) });
+  const first = await server.socket();
+  const count = 4;
+  // What noise is made of does not become smaller in a PNG.
+  const task = imageTask({
+    width: 512,
+    height: 512,
+    seedImage: await pngUri(noise(512, 512)),
+    strength: 0,
+    numberResults: count,
+    outputType: ['dataURI', 'base64Data'],
+    outputFormat: 'PNG',
+    progress: true,
+  });
+  first.send(task);
+  await first.event('started', task.taskUUID);
+  first.terminate();
+  const getResponse = { taskType: 'getResponse', taskUUID: task.taskUUID };
+  const bystander = await server.socket();
+  const all = async () => {
+    bystander.send(getResponse);
+    const { data } = await bystander.take();
+    return data!.every(({ status }) => status === 'success') ? data! : [];
+  };
+  await expect.poll(async () => (await all()).length, { timeout: 20_000 }).toBe(count);
+  const second = await server.socket({ authenticate: { connectionSessionUUID: first.sessionUUID } });
+  const replayed = [];
+  while (replayed.length < count) replayed.push(await second.item(task.taskUUID));
+  expect(JSON.stringify(replayed).length).toBeGreaterThan(4 * 1024 * 1024);
+  expect(replayed).toEqual(await all());
 });
 
 test('answers an unknown session with a fresh one', async () => {

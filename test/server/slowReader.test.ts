@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest';
 import { createFakeRuntime } from '../helpers/fakeRuntime.ts';
-import { imageTask, startTestServer } from '../helpers/server.ts';
+import { frailLink } from '../helpers/frailLink.ts';
+import { noise, pngUri } from '../helpers/pictures.ts';
+import { imageTask, startTestServer, TestSocket } from '../helpers/server.ts';
 
 test('drops previews for a client that stops reading, keeps its result, and does not grow', async () => {
   const runtime = createFakeRuntime({ stepMs: 1 });
@@ -45,4 +47,57 @@ test('never sends a preview of a result behind it', async () => {
     if (item !== undefined) finished.add(item.taskUUID);
     for (const event of frame.events ?? []) expect(finished.has(event.taskUUID)).toBe(false);
   }
+});
+
+/** Results of a megabyte each: a PNG does not make noise smaller. */
+function largeTask(seedImage: string) {
+  const size = { width: 512, height: 512 };
+  return imageTask({ ...size, seedImage, strength: 0, outputType: 'base64Data', outputFormat: 'PNG' });
+}
+
+test('closes the socket of a reader that takes not even results, which can be resumed', async () => {
+  await using server = await startTestServer({ slowReaderMs: 500 });
+  await using link = await frailLink(server.url);
+  const reader = await TestSocket.open(link.url);
+  const image = await pngUri(noise(512, 512));
+  const { imageUUID } = await reader.ask({ taskType: 'imageUpload', image });
+  // More than the system and the link between take in: the rest waits in the server.
+  const tasks = Array.from({ length: 40 }, () => largeTask(imageUUID));
+  const before = process.memoryUsage().rss;
+  reader.webSocket.pause();
+  reader.send(...tasks);
+  const bystander = await server.socket();
+  const last = { taskType: 'getResponse', taskUUID: tasks.at(-1)!.taskUUID };
+  await expect.poll(async () => (await bystander.ask(last)).status, { timeout: 20_000 }).toBe('success');
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  expect(process.memoryUsage().rss - before).toBeLessThan(200 * 1024 * 1024);
+
+  reader.webSocket.resume();
+  expect(await reader.closed).toEqual({ code: 4008, reason: 'slowReader' });
+  const delivered = reader.frames.flatMap(({ data = [] }) => data.map(({ taskUUID }) => taskUUID));
+  expect(delivered.length).toBeLessThan(tasks.length);
+  const second = await server.socket({ authenticate: { connectionSessionUUID: reader.sessionUUID } });
+  expect(second.sessionUUID).toBe(reader.sessionUUID);
+  while (delivered.length < tasks.length) {
+    const { data } = await second.take(undefined, 20_000);
+    delivered.push(data![0]!.taskUUID);
+    expect(data![0]!.imageBase64Data.length).toBeGreaterThan(1_000_000);
+  }
+  expect(new Set(delivered).size).toBe(tasks.length);
+});
+
+test('leaves a reader alone that is slow but takes results', async () => {
+  await using server = await startTestServer({ slowReaderMs: 500 });
+  const reader = await server.socket();
+  const { imageUUID } = await reader.ask({ taskType: 'imageUpload', image: await pngUri(noise(512, 512)) });
+  const tasks = Array.from({ length: 20 }, () => largeTask(imageUUID));
+  reader.webSocket.pause();
+  const reading = setInterval(() => {
+    reader.webSocket.resume();
+    setTimeout(() => reader.webSocket.pause(), 5);
+  }, 150);
+  reader.send(...tasks);
+  for (const task of tasks) await reader.item(task.taskUUID, 20_000);
+  clearInterval(reading);
+  expect(reader.webSocket.readyState).toBe(reader.webSocket.OPEN);
 });
