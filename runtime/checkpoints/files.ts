@@ -1,5 +1,6 @@
+import { readdirSync, statSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
-import { basename, dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 
 /** The model cannot be used; the message is a sentence naming the part and the reason. */
 export class ModelError extends Error {
@@ -67,3 +68,20 @@ export function isPickle(name: string): boolean {
 }
 
 export const pickleReason = 'pickled weights can run code when opened and are refused. Use safetensors or ONNX.';
+
+/** Names, sizes and times of files, and of folders with what lies in them; the same while nothing changed. */
+export function fingerprint(paths: readonly string[]): string {
+  const files: string[] = [];
+  const visit = (path: string, depth: number) => {
+    try {
+      const found = statSync(path);
+      files.push(`${path} ${found.size} ${found.mtimeMs}`);
+      if (found.isDirectory() && depth < 2)
+        for (const name of readdirSync(path).sort()) visit(join(path, name), depth + 1);
+    } catch {
+      files.push(`${path} missing`);
+    }
+  };
+  for (const path of paths) visit(path, 0);
+  return files.join('\n');
+}

@@ -1,3 +1,4 @@
+import { fingerprint } from '../checkpoints/files.ts';
 import {
   adapterFeeds,
   adaptersNeeded,
@@ -38,7 +39,7 @@ export class Adapters {
   async open(model: Model, files: readonly WeightedFile[]): Promise<ActiveLoras> {
     const loras = [];
     for (const { path, weight } of files) loras.push({ lora: await this.lora(model, path), weight });
-    return { key: JSON.stringify(files), loras };
+    return { key: JSON.stringify([files, fingerprint(files.map(({ path }) => path))]), loras };
   }
 
   /** The form of a network that LoRAs need. */
@@ -82,7 +83,7 @@ export class Adapters {
   }
 
   private lora(model: Model, path: string): Promise<Lora> {
-    const key = `${model.configs.path}|${path}`;
+    const key = `${model.configs.path}|${fingerprint([model.configs.path, path])}`;
     let lora = this.read.get(key);
     if (!lora) {
       lora = this.readFor(model, path);

@@ -1,6 +1,7 @@
 import { basename, extname } from 'node:path';
 import { openCheckpoint, openPart } from '../checkpoints/checkpoint.ts';
 import { type Embedding, readEmbedding } from '../checkpoints/embedding.ts';
+import { fingerprint } from '../checkpoints/files.ts';
 import { writeVaeDecoder, writeVaeEncoder } from '../graphs/autoencoderKL.ts';
 import { writeTinyDecoder } from '../graphs/autoencoderTiny.ts';
 import { writeControlNet } from '../graphs/controlNet.ts';
@@ -24,15 +25,18 @@ export interface Vae {
   config: Record<string, unknown>;
 }
 
-/** All that a process has opened, by path: models, and what requests add to them. Nothing leaves but with the process. */
+/**
+ * All that a process has opened, by path: models, and what requests add to them. Nothing leaves but with the process, or
+ * when its files have changed: the next run then reads them anew.
+ */
 export class Library {
   readonly adapters = new Adapters();
   private readonly options: LibraryOptions;
-  private readonly models = new Map<string, Promise<Model>>();
-  private readonly controlNets = new Map<string, Network>();
-  private readonly vaes = new Map<string, Promise<Vae>>();
-  private readonly tinyDecoders = new Map<string, Network>();
-  private readonly embeddings = new Map<string, Promise<Embedding>>();
+  private readonly models = new Kept<Promise<Model>>();
+  private readonly controlNets = new Kept<Network>();
+  private readonly vaes = new Kept<Promise<Vae>>();
+  private readonly tinyDecoders = new Kept<Network>();
+  private readonly embeddings = new Kept<Promise<Embedding>>();
   /** Runs under way; each resolves when it has ended. */
   private readonly users = new Set<Promise<void>>();
 
@@ -57,26 +61,23 @@ export class Library {
 
   /** What the model's files say; no graph is loaded. @throws RuntimeError `modelUnavailable` with the reason */
   model(path: string): Promise<Model> {
-    return keep(this.models, path, async () => {
+    return opened(this.models, path, async () => {
       const checkpoint = await openCheckpoint(path);
       return new Model(checkpoint, (name, parts) => this.network(path, name, parts));
     });
   }
 
   controlNet(path: string): Network {
-    let network = this.controlNets.get(path);
-    if (!network) {
-      network = this.network(path, 'controlnet', {
+    return this.controlNets.of(path, () =>
+      this.network(path, 'controlnet', {
         locate: () => openPart(path, 'controlNet'),
         write: ({ config, tensors }, form) => writeControlNet(config, tensors, form),
-      });
-      this.controlNets.set(path, network);
-    }
-    return network;
+      }),
+    );
   }
 
   vae(path: string): Promise<Vae> {
-    return keep(this.vaes, path, async () => {
+    return opened(this.vaes, path, async () => {
       const part = await openPart(path, 'vae');
       const locate = async () => part;
       return {
@@ -94,19 +95,16 @@ export class Library {
   }
 
   tinyDecoder(path: string): Network {
-    let network = this.tinyDecoders.get(path);
-    if (!network) {
-      network = this.network(path, 'tiny_decoder', {
+    return this.tinyDecoders.of(path, () =>
+      this.network(path, 'tiny_decoder', {
         locate: () => openPart(path, 'tinyVae'),
         write: ({ config, tensors }, form) => writeTinyDecoder(config, tensors, form),
-      });
-      this.tinyDecoders.set(path, network);
-    }
-    return network;
+      }),
+    );
   }
 
   embedding(path: string): Promise<Embedding> {
-    return keep(this.embeddings, path, () => readEmbedding(path));
+    return opened(this.embeddings, path, () => readEmbedding(path));
   }
 
   /** What previews of a request are made from. @throws RuntimeError `modelUnavailable` with the reason */
@@ -129,15 +127,30 @@ export class Library {
   }
 }
 
-/** The held promise of `key`, or a new one; one that fails is forgotten, as its file may be mended before the next try. */
-function keep<V>(held: Map<string, Promise<V>>, key: string, open: () => Promise<V>): Promise<V> {
-  let value = held.get(key);
-  if (!value) {
-    value = open().catch((error) => {
-      held.delete(key);
-      throw unavailable(error);
-    });
-    held.set(key, value);
+/** What was made of files, as long as they do not change. */
+export class Kept<V> {
+  private readonly held = new Map<string, { version: string; value: V }>();
+
+  of(path: string, make: () => V): V {
+    const version = fingerprint([path]);
+    const held = this.held.get(path);
+    if (held?.version === version) return held.value;
+    const value = make();
+    this.held.set(path, { version, value });
+    return value;
   }
-  return value;
+
+  delete(path: string): void {
+    this.held.delete(path);
+  }
+}
+
+/** The held promise, or a new one; one that fails is forgotten, as its file may be mended before the next try. */
+function opened<V>(kept: Kept<Promise<V>>, path: string, open: () => Promise<V>): Promise<V> {
+  return kept.of(path, () =>
+    open().catch((error) => {
+      kept.delete(path);
+      throw unavailable(error);
+    }),
+  );
 }

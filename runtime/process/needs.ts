@@ -1,4 +1,3 @@
-import { readdirSync, statSync } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { readSafetensorsHeader, type StoredDtype } from '../checkpoints/safetensors.ts';
@@ -30,23 +29,6 @@ export function filesOf(request: GenerateRequest): string[] {
       ...(previews?.tinyDecoder === undefined ? [] : [previews.tinyDecoder]),
     ]),
   ];
-}
-
-/** Names, sizes and times of files, and of folders with what lies in them; the same while nothing changed. */
-export function fingerprint(paths: readonly string[]): string {
-  const files: string[] = [];
-  const visit = (path: string, depth: number) => {
-    try {
-      const found = statSync(path);
-      files.push(`${path} ${found.size} ${found.mtimeMs}`);
-      if (found.isDirectory() && depth < 2)
-        for (const name of readdirSync(path).sort()) visit(join(path, name), depth + 1);
-    } catch {
-      files.push(`${path} missing`);
-    }
-  };
-  for (const path of paths) visit(path, 0);
-  return files.join('\n');
 }
 
 /** Components of a model's folder; what else lies there, such as a safety checker, is never loaded. */

@@ -4,10 +4,11 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { fingerprint } from '../checkpoints/files.ts';
 import { fromErrorMessage, RuntimeError } from '../errors.ts';
 import type { Batch, FromRuntime, GenerateRequest, LogLevel, RunEvent, Stage, ToRuntime } from '../messages.ts';
 import { Inbox } from './inbox.ts';
-import { filesOf, fingerprint, modelsOf, Scales, type Weight } from './needs.ts';
+import { filesOf, modelsOf, Scales, type Weight } from './needs.ts';
 
 export interface RuntimeOptions {
   /** `auto`, or a provider by name: cpu, webgpu, cuda, coreml, dml. */

@@ -1,4 +1,4 @@
-import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -380,5 +380,40 @@ describe('loading', () => {
     ).toBe(true);
     expect(told.at(-1)!.doneBytes).toBeLessThan(ofBytes);
     expect((await run()).filter((event) => event.type === 'loading')).toEqual([]);
+  });
+});
+
+describe('files that are replaced', () => {
+  let folder: string;
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'replaced-'));
+  });
+  afterAll(() => rm(folder, { recursive: true }));
+
+  test('are read anew by the next run: a LoRA, and a part of a model', async () => {
+    const { draw } = library();
+    const lora = join(folder, 'lora.safetensors');
+    await cp(of('tiny-sd15-lora.safetensors'), lora);
+    const loras = [{ path: lora, weight: 1 }];
+    const first = await draw({ loras });
+    // Another file of the same layers: half of what the first one adds.
+    const bytes = await readFile(lora);
+    const header = Number(bytes.readBigUInt64LE(0));
+    const values = new Float32Array(new Uint8Array(bytes.subarray(8 + header)).buffer);
+    const halved = Buffer.concat([
+      bytes.subarray(0, 8 + header),
+      Buffer.from(values.map((value) => value * 0.7).buffer),
+    ]);
+    await writeFile(lora, halved);
+    const second = await draw({ loras });
+    expect(second).not.toEqual(first);
+
+    const model = join(folder, 'model');
+    await cp(of('tiny-sd15'), model, { recursive: true });
+    const before = await draw({ model });
+    const vae = join(model, 'vae');
+    await rm(vae, { recursive: true });
+    await cp(join(of('tiny-pix2pix'), 'vae'), vae, { recursive: true });
+    expect(difference(await draw({ model }), before)).toBeGreaterThan(2);
   });
 });

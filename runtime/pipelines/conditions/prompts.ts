@@ -1,3 +1,4 @@
+import { fingerprint } from '../../checkpoints/files.ts';
 import { floats } from '../../onnx/graph.ts';
 import type { ClipForm, ClipOutput } from '../../text/clip.ts';
 import {
@@ -48,6 +49,7 @@ export async function* readPrompts(context: ConditionContext, readers: readonly 
   const { promptWeighting: weighting, embeddings: files = [] } = request;
   const embeddings: WeightedEmbedding[] = [];
   for (const { path, weight } of files) embeddings.push({ ...(await library.embedding(path)), weight });
+  const versions = fingerprint(files.map(({ path }) => path));
   const texts = readers.flatMap(({ prompt, negativePrompt = '' }) => [prompt, negativePrompt]);
   const appended = unnamedEmbeddings(texts, weighting, embeddings);
 
@@ -69,7 +71,17 @@ export async function* readPrompts(context: ConditionContext, readers: readonly 
   const chunks = Math.max(...plans.map(({ plan }) => plan.chunks));
 
   const read = async function* ({ text, encoder, form, following, plan }: Planned): Part<ClipOutput> {
-    const key = JSON.stringify([encoder.name, text, form, weighting, files, following.length, chunks, loras.key]);
+    const key = JSON.stringify([
+      encoder.name,
+      text,
+      form,
+      weighting,
+      files,
+      versions,
+      following.length,
+      chunks,
+      loras.key,
+    ]);
     const held = model.prompts.get(key);
     if (held) return held;
     const output = yield* encodePrompt(encoder, plan, { ...form, chunks });
