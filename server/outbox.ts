@@ -1,4 +1,3 @@
-import { randomInt } from 'node:crypto';
 import type { WebSocket } from 'ws';
 import { stringifyJson } from '../protocol/json.ts';
 import { dataFrame, mimeType, type ResultItem } from '../protocol/replies.ts';
@@ -33,6 +32,22 @@ interface Kept {
 const encodedFields = ['imageBase64Data', 'imageDataURI'] as const;
 type EncodedField = (typeof encodedFields)[number];
 
+/** What all outboxes have in common. */
+export interface OutboxOptions {
+  read: ReadImage;
+  /** How long no frame may arrive while `slowReaderBytes` wait. */
+  slowReaderMs: number;
+}
+
+export interface OutboxOwner {
+  /** The reader of a socket takes too little. */
+  slow(socket: WebSocket): void;
+  /** A frame was written. */
+  drained(socket: WebSocket): void;
+}
+
+let outboxes = 0;
+
 /**
  * The frames that a client must not miss, in order. That a socket took a frame proves nothing: the system may hold it
  * when the link breaks. So a WebSocket ping with the frame's number follows each, and the frame is kept until its pong
@@ -40,12 +55,10 @@ type EncodedField = (typeof encodedFields)[number];
  * TCP nor a client's WebSocket changes their order.
  */
 export class Outbox {
-  readonly #read: ReadImage;
-  readonly #slowMs: number;
-  readonly #slow: (socket: WebSocket) => void;
-  readonly #drained: (socket: WebSocket) => void;
+  readonly #owner: OutboxOwner;
+  readonly #options: OutboxOptions;
   /** Begins the pings of this outbox: a socket may have had another one before. */
-  readonly #name = randomInt(2 ** 32).toString(36);
+  readonly #name = ++outboxes;
   readonly #kept: Kept[] = [];
   #socket: WebSocket | undefined;
   /** How many of the first frames the socket has taken. */
@@ -57,20 +70,9 @@ export class Outbox {
   #since = 0;
   #timer: NodeJS.Timeout | undefined;
 
-  /**
-   * `slow` hears of a socket whose reader takes too little: for `slowMs` no frame has arrived and `slowReaderBytes` wait.
-   * `drained` hears of each write of a frame.
-   */
-  constructor(options: {
-    read: ReadImage;
-    slowMs: number;
-    slow: (socket: WebSocket) => void;
-    drained: (socket: WebSocket) => void;
-  }) {
-    this.#read = options.read;
-    this.#slowMs = options.slowMs;
-    this.#slow = options.slow;
-    this.#drained = options.drained;
+  constructor(owner: OutboxOwner, options: OutboxOptions) {
+    this.#owner = owner;
+    this.#options = options;
   }
 
   /** Whether the socket has been given all that is kept, so that something else may follow. */
@@ -126,7 +128,7 @@ export class Outbox {
   /** A pong came on `socket`, with the text of the ping that it answers; nothing where that is not one of ours. */
   ponged(socket: WebSocket, text: string): void {
     const [name, sequence] = text.split(' ');
-    if (name !== this.#name) return;
+    if (Number(name) !== this.#name) return;
     for (;;) {
       const [first] = this.#kept;
       if (first === undefined || !(first.sequence <= Number(sequence)) || first.sentOn !== socket) break;
@@ -167,14 +169,14 @@ export class Outbox {
     if (!socket.isPaused && this.#bytes > stalledReaderBytes && !this.empty) socket.pause();
     // Only what waits for the socket may stop the reading: pongs are read too.
     else if (socket.isPaused && (this.empty || this.#bytes <= keptBytes)) socket.resume();
-    if (this.#kept.length > 0) this.#watch(this.#slowMs);
+    if (this.#kept.length > 0) this.#watch(this.#options.slowReaderMs);
   }
 
   #send(socket: WebSocket, kept: Kept, frame: string): void {
     kept.sentOn = socket;
     this.#taken++;
     socket.send(frame, (error) => {
-      if (error === undefined || error === null) this.#drained(socket);
+      if (error === undefined || error === null) this.#owner.drained(socket);
     });
     // The callback takes the error of a socket that has just closed.
     socket.ping(`${this.#name} ${kept.sequence}`, false, () => {});
@@ -197,7 +199,7 @@ export class Outbox {
   /** An image that is gone meanwhile leaves its URL, which says so to whoever follows it. */
   async #withBase64(item: ResultItem, fields: readonly EncodedField[]): Promise<ResultItem> {
     if (fields.length === 0 || !('imageUUID' in item)) return item;
-    const stored = await this.#read(item.imageUUID).catch(() => undefined);
+    const stored = await this.#options.read(item.imageUUID).catch(() => undefined);
     if (stored === undefined) return item;
     const base64 = stored.bytes.toString('base64');
     return {
@@ -214,10 +216,10 @@ export class Outbox {
       this.#timer = undefined;
       const socket = this.#socket;
       if (socket === undefined || this.#kept.length === 0) return;
-      const left = this.#since + this.#slowMs - Date.now();
+      const left = this.#since + this.#options.slowReaderMs - Date.now();
       if (left > 0) this.#watch(left);
-      else if (socket.bufferedAmount > slowReaderBytes) this.#slow(socket);
-      else this.#watch(this.#slowMs);
+      else if (socket.bufferedAmount > slowReaderBytes) this.#owner.slow(socket);
+      else this.#watch(this.#options.slowReaderMs);
     }, ms).unref();
   }
 }

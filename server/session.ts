@@ -8,7 +8,7 @@ import type { PreviewOptions } from '../protocol/previews.ts';
 import { dataFrame, eventFrame, type ResultItem } from '../protocol/replies.ts';
 import type { Caller } from './caller.ts';
 import type { Logger } from './log.ts';
-import { Outbox, type ReadImage, slowReaderBytes } from './outbox.ts';
+import { Outbox, type OutboxOptions, type OutboxOwner, slowReaderBytes } from './outbox.ts';
 
 /** Closes a socket whose reader takes too little. Of those that are free to choose. */
 export const slowReaderCode = 4008;
@@ -19,12 +19,9 @@ interface NewestEvent {
   image: Uint8Array | undefined;
 }
 
-/** What sessions are made with. */
-export interface SessionOptions {
-  read: ReadImage;
-  /** How long a reader may take nothing although something waits for it. */
-  slowReaderMs: number;
-  /** Hears of such a reader. */
+/** What all sessions have in common. */
+export interface SessionOptions extends OutboxOptions {
+  /** Hears of a reader that takes too little. */
   slow: (session: Session, socket: WebSocket) => void;
 }
 
@@ -32,13 +29,14 @@ export interface SessionOptions {
  * What a client comes back to: survives its socket, and keeps what is not known to have arrived. Of events it keeps the
  * newest of each kind, of each result that is unfinished.
  */
-export class Session implements Caller {
+export class Session implements Caller, OutboxOwner {
   readonly id = createUUID();
   readonly owner: string;
   baseUrl: string;
   previews: PreviewOptions | false = false;
   progress = false;
   #socket: WebSocket | undefined;
+  readonly #options: SessionOptions;
   readonly #outbox: Outbox;
   /** In the order in which they came. */
   readonly #newest = new Map<string, NewestEvent>();
@@ -48,12 +46,8 @@ export class Session implements Caller {
   constructor(owner: string, baseUrl: string, options: SessionOptions) {
     this.owner = owner;
     this.baseUrl = baseUrl;
-    this.#outbox = new Outbox({
-      read: options.read,
-      slowMs: options.slowReaderMs,
-      slow: (socket) => options.slow(this, socket),
-      drained: (socket) => this.#drained(socket),
-    });
+    this.#options = options;
+    this.#outbox = new Outbox(this, options);
   }
 
   get attached(): boolean {
@@ -136,11 +130,15 @@ export class Session implements Caller {
       if (socket.bufferedAmount > slowReaderBytes) return;
       this.#unsent.delete(key);
       const newest = this.#newest.get(key);
-      if (newest !== undefined) socket.send(toFrame(newest), () => this.#drained(socket));
+      if (newest !== undefined) socket.send(toFrame(newest), () => this.drained(socket));
     }
   }
 
-  #drained(socket: WebSocket): void {
+  slow(socket: WebSocket): void {
+    this.#options.slow(this, socket);
+  }
+
+  drained(socket: WebSocket): void {
     if (socket !== this.#socket || socket.bufferedAmount > slowReaderBytes) return;
     this.#outbox.resume();
     this.#flush();
@@ -153,11 +151,9 @@ function toFrame({ event, image }: NewestEvent): string | Uint8Array {
     : stringifyJson(eventFrame(event));
 }
 
-export interface SessionsOptions {
-  read: ReadImage;
+export interface SessionsOptions extends OutboxOptions {
   /** How long a session waits for its client to come back. */
   keepMs: number;
-  slowReaderMs: number;
   /** Hears of sessions whose client did not come back. */
   expired: (session: Session) => void;
   log: Logger;
@@ -168,14 +164,15 @@ export class Sessions {
   readonly #sessions = new Map<string, Session>();
   readonly #timers = new Map<string, NodeJS.Timeout>();
   readonly #options: SessionsOptions;
+  readonly #ofEach: SessionOptions;
 
   constructor(options: SessionsOptions) {
     this.#options = options;
+    this.#ofEach = { ...options, slow: (session, socket) => this.#slow(session, socket) };
   }
 
   create(owner: string, baseUrl: string): Session {
-    const { read, slowReaderMs } = this.#options;
-    const session = new Session(owner, baseUrl, { read, slowReaderMs, slow: this.#slow });
+    const session = new Session(owner, baseUrl, this.#ofEach);
     this.#sessions.set(session.id, session);
     return session;
   }
@@ -204,13 +201,13 @@ export class Sessions {
   }
 
   /** The session keeps what the reader did not take, and may be resumed at once. */
-  readonly #slow = (session: Session, socket: WebSocket): void => {
+  #slow(session: Session, socket: WebSocket): void {
     this.#options.log.info({ session: session.id }, 'A reader takes too little; its socket is closed.');
     this.detach(session, socket);
     // Paused, it would read neither the pongs nor the closing of the other side.
     socket.resume();
     socket.close(slowReaderCode, 'slowReader');
-  };
+  }
 
   close(): void {
     for (const timer of this.#timers.values()) clearTimeout(timer);
