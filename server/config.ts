@@ -138,11 +138,11 @@ export const options = {
     'Results that may wait. A task that would go beyond is answered with serviceUnavailable, which says when to try again; a client with less than its part of a full queue is let in.',
   ),
   concurrency: integer(
-    1,
+    16,
     1,
     1024,
     'COUNT',
-    'Results handed to the runtime at once. It draws one at a time, but with 2 or more in sight it changes models less often. From 4 on, a quarter is kept for clients that have none there.',
+    'Results handed to the runtime at once, which takes turns between them step by step and draws several in one call where that pays. From 4 on, a quarter is kept for clients that have none there.',
   ),
   sessionQueueLimit: integer(
     0,

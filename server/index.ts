@@ -167,6 +167,7 @@ async function startOwnRuntime(config: Config, log: Logger): Promise<Runtime> {
     log: (level, message, fields) => log[level](fields ?? {}, message),
     maxModels: config.maxModels,
     memoryLimitBytes: config.memoryLimit,
+    liveRuns: config.concurrency,
     ...(config.threads > 0 && { threads: config.threads }),
   });
 }
