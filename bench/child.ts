@@ -22,6 +22,11 @@ export class Child implements AsyncDisposable {
     return (await answer) as T;
   }
 
+  /** Says something that has no answer. */
+  tell(message: object): void {
+    this.#process.send(message);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#process.exitCode !== null) return;
     const exited = new Promise<void>((resolve) => this.#process.once('exit', () => resolve()));

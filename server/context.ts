@@ -4,6 +4,7 @@ import type { Config } from './config.ts';
 import type { ImageStore } from './images/store.ts';
 import type { Keys } from './keys.ts';
 import type { Logger } from './log.ts';
+import type { Metrics } from './metrics.ts';
 import type { Queue } from './queue.ts';
 import type { Sessions } from './session.ts';
 import type { TaskRecords } from './taskRecords.ts';
@@ -19,6 +20,7 @@ export interface Context {
   readonly records: TaskRecords;
   readonly sessions: Sessions;
   readonly keys: Keys;
+  readonly metrics: Metrics;
   /** Where the server listens; known once it does. */
   url: string;
   /** From the first signal to stop on: no task is taken any more. */

@@ -16,7 +16,7 @@ import { servePage } from './page.ts';
 import { toTaskError } from './taskErrors.ts';
 import { handleTask } from './tasks/index.ts';
 
-/** Answers one HTTP request: tasks by POST on any path, images, health and the page by GET. */
+/** Answers one HTTP request: tasks by POST on any path, images, health, metrics and the page by GET. */
 export async function serveRequest(
   request: IncomingMessage,
   response: ServerResponse,
@@ -37,6 +37,7 @@ export async function serveRequest(
       case 'HEAD': {
         if (path.startsWith('/images/')) return await serveImage(path, request, response, context);
         if (path === '/health') return await serveHealth(request, response, context);
+        if (path === '/metrics') return await serveMetrics(request, response, context);
         if (await servePage(path, request, response)) return;
         response.writeHead(404, { 'content-type': 'text/plain; charset=utf-8' }).end('There is nothing here.\n');
         return;
@@ -98,12 +99,7 @@ async function serveTasks(request: IncomingMessage, response: ServerResponse, co
   allowReading(request, response, context);
   if (!isAllowedOrigin(request, context)) throw new TaskError('forbiddenOrigin');
   const address = request.socket.remoteAddress ?? '';
-  if (context.keys.refuses(address)) {
-    response.setHeader('retry-after', '60');
-    throw new TaskError('rateLimitExceeded', {
-      message: 'Too many wrong keys came from this address. Try again in a minute.',
-    });
-  }
+  refuseGuessing(address, response, context);
   const values = parseRequest(await readBody(request, response, maxRequestBytes(context.config.maxUploadBytes)));
   const tasks = values.map((value): Task | TaskError => {
     try {
@@ -113,16 +109,9 @@ async function serveTasks(request: IncomingMessage, response: ServerResponse, co
     }
   });
   const authentication = tasks.find((task) => !(task instanceof TaskError) && task.taskType === 'authentication');
-  const bearer = /^Bearer\s+(.+)$/i.exec(request.headers.authorization ?? '')?.[1];
-  const apiKey = bearer ?? (authentication as { apiKey?: string } | undefined)?.apiKey;
+  const apiKey = bearerOf(request) ?? (authentication as { apiKey?: string } | undefined)?.apiKey;
   const owner = context.keys.ownerOf(apiKey, address);
-  if (owner === undefined) {
-    throw new TaskError(apiKey === undefined ? 'missingApiKey' : 'invalidApiKey', {
-      parameter: 'apiKey',
-      type: 'string',
-      taskType: 'authentication',
-    });
-  }
+  if (owner === undefined) throw wrongKey(apiKey);
   const requestId = createUUID();
   const baseUrl = baseUrlOf(request, context);
   const callers = tasks.map(() => new HttpCaller(requestId, owner, baseUrl));
@@ -153,6 +142,26 @@ async function serveTasks(request: IncomingMessage, response: ServerResponse, co
   const { retryAfterMs } = first.details;
   if (retryAfterMs !== undefined) response.setHeader('retry-after', Math.ceil(retryAfterMs / 1000));
   sendJson(response, status, body);
+}
+
+function bearerOf(request: IncomingMessage): string | undefined {
+  return /^Bearer\s+(.+)$/i.exec(request.headers.authorization ?? '')?.[1];
+}
+
+function refuseGuessing(address: string, response: ServerResponse, { keys }: Context): void {
+  if (!keys.refuses(address)) return;
+  response.setHeader('retry-after', '60');
+  throw new TaskError('rateLimitExceeded', {
+    message: 'Too many wrong keys came from this address. Try again in a minute.',
+  });
+}
+
+function wrongKey(apiKey: string | undefined): TaskError {
+  return new TaskError(apiKey === undefined ? 'missingApiKey' : 'invalidApiKey', {
+    parameter: 'apiKey',
+    type: 'string',
+    taskType: 'authentication',
+  });
 }
 
 async function readBody(request: IncomingMessage, response: ServerResponse, maxBytes: number): Promise<string> {
@@ -224,13 +233,34 @@ async function serveImage(
 }
 
 async function serveHealth(request: IncomingMessage, response: ServerResponse, context: Context): Promise<void> {
-  const bearer = /^Bearer\s+(.+)$/i.exec(request.headers.authorization ?? '')?.[1];
+  const bearer = bearerOf(request);
   const address = request.socket.remoteAddress ?? '';
   const known = !context.keys.refuses(address) && context.keys.ownerOf(bearer, address) !== undefined;
   const state = await health(context);
   response.setHeader('cache-control', 'no-store');
   // A stranger learns whether it works, and nothing about what is here.
   sendJson(response, state.status === 'ok' ? 200 : 503, known ? state : { status: state.status });
+}
+
+/**
+ * What is counted here, for whoever may use the server. Where keys are set that takes one of them, from loopback too:
+ * behind a proxy on this machine everybody comes from there.
+ */
+async function serveMetrics(request: IncomingMessage, response: ServerResponse, context: Context): Promise<void> {
+  const address = request.socket.remoteAddress ?? '';
+  refuseGuessing(address, response, context);
+  const apiKey = bearerOf(request);
+  if (context.keys.ownerOf(apiKey, address) === undefined) {
+    response.setHeader('www-authenticate', 'Bearer');
+    throw wrongKey(apiKey);
+  }
+  const text = await context.metrics.text();
+  response.writeHead(200, {
+    'content-type': context.metrics.contentType,
+    'content-length': Buffer.byteLength(text),
+    'cache-control': 'no-store',
+  });
+  response.end(request.method === 'HEAD' ? undefined : text);
 }
 
 function sendJson(response: ServerResponse, status: number, body: unknown): void {

@@ -13,6 +13,7 @@ import { maxRequestBytes, serveRequest } from './http.ts';
 import { openImageStore } from './images/store.ts';
 import { Keys } from './keys.ts';
 import { createLog, type Logger } from './log.ts';
+import { Metrics } from './metrics.ts';
 import { packageRoot } from './packageRoot.ts';
 import { Queue, shuttingDown } from './queue.ts';
 import { Sessions } from './session.ts';
@@ -58,6 +59,15 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
     const records = new TaskRecords(config.taskKeepMs);
     const keys = new Keys(config.apiKey);
     const store = await openImageStore(path.join(config.dataDir, 'images'));
+    const metrics: Metrics = new Metrics(runtime, () => sessions.size);
+    const sessions = new Sessions({
+      read: (imageUUID) => store.read(imageUUID),
+      keepMs: config.sessionKeepMs,
+      slowReaderMs: config.slowReaderMs,
+      expired: (session) => records.abandon(session),
+      log,
+      meter: metrics,
+    });
     context = {
       config,
       log,
@@ -77,14 +87,9 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
         claimantRuns: config.sessionRunLimit,
         policyOf: (owner) => keys.policyOf(owner),
       }),
-      sessions: new Sessions({
-        read: (imageUUID) => store.read(imageUUID),
-        keepMs: config.sessionKeepMs,
-        slowReaderMs: config.slowReaderMs,
-        expired: (session) => records.abandon(session),
-        log,
-      }),
+      sessions,
       keys,
+      metrics,
       url: '',
       closing: false,
     };
@@ -111,7 +116,10 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
     if (context.closing) return refuse(socket, '503 Service Unavailable');
     if (!isKnownHost(request, context) || !isAllowedOrigin(request, context)) return refuse(socket, '403 Forbidden');
     if (context.keys.refuses(request.socket.remoteAddress ?? '')) return refuse(socket, '429 Too Many Requests');
-    sockets.handleUpgrade(request, socket, head, (webSocket) => serveConnection(webSocket, request, context));
+    sockets.handleUpgrade(request, socket, head, (webSocket) => {
+      context.metrics.connected(request.socket);
+      serveConnection(webSocket, request, context);
+    });
   });
   log.info({ url: context.url, provider: runtime.status().provider, open: context.keys.open }, 'The server listens.');
 

@@ -3,6 +3,7 @@ import type { PreviewOptions } from '../protocol/previews.ts';
 import type { Pixels } from '../runtime/index.ts';
 import type { Context } from './context.ts';
 import { encodePreview } from './images/encode.ts';
+import { EncodedImage } from './images/encodedImage.ts';
 import type { TaskRecord } from './taskRecords.ts';
 
 /**
@@ -35,6 +36,7 @@ export class Previewer {
   }
 
   offer(preview: { step: number; steps: number; pixels: Pixels }): void {
+    if (this.#newest !== undefined) this.#context.metrics.previewDropped('encoding');
     this.#newest = preview;
     if (!this.#encoding) void this.#encode();
   }
@@ -67,9 +69,10 @@ export class Previewer {
   }
 
   #send(event: PreviewedEvent, bytes: Buffer): void {
-    this.#record.preview = { event, bytes };
+    const image = new EncodedImage(bytes);
+    this.#record.preview = { event, image };
     const binary = this.#options.delivery === 'binary';
-    const told = binary ? event : { ...event, imageBase64Data: bytes.toString('base64') };
+    const told = binary ? event : { ...event, imageBase64Data: image.base64 };
     for (const caller of this.#record.callers) caller.event(told, binary ? bytes : undefined);
   }
 }

@@ -2,17 +2,19 @@ import { TaskError } from '../protocol/errors.ts';
 import { type ImageResult, mimeType } from '../protocol/replies.ts';
 import type { Caller } from './caller.ts';
 import type { Context } from './context.ts';
+import { EncodedImage } from './images/encodedImage.ts';
+import type { ImageStore } from './images/store.ts';
 import { imageUrl } from './taskImages.ts';
 import type { TaskRecord, TaskResult } from './taskRecords.ts';
 
-/** A finished image as it is sent. `bytes` where they are at hand; else they are read where the task wants them. */
+/** A finished image as it is sent. `image` where it is at hand; else it is read where the task wants it. */
 export async function resultItem(
   record: TaskRecord,
   index: number,
   result: TaskResult,
   caller: Caller,
   { store }: Context,
-  bytes?: Buffer,
+  image?: EncodedImage,
 ): Promise<ImageResult> {
   const item: ImageResult = {
     taskType: record.taskType,
@@ -26,10 +28,14 @@ export async function resultItem(
   };
   const encoded = record.outputType.filter((type) => type !== 'URL');
   if (encoded.length === 0) return item;
-  const image = bytes ?? (await store.read(result.imageUUID))?.bytes;
-  if (image === undefined) throw new TaskError('mediaNotFound').of(record);
-  const base64 = image.toString('base64');
+  const { base64 } = image ?? (await readStored(result.imageUUID, record, store));
   if (encoded.includes('base64Data')) item.imageBase64Data = base64;
   if (encoded.includes('dataURI')) item.imageDataURI = `data:${mimeType(result.format)};base64,${base64}`;
   return item;
+}
+
+async function readStored(imageUUID: string, record: TaskRecord, store: ImageStore): Promise<EncodedImage> {
+  const found = await store.read(imageUUID);
+  if (found === undefined) throw new TaskError('mediaNotFound').of(record);
+  return new EncodedImage(found.bytes);
 }

@@ -2,27 +2,26 @@ import { v4 as createUUID } from 'uuid';
 import type { WebSocket } from 'ws';
 import { type TaskError, toErrorFrame } from '../protocol/errors.ts';
 import type { TaskEvent } from '../protocol/events.ts';
-import { encodeFrame } from '../protocol/frames.ts';
 import { stringifyJson } from '../protocol/json.ts';
 import type { PreviewOptions } from '../protocol/previews.ts';
-import { dataFrame, eventFrame, type ResultItem } from '../protocol/replies.ts';
+import { eventFrame, type ResultItem } from '../protocol/replies.ts';
 import type { Caller } from './caller.ts';
+import { dataFrameOf, type EventFrame, eventFrameOf } from './frames.ts';
 import type { Logger } from './log.ts';
+import type { PreviewMeter } from './metrics.ts';
 import { Outbox, type OutboxOptions, type OutboxOwner, slowReaderBytes } from './outbox.ts';
 
 /** Closes a socket whose reader takes too little. Of those that are free to choose. */
 export const slowReaderCode = 4008;
 
-/** An event that only its newest of a kind matters of, and how it travels. */
-interface NewestEvent {
-  event: Exclude<TaskEvent, { event: 'cancelled' }>;
-  image: Uint8Array | undefined;
-}
+const asText = { binary: false };
+const asBinary = { binary: true };
 
 /** What all sessions have in common. */
 export interface SessionOptions extends OutboxOptions {
   /** Hears of a reader that takes too little. */
   slow: (session: Session, socket: WebSocket) => void;
+  meter: PreviewMeter;
 }
 
 /**
@@ -37,9 +36,11 @@ export class Session implements Caller, OutboxOwner {
   progress = false;
   #socket: WebSocket | undefined;
   readonly #options: SessionOptions;
+  /** Made once for each socket and not for each frame: there may be thousands a second. */
+  #whenDrained: (() => void) | undefined;
   readonly #outbox: Outbox;
   /** In the order in which they came. */
-  readonly #newest = new Map<string, NewestEvent>();
+  readonly #newest = new Map<string, EventFrame>();
   /** Those of them that the socket has not been given. */
   readonly #unsent = new Set<string>();
 
@@ -60,6 +61,7 @@ export class Session implements Caller, OutboxOwner {
     // The client is here; what is left of its last socket can only be half open.
     this.#socket?.terminate();
     this.#socket = socket;
+    this.#whenDrained = () => this.drained(socket);
     for (const key of this.#newest.keys()) this.#unsent.add(key);
     this.#outbox.attach(socket);
     this.#flush();
@@ -69,7 +71,7 @@ export class Session implements Caller, OutboxOwner {
   detach(socket: WebSocket): boolean {
     if (this.#socket !== socket) return false;
     this.#socket = undefined;
-    this.#unsent.clear();
+    for (const key of this.#unsent) this.#drop(key);
     this.#outbox.detach();
     return true;
   }
@@ -83,7 +85,7 @@ export class Session implements Caller, OutboxOwner {
     for (const item of items) {
       if ('imageUUID' in item && 'resultIndex' in item) this.#forget(`${item.taskUUID} ${item.resultIndex} `);
     }
-    this.#outbox.push(stringifyJson(dataFrame(...items)), items);
+    this.#outbox.push(dataFrameOf(...items), items);
   }
 
   fail(error: TaskError): void {
@@ -97,9 +99,11 @@ export class Session implements Caller, OutboxOwner {
       this.#outbox.push(stringifyJson(eventFrame(event)));
       return;
     }
-    const key = `${event.taskUUID} ${'resultIndex' in event ? event.resultIndex : ''} ${event.event}`;
-    for (const keys of [this.#newest, this.#unsent]) keys.delete(key);
-    this.#newest.set(key, { event, image });
+    const frame = eventFrameOf(event, image);
+    const { key } = frame;
+    this.#drop(key);
+    this.#newest.delete(key);
+    this.#newest.set(key, frame);
     if (this.#socket === undefined) return;
     this.#unsent.add(key);
     this.#flush();
@@ -117,9 +121,15 @@ export class Session implements Caller, OutboxOwner {
   #forget(prefix: string): void {
     for (const key of this.#newest.keys()) {
       if (!key.startsWith(prefix)) continue;
+      this.#drop(key);
       this.#newest.delete(key);
-      this.#unsent.delete(key);
     }
+  }
+
+  /** Gives up on sending an event; call before a newer one takes its place. */
+  #drop(key: string): void {
+    if (!this.#unsent.delete(key)) return;
+    if (this.#newest.get(key)?.kind === 'previewed') this.#options.meter.previewDropped('slow_reader');
   }
 
   /** Sends events as far as the socket takes them. */
@@ -129,9 +139,16 @@ export class Session implements Caller, OutboxOwner {
     for (const key of this.#unsent) {
       if (socket.bufferedAmount > slowReaderBytes) return;
       this.#unsent.delete(key);
-      const newest = this.#newest.get(key);
-      if (newest !== undefined) socket.send(toFrame(newest), () => this.drained(socket));
+      const frame = this.#newest.get(key);
+      if (frame !== undefined) this.#send(socket, frame);
     }
+  }
+
+  #send(socket: WebSocket, { kind, bytes, binary }: EventFrame): void {
+    // A socket that keeps up need not tell when it has. What makes a later frame wait, a backlog, always ends in one that does.
+    const keepsUp = socket.bufferedAmount === 0 && bytes.length <= slowReaderBytes / 2;
+    socket.send(bytes, binary ? asBinary : asText, keepsUp ? undefined : this.#whenDrained);
+    if (kind === 'previewed') this.#options.meter.previewSent();
   }
 
   slow(socket: WebSocket): void {
@@ -145,18 +162,13 @@ export class Session implements Caller, OutboxOwner {
   }
 }
 
-function toFrame({ event, image }: NewestEvent): string | Uint8Array {
-  return event.event === 'previewed' && image !== undefined
-    ? encodeFrame(event, image)
-    : stringifyJson(eventFrame(event));
-}
-
 export interface SessionsOptions extends OutboxOptions {
   /** How long a session waits for its client to come back. */
   keepMs: number;
   /** Hears of sessions whose client did not come back. */
   expired: (session: Session) => void;
   log: Logger;
+  meter: PreviewMeter;
 }
 
 /** The sessions that live; one without a socket is kept for a while, then forgotten. */
@@ -169,6 +181,10 @@ export class Sessions {
   constructor(options: SessionsOptions) {
     this.#options = options;
     this.#ofEach = { ...options, slow: (session, socket) => this.#slow(session, socket) };
+  }
+
+  get size(): number {
+    return this.#sessions.size;
   }
 
   create(owner: string, baseUrl: string): Session {

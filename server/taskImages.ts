@@ -56,10 +56,12 @@ export async function storeImage(
   bytes: Uint8Array,
   format: ImageFormat,
   ttlSeconds: number | undefined,
-  { store }: Context,
+  { store, metrics }: Context,
 ): Promise<StoredImage> {
   try {
-    return await store.put(bytes, format, { ttlSeconds });
+    const stored = await store.put(bytes, format, { ttlSeconds });
+    metrics.imageStored(stored.bytes);
+    return stored;
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (code === 'ENOSPC' || code === 'EDQUOT') throw new TaskError('storageFull', { cause: error });

@@ -5,6 +5,7 @@ import type { CancelledEvent, ImageFormat, PreviewedEvent } from '../protocol/ev
 import { stringifyJson } from '../protocol/json.ts';
 import type { ImageInferenceTask } from '../protocol/tasks/imageInference.ts';
 import type { Caller } from './caller.ts';
+import type { EncodedImage } from './images/encodedImage.ts';
 
 /** One finished image of a task. */
 export interface TaskResult {
@@ -37,7 +38,7 @@ export class TaskRecord {
   /** What is read from disk for any of its results, and percent of all that is to be read. */
   loading: { component: string; progress: number } | undefined;
   /** The newest of any of its results. */
-  preview: { event: PreviewedEvent; bytes: Uint8Array } | undefined;
+  preview: { event: PreviewedEvent; image: EncodedImage } | undefined;
   /** Settles when the results whose runs have ended are sent; never rejects. */
   delivered: Promise<void> = Promise.resolve();
   error: TaskError | undefined;

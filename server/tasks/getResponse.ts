@@ -33,5 +33,5 @@ function processingItem(record: TaskRecord): ResultItem {
   const item = { taskType, taskUUID, status: 'processing', progress, ...(loading && { loading }) } as const;
   if (preview === undefined) return item;
   const { event: _, taskType: _type, taskUUID: _uuid, ...rest } = preview.event;
-  return { ...item, preview: { ...rest, imageBase64Data: Buffer.from(preview.bytes).toString('base64') } };
+  return { ...item, preview: { ...rest, imageBase64Data: preview.image.base64 } };
 }

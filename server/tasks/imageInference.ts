@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { parameterCode, TaskError } from '../../protocol/errors.ts';
 import type { PreviewOptions } from '../../protocol/previews.ts';
+import type { ResultItem } from '../../protocol/replies.ts';
 import { stepRange } from '../../protocol/steps.ts';
 import type { ImageInferenceTask } from '../../protocol/tasks/imageInference.ts';
 import {
@@ -16,17 +17,22 @@ import {
 import type { Caller } from '../caller.ts';
 import type { Context } from '../context.ts';
 import { encodeImage } from '../images/encode.ts';
+import { EncodedImage } from '../images/encodedImage.ts';
 import { Previewer } from '../previewer.ts';
 import { shuttingDown } from '../queue.ts';
 import { resultItem } from '../results.ts';
 import { toTaskError } from '../taskErrors.ts';
 import { storeImage } from '../taskImages.ts';
+import { logEnd } from '../taskLog.ts';
+import type { TaskMeter } from '../taskMeter.ts';
 import { findTaskModels, findTinyDecoder } from '../taskModels.ts';
 import { readPictures, type TaskPictures } from '../taskPictures.ts';
 import { fingerprintOf, TaskRecord } from '../taskRecords.ts';
 
 /** What all results of a task have in common. */
 interface Plan {
+  /** The name of its model in the catalog. */
+  air: string;
   /** All but the seed and the pictures. */
   request: Omit<GenerateRequest, 'seed' | 'image' | 'mask' | 'controlNets'>;
   /** All but their guide images, in the order of the task. */
@@ -47,6 +53,11 @@ export async function imageInference(task: ImageInferenceTask, caller: Caller, c
   // Before the first wait: a cancel may follow in the same breath, and so may the same task once more.
   const record = new TaskRecord(task, caller);
   context.records.add(record);
+  let meter: TaskMeter | undefined;
+  void record.ended.then(() => {
+    context.metrics.taskEnded(record, meter?.model);
+    logEnd(record, caller.id, context.log, meter);
+  });
   let plan: Plan;
   try {
     plan = await planTask(task, caller, context);
@@ -58,12 +69,19 @@ export async function imageInference(task: ImageInferenceTask, caller: Caller, c
   void record.ended.then(() => context.queue.release(caller, task.numberResults));
   keepDeadline(record, task.deadline);
   context.records.enterLane(record, caller, task.lane);
+  meter = context.metrics.task(plan.air);
   context.log.info(
-    { taskUUID: task.taskUUID, model: plan.request.model, results: task.numberResults, steps: plan.request.steps },
+    {
+      taskUUID: task.taskUUID,
+      session: caller.id,
+      model: plan.request.model,
+      results: task.numberResults,
+      steps: plan.request.steps,
+    },
     'A task was taken.',
   );
   if (task.deliveryMethod === 'async') acknowledge(record, caller);
-  const running = runTask(task, plan, record, caller, context);
+  const running = runTask(task, plan, meter, record, caller, context);
   if (task.deliveryMethod === 'sync') await running;
 }
 
@@ -127,6 +145,7 @@ async function planTask(task: ImageInferenceTask, caller: Caller, context: Conte
   const isTiny = previews !== false && previews.decoder.toLowerCase() === 'tiny';
   const tinyDecoder = isTiny ? await findTinyDecoder(main, context.catalog) : undefined;
   return {
+    air: main.air,
     request: {
       model: main.path,
       prompt: task.positivePrompt,
@@ -217,6 +236,7 @@ function deepCacheOf({ deepCache }: ImageInferenceTask, steps: number): DeepCach
 async function runTask(
   task: ImageInferenceTask,
   plan: Plan,
+  meter: TaskMeter,
   record: TaskRecord,
   caller: Caller,
   context: Context,
@@ -227,16 +247,13 @@ async function runTask(
     const request = withPictures(plan, task, pictures);
     const runs = Array.from({ length: task.numberResults }, (_, index) => {
       const ofResult = { ...request, seed: plan.seed + BigInt(index) };
-      return runResult(index, ofResult, task, plan, pictures, record, caller, context);
+      return runResult(index, ofResult, task, plan, meter, pictures, record, caller, context);
     });
     await Promise.all(runs);
     record.end('finished');
-    context.log.info({ taskUUID: record.taskUUID, ms: Date.now() - record.startedAt }, 'A task is finished.');
   } catch (error) {
     if (record.state !== 'unfinished') return;
-    const failure = toTaskError(error, context);
-    record.fail(failure);
-    context.log.warn({ taskUUID: record.taskUUID, code: failure.code, reason: failure.message }, 'A task failed.');
+    record.fail(toTaskError(error, context));
   }
 }
 
@@ -263,6 +280,7 @@ async function runResult(
   request: GenerateRequest,
   task: ImageInferenceTask,
   plan: Plan,
+  meter: TaskMeter,
   { canvas }: TaskPictures,
   record: TaskRecord,
   caller: Caller,
@@ -271,7 +289,7 @@ async function runResult(
   const { taskType, taskUUID } = record;
   const previewer = plan.previews === false ? undefined : new Previewer(record, index, plan.previews, request, context);
   let pixels: Pixels | undefined;
-  for await (const event of context.queue.run(caller, request, task.priority, record.signal)) {
+  for await (const event of meter.follow(context.queue.run(caller, request, task.priority, record.signal))) {
     switch (event.type) {
       case 'queued': {
         // The place of a task is that of its next result.
@@ -333,9 +351,9 @@ async function deliver(
   context: Context,
 ): Promise<void> {
   if (record.state !== 'unfinished') return;
-  const bytes = await encodeImage(pixels, task.outputFormat, task.outputQuality);
+  const image = new EncodedImage(await encodeImage(pixels, task.outputFormat, task.outputQuality));
   if (record.state !== 'unfinished') return;
-  const stored = await storeImage(bytes, task.outputFormat, task.ttl, context);
+  const stored = await storeImage(image.bytes, task.outputFormat, task.ttl, context);
   if (record.state !== 'unfinished') {
     // Cancelled meanwhile: nobody will hear of this image.
     await context.store.delete(stored.imageUUID);
@@ -344,8 +362,12 @@ async function deliver(
   const result = { imageUUID: stored.imageUUID, format: stored.format, seed };
   record.results[index] = result;
   // As they are now: whoever joins while this is sent finds the result in the record.
+  // Receivers differ by the address they came by alone, so those of one address share an item and its frame.
+  const items = new Map<string, ResultItem>();
   for (const receiver of [...record.callers]) {
-    receiver.data(await resultItem(record, index, result, receiver, context, bytes));
+    const item = items.get(receiver.baseUrl) ?? (await resultItem(record, index, result, receiver, context, image));
+    items.set(receiver.baseUrl, item);
+    receiver.data(item);
   }
 }
 

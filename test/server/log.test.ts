@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Writable } from 'node:stream';
 import pino from 'pino';
 import { expect, test } from 'vitest';
+import { RuntimeError } from '../../runtime/index.ts';
 import { logOptions, plainText } from '../../server/log.ts';
 import { createFakeRuntime } from '../helpers/fakeRuntime.ts';
 import { imageTask, startTestServer } from '../helpers/server.ts';
@@ -58,4 +59,47 @@ test('reads as plain text at a terminal, redacted all the same', () => {
   log.info({ reason: 'no model \u001b[2J' }, 'Odd.');
   expect(plainText(lines[2]!)).toContain('reason="no model \\u001b[2J"');
   expect(plainText(lines[1]!)).toMatch(/ERROR It broke\.\nError: Broken\.\n/);
+});
+
+test('tells the end of each task in one line, with its session and where its time went', async () => {
+  const { lines, log } = createMemoryLog();
+  const failWith = (request: { steps: number }) =>
+    request.steps === 7 ? new RuntimeError('inferenceError', 'A graph failed.') : undefined;
+  await using server = await startTestServer({
+    log,
+    runtime: createFakeRuntime({ stepMs: 20, loadingMs: 30, failWith }),
+  });
+  const socket = await server.socket();
+  const tasks = {
+    finished: imageTask({ steps: 5, numberResults: 2 }),
+    failed: imageTask({ steps: 7 }),
+    superseded: imageTask({ steps: 100, lane: 'a' }),
+    last: imageTask({ steps: 2, lane: 'a' }),
+    refused: imageTask({ model: 'not:here@1' }),
+  };
+  socket.send(...Object.values(tasks));
+  await socket.item(tasks.last.taskUUID, 10_000);
+  const endings = lines
+    .map((line) => JSON.parse(line))
+    .filter(({ msg }) => msg.startsWith('A task ') && !msg.includes('taken'));
+  const ending = ({ taskUUID }: { taskUUID: string }) => {
+    const found = endings.filter((line) => line.taskUUID === taskUUID);
+    expect(found).toHaveLength(1);
+    expect(found[0].session).toBe(socket.sessionUUID);
+    return found[0];
+  };
+  const finished = ending(tasks.finished);
+  expect(finished).toMatchObject({ msg: 'A task is finished.', level: 30, model: 'test:small@1', results: 2 });
+  expect(finished.loadingMs).toBe(60);
+  // Two results of five steps.
+  expect(finished.denoisingMs).toBeGreaterThanOrEqual(190);
+  expect(finished.ms).toBeGreaterThanOrEqual(finished.loadingMs + finished.denoisingMs);
+  for (const field of ['queuedMs', 'encodingMs', 'decodingMs'])
+    expect(finished[field], field).toBeGreaterThanOrEqual(0);
+  const failed = ending(tasks.failed);
+  expect(failed).toMatchObject({ msg: 'A task failed.', level: 40, code: 'inferenceError', reason: 'A graph failed.' });
+  expect(ending(tasks.superseded)).toMatchObject({ msg: 'A task was cancelled.', reason: 'superseded' });
+  expect(ending(tasks.refused)).toMatchObject({ msg: 'A task was refused.', code: 'modelNotFound' });
+  expect(ending(tasks.refused)).not.toHaveProperty('reason');
+  expect(ending(tasks.last).queuedMs).toBeGreaterThan(finished.queuedMs);
 });

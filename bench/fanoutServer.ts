@@ -1,0 +1,41 @@
+/** The server with a runtime that makes a preview of noise when it is told to, for one task that everybody joins. */
+import { EventEmitter, on } from 'node:events';
+import type { Pixels, RunEvent, Runtime, RuntimeStatus } from '../runtime/index.ts';
+import { startServer } from '../server/index.ts';
+import { answerQuestions, now } from './fanoutChild.ts';
+
+const [dataDir] = process.argv.slice(2);
+if (dataDir === undefined) throw new Error('usage: fanoutServer <data folder>');
+
+const madeAt = new Map<number, number>();
+const turns = new EventEmitter();
+
+/** About 8 KB as JPEG. */
+const side = 120;
+const noise: Pixels = {
+  width: side,
+  height: side,
+  data: Uint8Array.from({ length: side * side * 3 }, () => 256 * Math.random()),
+};
+
+async function* generate(_request: unknown, signal: AbortSignal): AsyncGenerator<RunEvent, void, undefined> {
+  yield { type: 'started', steps: 100 };
+  let step = 0;
+  for await (const _ of on(turns, 'next', { signal })) {
+    madeAt.set(step, now());
+    yield { type: 'previewed', step: step++, steps: 100, pixels: noise };
+  }
+}
+
+const runtime: Runtime = {
+  ready: async () => {},
+  generate,
+  status: (): RuntimeStatus => ({ state: 'ready', provider: 'fake', restarts: 0, models: [] }),
+  close: async () => {},
+  [Symbol.asyncDispose]: async () => {},
+};
+
+// Sessions of sockets that are gone would count as memory of those that are there.
+const server = await startServer({ port: 0, dataDir, modelsDir: [], runtime, logLevel: 'error', sessionKeepMs: 0 });
+answerQuestions({ madeAt, next: () => turns.emit('next') });
+process.send?.({ url: server.url });

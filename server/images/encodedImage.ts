@@ -1,0 +1,14 @@
+/** The file of an image, and its base64 text, which is made once for all who receive it. */
+export class EncodedImage {
+  readonly bytes: Buffer;
+  #base64: string | undefined;
+
+  constructor(bytes: Buffer) {
+    this.bytes = bytes;
+  }
+
+  get base64(): string {
+    this.#base64 ??= this.bytes.toString('base64');
+    return this.#base64;
+  }
+}

@@ -1,0 +1,262 @@
+import type { Socket } from 'node:net';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from '@platformatic/prom-client';
+import { type ErrorCode, errors } from '../protocol/errors.ts';
+import type { Runtime } from '../runtime/index.ts';
+import { packageVersion } from './packageRoot.ts';
+import { type RunMetrics, TaskMeter } from './taskMeter.ts';
+import type { TaskRecord } from './taskRecords.ts';
+
+/** `encoding`: a newer one came while another was encoded. `slow_reader`: its reader had not taken those before. */
+export type DropReason = 'encoding' | 'slow_reader';
+
+/** What a session counts. */
+export interface PreviewMeter {
+  previewSent(): void;
+  previewDropped(reason: DropReason): void;
+}
+
+const waitBuckets = [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600];
+const stageBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
+
+/** Figures of Node and of the process are the same for every server in it. Made with the first of them. */
+let processRegistry: Registry | undefined;
+
+/**
+ * What one server counts, for Prometheus to collect. Labels take few values, all of the operator's making: models by
+ * their AIR, outcomes, error codes, stages. Whatever a client can choose is none of them.
+ */
+export class Metrics implements PreviewMeter {
+  readonly #registry = new Registry();
+  readonly #runs: RunMetrics;
+  readonly #tasks: Counter<'outcome' | 'code'>;
+  readonly #taskSeconds: Histogram<'model'>;
+  readonly #previewsDropped: Counter<'reason'>;
+  readonly #imagesStored: Counter;
+  readonly #imageBytes: Counter;
+  /** Open sockets, and how many of their bytes are counted. */
+  readonly #sockets = new Map<Socket, { read: number; written: number }>();
+  readonly #received: Counter;
+  readonly #sent: Counter;
+  readonly #opened: Counter;
+  /** A plain number, because a thousand readers of one preview are a thousand times this. */
+  #previewsSent = 0;
+
+  /** `sessions` is asked how many there are, those without a socket too. */
+  constructor(runtime: Runtime, sessions: () => number) {
+    // From the start on, so that the first look tells the delay of the event loop too.
+    ofProcess();
+    const registers = [this.#registry];
+    const gauge = (name: string, help: string, read: () => number | undefined) => {
+      new Gauge({
+        name,
+        help,
+        registers,
+        collect() {
+          // What is not known is left out, rather than told as 0.
+          const value = read();
+          if (value === undefined) this.remove();
+          else this.set(value);
+        },
+      });
+    };
+    const counter = (name: string, help: string, read: () => number) => {
+      new Counter({
+        name,
+        help,
+        registers,
+        collect() {
+          this.reset();
+          this.inc(read());
+        },
+      });
+    };
+
+    this.#runs = {
+      waiting: new Gauge({
+        name: 'latentwire_queue_waiting',
+        help: 'Results that wait for the runtime to begin with them.',
+        labelNames: ['model'],
+        registers,
+      }),
+      running: new Gauge({
+        name: 'latentwire_queue_running',
+        help: 'Results that the runtime is drawing.',
+        labelNames: ['model'],
+        registers,
+      }),
+      waitSeconds: new Histogram({
+        name: 'latentwire_queue_wait_seconds',
+        help: 'Time from queueing a result until the runtime began with it.',
+        labelNames: ['model'],
+        buckets: waitBuckets,
+        registers,
+      }),
+      stageSeconds: new Histogram({
+        name: 'latentwire_stage_seconds',
+        help: 'Time of a finished result in a stage: loading (where there was something to load), encoding, denoising, decoding.',
+        labelNames: ['model', 'stage'],
+        buckets: stageBuckets,
+        registers,
+      }),
+      steps: new Counter({
+        name: 'latentwire_steps_total',
+        help: 'Denoising steps taken.',
+        labelNames: ['model'],
+        registers,
+      }),
+      results: new Counter({
+        name: 'latentwire_results_total',
+        help: 'Results drawn.',
+        labelNames: ['model'],
+        registers,
+      }),
+    };
+    this.#tasks = new Counter({
+      name: 'latentwire_tasks_total',
+      help: 'Image tasks that ended, by outcome (finished, failed, cancelled, superseded); code is that of the error.',
+      labelNames: ['outcome', 'code'],
+      registers,
+    });
+    this.#taskSeconds = new Histogram({
+      name: 'latentwire_task_seconds',
+      help: 'Time of finished image tasks from their arrival to their last result.',
+      labelNames: ['model'],
+      buckets: waitBuckets,
+      registers,
+    });
+    counter('latentwire_previews_sent_total', 'Previews sent, once for each reader.', () => this.#previewsSent);
+    this.#previewsDropped = new Counter({
+      name: 'latentwire_previews_dropped_total',
+      help: 'Previews given up for newer ones: while encoding, or for a slow_reader.',
+      labelNames: ['reason'],
+      registers,
+    });
+    this.#imagesStored = new Counter({
+      name: 'latentwire_images_stored_total',
+      help: 'Images stored, uploaded and drawn.',
+      registers,
+    });
+    this.#imageBytes = new Counter({
+      name: 'latentwire_images_stored_bytes_total',
+      help: 'Bytes of the images stored.',
+      registers,
+    });
+    gauge('latentwire_connections', 'Open WebSockets.', () => this.#sockets.size);
+    this.#opened = new Counter({
+      name: 'latentwire_connections_opened_total',
+      help: 'WebSockets opened.',
+      registers,
+    });
+    gauge('latentwire_sessions', 'Sessions, those that wait for their client to come back too.', sessions);
+    this.#received = new Counter({
+      name: 'latentwire_socket_received_bytes_total',
+      help: 'Bytes received on WebSockets, as they were on the wire.',
+      registers,
+      collect: () => this.#countAllBytes(),
+    });
+    this.#sent = new Counter({
+      name: 'latentwire_socket_sent_bytes_total',
+      help: 'Bytes sent on WebSockets, as they are on the wire.',
+      registers,
+      collect: () => this.#countAllBytes(),
+    });
+    gauge('latentwire_runtime_up', 'Whether the runtime process is ready for work.', () =>
+      runtime.status().state === 'ready' ? 1 : 0,
+    );
+    counter(
+      'latentwire_runtime_restarts_total',
+      'Times the runtime process was lost and started again.',
+      () => runtime.status().restarts,
+    );
+    gauge(
+      'latentwire_runtime_memory_bytes',
+      'Resident memory of the runtime process when it last loaded a model or finished a result.',
+      () => runtime.status().memoryBytes,
+    );
+    new Gauge({
+      name: 'latentwire_info',
+      help: 'Always 1; the version and what computes.',
+      labelNames: ['version', 'provider'],
+      registers,
+      collect() {
+        this.reset();
+        this.set({ version: packageVersion, provider: runtime.status().provider ?? 'none' }, 1);
+      },
+    });
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  /** Everything, in the text format that Prometheus collects. */
+  async text(): Promise<string> {
+    return (await Promise.all([this.#registry.metrics(), ofProcess().metrics()])).join('\n');
+  }
+
+  /** Follows a task whose model is known. `model` is an AIR of the catalog. */
+  task(model: string): TaskMeter {
+    return new TaskMeter(model, this.#runs);
+  }
+
+  /** `model` is absent where the task was refused before it was known. */
+  taskEnded({ state, error, cancelReason, startedAt }: TaskRecord, model?: string): void {
+    if (state === 'unfinished') return;
+    const outcome = state === 'cancelled' ? cancelReason : state;
+    this.#tasks.inc({ outcome, code: error === undefined ? '' : listedCode(error.code) });
+    if (state === 'finished' && model !== undefined) {
+      this.#taskSeconds.observe({ model }, (Date.now() - startedAt) / 1000);
+    }
+  }
+
+  previewSent(): void {
+    this.#previewsSent++;
+  }
+
+  previewDropped(reason: DropReason): void {
+    this.#previewsDropped.inc({ reason });
+  }
+
+  imageStored(bytes: number): void {
+    this.#imagesStored.inc();
+    this.#imageBytes.inc(bytes);
+  }
+
+  /** Counts a WebSocket and its bytes until it closes. */
+  connected(socket: Socket): void {
+    this.#opened.inc();
+    this.#sockets.set(socket, { read: 0, written: 0 });
+    socket.once('close', () => {
+      this.#countBytes(socket);
+      this.#sockets.delete(socket);
+    });
+  }
+
+  #countAllBytes(): void {
+    for (const socket of this.#sockets.keys()) this.#countBytes(socket);
+  }
+
+  #countBytes(socket: Socket): void {
+    const counted = this.#sockets.get(socket);
+    if (counted === undefined) return;
+    const { bytesRead, bytesWritten } = socket;
+    this.#received.inc(bytesRead - counted.read);
+    this.#sent.inc(bytesWritten - counted.written);
+    counted.read = bytesRead;
+    counted.written = bytesWritten;
+  }
+}
+
+function ofProcess(): Registry {
+  if (processRegistry === undefined) {
+    processRegistry = new Registry();
+    collectDefaultMetrics({ register: processRegistry });
+  }
+  return processRegistry;
+}
+
+/** The code with a row in the table of errors: parameters have names of their own in theirs, and clients choose them. */
+function listedCode(code: ErrorCode): string {
+  if (Object.hasOwn(errors, code)) return code;
+  return code.startsWith('missing') ? 'missingParameter' : 'invalidParameter';
+}

@@ -1,0 +1,88 @@
+import type { Counter, Gauge, Histogram } from '@platformatic/prom-client';
+import type { RunEvent, Timings } from '../runtime/index.ts';
+import type { QueuedRunEvent } from './queue.ts';
+
+type RunStage = Extract<RunEvent, { type: 'staged' }>['stage'];
+const stages = ['loading', 'encoding', 'denoising', 'decoding'] as const satisfies readonly RunStage[];
+
+/** What the runs of all tasks count into. */
+export interface RunMetrics {
+  waiting: Gauge<'model'>;
+  running: Gauge<'model'>;
+  waitSeconds: Histogram<'model'>;
+  stageSeconds: Histogram<'model' | 'stage'>;
+  steps: Counter<'model'>;
+  results: Counter<'model'>;
+}
+
+/** Where the time of one task went, in milliseconds: what its line in the log says. */
+export class TaskMeter {
+  /** Until the runtime began with the first of its results; absent until then. */
+  queuedMs: number | undefined;
+  /** Summed over the finished results. */
+  readonly stages: Timings = { loadingMs: 0, encodingMs: 0, denoisingMs: 0, decodingMs: 0 };
+  /** An AIR of the catalog. */
+  readonly model: string;
+  readonly #metrics: RunMetrics;
+
+  constructor(model: string, metrics: RunMetrics) {
+    this.model = model;
+    this.#metrics = metrics;
+  }
+
+  /** Counts what a run of the task says, from its queueing on, and passes it on. */
+  async *follow(events: AsyncIterable<QueuedRunEvent>): AsyncGenerator<QueuedRunEvent, void, undefined> {
+    const run = new RunMeter(this, this.#metrics);
+    try {
+      for await (const event of events) {
+        run.saw(event);
+        yield event;
+      }
+    } finally {
+      run.end();
+    }
+  }
+}
+
+class RunMeter {
+  readonly #labels: { model: string };
+  readonly #task: TaskMeter;
+  readonly #metrics: RunMetrics;
+  readonly #queuedAt = performance.now();
+  #state: 'waiting' | 'running' | 'ended' = 'waiting';
+
+  constructor(task: TaskMeter, metrics: RunMetrics) {
+    this.#labels = { model: task.model };
+    this.#task = task;
+    this.#metrics = metrics;
+    metrics.waiting.inc(this.#labels);
+  }
+
+  saw(event: QueuedRunEvent): void {
+    const metrics = this.#metrics;
+    if (event.type !== 'queued' && this.#state === 'waiting') {
+      // The first thing that the runtime says; before that the run may have waited there too.
+      this.#state = 'running';
+      metrics.waiting.dec(this.#labels);
+      metrics.running.inc(this.#labels);
+      const waitedMs = performance.now() - this.#queuedAt;
+      metrics.waitSeconds.observe(this.#labels, waitedMs / 1000);
+      this.#task.queuedMs ??= waitedMs;
+    }
+    if (event.type === 'stepped') metrics.steps.inc(this.#labels);
+    else if (event.type === 'finished') {
+      metrics.results.inc(this.#labels);
+      for (const stage of stages) {
+        const ms = event.timings[`${stage}Ms`];
+        this.#task.stages[`${stage}Ms`] += ms;
+        if (ms > 0 || stage !== 'loading') metrics.stageSeconds.observe({ ...this.#labels, stage }, ms / 1000);
+      }
+    }
+  }
+
+  end(): void {
+    if (this.#state === 'waiting') this.#metrics.waiting.dec(this.#labels);
+    if (this.#state === 'running') this.#metrics.running.dec(this.#labels);
+    this.#state = 'ended';
+  }
+}
