@@ -30,7 +30,7 @@ async function* generate(_request: unknown, signal: AbortSignal): AsyncGenerator
 const runtime: Runtime = {
   ready: async () => {},
   generate,
-  status: (): RuntimeStatus => ({ state: 'ready', provider: 'fake', restarts: 0, models: [] }),
+  status: (): RuntimeStatus => ({ state: 'ready', provider: 'fake', restarts: 0, models: [], batches: [] }),
   close: async () => {},
   [Symbol.asyncDispose]: async () => {},
 };
