@@ -93,7 +93,7 @@ describe('a task', () => {
       const random = generator(seed * 7919);
       const shares = ['a', 'b', 'c'].map((key, index) => ({ key, weight: index + 1 }));
       let finished = 0;
-      const runs = Array.from({ length: 28 }, async () => {
+      const runs = Array.from({ length: 20 }, async () => {
         const index = random(requests.length);
         const share = shares[random(4)];
         const request = { ...requests[index]!, ...(share && { share }), previews: { every: 1 + random(3) } };
@@ -113,7 +113,7 @@ describe('a task', () => {
         expect(last.pixels, `request ${index}`).toEqual(alone[index]);
       });
       await Promise.all(runs);
-      expect(finished).toBeGreaterThan(14);
+      expect(finished).toBeGreaterThan(10);
       expect(runtime.status().restarts).toBe(0);
     },
   );
