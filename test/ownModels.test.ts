@@ -7,7 +7,7 @@ import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { connect } from '../clients/typescript/index.ts';
 import { type Server, startServer } from '../server/index.ts';
-import { modelsFolder } from './helpers/goldens.ts';
+import { modelsFolder, readPictureCases } from './helpers/goldens.ts';
 import { writeGoldenSingleFile, writeSafetensors } from './helpers/singleFile.ts';
 
 // Models that people own, as they lie in a models directory: folders, single files, and what is put on top of them. A
@@ -107,20 +107,7 @@ function difference(a: Uint8Array, b: Uint8Array): number {
   return a.reduce((most, value, at) => Math.max(most, Math.abs(value - b[at]!)), 0);
 }
 
-interface Case {
-  model: string;
-  kind: string;
-  seedImage?: string;
-  strength?: number;
-  positivePrompt: string;
-  negativePrompt: string;
-  seed: number;
-  steps: number;
-  CFGScale: number;
-  image: string;
-}
-
-const { cases } = JSON.parse(readFileSync(fixture('end-to-end.json'), 'utf8')) as { cases: Case[] };
+const { cases } = readPictureCases();
 
 describe('pictures equal those of diffusers, asked for over the socket', () => {
   const named = [

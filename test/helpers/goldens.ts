@@ -119,3 +119,22 @@ export function relativeError(actual: ArrayLike<number>, expected: ArrayLike<num
   }
   return difference / magnitude;
 }
+
+/** A whole picture by diffusers: what was asked for, and the file of what it drew. */
+export interface PictureCase {
+  model: TinyModel;
+  kind: string;
+  seedImage?: string;
+  strength?: number;
+  positivePrompt: string;
+  negativePrompt: string;
+  seed: number;
+  steps: number;
+  CFGScale: number;
+  image: string;
+}
+
+/** All of them, and the size they have. */
+export function readPictureCases(): { width: number; height: number; cases: PictureCase[] } {
+  return JSON.parse(readFileSync(join(modelsFolder, 'end-to-end.json'), 'utf8'));
+}

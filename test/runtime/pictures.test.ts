@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -15,29 +14,15 @@ import { createScheduler, firstCall } from '../../runtime/schedulers/index.ts';
 import {
   modelFolder,
   modelsFolder,
+  type PictureCase,
   readGoldens,
+  readPictureCases,
   relativeError,
-  type TinyModel,
   tinyModels,
 } from '../helpers/goldens.ts';
 import { collect, draw } from './runtimeSuite.ts';
 
-interface Case {
-  model: TinyModel;
-  kind: string;
-  seedImage?: string;
-  strength?: number;
-  positivePrompt: string;
-  negativePrompt: string;
-  seed: number;
-  steps: number;
-  CFGScale: number;
-  image: string;
-}
-
-const endToEnd: { width: number; height: number; cases: Case[] } = JSON.parse(
-  readFileSync(join(modelsFolder, 'end-to-end.json'), 'utf8'),
-);
+const endToEnd = readPictureCases();
 
 /** Whole pictures by diffusers; the reference says at most 2 of 255 in any channel. */
 const tolerance = 2;
@@ -156,7 +141,7 @@ describe.each(tinyModels)('every step of %s equals that of diffusers', (name) =>
   });
 });
 
-async function requestOf(each: Case): Promise<GenerateRequest> {
+async function requestOf(each: PictureCase): Promise<GenerateRequest> {
   return {
     model: modelFolder(each.model),
     prompt: each.positivePrompt,
