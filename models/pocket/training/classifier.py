@@ -188,6 +188,7 @@ def main():
     ap.add_argument("--batch", type=int, default=64)
     ap.add_argument("--seed", type=int, default=77, help="no seed that training pictures are drawn with")
     ap.add_argument("--workers", type=int, default=2)
+    ap.add_argument("--more", action="store_true", help="go on from the classifier that is there")
     o = ap.parse_args()
     torch.manual_seed(o.seed)
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", 1)))
@@ -196,12 +197,16 @@ def main():
     # Any combination, the model's held-out ones too: the judge has to know them.
     attributes = [draw.sample(rng, None) for _ in range(o.count)]
     attributes, pictures, truth = draw_set(f"{o.out}/learnt", attributes, o.seed, o.workers)
-    tests = draw_set(f"{o.out}/tested", [draw.sample(rng, None) for _ in range(2000)], o.seed + 1, o.workers)
+    tests = draw_set(f"{o.out}/tested", [draw.sample(rng, None) for _ in range(1500)], o.seed + 1, o.workers)
     print(f"drawn in {time.time() - started:.0f} s", flush=True)
     classes = {h: sorted({v for a in attributes if (v := value(a, h)) is not None}) for h in HEADS}
     classes = {h: v for h, v in classes.items() if len(v) > 1}
     known = {h: torch.tensor([v.index(value(a, h)) if value(a, h) in v else -1 for a in attributes]) for h, v in classes.items()}
-    net = Classifier(classes).to(memory_format=torch.channels_last)
+    net = Classifier(classes)
+    before = torch.load(f"{o.out}/classifier.pt") if o.more else None
+    if before:
+        net.load_state_dict(before["model"])
+    net = net.to(memory_format=torch.channels_last)
     opt = torch.optim.AdamW(net.parameters(), o.lr, weight_decay=0.02)
     print("parameters", sum(p.numel() for p in net.parameters()), {h: len(v) for h, v in classes.items()}, flush=True)
     begun, seen, avg = time.time(), 0, {}
@@ -227,7 +232,7 @@ def main():
             avg[k] = avg.get(k, v.item()) * 0.98 + 0.02 * v.item()
         if seen // o.batch % 100 == 0:
             print(f"{seen} {seen / (time.time() - begun):.0f}/s " + " ".join(f"{k} {v:.3f}" for k, v in avg.items()), flush=True)
-    state = dict(classes=classes, model=net.state_dict(), seen=seen)
+    state = dict(classes=classes, model=net.state_dict(), seen=seen + (before["seen"] if before else 0))
     torch.save(state, f"{o.out}/classifier.pt")
     # Its own accuracy, on drawings it never saw.
     names, _, masks = Judge(f"{o.out}/classifier.pt")(tests[1])
@@ -244,7 +249,7 @@ def main():
     there = tests[2] > 127
     some = there.any((1, 2))
     own["mask"] = float(overlap(masks[some], there[some]).mean())
-    print(f"mask: {own['mask']:.4f} IoU; seen {seen}; {(time.time() - started) / 60:.1f} minutes in all")
+    print(f"mask: {own['mask']:.4f} IoU; seen {state['seen']}; {(time.time() - started) / 60:.1f} minutes in all")
     torch.save(dict(state, own=own), f"{o.out}/classifier.pt")
 
 

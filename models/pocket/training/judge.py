@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 import draw
 from captions import caption
-from classifier import HEADS, SIDE, Judge, draw_set, open_set, overlap, reduce, value
+from classifier import Judge, draw_set, overlap, reduce, value
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ASKED = ["obj", "col", "style", "bg", "bgcol", "count", "obj2", "col2", "rel", "size", "pos", "land", "time", "weather"]
@@ -151,17 +151,26 @@ def sheet(path, pictures, texts, columns=8, thumb=176, quality=82):
 
 
 # --- parts ---
-def main_part(o, studio, judge):
+def main_set(o, studio):
+    """Cases, jobs and pictures of the main part."""
     cases = cases_of(o.set, o.count, 1)
-    prompts = prompts_of(cases, 2)
-    pictures = studio.draw("main", jobs_of(prompts, 10_000))
+    jobs = jobs_of(prompts_of(cases, 2), 10_000)
+    return cases, jobs, studio.draw("main", jobs)
+
+
+def drawings(o, cases, which):
+    """Drawings of the main part's cases: of the first set and of a second one, with other seeds."""
+    return draw_set(f"{o.to}/drawn-{o.set}-{len(cases)}-{which}", cases, 9000 + which)[1]
+
+
+def main_part(o, studio, judge):
+    cases, jobs, pictures = main_set(o, studio)
+    prompts = [j["prompt"] for j in jobs]
     names, features, _ = judge(pictures)
     result = score(cases, names)
     # Two further sets of drawings of the same attributes: the classifier's own accuracy, and the floor of the Fréchet distance.
-    _, one, _ = draw_set(f"{o.to}/drawn-{o.set}-{o.count}-1", cases, 9001)
-    _, two, _ = draw_set(f"{o.to}/drawn-{o.set}-{o.count}-2", cases, 9002)
-    names_one, features_one, _ = judge(one)
-    _, features_two, _ = judge(two)
+    names_one, features_one, _ = judge(drawings(o, cases, 1))
+    _, features_two, _ = judge(drawings(o, cases, 2))
     own = score(cases, names_one)
     result["by style"] = {
         s: {h: v for h, v in score([cases[i] for i in rows], {h: [n[i] for i in rows] for h, n in names.items()}).items()}
@@ -181,20 +190,17 @@ def main_part(o, studio, judge):
 
 
 def steps_part(o, studio, judge):
-    """Fewer steps, on the first cases of the main set, with its seeds."""
-    cases = cases_of(o.set, o.count, 1)[: o.some]
-    prompts, result = prompts_of(cases, 2), {}
-    _, drawn, _ = draw_set(f"{o.to}/drawn-{o.set}-{o.count}-1", cases_of(o.set, o.count, 1), 9001)
-    drawn_features = judge(drawn[: len(cases)])[1]
+    """Fewer steps, for the first cases of the main set, with its seeds."""
+    every, jobs, pictures = main_set(o, studio)
+    cases, result = every[: o.few], {}
+    features_drawn = judge(drawings(o, every, 1)[: o.few])[1]
     for entry in o.steps.split(","):
         scheduler, steps = entry.rsplit(":", 1) if ":" in entry else ("", entry)
         extra = dict(scheduler=scheduler) if scheduler else {}
-        if entry == "20" and os.path.exists(f"{o.to}/main.key"):
-            pictures = studio.draw("main", jobs_of(prompts_of(cases_of(o.set, o.count, 1), 2), 10_000))[: len(cases)]
-        else:
-            pictures = studio.draw(f"steps-{entry.replace(':', '-').replace(' ', '')}", jobs_of(prompts, 10_000, steps=int(steps), **extra))
-        names, features, _ = judge(pictures)
-        result[entry] = dict(score(cases, names), frechet=frechet(features, drawn_features))
+        fewer = [dict(j, steps=int(steps), **extra) for j in jobs[: o.few]]
+        drawn = pictures[: o.few] if entry == "20" else studio.draw("steps-" + entry.replace(":", "-").replace(" ", ""), fewer)
+        names, features, _ = judge(drawn)
+        result[entry] = dict(score(cases, names), frechet=frechet(features, features_drawn))
     return result
 
 
@@ -260,16 +266,14 @@ def inpaint_part(o, studio, judge):
 
 
 def words_part(o, studio, judge):
-    """The first single objects of the main set in capitals and with one letter wrong, beside the plain prompts; one seed each."""
-    cases = cases_of(o.set, o.few, 7, single)
-    plain, result = prompts_of(cases, 8), {}
-    for name, texts in (
-        ("plain", plain),
-        ("capitals", [p.upper() for p in plain]),
-        ("one letter wrong", [mistyped(p, np.random.default_rng([9, i])) for i, p in enumerate(plain)]),
-    ):
-        names = judge(studio.draw(f"words-{name.replace(' ', '-')}", jobs_of(texts, 40_000)))[0]
-        result[name] = score(cases, names, ["obj", "col", "style", "bg", "bgcol"])
+    """The first single objects of the main set, with its seeds, in capitals and with one letter wrong."""
+    every, jobs, pictures = main_set(o, studio)
+    rows = [i for i, a in enumerate(every) if single(a)][: o.few]
+    cases, heads = [every[i] for i in rows], ["obj", "col", "style", "bg", "bgcol"]
+    result = {"as they are": score(cases, judge(pictures[rows])[0], heads)}
+    for name, write in (("capitals", lambda p, i: p.upper()), ("one letter wrong", lambda p, i: mistyped(p, np.random.default_rng([9, i])))):
+        other = [dict(jobs[i], prompt=write(jobs[i]["prompt"], i)) for i in rows]
+        result[name] = score(cases, judge(studio.draw(f"words-{name.replace(' ', '-')}", other))[0], heads)
     return result
 
 
@@ -322,9 +326,8 @@ def neighbours_part(o, studio, judge):
         features.append(judge(part)[1])
         small.append(reduce(part, 32).astype(np.float32).reshape(len(part), -1))
     features, small = np.concatenate(features), np.concatenate(small)
-    cases = cases_of(o.set, o.count, 1)
-    pictures = studio.draw("main", jobs_of(prompts_of(cases, 2), 10_000))[:16]
-    _, drawn, _ = open_set(f"{o.to}/drawn-{o.set}-{o.count}-1")
+    cases, _, pictures = main_set(o, studio)
+    pictures, drawn = pictures[:16], drawings(o, cases, 1)
     result, cells = {}, list(pictures)
     nearest = {}
     for name, some in (("generated", reduce(pictures)), ("freshly drawn", drawn[:16])):
@@ -380,8 +383,8 @@ def main():
     ap.add_argument("--set", choices=["development", "held-out"], default="development")
     ap.add_argument("--parts", default="main")
     ap.add_argument("--count", type=int, default=200, help="prompts of the main part")
-    ap.add_argument("--some", type=int, default=200, help="cases of image to image and of fewer steps")
-    ap.add_argument("--few", type=int, default=100, help="cases of each way of writing, of counts, relations, landscapes")
+    ap.add_argument("--some", type=int, default=200, help="cases of image to image")
+    ap.add_argument("--few", type=int, default=100, help="cases of each number of steps, of each way of writing, of counts, relations, landscapes")
     ap.add_argument("--steps", default="4,6,8,12,20")
     ap.add_argument("--strengths", default="0.55")
     ap.add_argument("--image-guidance", type=float, default=4.0)
@@ -398,6 +401,29 @@ def main():
         results[part] = globals()[f"{part}_part"](o, studio, judge)
         json.dump(results, open(path, "w"), indent=1)
         print(part, json.dumps(brief(results[part])), flush=True)
+        if part == "main":
+            print(table(results), flush=True)
+
+
+NAMES = dict(
+    obj="object", col="its colour", style="style", bg="background or surface", bgcol="colour of the background or table", count="count",
+    obj2="second object", col2="its colour", rel="relation", size="size", pos="place", land="landscape", time="time of day", weather="weather",
+    surroundings="surroundings with their colour", everything="everything asked right",
+)  # fmt: skip
+
+
+def percent(v):
+    return f"{100 * v['share']:.1f} % ({100 * v['low']:.1f} to {100 * v['high']:.1f})"
+
+
+def table(results):
+    """The accuracy of each head in Markdown: what was asked, how often, how often right, and the classifier on drawings of the same."""
+    own = results["main"]["classifier_on_drawings_of_the_same"]
+    lines = ["| Asked | Prompts | As asked | Drawings of the same |", "| --- | --- | --- | --- |"]
+    for h, v in results["main"]["heads"].items():
+        if h in NAMES:
+            lines.append(f"| {NAMES[h]} | {v['of']} | {percent(v)} | {100 * own[h]['share']:.1f} % |")
+    return "\n".join(lines)
 
 
 def brief(value):
