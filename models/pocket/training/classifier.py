@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 import torch.nn.functional as F
-import draw
+import draw, parallel
 
 SIDE, MASK = 128, 64
 # What a head names, by the attribute of that name. An attribute that a picture has not is not asked for; an empty one is a class of
@@ -104,18 +104,18 @@ class Block(nn.Module):
 class Classifier(nn.Module):
     """`classes`: head -> names. Takes [n, 3, 128, 128] in [-1, 1]."""
 
-    def __init__(self, classes, widths=(16, 24, 48, 96, 160)):
+    def __init__(self, classes, widths=(32, 48, 96, 160)):
         super().__init__()
         w = widths
         self.classes = classes
-        self.stem = nn.Sequential(nn.Conv2d(3, w[0], 5, 2, 2, bias=False), nn.BatchNorm2d(w[0]), nn.ReLU())  # 64
-        self.down = nn.ModuleList([Block(i, o, 2) for i, o in zip(w, w[1:])])  # 32, 16, 8, 4
-        self.places = nn.Conv2d(w[4], 24, 1)
-        self.join = nn.Linear(w[4] + 24 * 16, w[4])
-        self.heads = nn.ModuleDict({k: nn.Linear(w[4], len(v)) for k, v in classes.items()})
-        self.sides = nn.ModuleList([nn.Conv2d(v, 16, 1) for v in w])
-        self.mix = nn.Conv2d(16, 16, 3, 1, 1)
-        self.mask = nn.Conv2d(16, 1, 3, 1, 1)
+        self.stem = nn.Sequential(nn.Conv2d(3, w[0], 6, 4, 1, bias=False), nn.BatchNorm2d(w[0]), nn.ReLU())  # 32×32
+        self.down = nn.ModuleList([Block(i, o, 2) for i, o in zip(w, w[1:])])  # 16, 8, 4
+        self.places = nn.Conv2d(w[3], 24, 1)
+        self.join = nn.Linear(w[3] + 24 * 16, w[3])
+        self.heads = nn.ModuleDict({k: nn.Linear(w[3], len(v)) for k, v in classes.items()})
+        self.sides = nn.ModuleList([nn.Conv2d(v, 24, 1) for v in w])
+        self.mix = nn.Conv2d(24, 24, 3, 1, 1)
+        self.mask = nn.Conv2d(24, 4, 3, 1, 1)
 
     def forward(self, x):
         """Logits of every head, the joint features [n, 160], and the logits of the objects' mask [n, 64, 64]."""
@@ -124,30 +124,44 @@ class Classifier(nn.Module):
             levels.append(block(levels[-1]))
         h = levels[-1]
         f = F.relu(self.join(torch.cat([h.mean((2, 3)), F.relu(self.places(h)).flatten(1)], 1)))
-        m = self.sides[4](h)
-        for k in (3, 2, 1, 0):
+        m = self.sides[3](h)
+        for k in (2, 1, 0):
             m = F.relu(F.interpolate(m, scale_factor=2.0) + self.sides[k](levels[k]))
-            if k == 1:
-                m = F.relu(self.mix(m))
-        m = self.mask(m)[:, 0]
+        m = F.pixel_shuffle(self.mask(F.relu(self.mix(m))), 2)[:, 0]
         return {k: head(f) for k, head in self.heads.items()}, f, m
 
 
-def augment(x, mask, rng):
-    """Small shifts, and what an autoencoder does to a picture: soft edges, noise, a little less or more light."""
-    n = len(x)
-    dx, dy = (2 * rng.integers(-3, 4, 2)).tolist()
-    x = F.pad(x, (6, 6, 6, 6), mode="replicate")[:, :, 6 + dy : 6 + dy + SIDE, 6 + dx : 6 + dx + SIDE]
-    mask = F.pad(mask[:, None], (3, 3, 3, 3))[:, 0, 3 + dy // 2 : 3 + dy // 2 + MASK, 3 + dx // 2 : 3 + dx // 2 + MASK]
-    soft = F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 3, 1)
-    x = torch.lerp(x, soft, torch.rand(n, 1, 1, 1) ** 2)
-    coarse = F.interpolate(torch.randn(n, 3, SIDE // 4, SIDE // 4), scale_factor=4.0, mode="nearest")
-    x = x + torch.rand(n, 1, 1, 1) ** 2 * (0.05 * torch.randn_like(x) + 0.05 * coarse)
-    return (x * (1 + 0.06 * (torch.rand(n, 1, 1, 1) - 0.5)) + 0.05 * (torch.rand(n, 3, 1, 1) - 0.5)).clamp(-1, 1), mask
+class Augment:
+    """Small shifts, and what an autoencoder does to a picture: soft edges, noise, a little less or more light. Cheap: the noise is
+    a part of a large supply, the softness is a batch's."""
+
+    def __init__(self, batch, rng):
+        self.rng, self.batch = rng, batch
+        make = torch.Generator().manual_seed(5)
+        fine = torch.randn(batch + 8, SIDE, SIDE, 3, generator=make)
+        coarse = torch.randn(batch + 8, SIDE // 4, SIDE // 4, 3, generator=make)
+        self.noise = 0.05 * (fine + coarse.repeat_interleave(4, 1).repeat_interleave(4, 2)).flatten()
+
+    def __call__(self, pictures, masks):
+        """Bytes [n, 128, 128, 3] and [n, 64, 64] to the network's input and masks of 0 to 1."""
+        n, rng = len(pictures), self.rng
+        dx, dy = rng.integers(-3, 4, 2)
+        at = lambda size, by: np.clip(np.arange(size) + by, 0, size - 1)
+        x = torch.from_numpy(pictures.take(at(SIDE, 2 * dy), 1).take(at(SIDE, 2 * dx), 2)).float()
+        mask = torch.from_numpy(masks.take(at(MASK, dy), 1).take(at(MASK, dx), 2)).float().div_(255)
+        if rng.random() < 0.6:
+            w = 0.33 * float(rng.random())
+            for axis in (1, 2):
+                x = torch.lerp(x, (torch.roll(x, 1, axis) + torch.roll(x, -1, axis)) / 2, w * 2)
+        start = int(rng.integers(8 * SIDE * SIDE * 3))
+        noise = self.noise[start : start + x.numel()].view(x.shape)
+        x = x.mul_((1 + 0.06 * (torch.rand(n, 1, 1, 1) - 0.5)) / 127.5).add_(0.05 * (torch.rand(n, 1, 1, 3) - 0.5) - 1)
+        x = x.add_(noise * torch.rand(n, 1, 1, 1) ** 2).clamp_(-1, 1)
+        return x.permute(0, 3, 1, 2), mask
 
 
 def to_network(pictures):
-    return torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+    return torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
 
 
 class Judge:
@@ -191,7 +205,6 @@ def main():
     ap.add_argument("--more", action="store_true", help="go on from the classifier that is there")
     o = ap.parse_args()
     torch.manual_seed(o.seed)
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", 1)))
     rng = np.random.default_rng(o.seed)
     started = time.time()
     # Any combination, the model's held-out ones too: the judge has to know them.
@@ -209,31 +222,39 @@ def main():
     net = net.to(memory_format=torch.channels_last)
     opt = torch.optim.AdamW(net.parameters(), o.lr, weight_decay=0.02)
     print("parameters", sum(p.numel() for p in net.parameters()), {h: len(v) for h, v in classes.items()}, flush=True)
-    begun, seen, avg = time.time(), 0, {}
-    # The rate falls with the time, so that a busy machine ends with a finished network, only a less trained one.
-    while (done := (time.time() - begun) / (60 * o.minutes)) < 1:
+    rank = parallel.start(o.workers, 29577)
+    rng = np.random.default_rng([o.seed, rank, before["seen"] if before else 0])
+    torch.manual_seed(o.seed + rank)
+    augment = Augment(o.batch, rng)
+    shared = [v for v in net.state_dict().values() if v.dtype == torch.float32]
+    begun, seen, done, avg = time.time(), 0, 0.0, {}
+    # Each process learns by itself and they agree every 16 steps. The rate falls with the time, so that a busy machine ends
+    # with a finished network, only a less trained one.
+    while done < 1:
         for g in opt.param_groups:
             g["lr"] = o.lr * min(1, (seen + 1) / 6400) * (1 - done) ** 0.8 + 1e-6
-        rows = rng.integers(0, o.count, o.batch)
-        x, mask = to_network(pictures[rows]), torch.from_numpy(truth[rows]).float() / 255
-        x, mask = augment(x, mask, rng)
-        logits, _, m = net(x.contiguous(memory_format=torch.channels_last))
-        terms = {}
-        for h, v in logits.items():
-            y = known[h][rows]
-            if (y >= 0).any():
-                terms[h] = F.cross_entropy(v, y, ignore_index=-1, reduction="sum") / o.batch
-        terms["mask"] = 2 * F.binary_cross_entropy_with_logits(m, mask)
-        sum(terms.values()).backward()
-        opt.step()
-        opt.zero_grad()
-        seen += o.batch
-        for k, v in terms.items():
-            avg[k] = avg.get(k, v.item()) * 0.98 + 0.02 * v.item()
-        if seen // o.batch % 100 == 0:
-            print(f"{seen} {seen / (time.time() - begun):.0f}/s " + " ".join(f"{k} {v:.3f}" for k, v in avg.items()), flush=True)
-    state = dict(classes=classes, model=net.state_dict(), seen=seen + (before["seen"] if before else 0))
-    torch.save(state, f"{o.out}/classifier.pt")
+        for _ in range(16):
+            rows = rng.integers(0, o.count, o.batch)
+            x, mask = augment(pictures[rows], truth[rows])
+            logits, _, m = net(x)
+            terms = {h: F.cross_entropy(v, known[h][rows], ignore_index=-1, reduction="sum") / o.batch for h, v in logits.items()}
+            terms["mask"] = 2 * F.binary_cross_entropy_with_logits(m, mask)
+            sum(terms.values()).backward()
+            opt.step()
+            opt.zero_grad()
+            for k, v in terms.items():
+                avg[k] = avg.get(k, v.item()) * 0.98 + 0.02 * v.item()
+        seen += 16 * o.batch * o.workers
+        parallel.average(shared)
+        (done,) = parallel.agree((time.time() - begun) / (60 * o.minutes))
+        if rank == 0:
+            state = dict(classes=classes, model=net.state_dict(), seen=seen + (before["seen"] if before else 0))
+            torch.save(state, f"{o.out}/classifier.part")
+            os.replace(f"{o.out}/classifier.part", f"{o.out}/classifier.pt")
+            if seen // (16 * o.batch * o.workers) % 4 == 0:
+                print(f"{seen} {seen / (time.time() - begun):.0f}/s " + " ".join(f"{k} {v:.3f}" for k, v in avg.items()), flush=True)
+    if rank > 0:
+        os._exit(0)
     # Its own accuracy, on drawings it never saw.
     names, _, masks = Judge(f"{o.out}/classifier.pt")(tests[1])
     own = {}

@@ -114,23 +114,27 @@ class Studio:
             weights.update(open(f"{o.model}/{file}.safetensors", "rb").read())
         self.weights = weights.hexdigest()[:16]
 
-    def draw(self, name, jobs, seeds=None, masks=None, processes=None, threads=1, times=False):
-        """Pictures [n, 256, 256, 3] of the jobs; kept in a file that is used again for the same jobs and weights."""
-        path = f"{self.o.to}/{name}"
-        key = hashlib.sha256(json.dumps([self.weights, jobs]).encode()).hexdigest()
-        if not (os.path.exists(f"{path}.key") and open(f"{path}.key").read() == key):
-            json.dump(jobs, open(f"{path}.jobs.json", "w"))
-            arguments = ["--model", self.o.model, "--jobs", f"{path}.jobs.json", "--to", f"{path}.u8", "--times", f"{path}.times.json"]
-            for option, array in (("seeds", seeds), ("masks", masks)):
-                if array is not None:
-                    np.ascontiguousarray(array).tofile(f"{path}.{option}.u8")
-                    arguments += [f"--{option}", f"{path}.{option}.u8"]
-            arguments += ["--processes", str(processes or self.o.processes)] + (["--threads", str(threads)] if threads else [])
-            begun = time.time()
-            subprocess.run(["node", os.path.join(HERE, "generate.mjs"), "--dist", self.o.dist, *arguments], check=True, stderr=subprocess.DEVNULL)
-            print(f"{name}: {len(jobs)} pictures in {time.time() - begun:.0f} s", flush=True)
-            open(f"{path}.key", "w").write(key)
-        return np.fromfile(f"{path}.u8", np.uint8).reshape(-1, 256, 256, 3)
+    def draw(self, name, jobs, seeds=None, masks=None, processes=None, threads=1):
+        """Pictures [n, 256, 256, 3] of the jobs, a hundred at a time; kept in files that are used again for the same jobs and weights."""
+        path, pictures, begun, fresh = f"{self.o.to}/{name}", [], time.time(), 0
+        given = []
+        for option, array in (("seeds", seeds), ("masks", masks)):
+            if array is not None:
+                np.ascontiguousarray(array).tofile(f"{path}.{option}.u8")
+                given += [f"--{option}", f"{path}.{option}.u8"]
+        for i in range(0, len(jobs), 100):
+            part, file = jobs[i : i + 100], f"{path}-{i // 100}"
+            key = hashlib.sha256(json.dumps([self.weights, part]).encode()).hexdigest()
+            if not (os.path.exists(f"{file}.key") and open(f"{file}.key").read() == key):
+                json.dump(part, open(f"{file}.jobs.json", "w"))
+                arguments = ["--model", self.o.model, "--jobs", f"{file}.jobs.json", "--to", f"{file}.u8", "--times", f"{file}.times.json", *given]
+                arguments += ["--processes", str(processes or self.o.processes)] + (["--threads", str(threads)] if threads else [])
+                subprocess.run(["node", os.path.join(HERE, "generate.mjs"), "--dist", self.o.dist, *arguments], check=True, stderr=subprocess.DEVNULL)
+                open(f"{file}.key", "w").write(key)
+                fresh += len(part)
+                print(f"{name}: {fresh} pictures in {time.time() - begun:.0f} s", flush=True)
+            pictures.append(np.fromfile(f"{file}.u8", np.uint8).reshape(-1, 256, 256, 3))
+        return np.concatenate(pictures)
 
 
 def jobs_of(prompts, first=0, **rest):
@@ -160,7 +164,8 @@ def main_set(o, studio):
 
 def drawings(o, cases, which):
     """Drawings of the main part's cases: of the first set and of a second one, with other seeds."""
-    return draw_set(f"{o.to}/drawn-{o.set}-{len(cases)}-{which}", cases, 9000 + which)[1]
+    every = cases_of(o.set, max(o.count, o.drawn), 1)
+    return draw_set(f"{o.drawings}/{o.set}-{len(every)}-{which}", every, 9000 + which)[1][: len(cases)]
 
 
 def main_part(o, studio, judge):
@@ -347,7 +352,7 @@ def neighbours_part(o, studio, judge):
 def speed_part(o, studio, judge):
     """One picture at a time, the runtime's own choice of threads; the first, which loads, does not count."""
     studio.draw("speed", jobs_of(["a red potion on a blue table"] * 11, 80_000), processes=1, threads=0)
-    ms = sorted(t["encodingMs"] + t["denoisingMs"] + t["decodingMs"] for t in json.load(open(f"{o.to}/speed.times.json"))[1:])
+    ms = sorted(t["encodingMs"] + t["denoisingMs"] + t["decodingMs"] for t in json.load(open(f"{o.to}/speed-0.times.json"))[1:])
     return dict(median_ms=round(ms[5]), fastest_ms=round(ms[0]), slowest_ms=round(ms[-1]))
 
 
@@ -389,6 +394,8 @@ def main():
     ap.add_argument("--strengths", default="0.55")
     ap.add_argument("--image-guidance", type=float, default=4.0)
     ap.add_argument("--neighbours", type=int, default=20000, help="training pictures to look through")
+    ap.add_argument("--drawn", type=int, default=1000, help="cases to draw for comparison, as many as the main part may ever have")
+    ap.add_argument("--drawings", default="/tmp/judge/drawings", help="where they are kept")
     ap.add_argument("--processes", type=int, default=2)
     o = ap.parse_args()
     os.makedirs(o.to, exist_ok=True)

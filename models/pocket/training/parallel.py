@@ -31,3 +31,14 @@ def average_gradients(parameters, flat, workers):
     for p in parameters:
         p.grad.copy_(flat[at : at + p.numel()].view(p.shape))
         at += p.numel()
+
+
+def average(tensors):
+    """Makes tensors the mean of all processes'."""
+    flat = torch.cat([t.reshape(-1) for t in tensors])
+    dist.all_reduce(flat)
+    flat.div_(dist.get_world_size())
+    at = 0
+    for t in tensors:
+        t.copy_(flat[at : at + t.numel()].view(t.shape))
+        at += t.numel()
