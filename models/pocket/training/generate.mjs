@@ -23,6 +23,7 @@ const { values } = parseArgs({
   },
 });
 const { startRuntime } = await import(resolve(values.dist, 'runtime/index.js'));
+const { inpaintCanvas } = await import(resolve(values.dist, 'server/images/inpaint.js'));
 const jobs = JSON.parse(await readFile(values.jobs, 'utf8'));
 const { width = 256, height = 256 } = jobs[0] ?? {};
 const [seeds, masks] = await Promise.all([values.seeds, values.masks].map((file) => file && readFile(file)));
@@ -62,9 +63,13 @@ async function work() {
     while (next < jobs.length) {
       const at = next++;
       const begun = performance.now();
-      for await (const event of runtime.generate(request(jobs[at]), new AbortController().signal)) {
+      const asked = request(jobs[at]);
+      for await (const event of runtime.generate(asked, new AbortController().signal)) {
         if (event.type !== 'finished') continue;
-        await output.write(event.pixels.data, 0, 3 * pixels, 3 * pixels * at);
+        const { mask, image } = asked;
+        // The server lays what was drawn into the picture, so that it stays outside the mask.
+        const shown = mask ? await (await inpaintCanvas(image.pixels, mask)).finish(event.pixels) : event.pixels;
+        await output.write(shown.data, 0, 3 * pixels, 3 * pixels * at);
         times[at] = { wallMs: performance.now() - begun, ...event.timings };
       }
       if (++done % 50 === 0) console.error(`${done} of ${jobs.length}`);

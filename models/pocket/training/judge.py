@@ -15,7 +15,7 @@ from classifier import Judge, draw_set, overlap, reduce, value
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ASKED = ["obj", "col", "style", "bg", "bgcol", "count", "obj2", "col2", "rel", "size", "pos", "land", "time", "weather"]
-PARTS = ["main", "sheet", "image", "steps", "words", "counts", "negative", "empty", "inpaint", "neighbours", "speed"]
+PARTS = ["main", "sheet", "image", "steps", "words", "counts", "negative", "empty", "inpaint", "neighbours", "autoencoder", "speed"]
 
 
 # --- numbers ---
@@ -64,7 +64,7 @@ def score(cases, names, heads=ASKED):
         result[h] = dict(
             share(len(pairs) - sum(wrong.values()), len(pairs)),
             confusions=dict(sorted(wrong.items(), key=lambda w: -w[1])[:12]),
-            worst={k: f"{total[k] - n}/{total[k]}" for k, n in sorted(missed.items(), key=lambda w: -w[1] / total[w[0]])[:8]},
+            each={k: [n - missed.get(k, 0), n] for k, n in sorted(total.items(), key=lambda t: -missed.get(t[0], 0) / t[1])},
         )
     placed = np.array([value(a, "bg") is not None for a in cases])
     if placed.any():
@@ -177,10 +177,9 @@ def main_part(o, studio, judge):
     names_one, features_one, _ = judge(drawings(o, cases, 1))
     _, features_two, _ = judge(drawings(o, cases, 2))
     own = score(cases, names_one)
+    rows_of = {style: [i for i, a in enumerate(cases) if a["style"] == style] for style in draw.STYLES}
     result["by style"] = {
-        s: {h: v for h, v in score([cases[i] for i in rows], {h: [n[i] for i in rows] for h, n in names.items()}).items()}
-        for s in sorted({a["style"] for a in cases})
-        if (rows := [i for i, a in enumerate(cases) if a["style"] == s])
+        style: score([cases[i] for i in rows], {h: [n[i] for i in rows] for h, n in names.items()}) for style, rows in rows_of.items() if rows
     }
     wrong = [i for i, a in enumerate(cases) if any(value(a, h) not in (None, names[h][i]) for h in ("obj", "col", "bg", "bgcol", "style", "land", "time") if h in names)]
     told = lambda i: " ".join(f"{value(cases[i], h)}>{names[h][i]}" for h in names if value(cases[i], h) not in (None, names[h][i]))
@@ -349,6 +348,28 @@ def neighbours_part(o, studio, judge):
     return dict(training_pictures=len(rows), **result)
 
 
+def autoencoder_part(o, studio, judge):
+    """Drawings of the main part's first cases through the autoencoder alone: what the decoder costs, without the diffusion model."""
+    import torch
+    from networks import Autoencoder, load_safetensors
+
+    config = json.load(open(f"{o.model}/vae/config.json"))
+    vae = Autoencoder(config).eval()
+    vae.load_state_dict(load_safetensors(f"{o.model}/vae/diffusion_pytorch_model.safetensors"))
+    cases = cases_of(o.set, o.count, 1)[: o.few]
+    there, again = [], []
+    for i, a in enumerate(cases):
+        there.append(draw.render(a, 700_000_000 + i, 256))
+        with torch.no_grad():
+            x = vae.decode(vae.encode(torch.from_numpy(there[-1]).permute(2, 0, 1)[None].float() / 127.5 - 1)[0])
+        again.append(((x[0].clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).numpy())
+    there, again = np.stack(there), np.stack(again)
+    error = np.abs(there.astype(int) - again.astype(int)).mean()
+    (before, features, _), (after, features_after, _) = judge(there), judge(again)
+    sheet(f"{o.to}/autoencoder.png", [p for i in range(16) for p in (there[i], again[i])], [""] * 32)
+    return dict(mean_error=round(float(error), 2), before=score(cases, before), after=score(cases, after), frechet=frechet(features, features_after))
+
+
 def speed_part(o, studio, judge):
     """One picture at a time, the runtime's own choice of threads; the first, which loads, does not count."""
     studio.draw("speed", jobs_of(["a red potion on a blue table"] * 11, 80_000), processes=1, threads=0)
@@ -418,6 +439,8 @@ NAMES = dict(
     surroundings="surroundings with their colour", everything="everything asked right",
 )  # fmt: skip
 
+SPLIT = ["style", "count", "rel", "size", "pos", "land", "time", "weather"]
+
 
 def percent(v):
     return f"{100 * v['share']:.1f} % ({100 * v['low']:.1f} to {100 * v['high']:.1f})"
@@ -430,6 +453,9 @@ def table(results):
     for h, v in results["main"]["heads"].items():
         if h in NAMES:
             lines.append(f"| {NAMES[h]} | {v['of']} | {percent(v)} | {100 * own[h]['share']:.1f} % |")
+            for k, (right, n) in sorted(v.get("each", {}).items()) if h in SPLIT else ():
+                mine = own[h]["each"][k]
+                lines.append(f"| – {k or 'none'} | {n} | {percent(share(right, n))} | {100 * mine[0] / mine[1]:.1f} % |")
     return "\n".join(lines)
 
 
@@ -438,7 +464,7 @@ def brief(value):
     if isinstance(value, dict) and "share" in value:
         return f"{100 * (value['share'] or 0):.1f} % ({100 * value['low']:.1f}–{100 * value['high']:.1f}) of {value['of']}"
     if isinstance(value, dict):
-        return {k: brief(v) for k, v in value.items() if k not in ("confusions", "worst", "prompts", "by style")}
+        return {k: brief(v) for k, v in value.items() if k not in ("confusions", "each", "prompts", "by style")}
     return value
 
 
