@@ -242,14 +242,15 @@ def image_part(o, studio, judge):
             overlap_of_the_seeds_themselves=round(float(floor.mean()), 4),
             changed_and_kept=share((kept & (both >= 0.7)).sum(), len(both)),
         )
-        pairs = [p for i in range(12) for p in (seeds[i], pictures[i])]
-        sheet(f"{o.to}/image-{strength}.png", pairs, [t for i in range(12) for t in (f"{cases[i]['col']} {cases[i]['obj']}", prompts[i])])
+        some = range(min(24, len(cases)))
+        texts = [t for i in some for t in (f"{cases[i]['col']} {cases[i]['obj']}", prompts[i])]
+        sheet(f"{o.to}/image-{strength}.png", [p for i in some for p in (seeds[i], pictures[i])], texts)
     return result
 
 
 def inpaint_part(o, studio, judge):
     """Inpainting by blending: a disc over the object is redrawn in another colour; everything outside stays to the byte."""
-    cases = cases_of(o.set, 20, 5, lambda a: single(a) and a["style"] == "shaded" and not a["pos"])
+    cases = cases_of(o.set, min(o.few, 20), 5, lambda a: single(a) and a["style"] == "shaded" and not a["pos"])
     rng = np.random.default_rng(32)
     asked = [dict(a, col=str(rng.choice([c for c in draw.COLOURS if c not in (a["col"], a["bgcol"])]))) for a in cases]
     seeds = np.stack([draw.render(a, 600_000_000 + i, 256) for i, a in enumerate(cases)])
@@ -259,7 +260,7 @@ def inpaint_part(o, studio, judge):
     pictures = studio.draw("inpaint", jobs, seeds, disc[None])
     apart = np.abs(pictures.astype(int) - seeds.astype(int)).max(-1)
     names = judge(pictures)[0]
-    sheet(f"{o.to}/inpaint.png", [p for i in range(12) for p in (seeds[i], pictures[i])], [j["prompt"] for i in range(12) for j in (jobs[i], jobs[i])])
+    sheet(f"{o.to}/inpaint.png", [p for pair in zip(seeds, pictures) for p in pair], [j["prompt"] for j in jobs for _ in "12"])
     return dict(
         pictures=len(cases),
         largest_change_outside=int(apart[:, disc == 0].max()),
@@ -298,7 +299,7 @@ def counts_part(o, studio, judge):
 
 def negative_part(o, studio, judge):
     """Prompts that leave the colour open; then once more with the colour that came as the negative prompt. Is it gone?"""
-    cases = cases_of(o.set, 50, 12, lambda a: single(a) and a["bg"] not in ("plain", "table"))
+    cases = cases_of(o.set, min(o.few, 50), 12, lambda a: single(a) and a["bg"] not in ("plain", "table"))
     texts = [f"a {a['obj']}" for a in cases]
     came = judge(studio.draw("negative-without", jobs_of(texts, 60_000)))[0]
     jobs = [dict(j, negativePrompt=c) for j, c in zip(jobs_of(texts, 60_000), came["col"])]
@@ -311,9 +312,9 @@ def negative_part(o, studio, judge):
 
 
 def empty_part(o, studio, judge):
-    pictures = studio.draw("empty", jobs_of([""] * 16, 70_000))
+    pictures = studio.draw("empty", jobs_of([""] * 8, 70_000))
     names = judge(pictures)[0]
-    sheet(f"{o.to}/empty.png", pictures, [f"seed {70_000 + i}" for i in range(16)])
+    sheet(f"{o.to}/empty.png", pictures, [f"seed {70_000 + i}" for i in range(8)])
     odd = ["a dinosaur", "an astronaut riding a horse", "a city street", "a red car", "a portrait of a woman", "music", "a green guitar", "asdf qwer"]
     sheet(f"{o.to}/outside.png", studio.draw("outside", jobs_of(odd, 71_000)), odd)
     return dict(objects=names["obj"], kinds=names["kind"])
@@ -331,11 +332,11 @@ def neighbours_part(o, studio, judge):
         small.append(reduce(part, 32).astype(np.float32).reshape(len(part), -1))
     features, small = np.concatenate(features), np.concatenate(small)
     cases, _, pictures = main_set(o, studio)
-    pictures, drawn = pictures[:16], drawings(o, cases, 1)
+    pictures, drawn = pictures[:16], drawings(o, cases, 1)[:16]
     result, cells = {}, list(pictures)
     nearest = {}
-    for name, some in (("generated", reduce(pictures)), ("freshly drawn", drawn[:16])):
-        f, s = judge(some)[1], reduce(np.asarray(some), 32).astype(np.float32).reshape(16, -1)
+    for name, some in (("generated", reduce(pictures)), ("freshly drawn", drawn)):
+        f, s = judge(some)[1], reduce(np.asarray(some), 32).astype(np.float32).reshape(len(some), -1)
         df, ds = np.sqrt(((f[:, None] - features[None]) ** 2).sum(-1)), np.stack([np.sqrt(((x - small) ** 2).mean(1)) for x in s])
         result[name] = dict(
             features=[round(float(v), 2) for v in df.min(1)], pixels=[round(float(v), 1) for v in ds.min(1)],
@@ -366,7 +367,7 @@ def autoencoder_part(o, studio, judge):
     there, again = np.stack(there), np.stack(again)
     error = np.abs(there.astype(int) - again.astype(int)).mean()
     (before, features, _), (after, features_after, _) = judge(there), judge(again)
-    sheet(f"{o.to}/autoencoder.png", [p for i in range(16) for p in (there[i], again[i])], [""] * 32)
+    sheet(f"{o.to}/autoencoder.png", [p for pair in zip(there[:16], again[:16]) for p in pair], [""] * 32)
     return dict(mean_error=round(float(error), 2), before=score(cases, before), after=score(cases, after), frechet=frechet(features, features_after))
 
 
