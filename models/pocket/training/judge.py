@@ -305,7 +305,7 @@ def negative_part(o, studio, judge):
     jobs = [dict(j, negativePrompt=c) for j, c in zip(jobs_of(texts, 60_000), came["col"])]
     pictures = studio.draw("negative-with", jobs)
     names = judge(pictures)[0]
-    sheet(f"{o.to}/negative.png", pictures[:24], [f"{j['prompt']} – not {j['negativePrompt']}" for j in jobs[:24]])
+    sheet(f"{o.to}/negative.png", pictures[:24], [f"{j['prompt']}; not {j['negativePrompt']}" for j in jobs[:24]])
     gone = sum(a != b for a, b in zip(names["col"], came["col"]))
     kept = sum(n == a["obj"] for n, a in zip(names["obj"], cases))
     return dict(colour_gone=share(gone, len(cases)), object_as_asked=share(kept, len(cases)))
