@@ -197,6 +197,7 @@ describe.skipIf(chromiumPath === undefined)('the playground', () => {
     await page.getByRole('button', { name: 'Edit the mask' }).click();
     await page.locator('#mask-clear').click();
     await page.keyboard.press('Escape');
+    await page.getByText('The next picture starts from this one.').waitFor();
     await generate(page, 'all of it');
     await expect.poll(() => runtime.requests.length).toBe(3);
     expect(runtime.requests[2]).toMatchObject({ prompt: 'all of it', image: { strength: 0.1 } });
@@ -290,6 +291,85 @@ describe.skipIf(chromiumPath === undefined)('the playground', () => {
     expect(errors).toEqual([]);
   });
 
+  test('offers the embeddings, VAEs and refiners that fit the model', async () => {
+    const runtime = createFakeRuntime({ stepMs: 5 });
+    await using server = await startTestServer({ runtime });
+    await using visit = await open(server.url);
+    const { page, errors, photograph } = visit;
+    await connected(page);
+    const embeddings = page.locator('#embeddings');
+    const model = page.getByLabel('Model', { exact: true });
+    await model.selectOption('local:big-sdxl@1');
+    await embeddings.locator('summary').click();
+    await page.getByRole('button', { name: 'Add an embedding' }).click();
+    await embeddings.locator('select').selectOption('local:grand-embedding-sdxl@1');
+    await page.getByRole('slider', { name: 'Weight of the Embedding' }).fill('0.7');
+    await page.getByLabel('VAE').selectOption('local:soft-vae@1');
+    expect(await page.getByLabel('Takes over after').isVisible()).toBe(false);
+    await page.getByLabel('Refiner').selectOption('local:refiner-sdxl@1');
+    await page.getByLabel('Takes over after').fill('60');
+    await photograph('other-models');
+    await page.getByLabel('Steps').fill('10');
+    await generate(page, 'in the mood of grand-embedding-sdxl');
+    await finished(page);
+    const named = (word: string) => expect.stringContaining(word);
+    const asked = {
+      embeddings: [{ path: named('grand-embedding-sdxl'), weight: 0.7 }],
+      vae: named('soft-vae'),
+      refiner: { model: named('refiner-sdxl'), startStep: 6 },
+    };
+    expect(runtime.requests).toMatchObject([asked]);
+
+    // What does not fit another model does not act there, and all of it comes back with the picture.
+    await model.selectOption('local:plain-sd1x@1');
+    expect(await page.locator('#refiner-field').isVisible()).toBe(false);
+    await generate(page, 'a plain one');
+    await expect.poll(() => runtime.requests.length).toBe(2);
+    expect([runtime.requests[1]!.embeddings, runtime.requests[1]!.refiner]).toEqual([undefined, undefined]);
+    await page.locator('#gallery a').last().click();
+    await page.getByRole('button', { name: 'Reuse settings' }).click();
+    await generate(page, 'once more');
+    await expect.poll(() => runtime.requests.length).toBe(3);
+    expect(runtime.requests[2]).toMatchObject(asked);
+    expect(errors).toEqual([]);
+  });
+
+  test('extends a picture beyond its edges', async () => {
+    const runtime = createFakeRuntime({ stepMs: 5 });
+    await using server = await startTestServer({ runtime });
+    await using visit = await open(server.url);
+    const { page, errors, photograph } = visit;
+    await connected(page);
+    expect(await page.locator('#outpaint').isVisible()).toBe(false);
+    await page.locator('#file').setInputFiles({ name: 't.png', mimeType: 'image/png', buffer: await teal(128, 128) });
+    await page.getByText('The next picture starts from this one.').waitFor();
+    await page.getByLabel('Width in pixels').fill('128');
+    await page.getByLabel('Height in pixels').fill('192');
+    await page.locator('#outpaint summary').click();
+    await page.getByLabel('Pixels on the left').fill('64');
+    await page.getByLabel('Pixels below').fill('128');
+    await page.getByText('The next picture goes on around this one.').waitFor();
+    expect(await page.getByRole('button', { name: 'Paint a mask' }).isVisible()).toBe(false);
+    expect(await page.locator('#strength').isVisible()).toBe(false);
+    await photograph('extend');
+    await generate(page, 'a wider sea');
+    await finished(page);
+    const [request] = runtime.requests;
+    expect(request).toMatchObject({ width: 192, height: 320, image: { strength: 1 } });
+    const { mask } = request!;
+    // The new part is drawn, the old one kept; between them it fades.
+    expect([mask![10], mask![150], mask![300 * 192 + 150]]).toEqual([255, 0, 255]);
+
+    await page.getByRole('button', { name: 'Reuse settings' }).click();
+    expect(await page.getByLabel('Height in pixels').inputValue()).toBe('192');
+    expect(await page.locator('#outpaint summary').textContent()).toContain('64 × 128 more');
+    await page.getByLabel('Pixels below').fill('60');
+    await generate(page, 'to the next multiple of 64');
+    await expect.poll(() => runtime.requests.length).toBe(2);
+    expect(runtime.requests[1]).toMatchObject({ width: 192, height: 256 });
+    expect(errors).toEqual([]);
+  });
+
   test('has no place for LoRAs, ControlNets and tiny decoders where the server has none', async () => {
     const empty = await mkdtemp(path.join(os.tmpdir(), 'latentwire-empty-'));
     await using server = await startTestServer({ modelsDir: [empty], defaultModel: 'local:pocket@1' });
@@ -297,7 +377,7 @@ describe.skipIf(chromiumPath === undefined)('the playground', () => {
     const { page } = visit;
     await connected(page);
     await page.locator('#model option[value="local:pocket@1"]').waitFor({ state: 'attached' });
-    for (const id of ['loras', 'control-nets', 'previews-field']) {
+    for (const id of ['loras', 'embeddings', 'control-nets', 'previews-field', 'vae-field', 'refiner-field']) {
       expect(await page.locator(`#${id}`).isVisible()).toBe(false);
     }
     await rm(empty, { recursive: true });
