@@ -31,6 +31,12 @@ export interface BatcherOptions {
    */
   exact?: boolean;
   onCalibrated?: (graph: Graph, shape: string, found: Calibrated) => void;
+  /** Rows a call takes, where an earlier process found that out. */
+  knownRows?: (graph: Graph, shape: string) => number | undefined;
+  /** Makes the first call of so many rows; see `CalibrationOptions.guard`. */
+  guard?: <T>(graph: Graph, shape: string, rows: number, call: () => Promise<T>) => Promise<T>;
+  /** Whether the process is still within its memory. */
+  fits?: () => boolean;
   /** Told which jobs the next call is for, before it; none when no job asks for a call but some load or read. */
   onWorking?: (jobs: readonly Job[]) => void;
   /** Milliseconds, by which work is measured; default: the clock of the machine. */
@@ -210,7 +216,7 @@ export class Batcher {
 
   private calibration({ call, shape }: Asked): Calibration {
     const { graph, positions } = call;
-    const { exact = true, rowsPerCall, onCalibrated, now } = this.options;
+    const { exact = true, rowsPerCall, onCalibrated, knownRows, guard, fits, now } = this.options;
     const ofGraph = this.calibrations.get(graph) ?? new Map<string, Calibration>();
     this.calibrations.set(graph, ofGraph);
     let calibration = ofGraph.get(shape);
@@ -218,8 +224,16 @@ export class Batcher {
       const fixed = Math.min(...graph.inputs.map(rowsTaken));
       const most = Math.min(MOST_ROWS, fixed, Math.max(1, Math.floor(MOST_POSITIONS / Math.max(1, positions))));
       const onSettled = (found: Calibrated) => onCalibrated?.(graph, shape, found);
-      const given = rowsPerCall === undefined ? undefined : Math.min(rowsPerCall, fixed);
-      calibration = new Calibration({ most, exact, given, now, onSettled });
+      calibration = new Calibration({
+        most,
+        exact,
+        given: rowsPerCall === undefined ? undefined : Math.min(rowsPerCall, fixed),
+        known: knownRows?.(graph, shape),
+        guard: guard && ((rows, call) => guard(graph, shape, rows, call)),
+        fits,
+        now,
+        onSettled,
+      });
       ofGraph.set(shape, calibration);
     }
     return calibration;

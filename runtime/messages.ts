@@ -124,7 +124,15 @@ export interface Timings {
 
 /** From the server's process to the runtime's. A run is known by a number that the parent picks. */
 export type ToRuntime =
-  | { type: 'start'; provider: string; threads?: number | undefined; rowsPerCall?: number | undefined }
+  | {
+      type: 'start';
+      provider: string;
+      threads?: number | undefined;
+      rowsPerCall?: number | undefined;
+      memoryLimitBytes?: number | undefined;
+      /** What earlier processes found out, here or elsewhere. */
+      calibrations: readonly Calibration[];
+    }
   | { type: 'generate'; run: number; request: GenerateRequest }
   | { type: 'cancel'; run: number };
 
@@ -139,7 +147,15 @@ export type FromRuntime =
   | { type: 'loaded'; model: string; memoryBytes: number }
   /** The runs that the next call of a graph is for; none: no graph has work, but some run loads or reads. */
   | { type: 'working'; runs: number[] }
-  | ({ type: 'calibrated' } & Batch & { msPerRow: Record<number, number>; difference: number })
+  /** A call of so many rows is made for the first time; if nothing is heard of it any more, it took the process down. */
+  | { type: 'trying'; calibration: Calibration }
+  | { type: 'tried' }
+  /** `found` is absent where an earlier process found it out. */
+  | {
+      type: 'calibrated';
+      calibration: Calibration;
+      found?: { msPerRow: Record<number, number>; difference: number } | undefined;
+    }
   | { type: 'reported'; run: number; event: RunEvent; memoryBytes?: number | undefined }
   | { type: 'failed'; run: number; error: RuntimeErrorMessage }
   | { type: 'cancelled'; run: number };
@@ -151,6 +167,14 @@ export interface Batch {
   /** What a row looks like. */
   shape: string;
   rows: number;
+}
+
+/** A batch, and where it holds: on the same machine for graphs of the same structure. */
+export interface Calibration extends Batch {
+  /** What computes, as `machineOf` puts it. */
+  machine: string;
+  /** `Graph.structure`; absent where that is not known. */
+  structure?: string | undefined;
 }
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';

@@ -75,6 +75,20 @@ export const options = {
     'What computes: auto, cpu, webgpu, cuda, coreml or dml. auto takes the fastest that starts here; one asked for by name that does not start ends the server.',
   ),
   threads: integer(0, 0, 1024, 'COUNT', 'Threads of the CPU provider; 0 takes as many as there are cores.'),
+  batchSize: {
+    kind: 'value',
+    placeholder: 'auto|ROWS',
+    default: 0,
+    defaultText: 'auto',
+    doc: 'Rows that one call of a network may take, of one result or of several: a guided result is two rows. auto finds out what pays, once for each network, size and machine, and keeps it in the data folder (`batches.json`); a number from 1 to 64 is taken as it is, costs speed or memory where it is not the best, and lets pictures depend on what else is drawn in their last bits.',
+    parse: (value) => {
+      if (value.trim().toLowerCase() === 'auto') return 0;
+      const rows = Number(value);
+      if (!/^\d+$/.test(value.trim()) || rows < 1 || rows > 64)
+        throw new Error('must be auto or a whole number from 1 to 64');
+      return rows;
+    },
+  },
   maxModels: integer(
     2,
     1,

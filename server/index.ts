@@ -176,6 +176,8 @@ async function startOwnRuntime(config: Config, log: Logger): Promise<Runtime> {
     maxModels: config.maxModels,
     memoryLimitBytes: config.memoryLimit,
     liveRuns: config.concurrency,
+    batchesFile: path.join(config.dataDir, 'batches.json'),
+    ...(config.batchSize > 0 && { rowsPerCall: config.batchSize }),
     ...(config.threads > 0 && { threads: config.threads }),
   });
 }

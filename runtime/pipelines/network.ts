@@ -1,4 +1,6 @@
+import { createHash } from 'node:crypto';
 import type { ComponentSource } from '../checkpoints/checkpoint.ts';
+import { fingerprint } from '../checkpoints/files.ts';
 import { formOn, openWritten } from '../checkpoints/loading.ts';
 import { inspectOnnxFile } from '../checkpoints/onnxFile.ts';
 import { RuntimeError } from '../errors.ts';
@@ -104,7 +106,10 @@ export class Network {
       if (replaced) await retire(replaced, whenUnused());
       let graph: Graph;
       if (source.kind === 'onnx')
-        graph = await Graph.open({ file: source.file, label: `${label}/model.onnx` }, provider);
+        graph = await Graph.open(
+          { file: source.file, label: `${label}/model.onnx`, structure: fileStructure(source.file) },
+          provider,
+        );
       else {
         graph = await openWritten(write(source, { ...formOn(provider), ...form }), label, provider);
       }
@@ -114,6 +119,14 @@ export class Network {
       throw unavailable(error);
     }
   }
+}
+
+/** What is in a graph that was exported is told by its file being the same. */
+function fileStructure(file: string): string {
+  return createHash('sha256')
+    .update(fingerprint([file]))
+    .digest('hex')
+    .slice(0, 32);
 }
 
 /** A graph that was exported has what it has. @throws RuntimeError `unsupportedParameter` */

@@ -2,7 +2,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Batcher, type Job, previewsOf } from '../batcher.ts';
 import { RuntimeError, toErrorMessage } from '../errors.ts';
-import type { FromRuntime, GenerateRequest, RunEvent, ToRuntime } from '../messages.ts';
+import type { Calibration, FromRuntime, GenerateRequest, RunEvent, ToRuntime } from '../messages.ts';
+import type { Graph } from '../onnx/graph.ts';
+import { machineOf } from '../onnx/machine.ts';
 import { chooseProvider, type Provider } from '../onnx/providers.ts';
 import { diffusion } from '../pipelines/diffusion.ts';
 import { Library } from '../pipelines/library.ts';
@@ -37,14 +39,43 @@ process.on('disconnect', () => process.exit(0));
 process.on('SIGINT', () => {});
 process.on('SIGTERM', () => {});
 
-async function start({ provider, threads, rowsPerCall }: Extract<ToRuntime, { type: 'start' }>): Promise<void> {
+async function start({
+  provider,
+  threads,
+  rowsPerCall,
+  memoryLimitBytes = 0,
+  calibrations,
+}: Extract<ToRuntime, { type: 'start' }>): Promise<void> {
   try {
     const chosen = await chooseProvider(provider, { threads });
+    const machine = machineOf(chosen);
+    const calibration = ({ label, structure }: Graph, shape: string, rows: number): Calibration => {
+      return { machine, structure, graph: label, shape, rows };
+    };
     batcher = new Batcher({
       rowsPerCall,
       exact: chosen.name === 'cpu',
       onWorking: (jobs) => void send({ type: 'working', runs: jobs.map((job) => runOf.get(job)!) }),
-      onCalibrated: ({ label }, shape, found) => void send({ type: 'calibrated', graph: label, shape, ...found }),
+      onCalibrated: (graph, shape, { rows, ...found }) =>
+        void send({ type: 'calibrated', calibration: calibration(graph, shape, rows), found }),
+      knownRows: (graph, shape) => {
+        const known = calibrations.find(
+          (other) => other.machine === machine && other.structure === graph.structure && other.shape === shape,
+        );
+        if (!known || graph.structure === undefined) return undefined;
+        void send({ type: 'calibrated', calibration: calibration(graph, shape, known.rows) });
+        return known.rows;
+      },
+      guard: async (graph, shape, rows, call) => {
+        // Not sent when the call begins, it would leave only after the call.
+        await send({ type: 'trying', calibration: calibration(graph, shape, rows) });
+        try {
+          return await call();
+        } finally {
+          void send({ type: 'tried' });
+        }
+      },
+      fits: () => memoryLimitBytes === 0 || process.memoryUsage.rss() <= memoryLimitBytes,
     });
     library = makeLibrary(chosen);
     for (const { name, reason } of chosen.fallbackFrom ?? []) {

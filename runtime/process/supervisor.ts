@@ -6,8 +6,18 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { fingerprint } from '../checkpoints/files.ts';
 import { fromErrorMessage, RuntimeError } from '../errors.ts';
-import type { Batch, FromRuntime, GenerateRequest, LogLevel, RunEvent, Stage, ToRuntime } from '../messages.ts';
+import type {
+  Batch,
+  Calibration,
+  FromRuntime,
+  GenerateRequest,
+  LogLevel,
+  RunEvent,
+  Stage,
+  ToRuntime,
+} from '../messages.ts';
 import { Inbox } from './inbox.ts';
+import { KeptBatches } from './keptBatches.ts';
 import { filesOf, modelsOf, Scales, type Weight } from './needs.ts';
 
 export interface RuntimeOptions {
@@ -33,6 +43,11 @@ export interface RuntimeOptions {
    * pictures depend on what else runs in their last bits.
    */
   rowsPerCall?: number;
+  /**
+   * Absolute path of a JSON file where found numbers of rows are kept for the next start; written anew when it is missing
+   * or broken. Default: none, so that they are found out once in the life of this handle.
+   */
+  batchesFile?: string;
   /**
    * Models held by one process at a time; default 2. A run of one more model recycles the process as soon as nothing is
    * running, because the memory of released ONNX sessions does not come back. Runs of models that are held may go first,
@@ -209,6 +224,9 @@ class Supervisor implements Runtime {
   /** Runs that the process said it works on; none: on nothing that it told of. */
   private working = new Set<number>();
   private readonly batches = new Map<string, Batch>();
+  private readonly keptBatches: KeptBatches;
+  /** The first call of so many rows, under way. */
+  private trying: Calibration | undefined;
   /** Sets of files that are not run together until one of them changes. */
   private readonly quarantine: { files: readonly string[]; fingerprint: string; reason: string }[] = [];
   /** Deaths of the process in a row, by the files that were running. */
@@ -243,6 +261,7 @@ class Supervisor implements Runtime {
     this.liveRuns = Math.max(1, options.liveRuns ?? DEFAULT_LIVE_RUNS);
     this.maxModels = Math.max(1, options.maxModels ?? 2);
     this.memoryLimit = options.memoryLimitBytes ?? 0;
+    this.keptBatches = new KeptBatches(options.batchesFile, options.log);
     // Whoever never calls ready() learns of a failed start through generate() instead.
     this.firstReady.promise.catch(() => {});
     this.start();
@@ -336,10 +355,12 @@ class Supervisor implements Runtime {
       this.settle(run, new RuntimeError('runtimeLost', 'The runtime was closed before this run finished.'));
     }
     const { life } = this;
-    if (!life) return;
-    // A process inside a step would only notice the end of its channel afterwards.
-    if (interrupted) life.process.kill('SIGKILL');
-    await dismiss(life);
+    if (life) {
+      // A process inside a step would only notice the end of its channel afterwards.
+      if (interrupted) life.process.kill('SIGKILL');
+      await dismiss(life);
+    }
+    await this.keptBatches.written();
   }
 
   private start(): void {
@@ -365,6 +386,7 @@ class Supervisor implements Runtime {
     this.memoryBytes = undefined;
     this.working = new Set();
     this.batches.clear();
+    this.trying = undefined;
     const begun = performance.now();
     const deadline = setTimeout(() => child.kill('SIGKILL'), this.deadlinesMs.loading);
     child.on('message', (message: FromRuntime) => {
@@ -398,7 +420,15 @@ class Supervisor implements Runtime {
     // A process that was never spawned has no `close`.
     child.on('error', () => child.pid === undefined && onGone(null, null));
     const { provider, threads, rowsPerCall } = this.options;
-    this.send(life, { type: 'start', provider, threads, rowsPerCall });
+    const calibrations = this.keptBatches.all();
+    this.send(life, {
+      type: 'start',
+      provider,
+      threads,
+      rowsPerCall,
+      memoryLimitBytes: this.memoryLimit,
+      calibrations,
+    });
   }
 
   private send(life: Life, message: ToRuntime): void {
@@ -432,6 +462,12 @@ class Supervisor implements Runtime {
       case 'working':
         this.workOn(message.runs);
         // Nothing has ended or changed that another run could wait for.
+        return;
+      case 'trying':
+        this.trying = message.calibration;
+        return;
+      case 'tried':
+        this.trying = undefined;
         return;
       case 'calibrated':
         this.onCalibrated(message);
@@ -675,10 +711,24 @@ class Supervisor implements Runtime {
     return this.working.size === 0 || this.working.has(run.id);
   }
 
-  private onCalibrated(message: Extract<FromRuntime, { type: 'calibrated' }>): void {
-    const { graph, shape, rows, msPerRow, difference } = message;
+  private onCalibrated({ calibration, found }: Extract<FromRuntime, { type: 'calibrated' }>): void {
+    const { graph, shape, rows } = calibration;
     this.batches.set(`${graph} ${shape}`, { graph, shape, rows });
-    this.log('info', 'How many rows a call takes was found out.', { graph, shape, rows, msPerRow, difference });
+    if (!found) return;
+    this.keptBatches.keep(calibration);
+    this.log('info', 'How many rows a call takes was found out.', { graph, shape, rows, ...found });
+  }
+
+  /** A first call of so many rows that the process did not survive is not made again: half as many were fine. */
+  private endTrial(): void {
+    if (!this.trying) return;
+    const { graph, shape, rows } = this.trying;
+    this.keptBatches.keep({ ...this.trying, rows: rows / 2 });
+    this.log('warn', 'The first call of so many rows took the runtime process down; it is not tried again.', {
+      graph,
+      shape,
+      rows,
+    });
   }
 
   private armDeadline(run: Run): void {
@@ -717,6 +767,7 @@ class Supervisor implements Runtime {
       signal,
       running: this.live.size,
     });
+    this.endTrial();
     const blamed = [...this.live.values()].filter((run) => this.isWorkedOn(run));
     for (const run of blamed) run.deaths++;
     this.countDeaths(blamed, code, signal);

@@ -5,6 +5,7 @@
 //   { fail }        ends the run with this error
 //   { waitMs }      keeps silent
 //   { die: path }   ends the process, if the request needs that file
+//   { trying }      says that it makes a call of so many rows for the first time; { tried } that it came back
 //   { working }     says that it works on 'me', on 'all' runs under way, or on 'nobody'
 // Runs are played one after the other, but for those whose script begins with { atOnce: true }.
 let last = Promise.resolve();
@@ -33,6 +34,8 @@ async function play(run, request) {
     if (step.event) process.send({ type: 'reported', run, event: step.event, memoryBytes: step.memoryBytes });
     if (step.loaded) process.send({ type: 'loaded', model, memoryBytes: step.loaded });
     if (step.fail) process.send({ type: 'failed', run, error: step.fail });
+    if (step.trying) process.send({ type: 'trying', calibration: step.trying });
+    if (step.tried) process.send({ type: 'tried' });
     if (step.waitMs) await new Promise((resolve) => setTimeout(resolve, step.waitMs));
     if (files.includes(step.die)) process.kill(process.pid, 'SIGKILL');
   }

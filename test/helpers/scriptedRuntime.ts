@@ -6,6 +6,7 @@ import {
   type RuntimeOptions,
   startRuntime,
 } from '../../runtime/index.ts';
+import type { Calibration } from '../../runtime/messages.ts';
 import { writeSafetensors } from './safetensors.ts';
 
 /** One thing that the scripted process does; scriptedProcess.mjs says what each means. */
@@ -15,6 +16,8 @@ export type ScriptStep =
   | { fail: { code: string; message: string } }
   | { waitMs: number }
   | { die: string }
+  | { trying: Calibration }
+  | { tried: true }
   | { working: 'me' | 'all' | 'nobody' }
   | { atOnce: true };
 
