@@ -37,6 +37,8 @@ export interface BatcherOptions {
   guard?: <T>(graph: Graph, shape: string, rows: number, call: () => Promise<T>) => Promise<T>;
   /** Whether the process is still within its memory. */
   fits?: () => boolean;
+  /** Told of each call that was answered, and how long it took. */
+  onCalled?: (graph: Graph, rows: number, ms: number) => void;
   /** Told which jobs the next call is for, before it; none when no job asks for a call but some load or read. */
   onWorking?: (jobs: readonly Job[]) => void;
   /** Milliseconds, by which work is measured; default: the clock of the machine. */
@@ -249,7 +251,7 @@ export class Batcher {
     };
     try {
       const rows = asked.flatMap(({ call }) => call.rows);
-      const outputs = await calibration.answer(rows, (some) => callGraph(asked[0]!.call, some), wanted);
+      const outputs = await calibration.answer(rows, (some) => this.call(asked[0]!.call, some), wanted);
       let from = 0;
       for (const live of group) {
         const to = from + rowsOf(live);
@@ -274,6 +276,14 @@ export class Batcher {
       this.leave(live);
       live.settle.reject(error);
     }
+  }
+
+  private async call(call: Call, rows: readonly Row[]): Promise<Outputs[]> {
+    const { now = () => performance.now(), onCalled } = this.options;
+    const begun = now();
+    const outputs = await callGraph(call, rows);
+    onCalled?.(call.graph, rows.length, now() - begun);
+    return outputs;
   }
 
   /** Runs outside the group that wait for the same answer. */

@@ -2,6 +2,7 @@
 export { describeModel, type ModelDescription } from './checkpoints/checkpoint.ts';
 export { RuntimeError, type RuntimeErrorCode } from './errors.ts';
 export type {
+  Calls,
   ControlNetRequest,
   DeepCacheRequest,
   GenerateRequest,

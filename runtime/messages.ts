@@ -156,9 +156,21 @@ export type FromRuntime =
       calibration: Calibration;
       found?: { msPerRow: Record<number, number>; difference: number } | undefined;
     }
-  | { type: 'reported'; run: number; event: RunEvent; memoryBytes?: number | undefined }
-  | { type: 'failed'; run: number; error: RuntimeErrorMessage }
-  | { type: 'cancelled'; run: number };
+  | { type: 'reported'; run: number; event: RunEvent; memoryBytes?: number | undefined; calls?: Calls[] | undefined }
+  | { type: 'failed'; run: number; error: RuntimeErrorMessage; calls?: Calls[] | undefined }
+  | { type: 'cancelled'; run: number; calls?: Calls[] | undefined };
+
+/** Calls that were answered, all of the same graph and as many rows; told by the way, for statistics. */
+export interface Calls {
+  /** Absolute path of the model or part that the graph belongs to. */
+  path: string;
+  /** `unet`, `vae_decoder`, `controlnet`, … */
+  component: string;
+  rows: number;
+  calls: number;
+  /** What they took together, in milliseconds. */
+  ms: number;
+}
 
 /** How many rows (images, or guidance branches of images) one call of a graph takes, because more do not pay. */
 export interface Batch {

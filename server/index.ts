@@ -59,7 +59,11 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
     const records = new TaskRecords(config.taskKeepMs);
     const keys = new Keys(config.apiKey);
     const store = await openImageStore(path.join(config.dataDir, 'images'));
-    const metrics: Metrics = new Metrics(runtime, () => sessions.size);
+    const metrics: Metrics = new Metrics(
+      runtime,
+      () => sessions.size,
+      () => context.catalog.list(),
+    );
     const sessions = new Sessions({
       read: (imageUUID) => store.read(imageUUID),
       keepMs: config.sessionKeepMs,

@@ -27,7 +27,7 @@ export interface NetworkOptions {
   locate: () => Promise<ComponentSource>;
   write: (source: Extract<ComponentSource, { kind: 'safetensors' }>, form: Form & GraphForm) => Written;
   provider: Provider;
-  onLoaded: (name: string, loadingMs: number, bytes: number) => void;
+  onLoaded: (name: string, loadingMs: number, bytes: number, graph: Graph) => void;
   /**
    * Resolves when all runs that are under way now have ended: some may be in the middle of a graph that is replaced.
    * Undefined when the one that asks is the only one, so that a graph may be closed before the one that replaces it is
@@ -113,7 +113,7 @@ export class Network {
       else {
         graph = await openWritten(write(source, { ...formOn(provider), ...form }), label, provider);
       }
-      onLoaded(name, performance.now() - begun, await this.bytes());
+      onLoaded(name, performance.now() - begun, await this.bytes(), graph);
       return graph;
     } catch (error) {
       throw unavailable(error);

@@ -2,12 +2,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Batcher, type Job, previewsOf } from '../batcher.ts';
 import { RuntimeError, toErrorMessage } from '../errors.ts';
-import type { Calibration, FromRuntime, GenerateRequest, RunEvent, ToRuntime } from '../messages.ts';
+import type { Calibration, Calls, FromRuntime, GenerateRequest, RunEvent, ToRuntime } from '../messages.ts';
 import type { Graph } from '../onnx/graph.ts';
 import { machineOf } from '../onnx/machine.ts';
 import { chooseProvider, type Provider } from '../onnx/providers.ts';
 import { diffusion } from '../pipelines/diffusion.ts';
-import { Library } from '../pipelines/library.ts';
+import { Library, type Owner } from '../pipelines/library.ts';
 import { findPreviewDecoder } from '../previews/index.ts';
 
 /** How long a step waits for its own news to leave; a parent that reads takes 1 to 4 ms for the largest of them. */
@@ -17,6 +17,8 @@ let batcher = new Batcher();
 let library = makeLibrary({ name: 'cpu' });
 const runs = new Map<number, AbortController>();
 const runOf = new WeakMap<Job, number>();
+/** Calls that were not told of yet, by graph and rows. */
+const called = new Map<string, Calls>();
 /** Messages that have not left yet. */
 let backlog = 0;
 
@@ -58,6 +60,7 @@ async function start({
       onWorking: (jobs) => void send({ type: 'working', runs: jobs.map((job) => runOf.get(job)!) }),
       onCalibrated: (graph, shape, { rows, ...found }) =>
         void send({ type: 'calibrated', calibration: calibration(graph, shape, rows), found }),
+      onCalled: (graph, rows, ms) => countCall(library.ownerOf(graph), rows, ms),
       knownRows: (graph, shape) => {
         const known = calibrations.find(
           (other) => other.machine === machine && other.structure === graph.structure && other.shape === shape,
@@ -110,8 +113,9 @@ async function generate(run: number, request: GenerateRequest): Promise<void> {
       await batcher.drive(job);
     });
   } catch (error) {
-    if (controller.signal.aborted && !(error instanceof RuntimeError)) await send({ type: 'cancelled', run });
-    else await send({ type: 'failed', run, error: toErrorMessage(error) });
+    if (controller.signal.aborted && !(error instanceof RuntimeError))
+      await send({ type: 'cancelled', run, calls: takeCalls() });
+    else await send({ type: 'failed', run, error: toErrorMessage(error), calls: takeCalls() });
   } finally {
     runs.delete(run);
   }
@@ -135,15 +139,32 @@ function makeLibrary(provider: Provider): Library {
 
 async function emit(run: number, event: RunEvent): Promise<void> {
   if (event.type === 'finished') {
-    await send({ type: 'reported', run, event, memoryBytes: process.memoryUsage.rss() });
+    await send({ type: 'reported', run, event, memoryBytes: process.memoryUsage.rss(), calls: takeCalls() });
     return;
   }
   // A parent that does not read lets the channel fill up. Then a preview is worth nothing, but the last one still is.
   if (event.type === 'previewed' && backlog > 0 && event.step !== event.steps - 1) return;
-  const sent = send({ type: 'reported', run, event });
+  const sent = send({ type: 'reported', run, event, calls: takeCalls() });
   // Small messages leave at once. A larger one needs turns of the loop, which the next graph would take away; but a
   // parent that is busy must not hold up the denoising.
   if (backlog > 0) await Promise.race([sent, sleep(PATIENCE_MS, undefined, { ref: false })]);
+}
+
+function countCall(owner: Owner | undefined, rows: number, ms: number): void {
+  if (!owner) return;
+  const key = `${rows} ${owner.component} ${owner.path}`;
+  const counted = called.get(key) ?? { ...owner, rows, calls: 0, ms: 0 };
+  counted.calls++;
+  counted.ms += ms;
+  called.set(key, counted);
+}
+
+/** Those since it was last asked for, if any. */
+function takeCalls(): Calls[] | undefined {
+  if (called.size === 0) return undefined;
+  const calls = [...called.values()];
+  called.clear();
+  return calls;
 }
 
 /** Resolves when the message has left this process. */

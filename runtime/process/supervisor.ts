@@ -9,6 +9,7 @@ import { fromErrorMessage, RuntimeError } from '../errors.ts';
 import type {
   Batch,
   Calibration,
+  Calls,
   FromRuntime,
   GenerateRequest,
   LogLevel,
@@ -83,6 +84,8 @@ export interface RuntimeStatus {
   loading?: Loading;
   /** Rows that calls of each graph take, for the shapes where that was found out. */
   batches: Batch[];
+  /** Calls of graphs so far, by graph and rows a call, those of earlier processes too; absent: none was told of. */
+  calls?: Calls[];
 }
 
 /** How far a run has come with loading the weights that it needs and did not find loaded. */
@@ -225,6 +228,7 @@ class Supervisor implements Runtime {
   private working = new Set<number>();
   private readonly batches = new Map<string, Batch>();
   private readonly keptBatches: KeptBatches;
+  private readonly calls = new Map<string, Calls>();
   /** The first call of so many rows, under way. */
   private trying: Calibration | undefined;
   /** Sets of files that are not run together until one of them changes. */
@@ -323,6 +327,7 @@ class Supervisor implements Runtime {
       ...(this.memoryBytes !== undefined && { memoryBytes: this.memoryBytes }),
       ...(this.loading && { loading: shownLoading(this.loading) }),
       batches: [...this.batches.values()],
+      ...(this.calls.size > 0 && { calls: [...this.calls.values()] }),
     };
   }
 
@@ -437,6 +442,7 @@ class Supervisor implements Runtime {
   }
 
   private receive(life: Life, message: FromRuntime): void {
+    if ('calls' in message) this.countCalls(message.calls ?? []);
     switch (message.type) {
       case 'ready':
         life.ready = true;
@@ -709,6 +715,14 @@ class Supervisor implements Runtime {
   /** As far as it told; when it told of none, it may be any of them. */
   private isWorkedOn(run: Run): boolean {
     return this.working.size === 0 || this.working.has(run.id);
+  }
+
+  private countCalls(news: readonly Calls[]): void {
+    for (const { path, component, rows, calls, ms } of news) {
+      const key = `${rows} ${component} ${path}`;
+      const before = this.calls.get(key);
+      this.calls.set(key, { path, component, rows, calls: calls + (before?.calls ?? 0), ms: ms + (before?.ms ?? 0) });
+    }
   }
 
   private onCalibrated({ calibration, found }: Extract<FromRuntime, { type: 'calibrated' }>): void {

@@ -86,7 +86,7 @@ describe('a task', () => {
 
   // How many rows pay is another matter on each machine, so sharing is asked for; what is found out while working is left
   // to itself in the last one.
-  test.each([{ rowsPerCall: 2 }, { rowsPerCall: 4 }, {}])(
+  test.each<{ rowsPerCall?: number }>([{ rowsPerCall: 2 }, { rowsPerCall: 4 }, {}])(
     'gives the same picture whatever else joins, leaves and is cancelled meanwhile (%o)',
     {
       timeout: 240_000,
@@ -118,6 +118,11 @@ describe('a task', () => {
       await Promise.all(runs);
       expect(finished).toBeGreaterThan(5);
       expect(busy.status().restarts).toBe(0);
+      const { calls = [] } = busy.status();
+      const unet = calls.filter(({ component }) => component === 'unet');
+      if (options.rowsPerCall !== undefined) {
+        expect(Math.max(...unet.map(({ rows }) => rows))).toBe(options.rowsPerCall);
+      }
     },
   );
 
