@@ -138,7 +138,7 @@ export type ToRuntime =
 
 /**
  * From the runtime's process to the server's. Each `generate` is answered by `reported` events and ends in exactly one
- * of: `reported` with a `finished` event, `failed`, or `cancelled`.
+ * of: `reported` with a `finished` event, `failed`, `cancelled`, or `broken`.
  */
 export type FromRuntime =
   | { type: 'ready'; provider: string; reason: string }
@@ -158,7 +158,9 @@ export type FromRuntime =
     }
   | { type: 'reported'; run: number; event: RunEvent; memoryBytes?: number | undefined; calls?: Calls[] | undefined }
   | { type: 'failed'; run: number; error: RuntimeErrorMessage; calls?: Calls[] | undefined }
-  | { type: 'cancelled'; run: number; calls?: Calls[] | undefined };
+  | { type: 'cancelled'; run: number; calls?: Calls[] | undefined }
+  /** In place of the end of a run: it failed, and so does all else that the provider is asked for. */
+  | { type: 'broken'; run: number; reason: string };
 
 /** Calls that were answered, all of the same graph and as many rows; told by the way, for statistics. */
 export interface Calls {

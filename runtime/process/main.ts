@@ -3,9 +3,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Batcher, type Job, previewsOf } from '../batcher.ts';
 import { RuntimeError, toErrorMessage } from '../errors.ts';
 import type { Calibration, Calls, FromRuntime, GenerateRequest, RunEvent, ToRuntime } from '../messages.ts';
-import type { Graph } from '../onnx/graph.ts';
+import { type Graph, OnnxError } from '../onnx/graph.ts';
 import { machineOf } from '../onnx/machine.ts';
-import { chooseProvider, type Provider } from '../onnx/providers.ts';
+import { chooseProvider, openProbe, type Probe, type Provider } from '../onnx/providers.ts';
 import { diffusion } from '../pipelines/diffusion.ts';
 import { Library, type Owner } from '../pipelines/library.ts';
 import { findPreviewDecoder } from '../previews/index.ts';
@@ -15,6 +15,7 @@ const PATIENCE_MS = 20;
 
 let batcher = new Batcher();
 let library = makeLibrary({ name: 'cpu' });
+let probe: Probe | undefined;
 const runs = new Map<number, AbortController>();
 const runOf = new WeakMap<Job, number>();
 /** Calls that were not told of yet, by graph and rows. */
@@ -89,6 +90,7 @@ async function start({
         fields: { provider: name, reason },
       });
     }
+    probe = await openProbe(chosen.name);
     await send({ type: 'ready', provider: chosen.name, reason: chosen.reason });
   } catch (error) {
     await send({ type: 'unready', message: error instanceof Error ? error.message : String(error) });
@@ -113,12 +115,19 @@ async function generate(run: number, request: GenerateRequest): Promise<void> {
       await batcher.drive(job);
     });
   } catch (error) {
-    if (controller.signal.aborted && !(error instanceof RuntimeError))
-      await send({ type: 'cancelled', run, calls: takeCalls() });
-    else await send({ type: 'failed', run, error: toErrorMessage(error), calls: takeCalls() });
+    const calls = takeCalls();
+    const complaint = isOfGraphs(error) ? await probe?.complaint() : undefined;
+    if (controller.signal.aborted && !(error instanceof RuntimeError)) await send({ type: 'cancelled', run, calls });
+    else if (complaint !== undefined) await send({ type: 'broken', run, reason: complaint });
+    else await send({ type: 'failed', run, error: toErrorMessage(error), calls });
   } finally {
     runs.delete(run);
   }
+}
+
+/** Whether onnxruntime failed, while it loaded a graph or ran one. */
+function isOfGraphs(error: unknown): boolean {
+  return error instanceof OnnxError || (error instanceof Error && error.cause instanceof OnnxError);
 }
 
 function makeLibrary(provider: Provider): Library {

@@ -4,7 +4,6 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { fingerprint } from '../checkpoints/files.ts';
 import { fromErrorMessage, RuntimeError } from '../errors.ts';
 import type {
   Batch,
@@ -17,9 +16,11 @@ import type {
   Stage,
   ToRuntime,
 } from '../messages.ts';
+import { Failures } from './failures.ts';
 import { Inbox } from './inbox.ts';
 import { KeptBatches } from './keptBatches.ts';
 import { filesOf, modelsOf, Scales, type Weight } from './needs.ts';
+import { isSubset, Quarantine, type SetAside } from './quarantine.ts';
 
 export interface RuntimeOptions {
   /** `auto`, or a provider by name: cpu, webgpu, cuda, coreml, dml. */
@@ -76,6 +77,10 @@ export interface RuntimeStatus {
   providerReason?: string;
   /** Times the process was lost (crashed or killed); recyclings do not count. */
   restarts: number;
+  /** How it was lost, or could not start, the last time. */
+  lastLoss?: Loss;
+  /** Models, alone or with parts, that are not run until their files change, because they brought the process down; absent: none. */
+  setAside?: SetAside[];
   /** Folders and files of the models that the process holds. */
   models: string[];
   /** Resident memory of the process when it last loaded a model or finished a run. */
@@ -86,6 +91,12 @@ export interface RuntimeStatus {
   batches: Batch[];
   /** Calls of graphs so far, by graph and rows a call, those of earlier processes too; absent: none was told of. */
   calls?: Calls[];
+}
+
+export interface Loss {
+  /** A signal, an exit code, or a sentence. */
+  reason: string;
+  at: Date;
 }
 
 /** How far a run has come with loading the weights that it needs and did not find loaded. */
@@ -133,9 +144,6 @@ const HOPELESS_STARTS = 3;
 
 /** How long an idle process that was asked to leave may take before it is killed. */
 const EXIT_GRACE_MS = 2_000;
-
-/** Deaths in a row that quarantine a model, or a model with the same parts. */
-const FATAL_DEATHS = 2;
 
 /** Runs of held models that may go before one that takes another process, and for how long. */
 const MOST_PASSES = 8;
@@ -193,6 +201,14 @@ interface Run {
   deadline: NodeJS.Timeout | undefined;
 }
 
+/** That a process fails every call, as a run showed. */
+interface Broken {
+  run: Run;
+  reason: string;
+  /** Whether it may be the model's doing: the provider itself is gone, not only this model's calls fail. */
+  blamesModel: boolean;
+}
+
 /** One life of the process. */
 interface Life {
   process: ChildProcess;
@@ -209,6 +225,8 @@ interface Life {
   finished: number;
   /** Milliseconds from its start until it was ready. */
   startMs: number;
+  /** It fails every call, and is killed for it. */
+  broken?: Broken;
   /** It was asked to leave; its exit is no loss. */
   dismissed: boolean;
   gone: Promise<void>;
@@ -231,10 +249,10 @@ class Supervisor implements Runtime {
   private readonly calls = new Map<string, Calls>();
   /** The first call of so many rows, under way. */
   private trying: Calibration | undefined;
-  /** Sets of files that are not run together until one of them changes. */
-  private readonly quarantine: { files: readonly string[]; fingerprint: string; reason: string }[] = [];
-  /** Deaths of the process in a row, by the files that were running. */
-  private deaths: { files: readonly string[]; count: number }[] = [];
+  private readonly quarantine = new Quarantine();
+  private readonly failures = new Failures();
+  /** How the process was lost last. */
+  private lastLoss: Loss | undefined;
   private life: Life | undefined;
   private nextRun = 1;
   private restarts = 0;
@@ -318,11 +336,14 @@ class Supervisor implements Runtime {
           : this.provider === undefined && this.restarts === 0
             ? 'starting'
             : 'restarting';
+    const setAside = this.quarantine.list();
     return {
       state,
       ...(life?.process.pid !== undefined && { pid: life.process.pid }),
       ...(this.provider && { provider: this.provider.name, providerReason: this.provider.reason }),
       restarts: this.restarts,
+      ...(this.lastLoss && { lastLoss: this.lastLoss }),
+      ...(setAside.length > 0 && { setAside }),
       models: [...(life?.loaded ?? [])],
       ...(this.memoryBytes !== undefined && { memoryBytes: this.memoryBytes }),
       ...(this.loading && { loading: shownLoading(this.loading) }),
@@ -469,6 +490,11 @@ class Supervisor implements Runtime {
         this.workOn(message.runs);
         // Nothing has ended or changed that another run could wait for.
         return;
+      case 'broken': {
+        const run = this.live.get(message.run);
+        if (run) this.replaceBroken(life, { run, reason: message.reason, blamesModel: true });
+        return;
+      }
       case 'trying':
         this.trying = message.calibration;
         return;
@@ -487,6 +513,14 @@ class Supervisor implements Runtime {
       case 'failed': {
         const run = this.live.get(message.run);
         if (!run) break;
+        if (message.error.code === 'inferenceError' && !run.abandoned) {
+          // Of a process that is being replaced it says nothing about the run, which begins again in the next one.
+          if (life.broken) return;
+          if (this.failures.failed(run.id)) {
+            this.replaceBroken(life, { run, reason: message.error.message, blamesModel: false });
+            return;
+          }
+        }
         // What could not be opened takes no place among the models held.
         if (message.error.code === 'modelUnavailable') forget(life, run.files);
         this.settle(run, fromErrorMessage(message.error));
@@ -512,10 +546,10 @@ class Supervisor implements Runtime {
       this.endLoading(run, 'done');
     }
     if ((event.type === 'staged' || event.type === 'stepped') && this.isWorkedOn(run)) this.armDeadline(run);
+    if (event.type === 'stepped' || event.type === 'finished') this.failures.worked(run.id, event.type === 'finished');
     if (event.type === 'finished') {
       this.losses = 0;
-      // All of these files can be run, so none of them alone was at fault.
-      this.deaths = this.deaths.filter(({ files }) => !isSubset(files, run.files));
+      this.quarantine.survived(run.files);
       if (++life.finished === 1) this.changeMs = life.startMs + event.timings.loadingMs;
     }
     if (event.type === 'started') {
@@ -627,7 +661,7 @@ class Supervisor implements Runtime {
 
   /** Fails a run that must not be given to any process; true if it did. */
   private refused(run: Run): boolean {
-    const reason = this.quarantined(run.files) ?? this.tooLarge(run);
+    const reason = this.quarantine.reasonAgainst(run.files) ?? this.tooLarge(run);
     if (reason === undefined) return false;
     this.settle(run, new RuntimeError('modelUnavailable', reason));
     return true;
@@ -762,6 +796,18 @@ class Supervisor implements Runtime {
     }, this.deadlinesMs[run.stage]);
   }
 
+  /** The process is of no use any more: it is killed, and the run that showed it begins again like the others. */
+  private replaceBroken(life: Life, broken: Broken): void {
+    if (life.broken) return;
+    life.broken = broken;
+    this.log('error', 'The runtime process fails every call and is replaced.', {
+      pid: life.process.pid,
+      model: broken.run.request.model,
+      reason: broken.reason,
+    });
+    life.process.kill('SIGKILL');
+  }
+
   /** The process has ended, whatever the reason. */
   private onGone(life: Life, code: number | null, signal: NodeJS.Signals | null): void {
     this.life = undefined;
@@ -775,16 +821,20 @@ class Supervisor implements Runtime {
   private onLost(life: Life, code: number | null, signal: NodeJS.Signals | null): void {
     this.restarts++;
     this.losses++;
+    const { broken } = life;
+    const how = broken?.reason ?? signal ?? `exit code ${code}`;
+    this.lastLoss = { reason: how, at: new Date() };
     this.log('error', 'The runtime process was lost.', {
       pid: life.process.pid,
       code,
       signal,
       running: this.live.size,
     });
-    this.endTrial();
-    const blamed = [...this.live.values()].filter((run) => this.isWorkedOn(run));
+    this.failures.replaced();
+    if (!broken) this.endTrial();
+    const blamed = broken ? [broken.run] : [...this.live.values()].filter((run) => this.isWorkedOn(run));
     for (const run of blamed) run.deaths++;
-    this.countDeaths(blamed, code, signal);
+    if (broken?.blamesModel !== false) this.countDeaths(blamed, how);
     for (const run of [...this.live.values()].reverse()) {
       clearTimeout(run.deadline);
       this.endLoading(run, 'broken off');
@@ -807,6 +857,7 @@ class Supervisor implements Runtime {
     this.failedStarts++;
     this.losses++;
     const reason = life.unready ?? `The runtime process ended while starting (${signal ?? `exit code ${code}`}).`;
+    this.lastLoss = { reason, at: new Date() };
     this.log('error', 'The runtime process could not start.', { reason, code, signal });
     const hopeless = life.unready !== undefined && this.provider === undefined;
     if (hopeless || this.failedStarts >= HOPELESS_STARTS) {
@@ -828,40 +879,13 @@ class Supervisor implements Runtime {
   /**
    * A model that dies while loading is at fault each time. Later stages may have failed for the size of one picture, so
    * there both deaths of one run count once, and those of runs that shared a call too. Deadlines outside of loading say
-   * the machine is slow, not the model broken. Deaths are counted for all files of a run together: a ControlNet that kills
-   * must not take the model away from those who do without it.
+   * the machine is slow, not the model broken.
    */
-  private countDeaths(runs: readonly Run[], code: number | null, signal: NodeJS.Signals | null): void {
+  private countDeaths(runs: readonly Run[], how: string): void {
     const counting = runs.filter(({ stage, timedOut, deaths }) => stage === 'loading' || !(timedOut || deaths > 1));
-    const sets = new Map(counting.map(({ files }) => [files.toSorted().join('\n'), files]));
-    for (const files of sets.values()) this.countDeath(files, code, signal);
-  }
-
-  private countDeath(files: readonly string[], code: number | null, signal: NodeJS.Signals | null): void {
-    let deaths = this.deaths.find((counted) => isSubset(counted.files, files) && isSubset(files, counted.files));
-    if (!deaths) {
-      deaths = { files, count: 0 };
-      this.deaths.push(deaths);
+    for (const { files } of this.quarantine.died(counting, how)) {
+      this.log('error', 'A model that brings the runtime down is set aside until its files change.', { files });
     }
-    if (++deaths.count < FATAL_DEATHS) return;
-    const what = files.length > 1 ? 'this model with the same parts' : 'this model';
-    const which = files.length > 1 ? 'one of their files' : 'it';
-    const reason =
-      `The runtime process died ${deaths.count} times in a row while running ${what} ` +
-      `(${signal ?? `exit code ${code}`}); it is tried again when ${which} changes.`;
-    this.quarantine.push({ files, fingerprint: fingerprint(files), reason });
-    this.log('error', 'A model that brings the runtime down is set aside until its files change.', { files });
-  }
-
-  /** Why files are not run together. With more files added the reason still holds. */
-  private quarantined(files: readonly string[]): string | undefined {
-    for (const entry of [...this.quarantine]) {
-      if (!isSubset(entry.files, files)) continue;
-      if (entry.fingerprint === fingerprint(entry.files)) return entry.reason;
-      this.quarantine.splice(this.quarantine.indexOf(entry), 1);
-      this.deaths = this.deaths.filter((counted) => !isSubset(counted.files, entry.files));
-    }
-    return undefined;
   }
 
   private log(level: LogLevel, message: string, fields?: object): void {
@@ -896,10 +920,6 @@ function forget(life: Life, files: readonly string[]): void {
     life.touched.delete(file);
     life.touchedModels.delete(file);
   }
-}
-
-function isSubset(some: readonly string[], all: readonly string[]): boolean {
-  return some.every((one) => all.includes(one));
 }
 
 function shownLoading({ model, component, doneBytes, ofBytes }: Loading): Loading {

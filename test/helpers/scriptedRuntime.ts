@@ -13,7 +13,8 @@ import { writeSafetensors } from './safetensors.ts';
 export type ScriptStep =
   | { event: RunEvent; memoryBytes?: number }
   | { loaded: number }
-  | { fail: { code: string; message: string } }
+  | { fail: { code: string; message: string }; inFirst?: string }
+  | { broken: string; inFirst?: string }
   | { waitMs: number }
   | { die: string }
   | { trying: Calibration }
