@@ -245,31 +245,42 @@ export class Batcher {
     const asked = group.map((live) => live.asked!);
     const calibration = this.calibration(asked[0]!);
     this.announce(group.map(({ job }) => job));
+    const ended = new Set<Live>();
     const wanted = async () => {
       await turn();
-      return group.some((live) => !live.job.signal.aborted);
+      // Whoever is cancelled need not wait for the other calls of the group, which others still need.
+      for (const live of group) {
+        if (!live.job.signal.aborted || ended.has(live)) continue;
+        ended.add(live);
+        this.move(live);
+        // Told before the next call, which lets nothing leave.
+        await this.moving.get(live);
+        await turn();
+      }
+      return ended.size < group.length;
     };
     try {
       const rows = asked.flatMap(({ call }) => call.rows);
       const outputs = await calibration.answer(rows, (some) => this.call(asked[0]!.call, some), wanted);
       let from = 0;
-      for (const live of group) {
-        const to = from + rowsOf(live);
-        live.answer = outputs.slice(from, to);
-        if (live.answer.length === rowsOf(live)) {
-          for (const twin of this.twinsOf(live, group)) {
-            twin.answer = live.answer;
-            this.move(twin);
-          }
+      for (const [index, live] of group.entries()) {
+        const count = asked[index]!.call.rows.length;
+        this.shares.charge(live.account, count * calibration.msPerRow);
+        const answer = outputs.slice(from, from + count);
+        from += count;
+        if (ended.has(live)) continue;
+        live.answer = answer;
+        if (answer.length < count) continue;
+        for (const twin of this.twinsOf(live, group)) {
+          twin.answer = answer;
+          this.move(twin);
         }
-        this.shares.charge(live.account, rowsOf(live) * calibration.msPerRow);
-        from = to;
       }
-      for (const live of group) this.move(live);
+      for (const live of group) if (!ended.has(live)) this.move(live);
     } catch (error) {
       // Which of them it failed for is told by calls of their own.
       if (group.length > 1) {
-        for (const live of group) await this.answer([live]);
+        for (const live of group) if (!ended.has(live)) await this.answer([live]);
         return;
       }
       const [live] = group as [Live];

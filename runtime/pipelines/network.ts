@@ -9,6 +9,13 @@ import { Graph } from '../onnx/graph.ts';
 import type { Provider } from '../onnx/providers.ts';
 import type { Part } from './run.ts';
 
+interface Held {
+  form: Required<Form>;
+  graph: Promise<Graph>;
+  /** Of no more use: closed in favour of another, about to be, or never loaded. */
+  gone: boolean;
+}
+
 /** What a run wants of a graph beyond the plain network. */
 export interface Form {
   /** Inputs for the residuals of ControlNets; only a UNet has them. */
@@ -51,7 +58,7 @@ const adapterRanks = ['none', 'linear', 'all'] as const;
 export class Network {
   private readonly options: NetworkOptions;
   private source: Promise<ComponentSource> | undefined;
-  private held: { form: Required<Form>; graph: Promise<Graph> } | undefined;
+  private held: Held | undefined;
 
   constructor(options: NetworkOptions) {
     this.options = options;
@@ -87,23 +94,36 @@ export class Network {
 
   /** The graph, loaded on first use; the event loop stands still while it loads. @throws RuntimeError `modelUnavailable` */
   graph(form: Form = {}): Promise<Graph> {
-    if (this.held && covers(this.held.form, form)) return this.held.graph;
-    const wanted = union(this.held?.form ?? plainForm, form);
-    const held = { form: wanted, graph: this.load(wanted, this.held?.graph) };
+    const before = this.held;
+    if (before && covers(before.form, form)) {
+      // What another run asked for beyond this may be what cannot be loaded.
+      return before.graph.catch((error) => {
+        if (covers({ ...plainForm, ...form }, before.form)) throw error;
+        return this.graph(form);
+      });
+    }
+    const wanted = union(before?.form ?? plainForm, form);
+    const held: Held = { form: wanted, graph: this.load(wanted, before), gone: false };
     this.held = held;
     held.graph.catch(() => {
-      if (this.held === held) this.held = undefined;
+      held.gone = true;
+      // The graph that was there serves on, unless it had to make room.
+      if (this.held === held) this.held = before?.gone ? undefined : before;
     });
     return held.graph;
   }
 
-  private async load(form: Required<Form>, replaced: Promise<Graph> | undefined): Promise<Graph> {
+  private async load(form: Required<Form>, replaced: Held | undefined): Promise<Graph> {
     const { label, name, provider, write, onLoaded, whenUnused } = this.options;
     const begun = performance.now();
     const source = await this.located();
     if (source.kind === 'onnx') refuseBeyondPlain(form);
     try {
-      if (replaced) await retire(replaced, whenUnused());
+      const written = source.kind === 'onnx' ? undefined : write(source, { ...formOn(provider), ...form });
+      if (replaced) {
+        replaced.gone = true;
+        await retire(replaced.graph, whenUnused());
+      }
       let graph: Graph;
       if (source.kind === 'onnx')
         graph = await Graph.open(
@@ -111,11 +131,13 @@ export class Network {
           provider,
         );
       else {
-        graph = await openWritten(write(source, { ...formOn(provider), ...form }), label, provider);
+        graph = await openWritten(written!, label, provider);
       }
       onLoaded(name, performance.now() - begun, await this.bytes(), graph);
       return graph;
     } catch (error) {
+      // What the files said may be out of date.
+      this.source = undefined;
       throw unavailable(error);
     }
   }
