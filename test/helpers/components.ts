@@ -1,7 +1,7 @@
 import type { Component } from '../../runtime/checkpoints/checkpoint.ts';
-import { openComponent } from '../../runtime/checkpoints/openComponent.ts';
 import { floats, int64s, type Tensor } from '../../runtime/onnx/graph.ts';
 import { type ModelGoldens, type Recorded, relativeError } from './goldens.ts';
+import { openComponent } from './openComponent.ts';
 
 /**
  * How far each component's outputs are from the recorded ones: the largest difference over the largest magnitude, with

@@ -5,11 +5,11 @@ import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { describeModel, openCheckpoint } from '../../runtime/checkpoints/checkpoint.ts';
 import { inspectOnnxFile } from '../../runtime/checkpoints/onnxFile.ts';
-import { openComponent } from '../../runtime/checkpoints/openComponent.ts';
 import { readSafetensorsHeader, readStoredTensors } from '../../runtime/checkpoints/safetensors.ts';
 import { floats, type Tensor } from '../../runtime/onnx/graph.ts';
 import { modelFolder, readGoldens, relativeError, tinyModels } from '../helpers/goldens.ts';
 import { type OnnxFolderOptions, writeOnnxFolder } from '../helpers/onnxFolder.ts';
+import { openComponent } from '../helpers/openComponent.ts';
 
 let scratch: string;
 let made = 0;

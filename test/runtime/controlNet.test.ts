@@ -2,7 +2,6 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openComponent } from '../../runtime/checkpoints/openComponent.ts';
 import { readStoredTensors } from '../../runtime/checkpoints/safetensors.ts';
 import { GraphError } from '../../runtime/graphs/builder.ts';
 import { type ControlNetConfig, type ControlNetForm, writeControlNet } from '../../runtime/graphs/controlNet.ts';
@@ -10,6 +9,7 @@ import { type UNet2DConditionConfig, writeUNet2DCondition } from '../../runtime/
 import { floats, type Graph, type Tensor } from '../../runtime/onnx/graph.ts';
 import { modelFolder, modelsFolder, readGoldens, relativeError } from '../helpers/goldens.ts';
 import { expectClose, openWritten, type Part, readPart, recorded, unetFeeds } from '../helpers/graphs.ts';
+import { openComponent } from '../helpers/openComponent.ts';
 import { type NewTensor, writeSafetensors } from '../helpers/safetensors.ts';
 
 const goldens = readGoldens('tiny-sd15');

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, type MockInstance, test, vi } from 'vitest';
 import { Batcher, previewsOf } from '../../runtime/batcher.ts';
-import { openComponent } from '../../runtime/checkpoints/openComponent.ts';
 import { shallowTensors, writeShallowUNet, writeUNet2DCondition } from '../../runtime/graphs/unet2DCondition.ts';
 import type { DeepCacheRequest, GenerateRequest, Pixels, RunEvent } from '../../runtime/index.ts';
 import { floats, Graph, type Tensor } from '../../runtime/onnx/graph.ts';
@@ -15,6 +14,7 @@ import { findPreviewDecoder } from '../../runtime/previews/index.ts';
 import { modelFolder, modelsFolder, readGoldens, relativeError, tinyModels } from '../helpers/goldens.ts';
 import { expectClose, openWritten, type Part, readPart, unetFeeds } from '../helpers/graphs.ts';
 import { writeOnnxFolder } from '../helpers/onnxFolder.ts';
+import { openComponent } from '../helpers/openComponent.ts';
 
 const pocket = fileURLToPath(new URL('../../models/pocket', import.meta.url));
 const tiny = (name: string) => join(modelsFolder, name);

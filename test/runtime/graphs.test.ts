@@ -2,7 +2,6 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Component } from '../../runtime/checkpoints/checkpoint.ts';
-import { openComponent } from '../../runtime/checkpoints/openComponent.ts';
 import { readStoredTensors, type StoredTensor, type StoredTensors } from '../../runtime/checkpoints/safetensors.ts';
 import { type AutoencoderKLConfig, writeVaeDecoder } from '../../runtime/graphs/autoencoderKL.ts';
 import { GraphError } from '../../runtime/graphs/builder.ts';
@@ -11,6 +10,7 @@ import { toFloat16 } from '../../runtime/onnx/float16.ts';
 import { floats, type Graph, int64s, type Tensor } from '../../runtime/onnx/graph.ts';
 import { type ModelGoldens, modelFolder, readGoldens, relativeError, tinyModels } from '../helpers/goldens.ts';
 import { expectClose, openWritten, recorded, tolerance, unetFeeds } from '../helpers/graphs.ts';
+import { openComponent } from '../helpers/openComponent.ts';
 
 /** The first of the batch, as the goldens hold it: [1, n, c] → [n, c]. */
 function first(tensor: Tensor | undefined): Tensor {

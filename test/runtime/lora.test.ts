@@ -13,7 +13,6 @@ import {
   readLora,
 } from '../../runtime/checkpoints/lora.ts';
 import type { LoraComponent } from '../../runtime/checkpoints/loraKeys.ts';
-import { openComponent } from '../../runtime/checkpoints/openComponent.ts';
 import { unetPaths } from '../../runtime/checkpoints/originalLayout.ts';
 import { type ClipTextConfig, writeClipText } from '../../runtime/graphs/clipText.ts';
 import { type UNet2DConditionConfig, writeUNet2DCondition } from '../../runtime/graphs/unet2DCondition.ts';
@@ -28,6 +27,7 @@ import {
   tinyModels,
 } from '../helpers/goldens.ts';
 import { expectClose, openWritten, type Part, readPart, unetFeeds } from '../helpers/graphs.ts';
+import { openComponent } from '../helpers/openComponent.ts';
 import { float32View, type NewTensor, readOwn, writeSafetensors } from '../helpers/safetensors.ts';
 
 let folder: string;

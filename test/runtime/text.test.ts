@@ -2,13 +2,13 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { openComponent } from '../../runtime/checkpoints/openComponent.ts';
 import { Graph, int64s } from '../../runtime/onnx/graph.ts';
 import { Cache } from '../../runtime/text/cache.ts';
 import { cutIntoChunks } from '../../runtime/text/chunks.ts';
 import { applyFinalNorm, type ClipForm, encodeClip } from '../../runtime/text/clip.ts';
 import { openTokenizer, type Tokenizer } from '../../runtime/text/tokenizer.ts';
 import { modelFolder, readGoldens, relativeError, tinyModels } from '../helpers/goldens.ts';
+import { openComponent } from '../helpers/openComponent.ts';
 import { answer } from '../helpers/parts.ts';
 
 /** The rows of one text. */
