@@ -14,5 +14,6 @@ export type {
   Timings,
   WeightedFile,
 } from './messages.ts';
-export { type Runtime, type RuntimeOptions, type RuntimeStatus, startRuntime } from './process/supervisor.ts';
+export type { Runtime, RuntimeOptions, RuntimeStatus } from './process/runtime.ts';
+export { startRuntime } from './process/supervisor.ts';
 export { noSuchScheduler, resolveScheduler, schedulerSpellings } from './schedulers/index.ts';
