@@ -1,32 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fromErrorMessage, RuntimeError } from '../errors.ts';
-import type {
-  Batch,
-  Calibration,
-  Calls,
-  FromRuntime,
-  GenerateRequest,
-  LogLevel,
-  RunEvent,
-  Stage,
-} from '../messages.ts';
+import type { FromRuntime, GenerateRequest, LogLevel, RunEvent } from '../messages.ts';
+import { BatchFigures } from './batchFigures.ts';
+import { Deadlines } from './deadlines.ts';
 import { Failures } from './failures.ts';
-import { KeptBatches } from './keptBatches.ts';
 import { type Broken, beginLife, deferred, dismiss, forget, type Life, ownProgram, send } from './life.ts';
+import { LoadingLog } from './loadingLog.ts';
 import { modelsOf } from './needs.ts';
 import { Quarantine } from './quarantine.ts';
 import { Room } from './room.ts';
 import { newRun, type Run } from './run.ts';
-import type { Loading, Loss, Runtime, RuntimeOptions, RuntimeStatus } from './runtime.ts';
+import type { Loss, Runtime, RuntimeOptions, RuntimeStatus } from './runtime.ts';
 
 const DEFAULT_LIVE_RUNS = 16;
-
-const DEFAULT_DEADLINES_MS: Record<Stage, number> = {
-  loading: 600_000,
-  encoding: 120_000,
-  denoising: 300_000,
-  decoding: 300_000,
-};
 
 /** Pauses before the process is started again, by losses in a row since the last finished run; the last one repeats. */
 const RESTART_DELAYS_MS = [0, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000];
@@ -58,18 +44,13 @@ export function startRuntime(options: RuntimeOptions, program = ownProgram()): R
 class Supervisor implements Runtime {
   private readonly options: RuntimeOptions;
   private readonly program: string;
-  private readonly deadlinesMs: Record<Stage, number>;
+  private readonly deadlines: Deadlines;
   private readonly room: Room;
   private readonly waiting: Run[] = [];
   private readonly live = new Map<number, Run>();
   private readonly liveRuns: number;
-  /** Runs that the process said it works on; none: on nothing that it told of. */
-  private working = new Set<number>();
-  private readonly batches = new Map<string, Batch>();
-  private readonly keptBatches: KeptBatches;
-  private readonly calls = new Map<string, Calls>();
-  /** The first call of so many rows, under way. */
-  private trying: Calibration | undefined;
+  private readonly figures: BatchFigures;
+  private readonly loading: LoadingLog;
   private readonly quarantine = new Quarantine();
   private readonly failures = new Failures();
   /** How the process was lost last. */
@@ -80,8 +61,6 @@ class Supervisor implements Runtime {
   private losses = 0;
   private failedStarts = 0;
   private provider: { name: string; reason: string } | undefined;
-  /** What a run is loading, and since when. */
-  private loading: (Loading & { run: number; begunAt: number }) | undefined;
   /** Milliseconds that the last start of a process took, with the loading for its first run. */
   private changeMs = 0;
   /** When the process last ended a run. */
@@ -97,10 +76,11 @@ class Supervisor implements Runtime {
   constructor(options: RuntimeOptions, program: string) {
     this.options = options;
     this.program = program;
-    this.deadlinesMs = { ...DEFAULT_DEADLINES_MS, ...options.deadlinesMs };
+    this.deadlines = new Deadlines(options.deadlinesMs, this.live, (run) => this.onLate(run));
     this.liveRuns = Math.max(1, options.liveRuns ?? DEFAULT_LIVE_RUNS);
     this.room = new Room({ maxModels: Math.max(1, options.maxModels ?? 2), limitBytes: options.memoryLimitBytes ?? 0 });
-    this.keptBatches = new KeptBatches(options.batchesFile, options.log);
+    this.figures = new BatchFigures(options.batchesFile, options.log);
+    this.loading = new LoadingLog(options.log);
     // Whoever never calls ready() learns of a failed start through generate() instead.
     this.firstReady.promise.catch(() => {});
     this.start();
@@ -139,6 +119,8 @@ class Supervisor implements Runtime {
             ? 'starting'
             : 'restarting';
     const setAside = this.quarantine.list();
+    const loading = this.loading.status();
+    const calls = this.figures.calls();
     return {
       state,
       ...(life?.process.pid !== undefined && { pid: life.process.pid }),
@@ -148,9 +130,9 @@ class Supervisor implements Runtime {
       ...(setAside.length > 0 && { setAside }),
       models: [...(life?.loaded ?? [])],
       ...(this.room.usedBytes !== undefined && { memoryBytes: this.room.usedBytes }),
-      ...(this.loading && { loading: shownLoading(this.loading) }),
-      batches: [...this.batches.values()],
-      ...(this.calls.size > 0 && { calls: [...this.calls.values()] }),
+      ...(loading && { loading }),
+      batches: this.figures.batches(),
+      ...(calls.length > 0 && { calls }),
     };
   }
 
@@ -188,7 +170,7 @@ class Supervisor implements Runtime {
       if (interrupted) life.process.kill('SIGKILL');
       await dismiss(life);
     }
-    await this.keptBatches.written();
+    await this.figures.written();
   }
 
   private start(): void {
@@ -204,14 +186,12 @@ class Supervisor implements Runtime {
       },
       log: (message, fields) => this.log('warn', message, fields),
     });
-    const deadline = setTimeout(() => life.process.kill('SIGKILL'), this.deadlinesMs.loading);
+    const deadline = setTimeout(() => life.process.kill('SIGKILL'), this.deadlines.ms.loading);
     this.life = life;
     this.room.usedBytes = undefined;
-    this.working = new Set();
-    this.batches.clear();
-    this.trying = undefined;
+    this.deadlines.reset();
     const { provider, threads, rowsPerCall } = this.options;
-    const calibrations = this.keptBatches.all();
+    const calibrations = this.figures.known();
     send(life, {
       type: 'start',
       provider,
@@ -223,7 +203,7 @@ class Supervisor implements Runtime {
   }
 
   private receive(life: Life, message: FromRuntime): void {
-    if ('calls' in message) this.countCalls(message.calls ?? []);
+    if ('calls' in message) this.figures.count(message.calls ?? []);
     switch (message.type) {
       case 'ready':
         life.ready = true;
@@ -248,7 +228,7 @@ class Supervisor implements Runtime {
         this.room.usedBytes = message.memoryBytes;
         break;
       case 'working':
-        this.workOn(message.runs);
+        this.deadlines.workOn(message.runs);
         // Nothing has ended or changed that another run could wait for.
         return;
       case 'broken': {
@@ -257,13 +237,13 @@ class Supervisor implements Runtime {
         return;
       }
       case 'trying':
-        this.trying = message.calibration;
+        this.figures.tries(message.calibration);
         return;
       case 'tried':
-        this.trying = undefined;
+        this.figures.tries(undefined);
         return;
       case 'calibrated':
-        this.onCalibrated(message);
+        this.figures.calibrated(message);
         return;
       case 'reported': {
         this.room.usedBytes = message.memoryBytes ?? this.room.usedBytes;
@@ -301,12 +281,12 @@ class Supervisor implements Runtime {
     if (event.type === 'loading') {
       run.stage = 'loading';
       // Everything else stands still meanwhile.
-      this.workOn([run.id]);
-      this.onLoading(run, event);
+      this.deadlines.workOn([run.id]);
+      this.loading.on(run, event);
     } else if (event.type === 'staged' ? event.stage !== 'loading' : !['started', 'previewed'].includes(event.type)) {
-      this.endLoading(run, 'done');
+      this.loading.end(run, 'done');
     }
-    if ((event.type === 'staged' || event.type === 'stepped') && this.isWorkedOn(run)) this.armDeadline(run);
+    if (event.type === 'staged' || event.type === 'stepped') this.deadlines.heardOf(run);
     if (event.type === 'stepped' || event.type === 'finished') this.failures.worked(run.id, event.type === 'finished');
     if (event.type === 'finished') {
       this.losses = 0;
@@ -323,10 +303,9 @@ class Supervisor implements Runtime {
 
   /** Ends a run for its reader and frees its place. A run whose signal was aborted always ends in the signal's reason. */
   private settle(run: Run, error?: RuntimeError): void {
-    clearTimeout(run.deadline);
-    this.endLoading(run, 'broken off');
+    this.loading.end(run, 'broken off');
     if (this.live.delete(run.id)) this.lastEndAt = performance.now();
-    if (this.working.delete(run.id) && this.working.size === 0) this.workOn([]);
+    this.deadlines.end(run);
     const place = this.waiting.indexOf(run);
     if (place >= 0) this.waiting.splice(place, 1);
     if (run.signal.aborted) run.inbox.fail(run.signal.reason);
@@ -401,7 +380,7 @@ class Supervisor implements Runtime {
     for (const model of modelsOf(run.request)) life.touchedModels.add(model);
     this.live.set(run.id, run);
     run.stage = 'loading';
-    if (this.isWorkedOn(run)) this.armDeadline(run);
+    this.deadlines.heardOf(run);
     send(life, { type: 'generate', run: run.id, request: run.request });
   }
 
@@ -428,83 +407,14 @@ class Supervisor implements Runtime {
     return true;
   }
 
-  private onLoading(run: Run, { component, doneBytes, ofBytes }: Extract<RunEvent, { type: 'loading' }>): void {
-    const { model } = run.request;
-    let begunAt = this.loading?.run === run.id ? this.loading.begunAt : undefined;
-    if (begunAt === undefined) {
-      begunAt = performance.now();
-      this.log('info', 'Weights are being loaded.', { model, component, ofBytes });
-    }
-    this.loading = { model, component, doneBytes, ofBytes, run: run.id, begunAt };
-  }
-
-  private endLoading(run: Run, how: 'done' | 'broken off'): void {
-    const { loading } = this;
-    if (loading?.run !== run.id) return;
-    this.loading = undefined;
-    const { model, component, doneBytes, ofBytes, begunAt } = loading;
-    const loadingMs = Math.round(performance.now() - begunAt);
-    if (how === 'done') this.log('info', 'Weights were loaded.', { model, bytes: ofBytes, loadingMs });
-    else this.log('info', 'Loading weights was broken off.', { model, component, doneBytes, ofBytes, loadingMs });
-  }
-
-  /** The process works on these runs until it says otherwise, or on nothing that it tells of. */
-  private workOn(runs: readonly number[]): void {
-    this.working = new Set(runs);
-    for (const run of this.live.values()) {
-      if (this.isWorkedOn(run)) this.armDeadline(run);
-      else clearTimeout(run.deadline);
-    }
-  }
-
-  /** As far as it told; when it told of none, it may be any of them. */
-  private isWorkedOn(run: Run): boolean {
-    return this.working.size === 0 || this.working.has(run.id);
-  }
-
-  private countCalls(news: readonly Calls[]): void {
-    for (const { path, component, rows, calls, ms } of news) {
-      const key = `${rows} ${component} ${path}`;
-      const before = this.calls.get(key);
-      this.calls.set(key, { path, component, rows, calls: calls + (before?.calls ?? 0), ms: ms + (before?.ms ?? 0) });
-    }
-  }
-
-  private onCalibrated({ calibration, found }: Extract<FromRuntime, { type: 'calibrated' }>): void {
-    const { graph, shape, rows } = calibration;
-    this.batches.set(`${graph} ${shape}`, { graph, shape, rows });
-    if (!found) return;
-    this.keptBatches.keep(calibration);
-    this.log('info', 'How many rows a call takes was found out.', { graph, shape, rows, ...found });
-  }
-
-  /** A first call of so many rows that the process did not survive is not made again: half as many were fine. */
-  private endTrial(): void {
-    if (!this.trying) return;
-    const { graph, shape, rows } = this.trying;
-    this.keptBatches.keep({ ...this.trying, rows: rows / 2 });
-    this.log('warn', 'The first call of so many rows took the runtime process down; it is not tried again.', {
-      graph,
-      shape,
-      rows,
+  /** The time of a run, and of those that share its call, is over. */
+  private onLate({ stage, request }: Run): void {
+    this.log('error', 'A stage outlived its deadline; the runtime process is killed.', {
+      stage,
+      deadlineMs: this.deadlines.ms[stage],
+      model: request.model,
     });
-  }
-
-  private armDeadline(run: Run): void {
-    clearTimeout(run.deadline);
-    run.deadline = setTimeout(() => {
-      // Those that share the call took as long.
-      for (const other of this.working.has(run.id) ? this.working : [run.id]) {
-        const late = this.live.get(other);
-        if (late) late.timedOut = true;
-      }
-      this.log('error', 'A stage outlived its deadline; the runtime process is killed.', {
-        stage: run.stage,
-        deadlineMs: this.deadlinesMs[run.stage],
-        model: run.request.model,
-      });
-      this.life?.process.kill('SIGKILL');
-    }, this.deadlinesMs[run.stage]);
+    this.life?.process.kill('SIGKILL');
   }
 
   /** The process is of no use any more: it is killed, and the run that showed it begins again like the others. */
@@ -542,15 +452,15 @@ class Supervisor implements Runtime {
       running: this.live.size,
     });
     this.failures.replaced();
-    if (!broken) this.endTrial();
-    const blamed = broken ? [broken.run] : [...this.live.values()].filter((run) => this.isWorkedOn(run));
+    if (!broken) this.figures.lost();
+    const blamed = broken ? [broken.run] : [...this.live.values()].filter((run) => this.deadlines.isWorkedOn(run));
     for (const run of blamed) run.deaths++;
     if (broken?.blamesModel !== false) this.countDeaths(blamed, how);
     for (const run of [...this.live.values()].reverse()) {
       clearTimeout(run.deadline);
-      this.endLoading(run, 'broken off');
+      this.loading.end(run, 'broken off');
       if (run.timedOut) {
-        const limit = `${this.deadlinesMs[run.stage]} ms`;
+        const limit = `${this.deadlines.ms[run.stage]} ms`;
         this.settle(run, new RuntimeError('stageTimeout', `The stage ${run.stage} took longer than ${limit}.`));
       } else if (run.abandoned) {
         this.settle(run);
@@ -602,8 +512,4 @@ class Supervisor implements Runtime {
   private log(level: LogLevel, message: string, fields?: object): void {
     this.options.log(level, message, fields);
   }
-}
-
-function shownLoading({ model, component, doneBytes, ofBytes }: Loading): Loading {
-  return { model, component, doneBytes, ofBytes };
 }

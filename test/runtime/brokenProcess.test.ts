@@ -44,7 +44,7 @@ function recorder() {
   return { log, times };
 }
 
-describe('a model whose graph fails whenever it runs', () => {
+describe('a model whose graph fails whenever it runs', { timeout: 300_000 }, () => {
   let failing: string;
   beforeAll(async () => {
     failing = join(folder, 'failing');
@@ -93,6 +93,7 @@ const canLimit = process.platform === 'linux' && existsSync('/usr/bin/prlimit');
 
 test.runIf(canLimit)(
   'a process that gets no more memory is replaced, and the pictures are drawn all the same',
+  { timeout: 300_000 },
   async () => {
     const large = request({ width: 512, height: 512, steps: 1 });
     let alone: Pixels;

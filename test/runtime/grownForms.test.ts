@@ -45,7 +45,7 @@ function counter() {
   return { log, count: () => components.filter((component) => component === 'unet').length };
 }
 
-describe('a UNet that is loaded anew for what a run adds', () => {
+describe('a UNet that is loaded anew for what a run adds', { timeout: 300_000 }, () => {
   test('and cannot be, fails that run with the reason, and those beside it and after it go on', async () => {
     const model = join(folder, 'model');
     await cp(modelFolder('tiny-sd15'), model, { recursive: true });

@@ -81,7 +81,7 @@ describe('a task', () => {
     alone = [];
     for (const request of requests) alone.push(await draw(lone, request));
     runtime = startRuntime({ provider: 'cpu', log: () => {}, rowsPerCall: 4 });
-  }, 120_000);
+  }, 300_000);
   afterAll(() => runtime.close());
 
   // How many rows pay is another matter on each machine, so sharing is asked for; what is found out while working is left
@@ -89,7 +89,7 @@ describe('a task', () => {
   test.each<{ rowsPerCall?: number }>([{ rowsPerCall: 2 }, { rowsPerCall: 4 }, {}])(
     'gives the same picture whatever else joins, leaves and is cancelled meanwhile (%o)',
     {
-      timeout: 240_000,
+      timeout: 300_000,
     },
     async (options) => {
       await using busy = startRuntime({ provider: 'cpu', log: () => {}, ...options });
