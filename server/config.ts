@@ -158,6 +158,12 @@ export const options = {
     'COUNT',
     'Results handed to the runtime at once, which takes turns between them step by step and draws several in one call where that pays. From 4 on, a quarter is kept for clients that have none there.',
   ),
+  queueOrder: choice(
+    'fair',
+    ['fair', 'arrival'],
+    'ORDER',
+    'Whose waiting result is handed over next: that of the client that has had the least work for its weight, or the one that came first. With arrival, priorities count only for keys that may overtake; those handed over take turns in either order, so with `--concurrency 1` results are drawn one by one as they came.',
+  ),
   sessionQueueLimit: integer(
     0,
     0,

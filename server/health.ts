@@ -8,6 +8,8 @@ export interface Health {
   node: string;
   runtime: {
     state: string;
+    /** Of its process; absent while there is none. */
+    pid?: number;
     provider?: string;
     providerReason?: string;
     restarts: number;
@@ -25,7 +27,7 @@ export interface Health {
 }
 
 export async function health({ runtime, catalog, queue, closing }: Context): Promise<Health> {
-  const { state, provider, providerReason, restarts, lastLoss, setAside = [], memoryBytes, models, loading } =
+  const { state, pid, provider, providerReason, restarts, lastLoss, setAside = [], memoryBytes, models, loading } =
     runtime.status();
   const entries = await catalog.list();
   const airOf = (path: string | undefined) => entries.find((entry) => entry.path === path)?.air;
@@ -35,6 +37,7 @@ export async function health({ runtime, catalog, queue, closing }: Context): Pro
     node: process.versions.node,
     runtime: {
       state,
+      ...(pid !== undefined && { pid }),
       ...(provider !== undefined && { provider }),
       ...(providerReason !== undefined && { providerReason }),
       restarts,

@@ -87,6 +87,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
       queue: new Queue(runtime, {
         limit: config.queueLimit,
         concurrency: config.concurrency,
+        order: config.queueOrder,
         claimantLimit: config.sessionQueueLimit,
         claimantRuns: config.sessionRunLimit,
         policyOf: (owner) => keys.policyOf(owner),

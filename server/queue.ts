@@ -21,6 +21,8 @@ export interface QueueOptions {
   claimantLimit: number;
   /** Results of one claimant handed to the runtime at once; 0 sets no limit. */
   claimantRuns: number;
+  /** `arrival`: whoever came first is next, however much it has had. Default `fair`. */
+  order?: 'fair' | 'arrival';
   policyOf: (owner: string) => KeyPolicy;
 }
 
@@ -115,7 +117,7 @@ export class Queue {
   /**
    * Adds a run; its place is taken now, not when the iteration begins, so it must be iterated. After `signal` is aborted the iteration throws
    * `signal.reason`: at once while waiting, within a step while running. Of one claimant those of higher `priority` come
-   * first; before those of others only where the key's policy says so.
+   * first; before those of others only where the key's policy says so. In the order of arrival only such keys have any.
    */
   run(
     claimant: Claimant,
@@ -124,10 +126,12 @@ export class Queue {
     signal: AbortSignal,
   ): AsyncIterable<QueuedRunEvent> {
     const claim = this.#claimOf(claimant);
-    const work = workOf(request);
+    // What nobody is charged for leaves all claims level, so that arrival decides.
+    const work = this.#fair ? workOf(request) : 0;
     const arrival = ++this.#arrivals;
-    const entry: Waiting = { claim, priority, work, arrival, position: 0, wake: () => {}, turn: false };
-    const after = claim.waiting.findIndex((other) => other.priority < priority);
+    const rank = this.#fair || claim.policy.overtakes ? priority : 0;
+    const entry: Waiting = { claim, priority: rank, work, arrival, position: 0, wake: () => {}, turn: false };
+    const after = claim.waiting.findIndex((other) => other.priority < rank);
     claim.waiting.splice(after < 0 ? claim.waiting.length : after, 0, entry);
     this.#advance();
     return this.#drive(entry, request, signal);
@@ -224,13 +228,17 @@ export class Queue {
     if (claim.waiting.length === 0) return false;
     const { concurrency, claimantRuns } = this.#options;
     // A quarter of the places is for those who have none, so that nobody waits for the end of another's picture.
-    if (claim.running > 0 && this.#running >= concurrency - Math.floor(concurrency / 4)) return false;
+    if (this.#fair && claim.running > 0 && this.#running >= concurrency - Math.floor(concurrency / 4)) return false;
     if (claimantRuns > 0 && claim.running >= claimantRuns) return false;
     const { runLimit } = claim.policy;
     if (runLimit === 0) return true;
     let running = 0;
     for (const other of this.#claims.values()) if (other.owner === claim.owner) running += other.running;
     return running < runLimit;
+  }
+
+  get #fair(): boolean {
+    return this.#options.order !== 'arrival';
   }
 
   #startOf(claim: Claim): number {

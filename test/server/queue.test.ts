@@ -31,6 +31,30 @@ test('lets sessions take turns', async () => {
   expect(runtime.requests.findIndex(({ seed }) => seed === 1000n)).toBeLessThanOrEqual(2);
 });
 
+test('hands over in the order of arrival where the operator wants that', async () => {
+  const runtime = createFakeRuntime({ stepMs: 50 });
+  const apiKey = [{ key: 'urgent', overtakes: true }, 'plain'];
+  await using server = await startQueue({ runtime, apiKey, queueOrder: 'arrival' });
+  const greedy = await server.socket({ authenticate: { apiKey: 'plain' } });
+  const modest = await server.socket({ authenticate: { apiKey: 'plain' } });
+  const urgent = await server.socket({ authenticate: { apiKey: 'urgent' } });
+  const blocker = imageTask({ steps: 100, progress: true, seed: 1 });
+  modest.send(blocker);
+  await modest.event('started', blocker.taskUUID);
+  const batch = imageTask({ numberResults: 6, steps: 1, seed: 100, progress: true });
+  greedy.send(batch);
+  await greedy.event('queued', batch.taskUUID);
+  const single = imageTask({ steps: 1, seed: 50, priority: 9, progress: true });
+  modest.send(single);
+  expect(await modest.event('queued', single.taskUUID)).toMatchObject({ position: 6 });
+  const first = imageTask({ steps: 1, seed: 10, priority: 1, progress: true });
+  urgent.send(first);
+  expect(await urgent.event('queued', first.taskUUID)).toMatchObject({ position: 0 });
+  await modest.ask({ taskType: 'taskCancel', tasks: [blocker.taskUUID] });
+  await expect.poll(() => runtime.requests.length, { timeout: 20_000 }).toBe(9);
+  expect(runtime.requests.map(({ seed }) => Number(seed))).toEqual([1, 10, 100, 101, 102, 103, 104, 105, 50]);
+});
+
 /** The work that each of two sessions was given when the busier one of them had been given `until`, in results of 4 steps. */
 function givenWork(
   requests: readonly GenerateRequest[],
