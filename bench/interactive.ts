@@ -1,0 +1,174 @@
+/**
+ * `npm run bench:interactive`: somebody draws, and every stroke supersedes the picture of the one before, alone and while
+ * others generate. How soon the last stroke of a movement is seen, and what was computed for pictures nobody waits for.
+ * This process is the load generator.
+ *
+ *     npm run bench:interactive -- --seconds 30 --rate 20 --others 4 --provider cpu
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { BenchServer } from './benchServer.ts';
+import { BenchClient, type StartedTask } from './client.ts';
+import { type Figure, median, printTable, quantile } from './figures.ts';
+import { flag, readOptions, text, whole } from './options.ts';
+import { mixedTask, promptOf, type Random, seeded, workOf } from './tasks.ts';
+
+const options = readOptions({
+  /** Of drawing, pauses between movements left out, for each of the two parts. */
+  seconds: whole(30, 2, 600),
+  /** Strokes a second. */
+  rate: whole(20, 1, 100),
+  others: whole(4, 1, 15),
+  provider: text('cpu'),
+  quick: flag(),
+});
+const { rate, others } = options;
+const seconds = options.quick ? 6 : options.seconds;
+const previews = { every: 1, delivery: 'binary' };
+const picture = { width: 256, height: 256, steps: 8 };
+
+interface Drawing {
+  /** From a movement's last stroke to the first look at it, and to its picture. */
+  lastFirstMs: number[];
+  lastTotalMs: number[];
+  /** The same of all strokes that were seen at all. */
+  firstMs: number[];
+  strokes: number;
+  /** From a stroke to the end of the one it superseded. */
+  supersedingMs: number[];
+  /** Megapixel steps of strokes that were superseded, as far as they were told of. */
+  wastedWork: number;
+  /** Strokes superseded while they were drawn: of each, one more step may have been under way. */
+  interrupted: number;
+  /** Of everybody. */
+  work: number;
+  /** Waiting and handed over, at most. */
+  mostUnfinished: number;
+  waiting: number[];
+}
+
+async function draw(server: BenchServer, beside: number, random: Random): Promise<Drawing> {
+  const drawing: Drawing = {
+    lastFirstMs: [],
+    lastTotalMs: [],
+    firstMs: [],
+    strokes: 0,
+    supersedingMs: [],
+    wastedWork: 0,
+    interrupted: 0,
+    work: 0,
+    mostUnfinished: 0,
+    waiting: [],
+  };
+  let over = false;
+  const generating = Array.from({ length: beside }, async () => {
+    const client = await BenchClient.connect(server.url);
+    while (!over) {
+      const task = mixedTask(random);
+      await client.run({ ...task, progress: true }, (event) => {
+        if (event.event === 'stepped' && !over) drawing.work += workOf({ ...task, steps: 1 });
+      });
+    }
+    client.close();
+  });
+  const watching = (async () => {
+    while (!over) {
+      const { waiting, running } = (await server.health()).queue;
+      drawing.mostUnfinished = Math.max(drawing.mostUnfinished, waiting + running);
+      await sleep(100);
+    }
+  })();
+
+  const client = await BenchClient.connect(server.url);
+  const oneStep = workOf({ ...picture, steps: 1 });
+  const stroke = (n: number): StartedTask =>
+    client.start(
+      { ...picture, positivePrompt: promptOf(n), seed: n, lane: 'canvas', previews, progress: true },
+      (event) => {
+        if (event.event === 'stepped') drawing.work += oneStep;
+      },
+    );
+  for (let drawnMs = 0; drawnMs < seconds * 1000; ) {
+    // Half a second to two and a half, so that the last stroke meets the others at any point of their work.
+    const movementMs = 500 + 2000 * random();
+    const strokes: { task: StartedTask; at: number }[] = [];
+    const begun = performance.now();
+    for (let n = 0; n * (1000 / rate) < movementMs; n++) {
+      await sleep(Math.max(0, begun + n * (1000 / rate) - performance.now()));
+      strokes.push({ task: stroke(drawing.strokes++), at: performance.now() });
+    }
+    drawnMs += movementMs;
+    const ended = await Promise.all(strokes.map(({ task }) => task.ended));
+    for (const [index, times] of ended.entries()) {
+      if (times.firstPreviewMs !== undefined) drawing.firstMs.push(times.firstPreviewMs);
+      if (times.outcome !== 'superseded') continue;
+      drawing.wastedWork += times.steps * oneStep;
+      if (times.steps > 0) drawing.interrupted++;
+      const [{ at }, next] = [strokes[index]!, strokes[index + 1]!];
+      drawing.supersedingMs.push(times.totalMs - (next.at - at));
+    }
+    const last = ended.at(-1)!;
+    drawing.lastFirstMs.push(last.firstPreviewMs ?? last.totalMs);
+    drawing.lastTotalMs.push(last.totalMs);
+    await sleep(200 + 300 * random());
+  }
+  over = true;
+  client.close();
+  await Promise.all([...generating, watching]);
+  return drawing;
+}
+
+function figuresOf(who: string, drawing: Drawing): Figure[] {
+  const { lastFirstMs, lastTotalMs, firstMs, strokes, supersedingMs, wastedWork, interrupted, work } = drawing;
+  const percent = (part: number, whole: number) => (100 * part) / whole;
+  const oneMore = wastedWork + interrupted * workOf({ ...picture, steps: 1 });
+  return [
+    {
+      name: `${who}: last stroke to its first look, p50`,
+      value: median(lastFirstMs),
+      unit: 'ms',
+      detail: `${lastFirstMs.length} movements, ${strokes} strokes, ${rate} a second`,
+    },
+    { name: `${who}: last stroke to its first look, p99`, value: quantile(lastFirstMs, 0.99), unit: 'ms' },
+    { name: `${who}: last stroke to its picture, p50`, value: median(lastTotalMs), unit: 'ms' },
+    {
+      name: `${who}: strokes seen`,
+      value: percent(firstMs.length, strokes),
+      unit: '%',
+      detail: `first look after ${Math.round(median(firstMs))} ms, p99 ${Math.round(quantile(firstMs, 0.99))}`,
+    },
+    {
+      name: `${who}: a superseded stroke's end, p99`,
+      value: quantile(supersedingMs, 0.99),
+      unit: 'ms',
+      detail: 'from the newer stroke sent to the older told that it is over',
+    },
+    {
+      name: `${who}: wasted`,
+      value: percent(wastedWork, work),
+      unit: '% of all work',
+      detail: `steps of superseded strokes; with one more under way at each end ${percent(oneMore, work + oneMore - wastedWork).toFixed(1)}`,
+    },
+    {
+      name: `${who}: unfinished at once, at most`,
+      value: drawing.mostUnfinished,
+      unit: 'results',
+      detail: 'waiting or handed over, of everybody; a look every 100 ms',
+    },
+  ];
+}
+
+await using server = await BenchServer.start(['--provider', options.provider]);
+console.error('warming up …');
+const warm = await Promise.all(Array.from({ length: others + 1 }, () => BenchClient.connect(server.url)));
+for (const size of [128, 192, 256]) {
+  const task = { positivePrompt: promptOf(size), width: size, height: size, steps: 10 };
+  await Promise.all(warm.map((client, seed) => client.run({ ...task, seed })));
+}
+for (const client of warm) client.close();
+const figures: Figure[] = [];
+for (const beside of [0, others]) {
+  const who = beside === 0 ? 'alone' : `beside ${beside}`;
+  console.error(`drawing ${who} …`);
+  figures.push(...figuresOf(who, await draw(server, beside, seeded(beside))));
+}
+printTable(figures);
