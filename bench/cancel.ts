@@ -160,7 +160,7 @@ for (const count of options.others) {
   const aloneMs = await stepAlone(client);
   await using others = await Others.start(server.url, count);
   // Batches are found out before anything counts.
-  const from = count * 12;
+  const from = count * 6;
   while (others.stepsAt.length < from) await sleep(20);
   const cancelled: Cancelled[] = [];
   for (let trial = 0; trial < trials; trial++) cancelled.push(await cancelRunning(client, aloneMs));

@@ -23,7 +23,8 @@ async function* generate(request: GenerateRequest, signal: AbortSignal): AsyncGe
   try {
     yield* real.generate(request, signal);
   } finally {
-    process.send?.({ seed: request.seed, at: now() } satisfies RunEnded);
+    // The callback keeps a send into a channel that closes meanwhile from throwing.
+    process.send?.({ seed: request.seed, at: now() } satisfies RunEnded, undefined, undefined, () => {});
   }
 }
 
