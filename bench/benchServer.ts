@@ -38,10 +38,10 @@ export class BenchServer implements AsyncDisposable {
     return (await (await fetch(`${this.url}/health`)).json()) as Health;
   }
 
-  /** A metric's sample without labels, or the sum of those with. */
-  async metric(name: string): Promise<number> {
+  /** The sum of a metric's samples, or of those with a label such as `graph="unet"`. */
+  async metric(name: string, label = ''): Promise<number> {
     const lines = (await (await fetch(`${this.url}/metrics`)).text()).split('\n');
-    const samples = lines.filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`));
+    const samples = lines.filter((line) => /^[^ {]*/.exec(line)?.[0] === name && line.includes(label));
     return samples.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
   }
 

@@ -135,7 +135,10 @@ async function cancelRunning(client: BenchClient, stepMs: number): Promise<Cance
 
 /** All but the first of many tasks of one client are waiting when they are cancelled. */
 async function cancelWaiting(client: BenchClient): Promise<number[]> {
-  const tasks = Array.from({ length: 60 }, () => client.start(longTask(seeds++)));
+  let onTaken = () => {};
+  const taken = new Promise<void>((resolve) => (onTaken = resolve));
+  const tasks = Array.from({ length: 60 }, (_, n) => client.start(longTask(seeds++), () => n === 59 && onTaken()));
+  await taken;
   const toldMs: number[] = [];
   // At most 12 of one client are handed over.
   for (const task of tasks.slice(20).reverse()) {

@@ -101,7 +101,8 @@ async function draw(client: SoakClient, random: Random): Promise<void> {
 /** Stops reading now and then, while a pile of answers and some results wait. */
 async function dawdle(client: SoakClient, random: Random): Promise<void> {
   while (!isOver()) {
-    const large = client.send({ ...smallTask(random), outputType: 'base64Data', outputFormat: 'PNG' });
+    const more = { width: 256, height: 256, outputType: 'base64Data', outputFormat: 'PNG' };
+    const large = client.send({ ...smallTask(random), ...more });
     await endOf(client, large);
     if (large.state !== 'finished') continue;
     const tasks = Array.from({ length: 2 }, () => client.send(smallTask(random)));
