@@ -61,7 +61,8 @@ async function draw(server: BenchServer, beside: number, random: Random): Promis
   const generating = Array.from({ length: beside }, async () => {
     const client = await BenchClient.connect(server.url);
     while (!over) {
-      drawing.usefulSteps += (await client.run({ ...mixedTask(random), progress: true })).steps;
+      const { steps } = await client.run({ ...mixedTask(random), progress: true });
+      drawing.usefulSteps += steps;
     }
     client.close();
   });

@@ -101,7 +101,8 @@ async function draw(client: SoakClient, random: Random): Promise<void> {
 /** Stops reading now and then, while a pile of answers and some results wait. */
 async function dawdle(client: SoakClient, random: Random): Promise<void> {
   while (!isOver()) {
-    const more = { width: 256, height: 256, outputType: 'base64Data', outputFormat: 'PNG' };
+    // Answers of half a megabyte: the system's buffers hold some megabytes before the server's own list grows.
+    const more = { width: 256, height: 256, numberResults: 4, outputType: 'base64Data', outputFormat: 'PNG' };
     const large = client.send({ ...smallTask(random), ...more });
     await endOf(client, large);
     if (large.state !== 'finished') continue;
