@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Health } from '../server/health.ts';
@@ -43,6 +43,15 @@ export class BenchServer implements AsyncDisposable {
     const lines = (await (await fetch(`${this.url}/metrics`)).text()).split('\n');
     const samples = lines.filter((line) => /^[^ {]*/.exec(line)?.[0] === name && line.includes(label));
     return samples.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
+  }
+
+  /** Processor time of the runtime's process so far, in milliseconds; undefined where the system does not tell. */
+  async runtimeCpuMs(): Promise<number | undefined> {
+    const { pid } = (await this.health()).runtime;
+    const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
+    // Ticks of a hundredth of a second; the name, in parentheses, may hold anything.
+    const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return fields && (Number(fields[11]) + Number(fields[12])) * 10;
   }
 
   measure(collectGarbage = false): Promise<ServerMeasure> {

@@ -29,6 +29,8 @@ const previews = { every: 1, delivery: 'binary' };
 
 interface Round {
   workPerSecond: number;
+  /** Of the runtime's process. */
+  cpuMs: number | undefined;
   tasks: TaskTimes[];
 }
 
@@ -37,6 +39,7 @@ async function workOff(server: BenchServer, clients: number, tasks: readonly Mix
   const left = [...tasks];
   const times: TaskTimes[] = [];
   const sockets = await Promise.all(Array.from({ length: clients }, () => BenchClient.connect(server.url)));
+  const cpuBefore = await server.runtimeCpuMs();
   const begun = performance.now();
   await Promise.all(
     sockets.map(async (socket) => {
@@ -44,8 +47,13 @@ async function workOff(server: BenchServer, clients: number, tasks: readonly Mix
     }),
   );
   const took = performance.now() - begun;
+  const cpuAfter = await server.runtimeCpuMs();
   for (const socket of sockets) socket.close();
-  return { workPerSecond: (tasks.reduce((sum, task) => sum + workOf(task), 0) / took) * 1000, tasks: times };
+  return {
+    workPerSecond: (tasks.reduce((sum, task) => sum + workOf(task), 0) / took) * 1000,
+    cpuMs: cpuBefore === undefined || cpuAfter === undefined ? undefined : cpuAfter - cpuBefore,
+    tasks: times,
+  };
 }
 
 /** Models are loaded, and batches are found out, before anything counts. */
@@ -79,6 +87,7 @@ async function compare(clients: number, fair: BenchServer, arrival: BenchServer)
   const firsts = (side: readonly Round[]) => side.flatMap(({ tasks }) => tasks.map((task) => task.firstPreviewMs!));
   const totals = (side: readonly Round[]) => side.flatMap(({ tasks }) => tasks.map(({ totalMs }) => totalMs));
   const rates = (side: readonly Round[]) => side.map(({ workPerSecond }) => workPerSecond);
+  const cpu = (side: readonly Round[]) => side.flatMap(({ cpuMs }) => cpuMs ?? []);
   const who = clients === 1 ? '1 client' : `${clients} clients`;
   const against = (name: string, q: number, of: (side: readonly Round[]) => number[], goal?: string): Figure => {
     const [mine, other] = [quantile(of(ours), q), quantile(of(theirs), q)];
@@ -93,6 +102,16 @@ async function compare(clients: number, fair: BenchServer, arrival: BenchServer)
       goal: '≥ 0.98',
       detail: `${median(rates(ours)).toFixed(2)} against ${median(rates(theirs)).toFixed(2)} megapixel steps a second; ${rounds} in turn, ${tasksOf(clients)} tasks each`,
     },
+    ...(cpu(ours).length < rounds
+      ? []
+      : [
+          {
+            name: `${who}: processor time`,
+            value: pairedRatio(cpu(ours), cpu(theirs)),
+            unit: '×',
+            detail: `of the runtime for the same tasks; ${Math.round(median(cpu(ours)))} ms against ${Math.round(median(cpu(theirs)))}`,
+          },
+        ]),
     against('first preview, p50', 0.5, firsts),
     against('first preview, p99', 0.99, firsts, clients === 16 ? '≥ 5' : undefined),
     against('picture, p50', 0.5, totals),

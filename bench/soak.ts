@@ -8,7 +8,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cuts, type FrailLink, frailLink } from '../test/helpers/frailLink.ts';
 import { BenchServer } from './benchServer.ts';
-import { type Figure, printTable, slope } from './figures.ts';
+import { type Figure, median, printTable, slope } from './figures.ts';
 import { flag, readOptions, text, whole } from './options.ts';
 import { newCounts, SoakClient, type SoakTask } from './soakClient.ts';
 import { pick, promptOf, type Random, seeded } from './tasks.ts';
@@ -147,12 +147,14 @@ interface Sample {
   serverHeap: number;
   runtimeRss: number | undefined;
   runtimePid: number | undefined;
+  /** Of the server's event loop, since the last look. Milliseconds. */
+  loopMaxMs: number;
 }
 const samples: Sample[] = [];
 
 async function sample(): Promise<void> {
   while (!isOver()) {
-    const { rssBytes, heapBytes } = await server.measure(true);
+    const { rssBytes, heapBytes, loopMaxMs } = await server.measure(true);
     const { memoryBytes, pid } = (await server.health()).runtime;
     samples.push({
       at: performance.now(),
@@ -161,6 +163,7 @@ async function sample(): Promise<void> {
       serverHeap: heapBytes,
       runtimeRss: memoryBytes,
       runtimePid: pid,
+      loopMaxMs,
     });
     await sleep(Math.min(5_000, minutes * 500));
   }
@@ -280,6 +283,12 @@ printTable([
     detail: `${runtime.restarts} restarts; ${expectedErrors} tasks were lost with it twice, and told so`,
   },
   ...must,
+  {
+    name: 'event loop delay of the server, max',
+    value: Math.max(...warm.map(({ loopMaxMs }) => loopMaxMs)),
+    unit: 'ms',
+    detail: `median of the looks' maxima ${median(warm.map(({ loopMaxMs }) => loopMaxMs)).toFixed(1)}`,
+  },
   growth('server process, resident', ({ serverRss }) => serverRss, warm),
   growth('server process, heap and buffers', ({ serverHeap }) => serverHeap, warm),
   growth('runtime process, last life', ({ runtimeRss }) => runtimeRss, lastLife),
