@@ -16,8 +16,11 @@ const options = readOptions({
   clients: numbers([1, 4, 16]),
   /** Each with other tasks, and both servers once. */
   rounds: whole(3, 1, 100),
-  /** Watching a greedy client and three others; 0 leaves that out. */
-  seconds: whole(15, 0, 600),
+  /** Watching a greedy client and others, for each size and number of others; 0 leaves that out. */
+  seconds: whole(10, 0, 600),
+  others: numbers([1, 3]),
+  /** Other flags of the server that is compared, as one text. */
+  flags: text(''),
   provider: text('cpu'),
   quick: flag(),
 });
@@ -119,9 +122,9 @@ async function compare(clients: number, fair: BenchServer, arrival: BenchServer)
   ];
 }
 
-/** A greedy client sends 100 tasks at once, three others one after another; what share of the steps each of them gets. */
-async function shareOut(server: BenchServer, size: number): Promise<Figure> {
-  const sockets = await Promise.all(Array.from({ length: 4 }, () => BenchClient.connect(server.url)));
+/** A greedy client sends 100 tasks at once, others one after another; what share of the steps each of them gets. */
+async function shareOut(server: BenchServer, size: number, count: number): Promise<Figure> {
+  const sockets = await Promise.all(Array.from({ length: 1 + count }, () => BenchClient.connect(server.url)));
   const [greedy, ...others] = sockets as [BenchClient, ...BenchClient[]];
   const steps = sockets.map(() => 0);
   const task = (n: number) => ({
@@ -141,7 +144,7 @@ async function shareOut(server: BenchServer, size: number): Promise<Figure> {
   const sequences = others.map(async (socket, at) => {
     for (let n = 0; !over; n++) await socket.run(task(1000 * at + n), counted(at + 1));
   });
-  await Promise.race(others.map((_, at) => waitFor(() => steps[at + 1]! > 0)));
+  await Promise.all(others.map((_, at) => waitFor(() => steps[at + 1]! > 0)));
   const before = [...steps];
   await sleep(seconds * 1000);
   const had = steps.map((count, at) => count - before[at]!);
@@ -153,7 +156,7 @@ async function shareOut(server: BenchServer, size: number): Promise<Figure> {
   if (!unfinished) console.error('The greedy client ran out of tasks: ask for fewer --seconds.');
   const all = had.reduce((sum, count) => sum + count, 0);
   return {
-    name: `fairness, ${size}×${size}`,
+    name: `greedy beside ${count}, ${size}×${size}`,
     value: Math.min(...had) / (all / had.length),
     unit: 'of a fair share',
     goal: '≥ 0.9',
@@ -165,20 +168,23 @@ async function waitFor(isSo: () => boolean): Promise<void> {
   while (!isSo()) await sleep(5);
 }
 
-await using fair = await BenchServer.start(['--provider', options.provider]);
+const flags = options.flags === '' ? [] : options.flags.split(' ');
+await using fair = await BenchServer.start(['--provider', options.provider, ...flags]);
 await using arrival = await BenchServer.start([
   ...['--provider', options.provider],
   ...['--concurrency', '1', '--queue-order', 'arrival'],
 ]);
 console.error('warming up …');
-for (const server of [fair, arrival]) await warmUp(server);
+for (const server of options.clients.length > 0 ? [fair, arrival] : [fair]) await warmUp(server);
 const figures: Figure[] = [];
 for (const clients of options.clients) {
   console.error(`${clients} clients …`);
   figures.push(...(await compare(clients, fair, arrival)));
 }
 for (const size of seconds > 0 ? [128, 256] : []) {
-  console.error(`a greedy client, ${size}×${size} …`);
-  figures.push(await shareOut(fair, size));
+  for (const count of options.others) {
+    console.error(`a greedy client beside ${count}, ${size}×${size} …`);
+    figures.push(await shareOut(fair, size, count));
+  }
 }
 printTable(figures);

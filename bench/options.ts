@@ -21,7 +21,7 @@ export function numbers(value: number[]): Option<number[]> {
   return {
     value,
     read: (text) => {
-      const read = text.split(',').map(Number);
+      const read = text === '' ? [] : text.split(',').map(Number);
       if (read.every((number) => Number.isInteger(number) && number >= 0)) return read;
       throw new Error('must be whole numbers with commas between them');
     },

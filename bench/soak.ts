@@ -30,7 +30,8 @@ const killsUntil = begun + minutes * 60_000 * 0.5;
 const isOver = () => performance.now() >= endsAt;
 /** Without news for so long, what has not come will not. */
 const silenceMs = 60_000;
-const sessionKeepMs = 20_000;
+/** Longer than any link is down, however starved the machine is. */
+const sessionKeepMs = 45_000;
 const mib = (bytes: number) => bytes / 2 ** 20;
 
 await using server = await BenchServer.start([

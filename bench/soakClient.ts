@@ -220,11 +220,12 @@ export class SoakClient {
   }
 
   #opened(sessionUUID: string, socket: WebSocket): void {
-    if (this.#sessionUUID !== undefined && this.#sessionUUID !== sessionUUID) this.#wrong('session not resumed');
+    const isOther = this.#sessionUUID !== undefined && this.#sessionUUID !== sessionUUID;
+    if (isOther) this.#wrong('session not resumed');
     this.#sessionUUID = sessionUUID;
     this.#socket = socket;
-    // What the server may never have had; of all else it tells by itself.
-    for (const { heard, task } of this.open) if (!heard) this.#write(task);
+    // What the server may never have had; of all else the session tells by itself.
+    for (const { heard, task } of this.open) if (!heard || isOther) this.#write(task);
     for (const [taskUUID, tasks] of this.#cancels) this.#write({ taskType: 'taskCancel', taskUUID, tasks });
   }
 
