@@ -27,8 +27,18 @@ export interface Health {
 }
 
 export async function health({ runtime, catalog, queue, closing }: Context): Promise<Health> {
-  const { state, pid, provider, providerReason, restarts, lastLoss, setAside = [], memoryBytes, models, loading } =
-    runtime.status();
+  const {
+    state,
+    pid,
+    provider,
+    providerReason,
+    restarts,
+    lastLoss,
+    setAside = [],
+    memoryBytes,
+    models,
+    loading,
+  } = runtime.status();
   const entries = await catalog.list();
   const airOf = (path: string | undefined) => entries.find((entry) => entry.path === path)?.air;
   return {
