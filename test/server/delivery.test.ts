@@ -179,3 +179,30 @@ test('runs a task again that failed on the side of the server', async () => {
   expect((await socket.error(task.taskUUID)).code).toBe('runtimeLost');
   expect((await socket.ask(task)).status).toBe('success');
 });
+
+test('knows a task over HTTP as on the socket, until its time is over', async () => {
+  const runtime = createFakeRuntime({ stepMs: 10 });
+  await using server = await startTestServer({ runtime, taskKeepMs: 5_000 });
+  const socket = await server.socket();
+  const task = imageTask({ steps: 10, progress: true });
+  socket.send(task);
+  await socket.event('started', task.taskUUID);
+  // One joins the running task, one repeats it with something else, and one the finished.
+  const joined = server.post([task]);
+  const conflict = await server.post([{ ...task, steps: 11 }]);
+  expect([conflict.status, conflict.body.errors![0]!.code]).toEqual([400, 'conflictTaskUUID']);
+  const item = await socket.item(task.taskUUID);
+  expect((await joined).body).toEqual({ data: [item] });
+  expect((await server.post([task])).body).toEqual({ data: [item] });
+  expect(runtime.requests).toHaveLength(1);
+  await expect
+    .poll(async () => (await server.post([{ taskType: 'getResponse', taskUUID: task.taskUUID }])).status, {
+      interval: 200,
+      timeout: 30_000,
+    })
+    .toBe(404);
+  // Forgotten, it is a task like any other, with other parameters too.
+  const again = await server.post([{ ...task, steps: 3 }]);
+  expect(again.body.data![0]!.imageUUID).not.toBe(item.imageUUID);
+  expect(runtime.requests).toHaveLength(2);
+});

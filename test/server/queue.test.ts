@@ -72,6 +72,35 @@ test('shares by work and not by count', async () => {
   expect(other).toBeGreaterThanOrEqual(first - first / 3);
 });
 
+test('takes all HTTP requests of one address for one client, and a socket for another', async () => {
+  const runtime = createFakeRuntime({ stepMs: 1 });
+  await using server = await startQueue({ runtime, sessionQueueLimit: 13 });
+  const [modest, blocking] = [await server.socket(), await server.socket()];
+  const blocker = imageTask({ steps: 100, progress: true, seed: 5000 });
+  blocking.send(blocker);
+  await blocking.event('started', blocker.taskUUID);
+  const posted = Array.from({ length: 12 }, (_, index) => server.post([imageTask({ seed: 1000 + index })]));
+  const waiting = async () => (await (await fetch(`${server.url}/health`)).json()).queue.waiting;
+  await expect.poll(waiting).toBe(12);
+  modest.send(imageTask({ numberResults: 12, seed: 0 }));
+  // With a share for each request it would have been one of thirteen.
+  await expect.poll(() => runtime.requests.length, { timeout: 50_000 }).toBe(25);
+  const order = runtime.requests.slice(1).map(({ seed }) => (seed >= 1000n ? 'http' : 'socket'));
+  for (let count = 2; count <= 24; count++) {
+    const ofSocket = order.slice(0, count).filter((kind) => kind === 'socket').length;
+    expect(Math.abs(ofSocket - count / 2)).toBeLessThanOrEqual(1);
+  }
+  expect((await Promise.all(posted)).map(({ status }) => status)).toEqual(posted.map(() => 200));
+  // Nor is the limit of unfinished results one of each request.
+  const many = [
+    server.post([imageTask({ numberResults: 10, steps: 50 })]),
+    server.post([imageTask({ numberResults: 10 })]),
+  ];
+  const refused = (await Promise.all(many)).find(({ status }) => status === 429)!;
+  expect(refused.body.errors![0]!.message).toContain('address');
+  expect(Number(refused.headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
+});
+
 test('gives a key its weight, however many sessions come with it', async () => {
   const runtime = createFakeRuntime({ stepMs: 1 });
   const apiKey = [{ key: 'heavy', weight: 3 }, 'light', 'third'];
