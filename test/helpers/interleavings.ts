@@ -42,9 +42,6 @@ export class Dice {
   }
 }
 
-/** Bytes that the system of a connection seems to hold for each that waits there: a few frames make it a slow reader. */
-const heaviness = 100;
-
 /** The server's end of a connection whose other end is the test's: what is sent waits until it is read, or is lost. */
 export class ScriptedSocket extends EventEmitter {
   readonly OPEN = 1;
@@ -56,8 +53,16 @@ export class ScriptedSocket extends EventEmitter {
   /** On the way to the server. */
   readonly up: { text?: string; pong?: string }[] = [];
 
+  readonly #heaviness: number;
+
+  /** @param heaviness - bytes that seem to wait for each that does: with many, a few frames make a slow reader */
+  constructor(heaviness = 1) {
+    super();
+    this.#heaviness = heaviness;
+  }
+
   get bufferedAmount(): number {
-    return this.down.reduce((sum, { text = '' }) => sum + text.length * heaviness, 0);
+    return this.down.reduce((sum, { text = '' }) => sum + text.length * this.#heaviness, 0);
   }
 
   send(data: string | Buffer, ...more: unknown[]): void {
@@ -241,7 +246,7 @@ export async function scriptedServer(dice: Dice, changes: Partial<Context['confi
     context,
     runs,
     connect() {
-      const socket = new ScriptedSocket();
+      const socket = new ScriptedSocket(100);
       serveConnection(socket as unknown as WebSocket, request, context);
       return socket;
     },
