@@ -84,7 +84,7 @@ test('tells the end of each task in one line, with its session and where its tim
     refused: imageTask({ model: 'not:here@1' }),
   };
   socket.send(...Object.values(tasks));
-  await socket.item(tasks.last.taskUUID, 10_000);
+  for (const task of [tasks.finished, tasks.finished, tasks.last]) await socket.item(task.taskUUID, 10_000);
   const endings = lines
     .map((line) => JSON.parse(line))
     .filter(({ msg }) => msg.startsWith('A task ') && !msg.includes('taken'));
