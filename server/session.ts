@@ -225,6 +225,11 @@ export class Sessions {
     this.#timers.set(session.id, timer);
   }
 
+  /** Like `detach`, for a session that nobody will come back to. */
+  discard(session: Session, socket: WebSocket): void {
+    if (session.detach(socket)) this.#sessions.delete(session.id);
+  }
+
   /** The session keeps what the reader did not take, and may be resumed at once. */
   #slow(session: Session, socket: WebSocket): void {
     this.#options.log.info({ session: session.id }, 'A reader takes too little; its socket is closed.');
