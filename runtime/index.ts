@@ -14,6 +14,7 @@ export type {
   Timings,
   WeightedFile,
 } from './messages.ts';
+export { countRows, type ModelTraits, type RowCounts } from './pipelines/rows.ts';
 export type { Runtime, RuntimeOptions, RuntimeStatus } from './process/runtime.ts';
 export { startRuntime } from './process/supervisor.ts';
 export { noSuchScheduler, resolveScheduler, schedulerSpellings } from './schedulers/index.ts';

@@ -169,7 +169,7 @@ export const options = {
     0,
     100_000,
     'COUNT',
-    'Unfinished results that one session may have; 0 sets no limit. A task that would go beyond is answered with rateLimitExceeded, which says when to try again.',
+    'Unfinished results that one session may have, or all HTTP requests of one address; 0 sets no limit. A task that would go beyond is answered with rateLimitExceeded, which says when to try again.',
   ),
   sessionRunLimit: integer(
     0,
