@@ -57,6 +57,9 @@ const MOST_POSITIONS = 2 ** 18;
  */
 const HOLD_MS = 25;
 
+/** Steps that a share may be ahead of the one that a call is for, and still join; see `lead`. */
+const LEAD = 2;
+
 interface Live {
   job: Job;
   account: Account;
@@ -207,13 +210,35 @@ export class Batcher {
     const joining = others.filter((live) => canShare(live, first));
     let rows = rowsOf(first);
     const waiting = joining.reduce((sum, live) => sum + rowsOf(live), rows);
-    const most = Math.max(rows, this.calibration(first.asked!).rowsOf(waiting));
+    const calibration = this.calibration(first.asked!);
+    const most = Math.max(rows, calibration.rowsOf(waiting));
+    const mayJoin = this.lead(first, calibration.msPerRow);
     for (const live of joining) {
       if (rows + rowsOf(live) > most || group.some((other) => isSame(live.asked!, other.asked!))) continue;
+      if (!mayJoin(live)) continue;
       rows += rowsOf(live);
       group.push(live);
     }
     return group;
+  }
+
+  /**
+   * Whether a run may join a call for another share that is owed more. Where rows cost time, as on a CPU, whoever joins
+   * makes the call longer for the one it is for: many runs of one share would get their steps for the one step of another.
+   * So no share gets ahead of the first by more than `LEAD` steps. Where a further row is nearly free, all may join.
+   */
+  private lead(first: Live, msPerRow: number): (live: Live) => boolean {
+    const { exact = true } = this.options;
+    if (!exact || msPerRow === 0) return () => true;
+    const limit = first.account.spent + (LEAD * rowsOf(first) * msPerRow) / first.account.weight;
+    const joined = new Map<Account, number>();
+    return ({ account, asked }) => {
+      if (account === first.account) return true;
+      const spent = joined.get(account) ?? account.spent;
+      if (spent > limit) return false;
+      joined.set(account, spent + (asked!.call.rows.length * msPerRow) / account.weight);
+      return true;
+    };
   }
 
   private calibration({ call, shape }: Asked): Calibration {
