@@ -4,8 +4,9 @@ import { toPixels } from '../../runtime/pipelines/images.ts';
 import { Library } from '../../runtime/pipelines/library.ts';
 import { findPreviewDecoder, latentRgbOfFamily, previewDecoders } from '../../runtime/previews/index.ts';
 import { modelsFolder, readGoldens } from '../helpers/goldens.ts';
+import { cpu } from '../helpers/graphs.ts';
 
-const library = new Library({ provider: { name: 'cpu' }, onLoaded: () => {} });
+const library = new Library({ provider: cpu, onLoaded: () => {} });
 const tiny = () => library.tinyDecoder(join(modelsFolder, 'tiny-taesd')).graph();
 const source = { latentRgb: latentRgbOfFamily.sd, tiny };
 
