@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { mkdtemp, rm, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -255,14 +256,15 @@ describe('loading', () => {
       { event: { type: 'staged', stage: 'loading' } as const },
       loading('text_encoder', 0),
       loading('unet', 100),
-      { waitMs: 100 },
+      { waitFor: join(folder, 'loading') },
       { event: { type: 'staged', stage: 'encoding' } as const },
-      { waitMs: 100 },
+      { waitFor: join(folder, 'staged') },
     ];
     const seen: unknown[] = [];
     const events = await collect(runtime, scripted(base, script), never(), (event) => {
       if (event.type === 'loading' && event.component === 'text_encoder') return;
       seen.push([event.type, runtime.status().loading]);
+      if (seen.length > 1) writeFileSync(join(folder, event.type), '');
     });
     expect(events.filter(({ type }) => type === 'loading')).toHaveLength(2);
     const now = { model: base, component: 'unet', doneBytes: 100, ofBytes: 300 };
@@ -279,13 +281,13 @@ describe('loading', () => {
   });
 
   test('has its deadline for each component anew', async () => {
-    await using runtime = startScripted({ deadlinesMs: { loading: 1_500 } });
+    await using runtime = startScripted({ deadlinesMs: { loading: 4_000 } });
     const script = ['text_encoder', 'unet', 'vae_decoder'].flatMap((component, index) => [
       loading(component, index * 100),
-      { waitMs: 800 },
+      { waitMs: 1_500 },
     ]);
     await draw(runtime, scripted(base, script));
-    await expect(draw(runtime, scripted(base, [...script, { waitMs: 5_000 }]))).rejects.toMatchObject({
+    await expect(draw(runtime, scripted(base, [loading('unet', 100), { waitMs: 60_000 }]))).rejects.toMatchObject({
       code: 'stageTimeout',
     });
     expect(runtime.status().loading).toBeUndefined();
