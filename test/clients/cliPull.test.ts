@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import sharp from 'sharp';
@@ -9,7 +9,7 @@ import { Hub } from '../../clients/cli/models/hub.ts';
 import { fetchModel } from '../../clients/cli/models/pull.ts';
 import { select, shardsOf } from '../../clients/cli/models/selection.ts';
 import { describeModel } from '../../runtime/index.ts';
-import { run, start } from '../helpers/cli.ts';
+import { bytesOf, run, start } from '../helpers/cli.ts';
 import { modelFolder } from '../helpers/goldens.ts';
 import { commit, filesIn, type HubServer, type HubServerOptions, startHubServer } from '../helpers/hubServer.ts';
 import { writeSafetensors } from '../helpers/singleFile.ts';
@@ -33,13 +33,6 @@ const clutter = {
   'safety_checker/model.safetensors': noise,
   'feature_extractor/preprocessor_config.json': Buffer.from('{}'),
 };
-
-/** Bytes of the files below a folder whose paths fit. */
-async function bytesOf(folder: string, fits: RegExp): Promise<number> {
-  const names = await readdir(folder, { recursive: true }).catch(() => []);
-  const sizes = names.filter((name) => fits.test(name)).map(async (name) => (await stat(path.join(folder, name))).size);
-  return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
-}
 
 async function setUp(options: Partial<HubServerOptions> = {}) {
   const modelsDir = await mkdtemp(path.join(os.tmpdir(), 'latentwire-pull-'));
