@@ -1,5 +1,3 @@
-import { existsSync } from 'node:fs';
-
 // Stands in for the runtime's process where a test needs one that behaves badly on command; speaks runtime/messages.ts.
 // A request's prompt is its script, a JSON list of steps:
 //   { event }       says this event; { event, memoryBytes } with the memory that the process claims to take
