@@ -1,6 +1,7 @@
 import type { Component } from '../../runtime/checkpoints/checkpoint.ts';
 import { floats, int64s, type Tensor } from '../../runtime/onnx/graph.ts';
 import { type ModelGoldens, type Recorded, relativeError } from './goldens.ts';
+import { cpu } from './graphs.ts';
 import { openComponent } from './openComponent.ts';
 
 /**
@@ -10,7 +11,7 @@ import { openComponent } from './openComponent.ts';
 export async function componentErrors(path: string, goldens: ModelGoldens): Promise<Record<string, number>> {
   const errors: Record<string, number> = {};
   const run = async (component: Component, feeds: Record<string, Tensor>) => {
-    const graph = await openComponent(path, component, { name: 'cpu' });
+    const graph = await openComponent(path, component, cpu);
     try {
       return await graph.run(feeds);
     } finally {

@@ -5,6 +5,7 @@
 //   { fail }        ends the run with this error
 //   { broken }      ends the run by saying that the provider fails everything, for this reason
 //   { waitMs }      keeps silent
+//   { waitFor }     keeps silent until there is a file of this path
 //   { die: path }   ends the process, if the request needs that file
 //   { trying }      says that it makes a call of so many rows for the first time; { tried } that it came back
 //   { working }     says that it works on 'me', on 'all' runs under way, or on 'nobody'
@@ -44,6 +45,7 @@ async function play(run, request) {
     if (step.broken) process.send({ type: 'broken', run, reason: step.broken });
     if (step.fail || step.broken) break;
     if (step.waitMs) await new Promise((resolve) => setTimeout(resolve, step.waitMs));
+    while (step.waitFor && !existsSync(step.waitFor)) await new Promise((resolve) => setTimeout(resolve, 5));
     if (files.includes(step.die)) process.kill(process.pid, 'SIGKILL');
   }
   playing.delete(run);

@@ -16,6 +16,7 @@ export type ScriptStep =
   | { fail: { code: string; message: string }; inFirst?: string }
   | { broken: string; inFirst?: string }
   | { waitMs: number }
+  | { waitFor: string }
   | { die: string }
   | { trying: Calibration }
   | { tried: true }

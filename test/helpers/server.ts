@@ -177,7 +177,7 @@ export class TestSocket {
   }
 
   /** Takes the first frame that fits out of those that are there or will come. */
-  async take(fits: (frame: Frame) => boolean = () => true, timeoutMs = 5_000): Promise<Frame> {
+  async take(fits: (frame: Frame) => boolean = () => true, timeoutMs = 30_000): Promise<Frame> {
     const deadline = Date.now() + timeoutMs;
     for (;;) {
       const index = this.frames.findIndex(fits);
