@@ -123,19 +123,20 @@ def typo(text, rng):
     return text[:i] + ("", letter, text[i] * 2, text[i])[kind] + text[i + 1 :]
 
 
-def caption(a, rng, typos=True):
+def caption(a, rng, typos=True, full=False):
+    """English for the attributes `a`; with `full` it leaves nothing out that they say (a style, weather or size that is usual is not named)."""
     chance = lambda p: rng.random() < p
 
     def pick(words, first=0.75):
         return words[0] if chance(first) or len(words) == 1 else words[1 + int(rng.integers(len(words) - 1))]
 
-    style = pick(STYLE_WORDS[a["style"]], 0.5) if (chance(0.85) if a["style"] != "shaded" else chance(0.06)) else ""
+    style = pick(STYLE_WORDS[a["style"]], 0.5) if (full or chance(0.85) if a["style"] != "shaded" else chance(0.06)) else ""
     if a["kind"] == "scene":
         text = pick(LAND_WORDS[a["land"]], 0.4)
-        if chance(0.85):
+        if full or chance(0.85):
             text += " " + pick(TIME_WORDS[a["time"]], 0.5)
         weather = a.get("weather", "clear")
-        if chance(0.9 if weather != "clear" else 0.05):
+        if full and weather != "clear" or chance(0.9 if weather != "clear" else 0.05):
             words = pick(WEATHER_WORDS[weather], 0.5)
             if words.endswith("y") and " " not in words:  # rainy, foggy, misty
                 article, rest = (text.split(" ", 1) if text.split()[0] in ("a", "an", "the") else ("", text))
@@ -153,7 +154,7 @@ def caption(a, rng, typos=True):
 
         def phrase(obj, col, size, leave_out, icon=False):
             noun, colour = pick(OBJECT_WORDS[obj], 0.75), pick(COLOUR_WORDS[col], 0.82)
-            if chance(leave_out if col == NATURAL[obj] else 0.04):
+            if not full and chance(leave_out if col == NATURAL[obj] else 0.04):
                 colour = ""
             if count > 1:
                 noun = plural(noun)
@@ -163,13 +164,13 @@ def caption(a, rng, typos=True):
             if icon:
                 words += " icon"
             if count > 1:
-                return (pick(COUNT_WORDS[count], 0.75) + " " if chance(0.96) else "") + words
+                return (pick(COUNT_WORDS[count], 0.75) + " " if full or chance(0.96) else "") + words
             article = pick(["a", "the", "one", "A"], 0.8) if chance(0.6) else ""
             if article in ("a", "A") and words[0] in "aeiou":
                 article += "n"
             return f"{article} {words}".strip()
 
-        size = pick(SIZE_WORDS[a["size"]], 0.4) if a["size"] and chance(0.9) else ""
+        size = pick(SIZE_WORDS[a["size"]], 0.4) if a["size"] and (full or chance(0.9)) else ""
         text = phrase(a["obj"], a["col"], size, 0.45, chance(0.08) and a["bg"] == "plain" and count == 1 and not rel)
         if rel:
             other = phrase(a["obj2"], a["col2"], "", 0.5)
@@ -177,7 +178,7 @@ def caption(a, rng, typos=True):
                 text, other = other, text
             text = f"{text} {pick(RELATIONS[rel], 0.6)} {other}"
         where = ""
-        if chance(0.88):
+        if full or chance(0.88):
             if a["bg"] == "plain":
                 bg = pick(COLOUR_WORDS[a["bgcol"]], 0.8)
                 where = pick(
@@ -206,7 +207,7 @@ def caption(a, rng, typos=True):
                 )
             else:
                 where = pick(SURFACE_WORDS[a["bg"]], 0.5)
-        pos = pick(POS_WORDS[a["pos"]], 0.6) if a["pos"] and chance(0.9) else ""
+        pos = pick(POS_WORDS[a["pos"]], 0.6) if a["pos"] and (full or chance(0.9)) else ""
         if pos:
             text += (" " if chance(0.6) else ", ") + pos
         if where:
@@ -235,6 +236,6 @@ def caption(a, rng, typos=True):
         )
     if typos and chance(0.07):
         text = typo(text, rng)
-    if chance(0.02):
+    if typos and chance(0.02):
         text = text.upper()
     return text

@@ -208,8 +208,11 @@ def neon_surroundings(cv):
     cv.rgb[:] = (rgb * 0.2 + np.asarray((6, 4, 16), np.float32)) * (1 - lit) + bright(rgb) * lit
 
 
-def render(a, seed, size=SIZE):
-    """The picture of attributes `a` as bytes [size, size, 3]; the same seed gives the same picture."""
+def render(a, seed, size=SIZE, masks=None):
+    """The picture of attributes `a` as bytes [size, size, 3]; the same seed gives the same picture.
+
+    `masks`: a list that takes where the objects are (none in a landscape), [n, n] booleans; n is `size`, or the cells of pixel art.
+    """
     rng = np.random.default_rng(seed)
     style = a["style"]
     if style == "pixel":
@@ -235,6 +238,8 @@ def render(a, seed, size=SIZE):
         for name, colour, cx, cy, s in placed(a, rng):
             d = paint_object(cv, name, colour, cx, cy, s, style, dark, light, rng, night)
             union = d if union is None else np.minimum(union, d)
+        if masks is not None:
+            masks.append(union < 0)
     rgb = cv.rgb
     if style == "watercolor":
         grain = (cv.noise(64) - 0.5) * 10
@@ -283,8 +288,8 @@ def _apart(obj, col, bg, bgcol):
     return _bucket(obj, col, bg, bgcol) % 14 == 0
 
 
-def sample(rng):
-    """Attributes of one picture for training, never held out.
+def sample(rng, held=False):
+    """Attributes of one picture: for training never held out; with `held` only such; with None of either kind.
 
     scene: kind, land, time, weather, style. object: kind, obj, col, bg, bgcol ("" unless plain or table), style, size ("", tiny,
     large), pos ("", left, right), count (1 to 3), rel ("", on, beside: obj is on or beside obj2), obj2, col2 ("" without rel).
@@ -301,9 +306,9 @@ def sample(rng):
                 weather=any_of(WEATHERS, [0.58, 0.14, 0.14, 0.14]),
                 style=style if rng.random() < 0.6 else "shaded",
             )
-            if held_out(a):
-                continue
-            return a
+            if held is None or held_out(a) == held:
+                return a
+            continue
         obj = any_of(OBJECTS, objects)
         col = NATURAL[obj] if rng.random() < 0.14 else any_of(list(COLOURS))
         bg = any_of(SURFACES, SURFACE_WEIGHTS)
@@ -335,7 +340,7 @@ def sample(rng):
             a["pos"] = any_of(["", "left", "right"], [0.92, 0.04, 0.04]) if a["size"] != "large" else ""
         if (a["count"] > 1 or a["rel"]) and style != "shaded" and rng.random() < 0.4:
             a["style"] = "shaded"
-        if not held_out(a):
+        if held is None or held_out(a) == held:
             return a
 
 
