@@ -63,9 +63,12 @@ NATURAL = {
 }
 OBJECTS = list(NATURAL)
 # How often each is drawn: more where the shape is new or hard.
-OBJECT_WEIGHTS = [{"potion": 1.8, "sword": 1.5, "key": 1.4, "cat": 1.5, "shield": 1.3, "gem": 1.3}.get(o, 1.5 if OBJECTS.index(o) >= 20 else 1.0) for o in OBJECTS]
+OBJECT_WEIGHTS = [
+    {"potion": 1.8, "sword": 1.5, "key": 1.4, "cat": 1.5, "shield": 1.3, "gem": 1.3}.get(o, 1.5 if k >= 20 else 1.0)
+    for k, o in enumerate(OBJECTS)
+]
 LYING = {"sword": -0.62, "key": -0.55}  # these lie at an angle
-SUPPORTS = {"chest": 0.62, "book": 0.84, "mushroom": 0.78, "slime": 0.62, "house": 0.84, "boat": -0.4, "coin": 0.84}  # name: height of its top
+SUPPORTS = {"chest": 0.62, "book": 0.84, "mushroom": 0.78, "slime": 0.62, "house": 0.84}  # how high their tops are
 DIM = ("black", "gray", "brown")  # do not glow
 
 
@@ -123,7 +126,7 @@ def paint_object(cv, name, colour, cx, cy, s, style, dark, light, rng, night):
     for p in parts[1:]:
         union = np.minimum(union, p[0]) if p[4] else union
     px = 2 / cv.n / s
-    line = {"outlined": 0.1, "flat": 0.0, "watercolor": 0.0, "pixel": max(0.075, 1.5 * px), "neon": 0.0}.get(style, 0.048)
+    line = {"shaded": 0.048, "outlined": 0.1, "pixel": max(0.075, 1.5 * px)}.get(style, 0.0)
     ink = np.asarray((14, 12, 16), np.float32) if style == "outlined" else tint(main, 0.24) * 0.8 + 6
     if style == "outlined":
         cv.paint(cv.cover(union - 2.1 * line, s), (250, 250, 250))
@@ -323,13 +326,14 @@ def sample(rng, held=False):
             continue
         if style == "neon" and col in DIM:
             continue
-        a = dict(kind="object", obj=obj, col=col, bg=bg, bgcol=bgcol, style=style, size="", pos="", count=1, rel="", obj2="", col2="")
+        a = dict(kind="object", obj=obj, col=col, bg=bg, bgcol=bgcol, style=style)
+        a.update(size="", pos="", count=1, rel="", obj2="", col2="")
         kind = rng.random()
         if kind < 0.1:
             a["count"] = 2 if kind < 0.055 else 3
         elif kind < 0.2:
             a["rel"] = "on" if kind < 0.145 else "beside"
-            a["obj2"] = any_of(list(SUPPORTS)[:5] if a["rel"] == "on" else OBJECTS)
+            a["obj2"] = any_of(list(SUPPORTS) if a["rel"] == "on" else OBJECTS)
             a["col2"] = NATURAL[a["obj2"]] if rng.random() < 0.4 else any_of(list(COLOURS))
             if a["obj2"] == obj or a["col2"] == bgcol or (style == "neon" and a["col2"] in DIM):
                 continue
@@ -354,11 +358,13 @@ def sheet(path):
     for k, o in enumerate(OBJECTS):
         cells.append(dict(plain, obj=o, col=NATURAL[o], bg=SURFACES[k % 10], bgcol="purple" if k % 10 < 2 else ""))
     for k, land in enumerate(LANDS * 2):
-        cells.append(dict(kind="scene", land=land, time=TIMES[k % 3], weather="clear" if k < 8 else WEATHERS[1 + k % 3], style="shaded"))
+        weather = "clear" if k < 8 else WEATHERS[1 + k % 3]
+        cells.append(dict(kind="scene", land=land, time=TIMES[k % 3], weather=weather, style="shaded"))
     for k, style in enumerate(STYLES[1:] * 4):
-        cells.append(dict(plain, obj=OBJECTS[(7 * k) % 28], col=list(COLOURS)[k % 8], bg=SURFACES[k % 3], bgcol=("blue", "white")[k % 2] if k % 3 < 2 else "", style=style))
+        around = dict(bg=SURFACES[k % 3], bgcol=("blue", "white")[k % 2] if k % 3 < 2 else "")
+        cells.append(dict(plain, obj=OBJECTS[(7 * k) % 28], col=list(COLOURS)[k % 8], style=style, **around))
     cells += [dict(plain, obj="apple", col="red", bg="table", bgcol="blue", count=2), dict(plain, obj="cat", col="orange", count=3)]
-    cells += [dict(plain, obj="bird", col="yellow", rel="on", obj2=o, col2="purple") for o in list(SUPPORTS)[:5]]
+    cells += [dict(plain, obj="bird", col="yellow", rel="on", obj2=o, col2="purple") for o in SUPPORTS]
     cells += [dict(plain, obj="cat", col="black", rel="beside", obj2="tree", col2="green")]
     cells += [dict(kind="scene", land=LANDS[k], time=TIMES[k % 3], weather="clear", style=STYLES[1 + k % 5]) for k in range(8)]
     cells += [sample(rng) for _ in range(100 - len(cells) % 10 - len(cells) + 20)]

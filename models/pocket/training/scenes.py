@@ -95,7 +95,16 @@ def cloud(cv, cx, cy, r, colour=(252, 253, 255)):
     w.paint(w.cover(d) * 0.92, colour)
 
 
-HORIZON = {"ocean": 0.0, "mountains": -0.2, "desert": -0.15, "forest": -0.1, "hills": -0.15, "city": -0.3, "volcano": -0.3, "snowfield": -0.2}
+HORIZON = {
+    "mountains": -0.2,
+    "desert": -0.15,
+    "ocean": 0.0,
+    "forest": -0.1,
+    "hills": -0.15,
+    "city": -0.3,
+    "volcano": -0.3,
+    "snowfield": -0.2,
+}
 
 
 def landscape(cv, land, when, weather="clear"):
@@ -131,7 +140,8 @@ def landscape(cv, land, when, weather="clear"):
             (wave(1.4, 0.12, -0.74), (204, 150, 74)),
         ):
             cv.paint(under(h), light(c))
-        for cx, cy, s in ((rng.choice([-0.5, 0.45]) + rng.uniform(-0.08, 0.08), -0.32, 1.25), (rng.uniform(-0.1, 0.1), -0.1, 0.6)):
+        near, far = rng.choice([-0.5, 0.45]) + rng.uniform(-0.08, 0.08), rng.uniform(-0.1, 0.1)
+        for cx, cy, s in ((near, -0.32, 1.25), (far, -0.1, 0.6)):
             w = cv.window(cx, cy, 0.35 * s, 0.45 * s)
             u, v = (w.x - cx) / s, (w.y - cy) / s
             d = capsule(u, v, 0, -0.33, 0, 0.3, 0.075)
@@ -157,7 +167,8 @@ def landscape(cv, land, when, weather="clear"):
             cx = rng.uniform(-0.55, 0.55)
             w = cv.window(cx, 0.05, 0.3, 0.3)
             w.paint(w.cover(polygon(w.x, w.y, [(cx, 0.26), (cx + 0.17, 0.02), (cx, 0.02)])), light((250, 246, 238)))
-            w.paint(w.cover(polygon(w.x, w.y, [(cx - 0.16, -0.02), (cx + 0.2, -0.02), (cx + 0.12, -0.1), (cx - 0.1, -0.1)])), light((160, 74, 44)))
+            hull = polygon(w.x, w.y, [(cx - 0.16, -0.02), (cx + 0.2, -0.02), (cx + 0.12, -0.1), (cx - 0.1, -0.1)])
+            w.paint(w.cover(hull), light((160, 74, 44)))
     elif land == "forest":
         rows = ((7, -0.12, 0.42, (92, 150, 112)), (5, -0.36, 0.62, (54, 122, 72)), (4, -0.74, 0.84, (30, 92, 50)))
         for n, base, s, c in rows:
@@ -199,7 +210,11 @@ def landscape(cv, land, when, weather="clear"):
         cv.paint(under(wave(3, 0.05, -0.44)), light((84, 98, 66)))
         cv.paint(under(wave(2, 0.05, -0.72)), light((60, 72, 50)))
     elif land == "snowfield":
-        for h, c in ((wave(2.2, 0.1, -0.1), (214, 226, 242)), (wave(1.8, 0.1, -0.38), (234, 241, 250)), (wave(1.5, 0.1, -0.7), (250, 252, 255))):
+        for h, c in (
+            (wave(2.2, 0.1, -0.1), (214, 226, 242)),
+            (wave(1.8, 0.1, -0.38), (234, 241, 250)),
+            (wave(1.5, 0.1, -0.7), (250, 252, 255)),
+        ):
             cv.paint(under(h), light(c))
         for cx, base, s in ((-0.66, -0.32, 0.8), (0.66, -0.4, 0.9), (0.1, -0.16, 0.5))[: rng.integers(2, 4)]:
             conifer(cv, cx + rng.uniform(-0.12, 0.12), base, s * rng.uniform(0.9, 1.1), light, (44, 112, 84), 0.8)

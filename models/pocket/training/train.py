@@ -229,11 +229,12 @@ def main():
     ready, chosen = 0, None
     while not o.steps or step < o.steps:
         if chosen is None or step % 100 == 0:
-            ready, before = cached(o.out), ready
+            ready = cached(o.out)
             emphasis = dict(EMPHASIS)
             if os.path.exists(f"{o.out}/emphasis.json"):
                 emphasis.update(json.load(open(f"{o.out}/emphasis.json")))
-            latents = {s: np.memmap(f"{o.out}/latents{8 * s}.f32", np.float32, "r", shape=(ready, 4, s, s)) for s in (16, 32)}
+            file = lambda s: np.memmap(f"{o.out}/latents{8 * s}.f32", np.float32, "r", shape=(ready, 4, s, s))
+            latents = {s: file(s) for s in (16, 32)}
             chosen = shares(attributes[:ready], emphasis).cumsum()
         (now,) = parallel.agree(time.time())
         if now >= end:
@@ -282,8 +283,9 @@ def main():
         if step % 100 == 0:
             now, total = time.time(), sum(seen.values())
             say(
-                f"{time.strftime('%H:%M:%S')} step {step} pictures {ready} seen {seen[16]}+{seen[32]} {(total - last[1]) / (now - last[0]):.1f}/s "
-                f"lr {opt.param_groups[0]['lr']:.1e} " + " ".join(f"{k} {value:.4f}" for k, value in avg.items())
+                f"{time.strftime('%H:%M:%S')} step {step} pictures {ready} seen {seen[16]}+{seen[32]} "
+                f"{(total - last[1]) / (now - last[0]):.1f}/s lr {opt.param_groups[0]['lr']:.1e} "
+                + " ".join(f"{k} {value:.4f}" for k, value in avg.items())
             )
             last = (now, total)
         if rank == 0 and not o.steps and time.time() - saved > 120:
