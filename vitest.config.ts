@@ -1,11 +1,44 @@
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
+
+/** Files that take longest, of all that there are: the last ones to run should be short, or one worker waits for the other. */
+const longest = [
+  'runtime/together',
+  'firstLight',
+  'runtime/supervisor',
+  'clients/cliModels',
+  'ownModels',
+  'runtime/memory',
+  'clients/playground',
+  'runtime/deepCache',
+  'runtime/lora',
+  'runtime/diffusion',
+  'runtime/loading',
+  'runtime/pictures',
+  'runtime/graphs',
+  'runtime/checkpoints',
+];
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const rank = ({ moduleId }: TestSpecification) => {
+      const place = longest.findIndex((name) => moduleId.endsWith(`/test/${name}.test.ts`));
+      return place < 0 ? longest.length : place;
+    };
+    return (await super.sort(files)).toSorted((a, b) => rank(a) - rank(b));
+  }
+}
 
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    setupFiles: ['test/setup.ts'],
+    // Nothing is expected within a time: these say when to give up, on a machine that is slow and busy besides.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    expect: { poll: { timeout: 30_000 } },
     // Most tests start a runtime process of two threads each; more files at once only fight for the cores.
     maxWorkers: 2,
+    sequence: { sequencer: LongestFirst },
   },
 });

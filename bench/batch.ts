@@ -6,30 +6,27 @@
  */
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { type GenerateRequest, type Runtime, startRuntime } from '../runtime/index.ts';
 import { floats, join as joined, type Tensor } from '../runtime/onnx/graph.ts';
 import { chooseProvider } from '../runtime/onnx/providers.ts';
 import { Library } from '../runtime/pipelines/library.ts';
 import { type Figure, median, pairedRatio, printTable, quantile } from './figures.ts';
+import { numbers, readOptions, text, whole } from './options.ts';
 
-const { values } = parseArgs({
-  options: {
-    provider: { type: 'string', default: 'auto' },
-    rounds: { type: 'string', default: '9' },
-    latents: { type: 'string', default: '16,32,64' },
-    /** Runs under way when the newcomer comes; 0 leaves that part out. */
-    runs: { type: 'string', default: '8' },
-    pairs: { type: 'string', default: '5' },
-  },
+const options = readOptions({
+  provider: text('auto'),
+  rounds: whole(9, 1, 1000),
+  latents: numbers([16, 32, 64]),
+  /** Runs under way when the newcomer comes; 0 leaves that part out. */
+  runs: whole(8, 0, 15),
+  pairs: whole(5, 1, 1000),
 });
-const numbers = (text: string) => text.split(',').map(Number);
-const [rounds, runs, pairs] = [values.rounds, values.runs, values.pairs].map(Number) as [number, number, number];
+const { rounds, runs, pairs } = options;
 const batches = [1, 2, 4, 8, 16];
 const pocket = join(fileURLToPath(new URL('../../', import.meta.url)), 'models/pocket');
 const figures: Figure[] = [];
 
-const provider = await chooseProvider(values.provider);
+const provider = await chooseProvider(options.provider);
 console.error(`provider: ${provider.name}. ${provider.reason}`);
 const model = await new Library({ provider, onLoaded: () => {} }).model(pocket);
 const unet = await model.network('unet').graph();
@@ -42,7 +39,7 @@ function noise(dims: readonly number[]): Tensor {
   );
 }
 
-for (const size of numbers(values.latents)) {
+for (const size of options.latents) {
   console.error(`${size}×${size} latents …`);
   const row = (): Record<string, Tensor> =>
     Object.fromEntries(
@@ -118,9 +115,9 @@ async function newcomer(runtime: Runtime, seed: number): Promise<number> {
 
 if (runs > 0) {
   console.error(`a newcomer beside ${runs} runs …`);
-  const options = { provider: provider.name, log: () => {} };
-  await using turns = startRuntime(options);
-  await using arrival = startRuntime({ ...options, liveRuns: 1 });
+  const each = { provider: provider.name, log: () => {} };
+  await using turns = startRuntime(each);
+  await using arrival = startRuntime({ ...each, liveRuns: 1 });
   const [inTurns, inOrder]: [number[], number[]] = [[], []];
   for (let pair = -1; pair < pairs; pair++) {
     const [first, second] = [await newcomer(turns, pair + 10), await newcomer(arrival, pair + 10)];

@@ -27,6 +27,11 @@ export class Child implements AsyncDisposable {
     this.#process.send(message);
   }
 
+  /** Hears what it says by itself; not together with `ask`. */
+  listen<T>(hear: (message: T) => void): void {
+    this.#process.on('message', (message) => hear(message as T));
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#process.exitCode !== null) return;
     const exited = new Promise<void>((resolve) => this.#process.once('exit', () => resolve()));

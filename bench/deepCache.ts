@@ -7,7 +7,6 @@
  */
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import sharp from 'sharp';
 import { Batcher } from '../runtime/batcher.ts';
 import type { GenerateRequest, Pixels } from '../runtime/messages.ts';
@@ -15,24 +14,23 @@ import { floats, type Tensor } from '../runtime/onnx/graph.ts';
 import { diffusion } from '../runtime/pipelines/diffusion.ts';
 import { Library } from '../runtime/pipelines/library.ts';
 import { type Figure, median, pairedRatio, printTable } from './figures.ts';
+import { numbers, readOptions, text, whole } from './options.ts';
 
-const { values } = parseArgs({
-  options: {
-    model: { type: 'string', default: join(fileURLToPath(new URL('../../', import.meta.url)), 'models/pocket') },
-    size: { type: 'string', default: '256' },
-    steps: { type: 'string', default: '20' },
-    intervals: { type: 'string', default: '2,3,5' },
-    pictures: { type: 'string', default: '8' },
-    scheduler: { type: 'string' },
-    threads: { type: 'string', default: '1' },
-    'steps-only': { type: 'string' },
-    sheet: { type: 'string' },
-  },
+const options = readOptions({
+  model: text(join(fileURLToPath(new URL('../../', import.meta.url)), 'models/pocket')),
+  size: whole(256, 64, 2048),
+  steps: whole(20, 1, 100),
+  intervals: numbers([2, 3, 5]),
+  pictures: whole(8, 1, 1000),
+  scheduler: text(),
+  threads: whole(1, 1, 1024),
+  /** Pairs of calls in place of pictures; 0 draws. */
+  stepsOnly: whole(0, 0, 1000),
+  sheet: text(),
 });
-const [size, steps, pictures] = [Number(values.size), Number(values.steps), Number(values.pictures)];
-const intervals = values.intervals.split(',').map(Number);
-const model = resolve(values.model);
-const library = new Library({ provider: { name: 'cpu', threads: Number(values.threads) }, onLoaded: () => {} });
+const { size, steps, pictures, intervals, scheduler, sheet } = options;
+const model = resolve(options.model);
+const library = new Library({ provider: { name: 'cpu', threads: options.threads }, onLoaded: () => {} });
 
 const cpuMs = () => {
   const { user, system } = process.cpuUsage();
@@ -54,7 +52,7 @@ async function draw(prompt: string, seed: number, interval?: number): Promise<Dr
     steps,
     guidanceScale: 4,
     seed: BigInt(seed),
-    ...(values.scheduler !== undefined && { scheduler: values.scheduler }),
+    ...(scheduler !== undefined && { scheduler }),
     ...(interval !== undefined && { deepCache: { interval, startStep: 0, endStep: steps } }),
   };
   let [begun, denoisingMs] = [0, 0];
@@ -125,13 +123,13 @@ async function comparePictures(): Promise<Figure[]> {
     }
     tiles.push(...order.map((side, at) => ({ input: drawn.get(side)!.pixels, left: at * size, top: n * size })));
   }
-  if (values.sheet !== undefined) {
+  if (sheet !== undefined) {
     const [width, height] = [size * (intervals.length + 1), size * pictures];
     const raw = { width: size, height: size, channels: 3 } as const;
     await sharp({ create: { width, height, channels: 3, background: '#fff' } })
       .composite(tiles.map(({ input, ...at }) => ({ input: Buffer.from(input.data), raw, ...at })))
       .png()
-      .toFile(values.sheet);
+      .toFile(sheet);
   }
   const each = `median of ${pictures}, ${steps} guided steps, ${size}×${size}`;
   return [
@@ -203,5 +201,4 @@ async function compareSteps(pairs: number): Promise<Figure[]> {
   ];
 }
 
-const pairs = values['steps-only'];
-printTable(pairs === undefined ? await comparePictures() : await compareSteps(Number(pairs)));
+printTable(options.stepsOnly === 0 ? await comparePictures() : await compareSteps(options.stepsOnly));

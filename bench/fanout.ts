@@ -9,33 +9,25 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import { Child } from './child.ts';
 import type { FanoutMeasure, FanoutQuestion } from './fanoutChild.ts';
 import { type Figure, median, pairedRatio, printTable, quantile } from './figures.ts';
+import { readOptions, whole } from './options.ts';
 import { RawReader, type Tally } from './rawReader.ts';
 
-const { values } = parseArgs({
-  options: {
-    sockets: { type: 'string', default: '1000' },
-    rounds: { type: 'string', default: '9' },
-    seconds: { type: 'string', default: '1' },
-  },
+const {
+  sockets: count,
+  rounds,
+  seconds,
+} = readOptions({
+  sockets: whole(1000, 1, 10_000),
+  rounds: whole(9, 1, 10),
+  seconds: whole(1, 1, 2),
 });
-const count = bounded('sockets', 1, 10_000);
-const rounds = bounded('rounds', 1, 10);
-const seconds = bounded('seconds', 1, 2);
 
 /** Ten looks a second, as a model of some size makes them. */
 const calmMs = 100;
 const calmTurns = 20;
-
-function bounded(name: keyof typeof values, min: number, max: number): number {
-  const value = Number(values[name]);
-  if (Number.isInteger(value) && value >= min && value <= max) return value;
-  console.error(`--${name} must be an integer from ${min} to ${max}.`);
-  process.exit(2);
-}
 
 /** Node raises the soft limit to the hard one when it starts, so this is what there is. */
 function checkFileLimit(): void {

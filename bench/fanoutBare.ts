@@ -3,7 +3,8 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { WebSocketServer } from 'ws';
 import { encodeFrame } from '../protocol/frames.ts';
-import { answerQuestions, now, previewedEvent } from './fanoutChild.ts';
+import { answerQuestions, previewedEvent } from './fanoutChild.ts';
+import { now } from './process.ts';
 
 /** As much waits in a socket before the server skips it. */
 const slowReaderBytes = 256 * 1024;

@@ -2,7 +2,8 @@
 import { EventEmitter, on } from 'node:events';
 import type { Pixels, RunEvent, Runtime, RuntimeStatus } from '../runtime/index.ts';
 import { startServer } from '../server/index.ts';
-import { answerQuestions, now } from './fanoutChild.ts';
+import { answerQuestions } from './fanoutChild.ts';
+import { now } from './process.ts';
 
 const [dataDir] = process.argv.slice(2);
 if (dataDir === undefined) throw new Error('usage: fanoutServer <data folder>');

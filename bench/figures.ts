@@ -13,6 +13,14 @@ export function pairedRatio(a: readonly number[], b: readonly number[]): number 
   return median(a.map((value, i) => value / (b[i] ?? Number.NaN)));
 }
 
+/** How much y rises for each 1 of x, by least squares. */
+export function slope(x: readonly number[], y: readonly number[]): number {
+  const mean = (of: readonly number[]) => of.reduce((sum, value) => sum + value, 0) / of.length;
+  const [atX, atY] = [mean(x), mean(y)];
+  const along = x.reduce((sum, value, i) => sum + (value - atX) * (y[i]! - atY), 0);
+  return along / x.reduce((sum, value) => sum + (value - atX) ** 2, 0);
+}
+
 /** One line of the printed table; `goal` is a sentence, judged by the reader. */
 export interface Figure {
   name: string;

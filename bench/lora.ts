@@ -10,32 +10,26 @@ import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { type ActiveLora, adapterFeeds, type LoraLayer, modulesOf } from '../runtime/checkpoints/lora.ts';
 import { readStoredTensors } from '../runtime/checkpoints/safetensors.ts';
 import { type UNet2DConditionConfig, type UNetForm, writeUNet2DCondition } from '../runtime/graphs/unet2DCondition.ts';
 import { floats, Graph, type Tensor } from '../runtime/onnx/graph.ts';
 import { type Figure, median, pairedRatio, printTable } from './figures.ts';
+import { readOptions, text, whole } from './options.ts';
 
-const { values } = parseArgs({
-  options: {
-    model: { type: 'string', default: join(fileURLToPath(new URL('../../', import.meta.url)), 'models/pocket') },
-    latents: { type: 'string', default: '32' },
-    rank: { type: 'string', default: '16' },
-    pairs: { type: 'string', default: '15' },
-    threads: { type: 'string', default: '1' },
-    layers: { type: 'string', default: 'linear,all' },
-  },
+const options = readOptions({
+  model: text(join(fileURLToPath(new URL('../../', import.meta.url)), 'models/pocket')),
+  latents: whole(32, 1, 1024),
+  rank: whole(16, 1, 1024),
+  pairs: whole(15, 1, 1000),
+  threads: whole(1, 1, 1024),
+  /** Which of them take LoRAs: linear, all. */
+  layers: text('linear,all'),
 });
-const [latents, rank, pairs, threads] = [values.latents, values.rank, values.pairs, values.threads].map(Number) as [
-  number,
-  number,
-  number,
-  number,
-];
-const kinds = values.layers.split(',') as ('linear' | 'all')[];
+const { latents, rank, pairs, threads } = options;
+const kinds = options.layers.split(',') as ('linear' | 'all')[];
 
-const folder = join(resolve(values.model), 'unet');
+const folder = join(resolve(options.model), 'unet');
 const config = JSON.parse(await readFile(join(folder, 'config.json'), 'utf8')) as UNet2DConditionConfig;
 const file = join(folder, 'diffusion_pytorch_model.safetensors');
 const tensors = await readStoredTensors(file);

@@ -13,42 +13,39 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs, promisify } from 'node:util';
+import { promisify } from 'node:util';
 import { Child } from './child.ts';
 import { median, pairedRatio } from './figures.ts';
 import type { Memory, ModelQuestion, OpenAnswer, StepAnswer } from './modelChild.ts';
+import { readOptions, text, whole } from './options.ts';
 import { writeRandomModel } from './randomModel.ts';
 
-const { values } = parseArgs({
-  options: {
-    /** Pairs of steps, the sides in turn. */
-    pairs: { type: 'string', default: '5' },
-    /** Latents on each side; 64 is 512 × 512 pixels. */
-    latents: { type: 'string', default: '64' },
-    /** Channels of the UNet's first block: 320 is Stable Diffusion 1.5, 40 a quick try. */
-    width: { type: 'string', default: '320' },
-    /** Threads of onnxruntime; default as many as there are cores. */
-    threads: { type: 'string' },
-    /** A Python with torch, numpy and onnx, for the other side of the comparison. */
-    python: { type: 'string' },
-    /** Which parts to do: load, unet, vae. */
-    only: { type: 'string', default: 'load,unet,vae' },
-    /** Use this folder (with `F32`, `F16` and `export` inside) and keep it. */
-    folder: { type: 'string' },
-  },
+const options = readOptions({
+  /** Pairs of steps, the sides in turn. */
+  pairs: whole(5, 1, 1000),
+  /** Latents on each side; 64 is 512 × 512 pixels. */
+  latents: whole(64, 1, 1024),
+  /** Channels of the UNet's first block: 320 is Stable Diffusion 1.5, 40 a quick try. */
+  width: whole(320, 8, 1024),
+  /** Threads of onnxruntime; 0: as many as there are cores. */
+  threads: whole(0, 0, 1024),
+  /** A Python with torch, numpy and onnx, for the other side of the comparison. */
+  python: text(),
+  /** Which parts to do: load, unet, vae. */
+  only: text('load,unet,vae'),
+  /** Use this folder (with `F32`, `F16` and `export` inside) and keep it. */
+  folder: text(),
 });
-const pairs = Number(values.pairs);
-const latents = Number(values.latents);
-const width = Number(values.width);
-const only = values.only.split(',');
-const folder = values.folder ?? (await mkdtemp(join(tmpdir(), 'latentwire-model-')));
+const { pairs, latents, width, python } = options;
+const only = options.only.split(',');
+const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'latentwire-model-')));
 const run = promisify(execFile);
 const mib = (bytes: number) => Math.round(bytes / 2 ** 20);
 
 type Side = Pick<ModelQuestion, 'way' | 'path'>;
 
 function start(component: ModelQuestion['component'], side: Side): Promise<{ child: Child; first: OpenAnswer }> {
-  const threads = values.threads === undefined ? undefined : Number(values.threads);
+  const threads = options.threads === 0 ? undefined : options.threads;
   const question = JSON.stringify({ component, latents, threads, ...side } satisfies ModelQuestion);
   return Child.start('./modelChild.js', [question]) as Promise<{ child: Child; first: OpenAnswer }>;
 }
@@ -164,14 +161,14 @@ async function compare(
 }
 
 try {
-  if (!values.folder) {
+  if (!options.folder) {
     console.error('writing models of random weights …');
     await writeRandomModel(join(folder, 'F32'), { width });
     if (only.includes('load')) await writeRandomModel(join(folder, 'F16'), { width, dtype: 'F16', parts: ['unet'] });
-    if (values.python) {
+    if (python) {
       console.error('exporting the reference …');
       const script = fileURLToPath(new URL('../../bench/reference/unet.py', import.meta.url));
-      await run(values.python, [script, join(folder, 'F32'), join(folder, 'export')]);
+      await run(python, [script, join(folder, 'F32'), join(folder, 'export')]);
     }
   }
   const load = () => readFileSync('/proc/loadavg', 'utf8').split(' ')[0];
@@ -180,7 +177,7 @@ try {
   const full = join(folder, 'F32');
   const sides = (component: string): Record<string, Side> => ({
     'as the runtime opens it': { way: 'runtime', path: full },
-    ...((values.python || values.folder) && {
+    ...((python || options.folder) && {
       'exported by PyTorch': { way: 'export', path: join(folder, 'export', component, 'model.onnx') },
     }),
   });
@@ -188,5 +185,5 @@ try {
   if (only.includes('vae')) await compare('decoding', 'vae_decoder', sides('vae_decoder'));
   console.log(`\nload of the machine after: ${load()}`);
 } finally {
-  if (!values.folder) await rm(folder, { recursive: true, force: true });
+  if (!options.folder) await rm(folder, { recursive: true, force: true });
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import net from 'node:net';
-import { now } from './fanoutChild.ts';
+import { now } from './process.ts';
 
 /** What all readers of one sender have counted. */
 export interface Tally {

@@ -1,30 +1,35 @@
-/** The server in a process of its own, with its event loop and memory watched. Messages: `measure` resets and reports. */
+/** The server in a process of its own, with its event loop and memory watched. Started by benchServer.ts. */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { loadConfig } from '../server/config.ts';
 import { startServer } from '../server/index.ts';
+import { type Memory, memoryOf } from './process.ts';
+
+/** Is answered with a measure, and begins the next one. */
+export interface ServerQuestion {
+  collectGarbage: boolean;
+}
+
+export interface ServerMeasure extends Memory {
+  /** Delay of the loop beyond the sampling interval since the last measure. Milliseconds. */
+  loopP50Ms: number;
+  loopP99Ms: number;
+  loopMaxMs: number;
+}
 
 const server = await startServer(loadConfig(process.argv.slice(2), {}));
 const delay = monitorEventLoopDelay({ resolution: 1 });
 delay.enable();
 
-export interface ServerMeasure {
-  /** Delay of the loop beyond the sampling interval since the last measure. Milliseconds. */
-  loopP50Ms: number;
-  loopP99Ms: number;
-  loopMaxMs: number;
-  memoryBytes: number;
-}
-
-process.on('message', () => {
+process.on('message', async ({ collectGarbage }: ServerQuestion) => {
   const measure: ServerMeasure = {
     loopP50Ms: delay.percentile(50) / 1e6,
     loopP99Ms: delay.percentile(99) / 1e6,
     loopMaxMs: delay.max / 1e6,
-    memoryBytes: process.memoryUsage().rss,
+    ...(await memoryOf({ collect: collectGarbage })),
   };
   delay.reset();
   process.send?.(measure);
 });
 process.on('disconnect', () => process.exit(1));
-process.on('SIGTERM', () => void server.close().then(() => process.exit(0)));
+process.on('SIGTERM', () => void server.close(0).then(() => process.exit(0)));
 process.send?.({ url: server.url });

@@ -31,6 +31,14 @@ export interface BatcherOptions {
    */
   exact?: boolean;
   onCalibrated?: (graph: Graph, shape: string, found: Calibrated) => void;
+  /** Rows a call takes, where an earlier process found that out. */
+  knownRows?: (graph: Graph, shape: string) => number | undefined;
+  /** Makes the first call of so many rows; see `CalibrationOptions.guard`. */
+  guard?: <T>(graph: Graph, shape: string, rows: number, call: () => Promise<T>) => Promise<T>;
+  /** Whether the process is still within its memory. */
+  fits?: () => boolean;
+  /** Told of each call that was answered, and how long it took. */
+  onCalled?: (graph: Graph, rows: number, ms: number) => void;
   /** Told which jobs the next call is for, before it; none when no job asks for a call but some load or read. */
   onWorking?: (jobs: readonly Job[]) => void;
   /** Milliseconds, by which work is measured; default: the clock of the machine. */
@@ -48,6 +56,9 @@ const MOST_POSITIONS = 2 ** 18;
  * that takes longer reads files. More than sending a preview may take.
  */
 const HOLD_MS = 25;
+
+/** Steps that a share may be ahead of the one that a call is for, and still join; see `lead`. */
+const LEAD = 2;
 
 interface Live {
   job: Job;
@@ -199,18 +210,40 @@ export class Batcher {
     const joining = others.filter((live) => canShare(live, first));
     let rows = rowsOf(first);
     const waiting = joining.reduce((sum, live) => sum + rowsOf(live), rows);
-    const most = Math.max(rows, this.calibration(first.asked!).rowsOf(waiting));
+    const calibration = this.calibration(first.asked!);
+    const most = Math.max(rows, calibration.rowsOf(waiting));
+    const mayJoin = this.lead(first, calibration.msPerRow);
     for (const live of joining) {
       if (rows + rowsOf(live) > most || group.some((other) => isSame(live.asked!, other.asked!))) continue;
+      if (!mayJoin(live)) continue;
       rows += rowsOf(live);
       group.push(live);
     }
     return group;
   }
 
+  /**
+   * Whether a run may join a call for another share that is owed more. Where rows cost time, as on a CPU, whoever joins
+   * makes the call longer for the one it is for: many runs of one share would get their steps for the one step of another.
+   * So no share gets ahead of the first by more than `LEAD` steps. Where a further row is nearly free, all may join.
+   */
+  private lead(first: Live, msPerRow: number): (live: Live) => boolean {
+    const { exact = true } = this.options;
+    if (!exact || msPerRow === 0) return () => true;
+    const limit = first.account.spent + (LEAD * rowsOf(first) * msPerRow) / first.account.weight;
+    const joined = new Map<Account, number>();
+    return ({ account, asked }) => {
+      if (account === first.account) return true;
+      const spent = joined.get(account) ?? account.spent;
+      if (spent > limit) return false;
+      joined.set(account, spent + (asked!.call.rows.length * msPerRow) / account.weight);
+      return true;
+    };
+  }
+
   private calibration({ call, shape }: Asked): Calibration {
     const { graph, positions } = call;
-    const { exact = true, rowsPerCall, onCalibrated, now } = this.options;
+    const { exact = true, rowsPerCall, onCalibrated, knownRows, guard, fits, now } = this.options;
     const ofGraph = this.calibrations.get(graph) ?? new Map<string, Calibration>();
     this.calibrations.set(graph, ofGraph);
     let calibration = ofGraph.get(shape);
@@ -218,8 +251,16 @@ export class Batcher {
       const fixed = Math.min(...graph.inputs.map(rowsTaken));
       const most = Math.min(MOST_ROWS, fixed, Math.max(1, Math.floor(MOST_POSITIONS / Math.max(1, positions))));
       const onSettled = (found: Calibrated) => onCalibrated?.(graph, shape, found);
-      const given = rowsPerCall === undefined ? undefined : Math.min(rowsPerCall, fixed);
-      calibration = new Calibration({ most, exact, given, now, onSettled });
+      calibration = new Calibration({
+        most,
+        exact,
+        given: rowsPerCall === undefined ? undefined : Math.min(rowsPerCall, fixed),
+        known: knownRows?.(graph, shape),
+        guard: guard && ((rows, call) => guard(graph, shape, rows, call)),
+        fits,
+        now,
+        onSettled,
+      });
       ofGraph.set(shape, calibration);
     }
     return calibration;
@@ -229,37 +270,56 @@ export class Batcher {
     const asked = group.map((live) => live.asked!);
     const calibration = this.calibration(asked[0]!);
     this.announce(group.map(({ job }) => job));
+    const ended = new Set<Live>();
     const wanted = async () => {
       await turn();
-      return group.some((live) => !live.job.signal.aborted);
+      // Whoever is cancelled need not wait for the other calls of the group, which others still need.
+      for (const live of group) {
+        if (!live.job.signal.aborted || ended.has(live)) continue;
+        ended.add(live);
+        this.move(live);
+        // Told before the next call, which lets nothing leave.
+        await this.moving.get(live);
+        await turn();
+      }
+      return ended.size < group.length;
     };
     try {
       const rows = asked.flatMap(({ call }) => call.rows);
-      const outputs = await calibration.answer(rows, (some) => callGraph(asked[0]!.call, some), wanted);
+      const outputs = await calibration.answer(rows, (some) => this.call(asked[0]!.call, some), wanted);
       let from = 0;
-      for (const live of group) {
-        const to = from + rowsOf(live);
-        live.answer = outputs.slice(from, to);
-        if (live.answer.length === rowsOf(live)) {
-          for (const twin of this.twinsOf(live, group)) {
-            twin.answer = live.answer;
-            this.move(twin);
-          }
+      for (const [index, live] of group.entries()) {
+        const count = asked[index]!.call.rows.length;
+        this.shares.charge(live.account, count * calibration.msPerRow);
+        const answer = outputs.slice(from, from + count);
+        from += count;
+        if (ended.has(live)) continue;
+        live.answer = answer;
+        if (answer.length < count) continue;
+        for (const twin of this.twinsOf(live, group)) {
+          twin.answer = answer;
+          this.move(twin);
         }
-        this.shares.charge(live.account, rowsOf(live) * calibration.msPerRow);
-        from = to;
       }
-      for (const live of group) this.move(live);
+      for (const live of group) if (!ended.has(live)) this.move(live);
     } catch (error) {
       // Which of them it failed for is told by calls of their own.
       if (group.length > 1) {
-        for (const live of group) await this.answer([live]);
+        for (const live of group) if (!ended.has(live)) await this.answer([live]);
         return;
       }
       const [live] = group as [Live];
       this.leave(live);
       live.settle.reject(error);
     }
+  }
+
+  private async call(call: Call, rows: readonly Row[]): Promise<Outputs[]> {
+    const { now = () => performance.now(), onCalled } = this.options;
+    const begun = now();
+    const outputs = await callGraph(call, rows);
+    onCalled?.(call.graph, rows.length, now() - begun);
+    return outputs;
   }
 
   /** Runs outside the group that wait for the same answer. */

@@ -17,6 +17,12 @@ export interface CalibrationOptions {
   exact: boolean;
   /** Rows to take whatever pays; nothing is found out then. */
   given?: number | undefined;
+  /** Rows that were found out before, for a graph of the same structure on the same machine; not found out again. */
+  known?: number | undefined;
+  /** Makes the first call of each size, so that it can be told which one a process did not survive. */
+  guard?: ((rows: number, call: () => Promise<Outputs[]>) => Promise<Outputs[]>) | undefined;
+  /** Whether the process is still within its memory, asked after the first call of each size. Default: it is. */
+  fits?: (() => boolean) | undefined;
   /** Milliseconds; default: the clock of the machine. */
   now?: (() => number) | undefined;
   onSettled?: (found: Calibrated) => void;
@@ -42,6 +48,13 @@ const TRIALS = 3;
  * becomes cheaper. Calls are made in these sizes only, because only these were compared. All answers are used, but for one
  * call of each size that is made twice over, to compare.
  *
+ * A size is tried as soon as so many rows wait for the same graph in the same shape: never before anybody asks for it, and
+ * never with rows of its own making. It is taken if it costs at most 0.95 of what a row cost so far; in the least of three
+ * measurements, or in one that takes longer than half a second and is no faster. The search ends with the first size that
+ * is not taken, and with the last one there is: 16 rows, or fewer where they would hold more positions than four pictures
+ * of 256 px. It ends one size earlier where a call fails for want of room, leaves the process past its memory limit, or
+ * was the process's last. The supervisor keeps what was found for the next process (process/keptBatches.ts).
+ *
  * Measured on two cores with the embedded model (milliseconds for each row, one row a call against two): 16×16 latents 7.1
  * and 5.1, 24×24 12.3 and 11.6, 32×32 19 and 23. Small latents leave a core idle between operators, which further rows
  * fill. Where it does not pay, a call for each holds less memory and lets a cancel in between.
@@ -58,7 +71,9 @@ export class Calibration {
 
   constructor(options: CalibrationOptions) {
     this.options = options;
-    this.settled = options.given !== undefined || options.most < 2;
+    const { given, known, most } = options;
+    if (known !== undefined) this.best = Math.max(1, Math.min(known, most));
+    this.settled = given !== undefined || known !== undefined || most < 2;
   }
 
   /** Rows that the next call should take, of so many that wait. */
@@ -117,10 +132,11 @@ export class Calibration {
     let answers = first || small < large ? await this.timed(rows, this.best, call) : undefined;
     if (first) {
       this.compared = size;
-      const together = await this.timed(rows, size, call);
+      const { exact, guard = (_, trial) => trial(), fits = () => true } = this.options;
+      const together = await guard(size, () => this.timed(rows, size, call));
       const difference = largestDifference(answers!, together);
       this.difference = Math.max(this.difference, difference);
-      if (this.options.exact && difference !== 0) this.settle();
+      if ((exact && difference !== 0) || !fits()) this.settle();
     } else answers ??= await this.timed(rows, size, call);
     if (!this.settled) this.judge(size);
     return answers!;

@@ -2,6 +2,7 @@
 export { describeModel, type ModelDescription } from './checkpoints/checkpoint.ts';
 export { RuntimeError, type RuntimeErrorCode } from './errors.ts';
 export type {
+  Calls,
   ControlNetRequest,
   DeepCacheRequest,
   GenerateRequest,
@@ -13,5 +14,7 @@ export type {
   Timings,
   WeightedFile,
 } from './messages.ts';
-export { type Runtime, type RuntimeOptions, type RuntimeStatus, startRuntime } from './process/supervisor.ts';
+export { countRows, type ModelTraits, type RowCounts } from './pipelines/rows.ts';
+export type { Runtime, RuntimeOptions, RuntimeStatus } from './process/runtime.ts';
+export { startRuntime } from './process/supervisor.ts';
 export { noSuchScheduler, resolveScheduler, schedulerSpellings } from './schedulers/index.ts';

@@ -124,13 +124,21 @@ export interface Timings {
 
 /** From the server's process to the runtime's. A run is known by a number that the parent picks. */
 export type ToRuntime =
-  | { type: 'start'; provider: string; threads?: number | undefined; rowsPerCall?: number | undefined }
+  | {
+      type: 'start';
+      provider: string;
+      threads?: number | undefined;
+      rowsPerCall?: number | undefined;
+      memoryLimitBytes?: number | undefined;
+      /** What earlier processes found out, here or elsewhere. */
+      calibrations: readonly Calibration[];
+    }
   | { type: 'generate'; run: number; request: GenerateRequest }
   | { type: 'cancel'; run: number };
 
 /**
  * From the runtime's process to the server's. Each `generate` is answered by `reported` events and ends in exactly one
- * of: `reported` with a `finished` event, `failed`, or `cancelled`.
+ * of: `reported` with a `finished` event, `failed`, `cancelled`, or `broken`.
  */
 export type FromRuntime =
   | { type: 'ready'; provider: string; reason: string }
@@ -139,10 +147,32 @@ export type FromRuntime =
   | { type: 'loaded'; model: string; memoryBytes: number }
   /** The runs that the next call of a graph is for; none: no graph has work, but some run loads or reads. */
   | { type: 'working'; runs: number[] }
-  | ({ type: 'calibrated' } & Batch & { msPerRow: Record<number, number>; difference: number })
-  | { type: 'reported'; run: number; event: RunEvent; memoryBytes?: number | undefined }
-  | { type: 'failed'; run: number; error: RuntimeErrorMessage }
-  | { type: 'cancelled'; run: number };
+  /** A call of so many rows is made for the first time; if nothing is heard of it any more, it took the process down. */
+  | { type: 'trying'; calibration: Calibration }
+  | { type: 'tried' }
+  /** `found` is absent where an earlier process found it out. */
+  | {
+      type: 'calibrated';
+      calibration: Calibration;
+      found?: { msPerRow: Record<number, number>; difference: number } | undefined;
+    }
+  | { type: 'reported'; run: number; event: RunEvent; memoryBytes?: number | undefined; calls?: Calls[] | undefined }
+  | { type: 'failed'; run: number; error: RuntimeErrorMessage; calls?: Calls[] | undefined }
+  | { type: 'cancelled'; run: number; calls?: Calls[] | undefined }
+  /** In place of the end of a run: it failed, and so does all else that the provider is asked for. */
+  | { type: 'broken'; run: number; reason: string };
+
+/** Calls that were answered, all of the same graph and as many rows; told by the way, for statistics. */
+export interface Calls {
+  /** Absolute path of the model or part that the graph belongs to. */
+  path: string;
+  /** `unet`, `vae_decoder`, `controlnet`, … */
+  component: string;
+  rows: number;
+  calls: number;
+  /** What they took together, in milliseconds. */
+  ms: number;
+}
 
 /** How many rows (images, or guidance branches of images) one call of a graph takes, because more do not pay. */
 export interface Batch {
@@ -151,6 +181,14 @@ export interface Batch {
   /** What a row looks like. */
   shape: string;
   rows: number;
+}
+
+/** A batch, and where it holds: on the same machine for graphs of the same structure. */
+export interface Calibration extends Batch {
+  /** What computes, as `machineOf` puts it. */
+  machine: string;
+  /** `Graph.structure`; absent where that is not known. */
+  structure?: string | undefined;
 }
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';

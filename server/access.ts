@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { isIPv6 } from 'node:net';
 import { isLoopbackHost } from './config.ts';
 import type { Context } from './context.ts';
 
@@ -32,6 +33,18 @@ export function baseUrlOf(request: IncomingMessage, { config, url }: Context): s
   if (config.publicUrl !== '') return config.publicUrl;
   const { host } = request.headers;
   return host !== undefined && /^[\w.-]+(:\d+)?$|^\[[0-9a-f:.]+\](:\d+)?$/i.test(host) ? `http://${host}` : url;
+}
+
+/** Addresses that one client may have at will count as one: those of a 64 bit network of IPv6, and an IPv4 address in its IPv6 form. */
+export function networkOf(address: string): string {
+  const [, mapped] = /^::ffff:([\d.]+)$/i.exec(address) ?? [];
+  if (mapped !== undefined) return mapped;
+  if (!isIPv6(address)) return address;
+  const [head = '', tail] = address.split('%')[0]!.split('::');
+  const groups = (text: string) => (text === '' ? [] : text.split(':'));
+  const [before, after] = [groups(head), groups(tail ?? '')];
+  const zeros = tail === undefined ? 0 : 8 - before.length - after.length;
+  return [...before, ...new Array<string>(zeros).fill('0'), ...after].slice(0, 4).join(':');
 }
 
 function hostnameOf(host: string | undefined): string | undefined {

@@ -2,11 +2,14 @@ import type { TaskError } from '../protocol/errors.ts';
 import type { TaskEvent } from '../protocol/events.ts';
 import type { PreviewOptions } from '../protocol/previews.ts';
 import type { ResultItem } from '../protocol/replies.ts';
+import type { Claimant } from './queue.ts';
 
 /** Where the answers to a task go: to a session, which outlives its sockets, or into the reply to one HTTP request. */
 export interface Caller {
-  /** Lanes and fair turns in the queue go by it. */
+  /** Lanes go by it, and the lines of the log. */
   readonly id: string;
+  /** For whom its tasks take their turns in the queue, with all else that is theirs. */
+  readonly claimant: Claimant;
   /** Who may ask for, repeat and cancel a task: everybody with the same API key, or everybody where there are none. */
   readonly owner: string;
   /** What image URLs begin with, without a slash at the end. */

@@ -75,6 +75,20 @@ export const options = {
     'What computes: auto, cpu, webgpu, cuda, coreml or dml. auto takes the fastest that starts here; one asked for by name that does not start ends the server.',
   ),
   threads: integer(0, 0, 1024, 'COUNT', 'Threads of the CPU provider; 0 takes as many as there are cores.'),
+  batchSize: {
+    kind: 'value',
+    placeholder: 'auto|ROWS',
+    default: 0,
+    defaultText: 'auto',
+    doc: 'Rows that one call of a network may take, of one result or of several: a guided result is two rows. auto finds out what pays, once for each network, size and machine, and keeps it in the data folder (`batches.json`); a number from 1 to 64 is taken as it is, costs speed or memory where it is not the best, and lets pictures depend on what else is drawn in their last bits.',
+    parse: (value) => {
+      if (value.trim().toLowerCase() === 'auto') return 0;
+      const rows = Number(value);
+      if (!/^\d+$/.test(value.trim()) || rows < 1 || rows > 64)
+        throw new Error('must be auto or a whole number from 1 to 64');
+      return rows;
+    },
+  },
   maxModels: integer(
     2,
     1,
@@ -144,12 +158,18 @@ export const options = {
     'COUNT',
     'Results handed to the runtime at once, which takes turns between them step by step and draws several in one call where that pays. From 4 on, a quarter is kept for clients that have none there.',
   ),
+  queueOrder: choice(
+    'fair',
+    ['fair', 'arrival'],
+    'ORDER',
+    'Whose waiting result is handed over next: that of the client that has had the least work for its weight, or the one that came first. With arrival, priorities count only for keys that may overtake; those handed over take turns in either order, so with `--concurrency 1` results are drawn one by one as they came.',
+  ),
   sessionQueueLimit: integer(
     0,
     0,
     100_000,
     'COUNT',
-    'Unfinished results that one session may have; 0 sets no limit. A task that would go beyond is answered with rateLimitExceeded, which says when to try again.',
+    'Unfinished results that one session may have, or all HTTP requests of one address; 0 sets no limit. A task that would go beyond is answered with rateLimitExceeded, which says when to try again.',
   ),
   sessionRunLimit: integer(
     0,

@@ -27,6 +27,8 @@ export function serveConnection(socket: WebSocket, request: IncomingMessage, con
   const owner = keys.ownerOf(undefined, address);
   let session = owner === undefined ? undefined : sessions.create(owner, baseUrl);
   if (session !== undefined) sessions.attach(session, socket);
+  // Nobody comes back to a session that nobody was told of and that has no tasks.
+  let isWanted = false;
   let missedBeats = 0;
 
   const heartbeat = setInterval(() => {
@@ -48,7 +50,7 @@ export function serveConnection(socket: WebSocket, request: IncomingMessage, con
   socket.on('close', () => {
     clearInterval(heartbeat);
     clearTimeout(authenticating);
-    if (session !== undefined) sessions.detach(session, socket);
+    leave();
   });
   socket.on('message', (data, isBinary) => {
     alive();
@@ -72,6 +74,7 @@ export function serveConnection(socket: WebSocket, request: IncomingMessage, con
       else if (session === undefined) throw new TaskError('missingApiKey').of(task);
       else {
         const caller = session;
+        isWanted = true;
         void handleTask(task, caller, context).catch((error) => caller.fail(toTaskError(error, context).of(task)));
       }
     } catch (error) {
@@ -100,11 +103,18 @@ export function serveConnection(socket: WebSocket, request: IncomingMessage, con
     if (task.progress !== undefined) next.progress = task.progress;
     reply(dataFrame({ taskType: 'authentication', connectionSessionUUID: next.id }));
     if (next !== session) {
-      if (session !== undefined) sessions.detach(session, socket);
+      leave();
       session = next;
       // After the reply, which clients expect first: sends what the last socket of the session did not deliver.
       sessions.attach(next, socket);
     }
+    isWanted = true;
+  }
+
+  function leave(): void {
+    if (session === undefined) return;
+    if (isWanted) sessions.detach(session, socket);
+    else sessions.discard(session, socket);
   }
 
   function ownSession(owner: string): Session {

@@ -8,9 +8,15 @@ export interface Health {
   node: string;
   runtime: {
     state: string;
+    /** Of its process; absent while there is none. */
+    pid?: number;
     provider?: string;
     providerReason?: string;
     restarts: number;
+    /** How the process was lost the last time. */
+    lastLoss?: { reason: string; at: string };
+    /** Models, alone or with parts, that brought it down and are not run until their files change; by their AIRs. */
+    setAside?: { models: string[]; reason: string }[];
     memoryBytes?: number;
     /** While weights are being loaded; `model` is an AIR, absent for a model that has left the catalog. */
     loading?: { model?: string | undefined; component: string; doneBytes: number; ofBytes: number };
@@ -21,21 +27,40 @@ export interface Health {
 }
 
 export async function health({ runtime, catalog, queue, closing }: Context): Promise<Health> {
-  const { state, provider, providerReason, restarts, memoryBytes, models, loading } = runtime.status();
+  const {
+    state,
+    pid,
+    provider,
+    providerReason,
+    restarts,
+    lastLoss,
+    setAside = [],
+    memoryBytes,
+    models,
+    loading,
+  } = runtime.status();
   const entries = await catalog.list();
-  const loadingAir = entries.find((entry) => entry.path === loading?.model)?.air;
+  const airOf = (path: string | undefined) => entries.find((entry) => entry.path === path)?.air;
   return {
     status: closing || state === 'stopped' ? 'stopping' : state === 'ready' ? 'ok' : 'starting',
     version: packageVersion,
     node: process.versions.node,
     runtime: {
       state,
+      ...(pid !== undefined && { pid }),
       ...(provider !== undefined && { provider }),
       ...(providerReason !== undefined && { providerReason }),
       restarts,
       ...(memoryBytes !== undefined && { memoryBytes }),
       // Never the path, which is nobody's business.
-      ...(loading && { loading: { ...loading, model: loadingAir } }),
+      ...(loading && { loading: { ...loading, model: airOf(loading.model) } }),
+      ...(lastLoss && { lastLoss: { reason: lastLoss.reason, at: lastLoss.at.toISOString() } }),
+      ...(setAside.length > 0 && {
+        setAside: setAside.map(({ files, reason }) => ({
+          models: files.map((file) => airOf(file) ?? 'unlisted'),
+          reason,
+        })),
+      }),
     },
     models: entries
       .filter(({ kind }) => kind === 'checkpoint')

@@ -7,12 +7,13 @@ import { stringifyJson } from '../protocol/json.ts';
 import type { PreviewOptions } from '../protocol/previews.ts';
 import { mimeType, type ResultItem } from '../protocol/replies.ts';
 import { parseRequest, parseTask, type Task } from '../protocol/tasks/index.ts';
-import { baseUrlOf, isAllowedOrigin, isKnownHost } from './access.ts';
+import { baseUrlOf, isAllowedOrigin, isKnownHost, networkOf } from './access.ts';
 import type { Caller } from './caller.ts';
 import type { Context } from './context.ts';
 import { health } from './health.ts';
 import { extensions } from './images/encode.ts';
 import { servePage } from './page.ts';
+import type { Claimant } from './queue.ts';
 import { toTaskError } from './taskErrors.ts';
 import { handleTask } from './tasks/index.ts';
 
@@ -60,18 +61,20 @@ export function maxRequestBytes(maxUploadBytes: number): number {
 
 /** Collects the answers to one task of a POST. Events have no place there. */
 class HttpCaller implements Caller {
-  /** That of the request: its tasks share their turns. */
+  /** That of the request. */
   readonly id: string;
   readonly owner: string;
+  readonly claimant: Claimant;
   readonly baseUrl: string;
   readonly previews: PreviewOptions | false = false;
   readonly progress = false;
   readonly items: ResultItem[] = [];
   readonly errors: TaskError[] = [];
 
-  constructor(id: string, owner: string, baseUrl: string) {
+  constructor(id: string, claimant: Claimant, baseUrl: string) {
     this.id = id;
-    this.owner = owner;
+    this.owner = claimant.owner;
+    this.claimant = claimant;
     this.baseUrl = baseUrl;
   }
 
@@ -114,7 +117,9 @@ async function serveTasks(request: IncomingMessage, response: ServerResponse, co
   if (owner === undefined) throw wrongKey(apiKey);
   const requestId = createUUID();
   const baseUrl = baseUrlOf(request, context);
-  const callers = tasks.map(() => new HttpCaller(requestId, owner, baseUrl));
+  // A request of its own for each task must not make a client's part of the machine larger.
+  const claimant: Claimant = { kind: 'address', id: `${owner} at ${networkOf(address)}`, owner };
+  const callers = tasks.map(() => new HttpCaller(requestId, claimant, baseUrl));
   // Nobody reads the answer any more. Like a session, its tasks wait a while for somebody to ask for them again.
   response.once('close', () => {
     if (response.writableFinished) return;

@@ -59,7 +59,11 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
     const records = new TaskRecords(config.taskKeepMs);
     const keys = new Keys(config.apiKey);
     const store = await openImageStore(path.join(config.dataDir, 'images'));
-    const metrics: Metrics = new Metrics(runtime, () => sessions.size);
+    const metrics: Metrics = new Metrics(
+      runtime,
+      () => sessions.size,
+      () => context.catalog.list(),
+    );
     const sessions = new Sessions({
       read: (imageUUID) => store.read(imageUUID),
       keepMs: config.sessionKeepMs,
@@ -83,6 +87,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
       queue: new Queue(runtime, {
         limit: config.queueLimit,
         concurrency: config.concurrency,
+        order: config.queueOrder,
         claimantLimit: config.sessionQueueLimit,
         claimantRuns: config.sessionRunLimit,
         policyOf: (owner) => keys.policyOf(owner),
@@ -176,6 +181,8 @@ async function startOwnRuntime(config: Config, log: Logger): Promise<Runtime> {
     maxModels: config.maxModels,
     memoryLimitBytes: config.memoryLimit,
     liveRuns: config.concurrency,
+    batchesFile: path.join(config.dataDir, 'batches.json'),
+    ...(config.batchSize > 0 && { rowsPerCall: config.batchSize }),
     ...(config.threads > 0 && { threads: config.threads }),
   });
 }

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from '@platformatic/prom-client';
 import { type ErrorCode, errors } from '../protocol/errors.ts';
-import type { Runtime } from '../runtime/index.ts';
+import type { Calls, Runtime } from '../runtime/index.ts';
 import { packageVersion } from './packageRoot.ts';
 import { type RunMetrics, TaskMeter } from './taskMeter.ts';
 import type { TaskRecord } from './taskRecords.ts';
@@ -16,6 +16,7 @@ export interface PreviewMeter {
 }
 
 const waitBuckets = [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600];
+const rowBuckets = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64];
 const stageBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
 
 /** Figures of Node and of the process are the same for every server in it. Made with the first of them. */
@@ -41,8 +42,18 @@ export class Metrics implements PreviewMeter {
   /** A plain number, because a thousand readers of one preview are a thousand times this. */
   #previewsSent = 0;
 
-  /** `sessions` is asked how many there are, those without a socket too. */
-  constructor(runtime: Runtime, sessions: () => number) {
+  /** Calls that the histogram holds, by what they are told apart by. */
+  readonly #calls = new Map<string, number>();
+
+  /**
+   * @param sessions - how many there are, those without a socket too
+   * @param models - AIRs of models and parts, and where they lie
+   */
+  constructor(
+    runtime: Runtime,
+    sessions: () => number,
+    models: () => Promise<readonly { air: string; path: string }[]> = async () => [],
+  ) {
     // From the start on, so that the first look tells the delay of the event loop too.
     ofProcess();
     const registers = [this.#registry];
@@ -111,6 +122,7 @@ export class Metrics implements PreviewMeter {
         registers,
       }),
     };
+    this.#countsCalls(runtime, models);
     this.#tasks = new Counter({
       name: 'latentwire_tasks_total',
       help: 'Image tasks that ended, by outcome (finished, failed, cancelled, superseded); code is that of the error.',
@@ -229,6 +241,46 @@ export class Metrics implements PreviewMeter {
     socket.once('close', () => {
       this.#countBytes(socket);
       this.#sockets.delete(socket);
+    });
+  }
+
+  /** Calls of graphs, as the runtime counts them, from one look to the next. */
+  #countsCalls(runtime: Runtime, models: () => Promise<readonly { air: string; path: string }[]>): void {
+    const registers = [this.#registry];
+    const labelNames = ['model', 'graph'] as const;
+    const labelled = async (): Promise<(Calls & { labels: { model: string; graph: string } })[]> => {
+      const calls = runtime.status().calls ?? [];
+      // Never the path, which is nobody's business.
+      const airs = new Map(calls.length > 0 ? (await models()).map(({ air, path }) => [path, air]) : []);
+      return calls.map((each) => {
+        return { ...each, labels: { model: airs.get(each.path) ?? 'unlisted', graph: each.component } };
+      });
+    };
+    const counted = this.#calls;
+    new Histogram({
+      name: 'latentwire_batch_rows',
+      help: 'Rows (images, or guidance branches of images) that one call of a graph took; graph is the network.',
+      labelNames,
+      buckets: rowBuckets,
+      registers,
+      async collect() {
+        for (const { path, component, rows, calls, labels } of await labelled()) {
+          const key = `${rows} ${component} ${path}`;
+          for (let seen = counted.get(key) ?? 0; seen < calls; seen++) this.observe(labels, rows);
+          counted.set(key, Math.max(calls, counted.get(key) ?? 0));
+        }
+      },
+    });
+    new Counter({
+      name: 'latentwire_graph_seconds_total',
+      help: 'Time that calls of a graph took.',
+      labelNames,
+      registers,
+      async collect() {
+        const all = await labelled();
+        this.reset();
+        for (const { labels, ms } of all) this.inc(labels, ms / 1000);
+      },
     });
   }
 

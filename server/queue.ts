@@ -1,13 +1,15 @@
 import { TaskError } from '../protocol/errors.ts';
 import type { GenerateRequest, RunEvent, Runtime } from '../runtime/index.ts';
 import type { KeyPolicy } from './keys.ts';
-import { Pace, workOf } from './work.ts';
+import { Pace } from './work.ts';
 
 /** What a run says: where it waits, while it waits, and then what the runtime says. */
 export type QueuedRunEvent = { type: 'queued'; position: number } | RunEvent;
 
-/** For whom a task runs: a session or a request, and whose key it came with. */
+/** For whom a task runs: a session, or all HTTP requests of one address, and whose key it came with. */
 export interface Claimant {
+  /** What a client is told that it is. */
+  readonly kind: 'session' | 'address';
   readonly id: string;
   readonly owner: string;
 }
@@ -21,6 +23,8 @@ export interface QueueOptions {
   claimantLimit: number;
   /** Results of one claimant handed to the runtime at once; 0 sets no limit. */
   claimantRuns: number;
+  /** `arrival`: whoever came first is next, however much it has had. Default `fair`. */
+  order?: 'fair' | 'arrival';
   policyOf: (owner: string) => KeyPolicy;
 }
 
@@ -28,6 +32,9 @@ interface Waiting {
   claim: Claim;
   priority: number;
   work: number;
+  /** What the claim was charged for it, and the weight that it counted with then. */
+  charged: number;
+  weight: number;
   /** Rises with each arrival. */
   arrival: number;
   /** Runs that come before this one; a change is told. */
@@ -91,7 +98,7 @@ export class Queue {
     if (this.#closed) throw shuttingDown();
     const { limit, concurrency, claimantLimit } = this.#options;
     const { queueLimit } = this.#options.policyOf(claimant.owner);
-    this.#check('session', this.#held(claimant.id) - freed, count, claimantLimit);
+    this.#check(claimant.kind, this.#held(claimant.id) - freed, count, claimantLimit);
     this.#check('key', this.#held(ownerKey(claimant)) - freed, count, queueLimit);
     const room = limit + concurrency;
     const excess = this.#admitted - freed + count - room;
@@ -115,19 +122,25 @@ export class Queue {
   /**
    * Adds a run; its place is taken now, not when the iteration begins, so it must be iterated. After `signal` is aborted the iteration throws
    * `signal.reason`: at once while waiting, within a step while running. Of one claimant those of higher `priority` come
-   * first; before those of others only where the key's policy says so.
+   * first; before those of others only where the key's policy says so. In the order of arrival only such keys have any.
+   * `work` is what its claimant is charged: see `workOf`.
    */
   run(
     claimant: Claimant,
     request: GenerateRequest,
     priority: number,
+    work: number,
     signal: AbortSignal,
   ): AsyncIterable<QueuedRunEvent> {
     const claim = this.#claimOf(claimant);
-    const work = workOf(request);
     const arrival = ++this.#arrivals;
-    const entry: Waiting = { claim, priority, work, arrival, position: 0, wake: () => {}, turn: false };
-    const after = claim.waiting.findIndex((other) => other.priority < priority);
+    const rank = this.#fair || claim.policy.overtakes ? priority : 0;
+    const entry: Waiting = {
+      // What nobody is charged for leaves all claims level, so that arrival decides.
+      ...{ claim, priority: rank, work: this.#fair ? work : 0, arrival },
+      ...{ charged: 0, weight: 1, position: 0, wake: () => {}, turn: false },
+    };
+    const after = claim.waiting.findIndex((other) => other.priority < rank);
     claim.waiting.splice(after < 0 ? claim.waiting.length : after, 0, entry);
     this.#advance();
     return this.#drive(entry, request, signal);
@@ -143,10 +156,9 @@ export class Queue {
     request: GenerateRequest,
     signal: AbortSignal,
   ): AsyncGenerator<QueuedRunEvent, void, undefined> {
-    const { claim, work } = entry;
+    const { claim } = entry;
     const wake = () => entry.wake();
     signal.addEventListener('abort', wake);
-    let weight = 1;
     let done = 0;
     try {
       // Told on arrival too when the turn comes at once, so that every task has the same beginning.
@@ -164,8 +176,7 @@ export class Queue {
         });
       }
       signal.throwIfAborted();
-      weight = this.#weightOf(claim);
-      const share = { key: claim.id, weight };
+      const share = { key: claim.id, weight: entry.weight };
       for await (const event of this.#runtime.generate({ ...request, share }, signal)) {
         if (event.type === 'stepped') done = (event.step + 1) / event.steps;
         if (event.type === 'finished') done = 1;
@@ -177,7 +188,7 @@ export class Queue {
         this.#running--;
         claim.running--;
         // What it was charged for and did not get.
-        claim.had -= (work * (1 - done)) / weight;
+        claim.had -= entry.charged * (1 - done);
         this.#pace.ended(done);
       } else claim.waiting.splice(claim.waiting.indexOf(entry), 1);
       this.#advance();
@@ -203,16 +214,21 @@ export class Queue {
   #advance(): void {
     const { concurrency } = this.#options;
     while (this.#running < concurrency) {
-      const claims = [...this.#claims.values()].filter((claim) => this.#mayRun(claim));
-      const [next] = claims.map((claim) => claim.waiting[0]!).sort((a, b) => this.#compare(a, b));
+      const claims = [...this.#claims.values()].filter((claim) => this.#isWithinLimits(claim));
+      const ready = claims.filter((claim) => this.#mayTakeAPlace(claim));
+      const [next] = ready.map((claim) => claim.waiting[0]!).sort((a, b) => this.#compare(a, b));
       if (next === undefined) break;
       const { claim } = next;
+      const start = this.#startOf(claim);
+      // Not that of the next where it goes before others: their claims would become equal, whatever they have had.
+      this.#clock = Math.min(...claims.map((each) => this.#startOf(each)));
       claim.waiting.shift();
       if (this.#running === 0) this.#pace.begin();
       this.#running++;
       claim.running++;
-      this.#clock = this.#startOf(claim);
-      claim.had = this.#clock + next.work / this.#weightOf(claim);
+      next.weight = this.#weightOf(claim);
+      next.charged = next.work / next.weight;
+      claim.had = start + next.charged;
       next.turn = true;
       next.wake();
     }
@@ -220,17 +236,26 @@ export class Queue {
     this.#tellPositions();
   }
 
-  #mayRun(claim: Claim): boolean {
+  /** A quarter of the places is for those who have none, so that nobody waits for the end of another's picture. */
+  #mayTakeAPlace(claim: Claim): boolean {
+    const { concurrency } = this.#options;
+    return !this.#fair || claim.running === 0 || this.#running < concurrency - Math.floor(concurrency / 4);
+  }
+
+  /** Whether it waits, and for nothing but its turn. */
+  #isWithinLimits(claim: Claim): boolean {
     if (claim.waiting.length === 0) return false;
-    const { concurrency, claimantRuns } = this.#options;
-    // A quarter of the places is for those who have none, so that nobody waits for the end of another's picture.
-    if (claim.running > 0 && this.#running >= concurrency - Math.floor(concurrency / 4)) return false;
+    const { claimantRuns } = this.#options;
     if (claimantRuns > 0 && claim.running >= claimantRuns) return false;
     const { runLimit } = claim.policy;
     if (runLimit === 0) return true;
     let running = 0;
     for (const other of this.#claims.values()) if (other.owner === claim.owner) running += other.running;
     return running < runLimit;
+  }
+
+  get #fair(): boolean {
+    return this.#options.order !== 'arrival';
   }
 
   #startOf(claim: Claim): number {
@@ -271,7 +296,7 @@ export class Queue {
     }
   }
 
-  #check(whose: 'session' | 'key', held: number, count: number, limit: number): void {
+  #check(whose: Claimant['kind'] | 'key', held: number, count: number, limit: number): void {
     if (limit === 0 || held + count <= limit) return;
     if (count > limit) {
       throw new TaskError('invalidNumberResults', {

@@ -10,6 +10,7 @@ import { dataFrameOf, type EventFrame, eventFrameOf } from './frames.ts';
 import type { Logger } from './log.ts';
 import type { PreviewMeter } from './metrics.ts';
 import { Outbox, type OutboxOptions, type OutboxOwner, slowReaderBytes } from './outbox.ts';
+import type { Claimant } from './queue.ts';
 
 /** Closes a socket whose reader takes too little. Of those that are free to choose. */
 export const slowReaderCode = 4008;
@@ -49,6 +50,14 @@ export class Session implements Caller, OutboxOwner {
     this.baseUrl = baseUrl;
     this.#options = options;
     this.#outbox = new Outbox(this, options);
+  }
+
+  get kind(): 'session' {
+    return 'session';
+  }
+
+  get claimant(): Claimant {
+    return this;
   }
 
   get attached(): boolean {
@@ -214,6 +223,11 @@ export class Sessions {
     }, this.#options.keepMs);
     timer.unref();
     this.#timers.set(session.id, timer);
+  }
+
+  /** Like `detach`, for a session that nobody will come back to. */
+  discard(session: Session, socket: WebSocket): void {
+    if (session.detach(socket)) this.#sessions.delete(session.id);
   }
 
   /** The session keeps what the reader did not take, and may be resumed at once. */

@@ -31,6 +31,8 @@ export class TaskRecord {
   state: TaskState = 'unfinished';
   /** Results by index; a hole is one that is not finished. */
   readonly results: (TaskResult | undefined)[] = [];
+  /** Indexes of the results in the order in which they are sent. */
+  readonly order: number[] = [];
   /** Steps done and to do, of each result that has begun. */
   readonly steps: ({ done: number; of: number } | undefined)[] = [];
   /** Runs that come before each of its waiting results. */
@@ -45,6 +47,8 @@ export class TaskRecord {
   cancelReason: CancelReason = 'cancelled';
   /** Those that results are sent to: whoever sent the task, and whoever sent it again. */
   readonly callers = new Set<Caller>();
+  /** Places in `order` before which results are not sent to callers that have so many from another connection. */
+  readonly from = new Map<Caller, number>();
   /** Settles with the end of the task, whatever it is; never rejects. */
   readonly ended: Promise<void>;
   readonly #end: () => void;
@@ -143,6 +147,7 @@ export class TaskRecords {
       // Whoever waited has been told. The reply to an HTTP request may be megabytes; the record is kept for an hour.
       for (const caller of record.callers) caller.forget(record.taskUUID);
       record.callers.clear();
+      record.from.clear();
       setTimeout(() => {
         if (this.#records.get(name) === record) this.#records.delete(name);
       }, this.#keepMs).unref();
@@ -178,6 +183,7 @@ export class TaskRecords {
   /** A caller that will not come back: synchronous tasks that nobody else waits for end here. */
   abandon(caller: Caller): void {
     for (const record of this.#records.values()) {
+      record.from.delete(caller);
       if (!record.callers.delete(caller) || record.callers.size > 0) continue;
       if (record.deliveryMethod === 'sync') record.cancel('cancelled');
     }

@@ -60,19 +60,20 @@ describe('with the embedded model', () => {
   test('draws what is asked, and takes it further by its UUID', async () => {
     const client = connect({ url });
     let better = 0;
-    for (let seed = 0; seed < 3; seed++) {
-      const first = client.generate({ positivePrompt: 'a red potion on a blue table', model: MODEL, seed });
+    // The model is small and may miss one; never most of them. The first is drawn as someone gets it who asks for nothing else.
+    for (let seed = 0; seed < 3 && better < 2; seed++) {
+      const usual = { model: MODEL, seed, ...(seed > 0 && { steps: 10 }) };
+      const first = client.generate({ ...usual, positivePrompt: 'a red potion on a blue table' });
       const looks: number[] = [];
       for await (const event of first) if (event.event === 'previewed') looks.push(event.step);
       expect(looks.length).toBeGreaterThanOrEqual(3);
       const { imageURL, imageUUID } = await first.result;
-      const task = { positivePrompt: 'a green potion', seedImage: imageUUID, strength: 0.7, seed, model: MODEL };
+      const task = { ...usual, positivePrompt: 'a green potion', seedImage: imageUUID, strength: 0.7 };
       const second = await client.generate(task).result;
       const [before, after] = [await colours(imageURL), await colours(second.imageURL)];
       if (before.red > before.green && after.green > before.green && after.red < before.red) better++;
     }
-    // The model is small and may miss one; never most of them.
-    expect(better).toBeGreaterThanOrEqual(2);
+    expect(better).toBe(2);
     await client.close();
   });
 
@@ -81,7 +82,7 @@ describe('with the embedded model', () => {
     const task = {
       positivePrompt: 'a blue gem',
       seed: 5,
-      steps: 6,
+      steps: 4,
       outputFormat: 'PNG',
       outputType: 'base64Data',
     } as const;
@@ -92,9 +93,16 @@ describe('with the embedded model', () => {
     await client.close();
   });
 
-  test.each(['PNDM', 'Euler a', 'Heun', 'DPM++ 2M SDE', 'LCM'])('draws a red heart with %s', async (scheduler) => {
+  // About as many calls of the UNet each: Heun needs two for a step, and LCM is made for few.
+  test.each([
+    ['PNDM', 8],
+    ['Euler a', 8],
+    ['Heun', 5],
+    ['DPM++ 2M SDE', 8],
+    ['LCM', 6],
+  ])('draws a red heart with %s', async (scheduler, steps) => {
     const client = connect({ url });
-    const task = { positivePrompt: 'a red heart on a white background', seed: 3, steps: 12, scheduler };
+    const task = { positivePrompt: 'a red heart on a white background', seed: 3, steps, scheduler };
     const { imageURL } = await client.generate(task).result;
     const { red, green } = await colours(imageURL);
     expect(red).toBeGreaterThan(0.03);
@@ -109,7 +117,7 @@ describe('with the embedded model', () => {
       shouldReconnect: false,
     });
     await runware.ensureConnection();
-    const ask = { model: MODEL, positivePrompt: 'a red potion on a blue table', width: 256, height: 256, steps: 8 };
+    const ask = { model: MODEL, positivePrompt: 'a red potion on a blue table', width: 256, height: 256, steps: 5 };
     const [image] = (await runware.requestImages({ ...ask, seed: 2 }))!;
     expect(image).toMatchObject({ taskType: 'imageInference', seed: 2 });
     const png = await sharp({ create: { width: 256, height: 256, channels: 3, background: '#c22' } })
@@ -133,12 +141,13 @@ describe('with the embedded model', () => {
   test.skipIf(chromiumPath === undefined)('shows a picture emerge on the page', async () => {
     await using browser = await launchChromium();
     const page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
+    page.setDefaultTimeout(60_000);
     await page.goto(url);
+    await page.getByRole('slider', { name: 'Steps' }).fill('10');
     await page.locator('#connection[data-state="open"]').waitFor();
     await page.getByLabel('Prompt', { exact: true }).fill('a red potion on a blue table');
     await page.keyboard.press('Enter');
     await page.waitForFunction(() => document.querySelector('#pictures img'));
-    await page.screenshot({ path: path.join(os.tmpdir(), 'latentwire-emerging.png') });
     const picture = page.locator('#pictures img[data-step="finished"]');
     await picture.waitFor();
     expect(await picture.evaluate((image: HTMLImageElement) => image.naturalWidth)).toBe(256);
@@ -147,6 +156,5 @@ describe('with the embedded model', () => {
     await page.keyboard.press('Enter');
     await expect.poll(() => page.locator('#gallery li').count()).toBe(2);
     await picture.waitFor();
-    await page.screenshot({ path: path.join(os.tmpdir(), 'latentwire-finished.png') });
   });
 });

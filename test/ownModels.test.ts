@@ -64,6 +64,7 @@ beforeAll(async () => {
     dataDir: join(scratch, 'data'),
     modelsDir: [models],
     provider: 'cpu',
+    threads: 1,
     logLevel: 'silent',
     maxModels: 8,
   });

@@ -25,8 +25,10 @@ export interface CompanionKind {
 /** Said where the architecture is not known at all, or only its family. */
 const vague = ['unknown', 'sd'];
 
-/** Whether a part was made for the architecture of a model, as far as both are known. */
-export function fits({ architecture: one }: PartInfo, { architecture: other }: ModelInfo): boolean {
+type OfArchitecture = Pick<ModelInfo, 'architecture'>;
+
+/** Whether a model or a part was made for the architecture of a model, as far as both are known. */
+export function fits({ architecture: one }: OfArchitecture, { architecture: other }: OfArchitecture): boolean {
   return one === other || vague.includes(one) || vague.includes(other);
 }
 

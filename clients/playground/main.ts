@@ -4,6 +4,7 @@ import { find, kept, make } from './elements.ts';
 import { fillDrag, Gallery } from './gallery.ts';
 import type { Upload } from './imageSlot.ts';
 import { Link } from './link.ts';
+import { OtherModels } from './otherModels.ts';
 import { fetchPicture, isUnderWay, type Picture, Pictures, type Recipe } from './pictures.ts';
 import { SeedImage } from './seedImage.ts';
 import { Settings } from './settings.ts';
@@ -40,6 +41,12 @@ const loras = new Companions({
   word: 'LoRA',
   weight: { min: -4, max: 4, sliderMin: -1, sliderMax: 2 },
 });
+const embeddings = new Companions({
+  id: 'embeddings',
+  word: 'Embedding',
+  weight: { min: -4, max: 4, sliderMin: -1, sliderMax: 2 },
+});
+const otherModels = new OtherModels();
 const controlNets = new Companions({
   id: 'control-nets',
   word: 'ControlNet',
@@ -81,21 +88,29 @@ gallery.onchoose = choose;
 stage.ondrag = fillDrag;
 
 settings.onmodel = (model) => {
-  loras.model = model;
-  controlNets.model = model;
+  for (const list of [loras, embeddings, controlNets, otherModels]) list.model = model;
 };
-loras.write(kept.read<Companion[]>('loras') ?? []);
-loras.onchange = () => kept.write('loras', loras.read());
+for (const [key, list] of Object.entries({ loras, embeddings })) {
+  list.write(kept.read<Companion[]>(key) ?? []);
+  list.onchange = () => kept.write(key, list.read());
+}
+otherModels.write(kept.read<Pick<Recipe, 'vae' | 'refiner'>>('otherModels') ?? {});
+otherModels.onchange = () => kept.write('otherModels', otherModels.read());
 
 link.onopen = async () => {
   const list = <Category extends ModelCategory>(category: Category) => link.client.models({ category }).catch(() => []);
   const [models, parts] = await Promise.all([
     list('checkpoint'),
-    Promise.all([list('lora'), list('controlnet'), list('vae')]),
+    Promise.all([list('lora'), list('embeddings'), list('controlnet'), list('vae')]),
   ]);
   settings.models = models;
-  [loras.known, controlNets.known] = parts;
-  settings.tinyDecoders = parts[2].filter(({ type }) => type === 'tinyVae');
+  const vaes = parts[3];
+  [loras.known, embeddings.known, controlNets.known] = parts;
+  settings.tinyDecoders = vaes.filter(({ type }) => type === 'tinyVae');
+  otherModels.know(
+    vaes.filter(({ type }) => type === 'vae'),
+    models.filter(({ type }) => type === 'refiner'),
+  );
 };
 
 form.addEventListener('submit', async (event) => {
@@ -109,16 +124,29 @@ form.addEventListener('submit', async (event) => {
     settings.showError(error as Error);
     return;
   }
-  if (!recipe.seedImage) delete recipe.strength;
+  // What is added has nothing to keep, which is what the strength is about.
+  if (!recipe.seedImage || recipe.outpaint) delete recipe.strength;
+  if (recipe.outpaint) resize(recipe, 1);
   void generate(recipe, numberResults);
 });
 
-/** What the server must have before the task: the seed image, the mask, and what acts beside the model. */
-async function readPictures(): Promise<Pick<Recipe, 'seedImage' | 'maskImage' | 'lora' | 'controlNet'>> {
+/** What the server must have before the task, the seed image and the mask, and what acts beside the model. */
+async function readPictures(): Promise<Partial<Recipe>> {
   const [pictures] = await Promise.all([seedImage.forTask(), controlNets.ready()]);
-  const lora = loras.read();
-  const controlNet = controlNets.read() as NonNullable<Recipe['controlNet']>;
-  return { ...pictures, ...(lora.length > 0 && { lora }), ...(controlNet.length > 0 && { controlNet }) };
+  const lists = {
+    lora: loras.read(),
+    embeddings: embeddings.read(),
+    controlNet: controlNets.read() as NonNullable<Recipe['controlNet']>,
+  };
+  const used = Object.entries(lists).filter(([, list]) => list.length > 0);
+  return { ...pictures, ...otherModels.read(), ...Object.fromEntries(used) };
+}
+
+/** Counts what outpainting adds into the size, or out of it: the form's size is that of the part that is kept. */
+function resize(recipe: Recipe, by: 1 | -1): void {
+  const { top, right, bottom, left } = recipe.outpaint!;
+  recipe.width += by * (left + right);
+  recipe.height += by * (top + bottom);
 }
 
 async function generate(recipe: Recipe, numberResults: number): Promise<void> {
@@ -128,7 +156,7 @@ async function generate(recipe: Recipe, numberResults: number): Promise<void> {
   try {
     generation = link.client.generate({
       ...parameters,
-      ...(!settings.isOwnSize(recipe) && { width, height }),
+      ...((recipe.outpaint || !settings.isOwnSize(recipe)) && { width, height }),
       ...(seed !== undefined && { seed: readSeed(seed) }),
       ...(from && { seedImage: from.imageUUID }),
       ...(maskImage && { maskImage: maskImage.imageUUID }),
@@ -255,10 +283,14 @@ actions.seedImage.addEventListener('click', () => {
   announce('This is the seed image now');
 });
 actions.reuse.addEventListener('click', () => {
-  const { recipe, result } = stage.picture!;
+  const { result } = stage.picture!;
+  const recipe = { ...stage.picture!.recipe };
+  if (recipe.outpaint) resize(recipe, -1);
   settings.write(recipe, result?.seed);
-  void seedImage.restore(recipe.seedImage, recipe.maskImage);
+  void seedImage.restore(recipe);
   loras.write(recipe.lora ?? []);
+  embeddings.write(recipe.embeddings ?? []);
+  otherModels.write(recipe);
   controlNets.write(recipe.controlNet ?? []);
   announce('Settings restored');
 });

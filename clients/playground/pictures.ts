@@ -17,7 +17,12 @@ export interface Recipe {
   strength?: number;
   /** White where the seed image changes. */
   maskImage?: UploadedImage;
+  /** Pixels added around the seed image; width and height count them. */
+  outpaint?: { top: number; right: number; bottom: number; left: number; blur: number };
+  vae?: string;
+  refiner?: { model: string; startStepPercentage: number };
   lora?: { model: string; weight: number }[];
+  embeddings?: { model: string; weight: number }[];
   controlNet?: { model: string; weight: number; guideImage: UploadedImage }[];
 }
 

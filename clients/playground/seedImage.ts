@@ -1,7 +1,9 @@
 import type { UploadedImage } from '../typescript/index.ts';
 import { find } from './elements.ts';
+import { Extension } from './extension.ts';
 import { ImageSlot, type Upload } from './imageSlot.ts';
 import { MaskBrush } from './maskBrush.ts';
+import type { Recipe } from './pictures.ts';
 
 const parts = {
   slot: find('slot', HTMLElement),
@@ -20,10 +22,13 @@ const usualHint = strengthHint.textContent ?? '';
 /** At and below this strength of a few dozen steps hardly any are run. */
 const lowStrength = 0.25;
 
-/** The picture to start from, and the mask painted over it. */
+type Pictures = Pick<Recipe, 'seedImage' | 'maskImage' | 'outpaint'>;
+
+/** The picture to start from, and the mask painted over it or what is added around it. */
 export class SeedImage {
   readonly #slot: ImageSlot;
   readonly #brush = new MaskBrush();
+  readonly #extension = new Extension();
   readonly #upload: Upload;
   /** The mask as the server knows it; absent until a picture is made with it. */
   #uploadedMask: Promise<UploadedImage> | undefined;
@@ -36,6 +41,10 @@ export class SeedImage {
     this.#slot.onchange = () => this.#changed();
     this.#brush.onchange = () => {
       this.#uploadedMask = undefined;
+      this.#draw();
+      this.#slot.draw();
+    };
+    this.#extension.onchange = () => {
       this.#draw();
       this.#slot.draw();
     };
@@ -56,9 +65,10 @@ export class SeedImage {
   }
 
   /** Puts the pictures of an earlier task back. */
-  async restore(image: UploadedImage | undefined, mask: UploadedImage | undefined): Promise<void> {
+  async restore({ seedImage, maskImage: mask, outpaint }: Pictures): Promise<void> {
     this.#brush.clear();
-    this.#slot.image = image;
+    this.#slot.image = seedImage;
+    this.#extension.value = outpaint;
     if (mask === undefined) return;
     try {
       await this.#brush.load(mask.imageURL);
@@ -71,10 +81,12 @@ export class SeedImage {
   }
 
   /** What a task is to send, once the server has it. Rejects where something did not get there. */
-  async forTask(): Promise<{ seedImage?: UploadedImage; maskImage?: UploadedImage }> {
+  async forTask(): Promise<Pictures> {
     await this.#slot.ready;
     const { image } = this.#slot;
     if (image === undefined) return {};
+    const outpaint = this.#extension.value;
+    if (outpaint) return { seedImage: image, outpaint };
     if (this.#brush.isEmpty) return { seedImage: image };
     this.#uploadedMask ??= this.#brush.toPNG().then(this.#upload);
     try {
@@ -96,12 +108,19 @@ export class SeedImage {
   #draw(): void {
     const hasImage = this.#slot.image !== undefined;
     const hasMask = hasImage && !this.#brush.isEmpty;
-    this.#slot.filledText = hasMask ? 'Only what you painted changes.' : 'The next picture starts from this one.';
-    paint.hidden = !hasImage;
+    // The server masks what is added by itself and takes no other mask beside it.
+    this.#extension.hidden = !hasImage || hasMask;
+    const grows = this.#extension.value !== undefined;
+    this.#slot.filledText = hasMask
+      ? 'Only what you painted changes.'
+      : grows
+        ? 'The next picture goes on around this one.'
+        : 'The next picture starts from this one.';
+    paint.hidden = !hasImage || grows;
     paint.textContent = hasMask ? 'Edit the mask' : 'Paint a mask';
     painted.hidden = !hasMask;
     if (hasMask) this.#brush.drawInto(painted);
-    strengthField.hidden = !hasImage;
+    strengthField.hidden = !hasImage || grows;
     this.#drawHint();
   }
 

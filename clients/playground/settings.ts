@@ -216,7 +216,8 @@ export class Settings {
   showError(error: LatentwireError | Error): void {
     const parameter = 'parameter' in error ? error.parameter?.split(/[.[]/)[0] : undefined;
     const place = parameter && document.querySelector<HTMLElement>(`[data-parameter~="${CSS.escape(parameter)}"]`);
-    const field = Object.values(fields).find(({ name }) => name === parameter);
+    const named = Object.values(fields).find(({ name }) => name === parameter);
+    const field = named ?? (place ? place.querySelector('select') : undefined);
     if (place instanceof HTMLDetailsElement && !place.hidden) {
       panel.open = true;
       place.open = true;

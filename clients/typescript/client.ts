@@ -76,7 +76,7 @@ const modelsAtOnce = 100;
 /** Something sent that the server has not answered for the last time. */
 interface Unanswered {
   /** Sent again after a loss, with its own UUID: the server attaches the new connection to the task it knows. */
-  task: WireTask;
+  readonly task: WireTask;
   answered(item: WireItem): boolean;
   happened(event: TaskEvent, image: Uint8Array | undefined): boolean;
   failed(error: LatentwireError): void;
@@ -196,7 +196,10 @@ export function connect(options: ConnectOptions): Client {
           };
           signal?.throwIfAborted();
           send({
-            task: wireTask,
+            get task() {
+              // Those that are here are not sent again.
+              return { ...wireTask, numberResults: generation.missing };
+            },
             answered: (item) => generation.answered(item),
             happened: (event, image) => generation.happened(event, image),
             failed: (error) => generation.failed(error),

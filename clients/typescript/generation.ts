@@ -78,6 +78,11 @@ export class GenerationImpl implements Generation {
     return this.#events.ended;
   }
 
+  /** Results that are not here yet. */
+  get missing(): number {
+    return this.#expected - this.#finished.length;
+  }
+
   async cancel(): Promise<void> {
     if (!this.settled) await this.#cancel();
   }

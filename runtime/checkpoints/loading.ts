@@ -42,7 +42,7 @@ export async function openWritten(written: Written, label: string, provider: Pro
   const source = (await mappable(written)) ?? (await inMemory(written.files, label));
   // Imported only now, so that describing models needs no native code.
   const { Graph } = await import('../onnx/graph.ts');
-  return Graph.open({ bytes: written.bytes, label, ...source }, provider);
+  return Graph.open({ bytes: written.bytes, label, structure: written.structure, ...source }, provider);
 }
 
 async function checkVersions({ versions }: Written, label: string): Promise<void> {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import type { StoredDtype, StoredTensor, StoredTensors } from '../checkpoints/safetensors.ts';
@@ -92,6 +93,8 @@ export interface Written {
   versions: ReadonlyMap<string, string>;
   /** Of all the ranges of those files that the graph uses. */
   weightBytes: number;
+  /** A digest of all but the weights' values and places: the same for graphs that compute alike. */
+  structure: string;
 }
 
 /** Operators of onnxruntime itself; all of these have CPU kernels, and GPU ones where the provider is fast at all. */
@@ -120,6 +123,7 @@ export class GraphBuilder {
   private readonly files = new Set<string>();
   private readonly versions = new Map<string, string>();
   private weightBytes = 0;
+  private readonly structure = createHash('sha256');
 
   constructor(tensors: StoredTensors, form: AdaptedForm = {}) {
     this.tensors = tensors;
@@ -205,16 +209,10 @@ export class GraphBuilder {
       );
     }
     const name = this.unused(options.rows ? `${tensor}[${from}:${to}]` : tensor);
-    this.initializers.push(
-      externalInitializer(
-        name,
-        dtype,
-        stored.transposed ? [...shape].reverse() : shape,
-        basename(stored.file),
-        stored.offset + from * rowBytes,
-        length,
-      ),
-    );
+    const dims = stored.transposed ? [...shape].reverse() : shape;
+    const offset = stored.offset + from * rowBytes;
+    this.initializers.push(externalInitializer(name, dtype, dims, basename(stored.file), offset, length));
+    this.structure.update(tensorProto(name, dtype, dims).finish());
     this.files.add(stored.file);
     this.weightBytes += length;
     if (stored.version !== undefined) this.versions.set(stored.file, stored.version);
@@ -288,11 +286,16 @@ export class GraphBuilder {
     writer.tag(1, WireType.Varint).int64(9);
     writer.tag(2, WireType.LengthDelimited).string('latentwire');
     writer.tag(7, WireType.LengthDelimited).fork();
-    for (const node of this.nodes) writer.tag(1, WireType.LengthDelimited).bytes(nodeProto(node));
+    for (const node of this.nodes) {
+      const bytes = nodeProto(node);
+      writer.tag(1, WireType.LengthDelimited).bytes(bytes);
+      this.structure.update(bytes);
+    }
     writer.tag(2, WireType.LengthDelimited).string(graphName);
     for (const initializer of this.initializers) writer.tag(5, WireType.LengthDelimited).bytes(initializer);
     for (const input of this.inputs) writer.tag(11, WireType.LengthDelimited).bytes(input);
     for (const output of this.outputs) writer.tag(12, WireType.LengthDelimited).bytes(output);
+    for (const value of [...this.inputs, ...this.outputs]) this.structure.update(value);
     writer.join();
     for (const [domain, version] of [
       ['', 18],
@@ -303,7 +306,13 @@ export class GraphBuilder {
       writer.tag(2, WireType.Varint).int64(version);
       writer.join();
     }
-    return { bytes: writer.finish(), files: [...this.files], versions: this.versions, weightBytes: this.weightBytes };
+    return {
+      bytes: writer.finish(),
+      files: [...this.files],
+      versions: this.versions,
+      weightBytes: this.weightBytes,
+      structure: this.structure.digest('hex').slice(0, 32),
+    };
   }
 
   private constant(dtype: OnnxDtype, shape: readonly number[], bytes: Uint8Array): Value {
@@ -311,7 +320,9 @@ export class GraphBuilder {
     const seen = this.known.get(key);
     if (seen !== undefined) return seen;
     const name = this.unused('constant');
-    this.initializers.push(inlineInitializer(name, dtype, shape, bytes));
+    const initializer = inlineInitializer(name, dtype, shape, bytes);
+    this.initializers.push(initializer);
+    this.structure.update(initializer);
     this.known.set(key, name);
     return name;
   }

@@ -12,10 +12,11 @@ env.logLevel = 'fatal';
  * they are, which onnxruntime maps, or their bytes. With `inPlace` the CPU computes on the mapped weights as they lie,
  * rather than on copies of them in the order that its kernels like best.
  */
-export type GraphSource =
-  | { file: string; label?: string | undefined }
-  | { bytes: Uint8Array; folder: string; inPlace?: boolean | undefined; label?: string | undefined }
-  | { bytes: Uint8Array; externalData?: { path: string; data: Uint8Array }[] | undefined; label?: string | undefined };
+export type GraphSource = (
+  | { file: string }
+  | { bytes: Uint8Array; folder: string; inPlace?: boolean | undefined }
+  | { bytes: Uint8Array; externalData?: { path: string; data: Uint8Array }[] | undefined }
+) & { label?: string | undefined; structure?: string | undefined };
 
 export interface TensorData {
   float32: Float32Array;
@@ -81,12 +82,15 @@ export class Graph {
   readonly outputs: readonly ValueInfo[];
   /** What errors call this graph. */
   readonly label: string;
+  /** The same for graphs that compute alike, so that what was measured of one holds for the other; absent: not known. */
+  readonly structure: string | undefined;
   private readonly session: InferenceSession;
   private readonly inputByName: ReadonlyMap<string, ValueInfo>;
 
-  private constructor(session: InferenceSession, label: string) {
+  private constructor(session: InferenceSession, label: string, structure: string | undefined) {
     this.session = session;
     this.label = label;
+    this.structure = structure;
     this.inputs = session.inputMetadata.map(infoOf);
     this.outputs = session.outputMetadata.map(infoOf);
     this.inputByName = new Map(this.inputs.map((input) => [input.name, input]));
@@ -95,6 +99,7 @@ export class Graph {
   /** Loads a graph. The event loop stands still meanwhile. */
   static async open(source: GraphSource, provider: Provider): Promise<Graph> {
     const label = source.label ?? ('file' in source ? basename(source.file) : 'the graph');
+    const { structure } = source;
     const options: InferenceSession.SessionOptions = {
       executionProviders: [provider.name],
       graphOptimizationLevel: provider.optimization ?? 'all',
@@ -105,7 +110,7 @@ export class Graph {
       logSeverityLevel: 4,
     };
     try {
-      if ('file' in source) return new Graph(await InferenceSession.create(source.file, options), label);
+      if ('file' in source) return new Graph(await InferenceSession.create(source.file, options), label, structure);
       if ('folder' in source) {
         const inPlace = source.inPlace === true && provider.name === 'cpu';
         const session = await InferenceSession.create(source.bytes, {
@@ -119,14 +124,14 @@ export class Graph {
             },
           },
         });
-        return new Graph(session, label);
+        return new Graph(session, label, structure);
       }
       const externalData = source.externalData ?? [];
       const session = await InferenceSession.create(source.bytes, {
         ...options,
         ...(externalData.length > 0 && { externalData }),
       });
-      return new Graph(session, label);
+      return new Graph(session, label, structure);
     } catch (cause) {
       throw new OnnxError(`${label} could not be loaded on ${provider.name}: ${messageOf(cause)}`, { cause });
     }

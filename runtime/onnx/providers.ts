@@ -97,21 +97,46 @@ async function whyNot(name: ProviderName, forAuto: boolean): Promise<string | un
   const hint = forAuto ? unlikely?.() : undefined;
   if (hint !== undefined) return hint;
   try {
-    const builder = new GraphBuilder(new Map());
-    const x = builder.input('x', 'float32', [4]);
-    builder.output('sum', builder.node('Add', [x, x], { name: 'probe' }), 'float32', [4]);
-    const graph = await Graph.open({ bytes: builder.finish('probe').bytes }, { name, threads: 1 });
+    const probe = await openProbe(name);
     try {
-      const { sum } = await graph.run({ x: floats(Float32Array.of(1, 2, 3, 4), [4]) });
-      if (String([...(sum?.data ?? [])]) !== '2,4,6,8') return 'it gave a wrong answer to a tiny graph';
+      return await probe.complaint();
     } finally {
-      await graph.close();
+      await probe.close();
     }
-    return undefined;
   } catch (error) {
-    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-    return firstLine(cause instanceof Error ? cause.message : String(cause));
+    return reasonOf(error);
   }
+}
+
+/** A tiny graph that is held open, to ask a provider whether it still computes. */
+export interface Probe {
+  /** Runs the graph; undefined when the answer is right. */
+  complaint(): Promise<string | undefined>;
+  close(): Promise<void>;
+}
+
+/** @throws OnnxError when not even this graph can be opened */
+export async function openProbe(name: ProviderName): Promise<Probe> {
+  const builder = new GraphBuilder(new Map());
+  const x = builder.input('x', 'float32', [4]);
+  builder.output('sum', builder.node('Add', [x, x], { name: 'probe' }), 'float32', [4]);
+  const graph = await Graph.open({ bytes: builder.finish('probe').bytes }, { name, threads: 1 });
+  return {
+    close: () => graph.close(),
+    async complaint() {
+      try {
+        const { sum } = await graph.run({ x: floats(Float32Array.of(1, 2, 3, 4), [4]) });
+        return String([...(sum?.data ?? [])]) === '2,4,6,8' ? undefined : 'it gave a wrong answer to a tiny graph';
+      } catch (error) {
+        return reasonOf(error);
+      }
+    },
+  };
+}
+
+function reasonOf(error: unknown): string {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  return firstLine(cause instanceof Error ? cause.message : String(cause));
 }
 
 /**

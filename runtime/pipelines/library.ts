@@ -6,6 +6,7 @@ import { writeVaeDecoder, writeVaeEncoder } from '../graphs/autoencoderKL.ts';
 import { writeTinyDecoder } from '../graphs/autoencoderTiny.ts';
 import { writeControlNet } from '../graphs/controlNet.ts';
 import type { GenerateRequest } from '../messages.ts';
+import type { Graph } from '../onnx/graph.ts';
 import type { Provider } from '../onnx/providers.ts';
 import type { PreviewSource } from '../previews/index.ts';
 import { Adapters } from './adapters.ts';
@@ -16,6 +17,12 @@ export interface LibraryOptions {
   provider: Provider;
   /** Told of each network as it has been loaded, for logs. */
   onLoaded: (path: string, component: string, loadingMs: number, bytes: number) => void;
+}
+
+/** Where a graph comes from: the path of a model or a part, and the name of the network there. */
+export interface Owner {
+  path: string;
+  component: string;
 }
 
 /** An autoencoder of its own. */
@@ -37,6 +44,7 @@ export class Library {
   private readonly vaes = new Kept<Promise<Vae>>();
   private readonly tinyDecoders = new Kept<Network>();
   private readonly embeddings = new Kept<Promise<Embedding>>();
+  private readonly owners = new WeakMap<Graph, Owner>();
   /** Runs under way; each resolves when it has ended. */
   private readonly users = new Set<Promise<void>>();
 
@@ -114,6 +122,11 @@ export class Library {
     return { latentRgb, tiny: path === undefined ? undefined : () => this.tinyDecoder(path).graph() };
   }
 
+  /** Undefined for a graph that this library did not load. */
+  ownerOf(graph: Graph): Owner | undefined {
+    return this.owners.get(graph);
+  }
+
   private network(path: string, name: string, parts: Pick<NetworkOptions, 'locate' | 'write'>): Network {
     const { provider, onLoaded } = this.options;
     return new Network({
@@ -121,7 +134,10 @@ export class Library {
       name,
       label: `${basename(path, extname(path) === '.safetensors' ? '.safetensors' : '')}/${name}`,
       provider,
-      onLoaded: (component, loadingMs, bytes) => onLoaded(path, component, loadingMs, bytes),
+      onLoaded: (component, loadingMs, bytes, graph) => {
+        this.owners.set(graph, { path, component });
+        onLoaded(path, component, loadingMs, bytes);
+      },
       whenUnused: () => (this.users.size <= 1 ? undefined : Promise.all(this.users)),
     });
   }

@@ -1,4 +1,6 @@
+import { createHash } from 'node:crypto';
 import type { ComponentSource } from '../checkpoints/checkpoint.ts';
+import { fingerprint } from '../checkpoints/files.ts';
 import { formOn, openWritten } from '../checkpoints/loading.ts';
 import { inspectOnnxFile } from '../checkpoints/onnxFile.ts';
 import { RuntimeError } from '../errors.ts';
@@ -6,6 +8,13 @@ import type { GraphForm, Written } from '../graphs/builder.ts';
 import { Graph } from '../onnx/graph.ts';
 import type { Provider } from '../onnx/providers.ts';
 import type { Part } from './run.ts';
+
+interface Held {
+  form: Required<Form>;
+  graph: Promise<Graph>;
+  /** Of no more use: closed in favour of another, about to be, or never loaded. */
+  gone: boolean;
+}
 
 /** What a run wants of a graph beyond the plain network. */
 export interface Form {
@@ -25,7 +34,7 @@ export interface NetworkOptions {
   locate: () => Promise<ComponentSource>;
   write: (source: Extract<ComponentSource, { kind: 'safetensors' }>, form: Form & GraphForm) => Written;
   provider: Provider;
-  onLoaded: (name: string, loadingMs: number, bytes: number) => void;
+  onLoaded: (name: string, loadingMs: number, bytes: number, graph: Graph) => void;
   /**
    * Resolves when all runs that are under way now have ended: some may be in the middle of a graph that is replaced.
    * Undefined when the one that asks is the only one, so that a graph may be closed before the one that replaces it is
@@ -49,7 +58,7 @@ const adapterRanks = ['none', 'linear', 'all'] as const;
 export class Network {
   private readonly options: NetworkOptions;
   private source: Promise<ComponentSource> | undefined;
-  private held: { form: Required<Form>; graph: Promise<Graph> } | undefined;
+  private held: Held | undefined;
 
   constructor(options: NetworkOptions) {
     this.options = options;
@@ -85,35 +94,61 @@ export class Network {
 
   /** The graph, loaded on first use; the event loop stands still while it loads. @throws RuntimeError `modelUnavailable` */
   graph(form: Form = {}): Promise<Graph> {
-    if (this.held && covers(this.held.form, form)) return this.held.graph;
-    const wanted = union(this.held?.form ?? plainForm, form);
-    const held = { form: wanted, graph: this.load(wanted, this.held?.graph) };
+    const before = this.held;
+    if (before && covers(before.form, form)) {
+      // What another run asked for beyond this may be what cannot be loaded.
+      return before.graph.catch((error) => {
+        if (covers({ ...plainForm, ...form }, before.form)) throw error;
+        return this.graph(form);
+      });
+    }
+    const wanted = union(before?.form ?? plainForm, form);
+    const held: Held = { form: wanted, graph: this.load(wanted, before), gone: false };
     this.held = held;
     held.graph.catch(() => {
-      if (this.held === held) this.held = undefined;
+      held.gone = true;
+      // The graph that was there serves on, unless it had to make room.
+      if (this.held === held) this.held = before?.gone ? undefined : before;
     });
     return held.graph;
   }
 
-  private async load(form: Required<Form>, replaced: Promise<Graph> | undefined): Promise<Graph> {
+  private async load(form: Required<Form>, replaced: Held | undefined): Promise<Graph> {
     const { label, name, provider, write, onLoaded, whenUnused } = this.options;
     const begun = performance.now();
     const source = await this.located();
     if (source.kind === 'onnx') refuseBeyondPlain(form);
     try {
-      if (replaced) await retire(replaced, whenUnused());
+      const written = source.kind === 'onnx' ? undefined : write(source, { ...formOn(provider), ...form });
+      if (replaced) {
+        replaced.gone = true;
+        await retire(replaced.graph, whenUnused());
+      }
       let graph: Graph;
       if (source.kind === 'onnx')
-        graph = await Graph.open({ file: source.file, label: `${label}/model.onnx` }, provider);
+        graph = await Graph.open(
+          { file: source.file, label: `${label}/model.onnx`, structure: fileStructure(source.file) },
+          provider,
+        );
       else {
-        graph = await openWritten(write(source, { ...formOn(provider), ...form }), label, provider);
+        graph = await openWritten(written!, label, provider);
       }
-      onLoaded(name, performance.now() - begun, await this.bytes());
+      onLoaded(name, performance.now() - begun, await this.bytes(), graph);
       return graph;
     } catch (error) {
+      // What the files said may be out of date.
+      this.source = undefined;
       throw unavailable(error);
     }
   }
+}
+
+/** What is in a graph that was exported is told by its file being the same. */
+function fileStructure(file: string): string {
+  return createHash('sha256')
+    .update(fingerprint([file]))
+    .digest('hex')
+    .slice(0, 32);
 }
 
 /** A graph that was exported has what it has. @throws RuntimeError `unsupportedParameter` */

@@ -2,10 +2,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Batcher, type Job, previewsOf } from '../batcher.ts';
 import { RuntimeError, toErrorMessage } from '../errors.ts';
-import type { FromRuntime, GenerateRequest, RunEvent, ToRuntime } from '../messages.ts';
-import { chooseProvider, type Provider } from '../onnx/providers.ts';
+import type { Calibration, Calls, FromRuntime, GenerateRequest, RunEvent, ToRuntime } from '../messages.ts';
+import { type Graph, OnnxError } from '../onnx/graph.ts';
+import { machineOf } from '../onnx/machine.ts';
+import { chooseProvider, openProbe, type Probe, type Provider } from '../onnx/providers.ts';
 import { diffusion } from '../pipelines/diffusion.ts';
-import { Library } from '../pipelines/library.ts';
+import { Library, type Owner } from '../pipelines/library.ts';
 import { findPreviewDecoder } from '../previews/index.ts';
 
 /** How long a step waits for its own news to leave; a parent that reads takes 1 to 4 ms for the largest of them. */
@@ -13,8 +15,11 @@ const PATIENCE_MS = 20;
 
 let batcher = new Batcher();
 let library = makeLibrary({ name: 'cpu' });
+let probe: Probe | undefined;
 const runs = new Map<number, AbortController>();
 const runOf = new WeakMap<Job, number>();
+/** Calls that were not told of yet, by graph and rows. */
+const called = new Map<string, Calls>();
 /** Messages that have not left yet. */
 let backlog = 0;
 
@@ -37,14 +42,44 @@ process.on('disconnect', () => process.exit(0));
 process.on('SIGINT', () => {});
 process.on('SIGTERM', () => {});
 
-async function start({ provider, threads, rowsPerCall }: Extract<ToRuntime, { type: 'start' }>): Promise<void> {
+async function start({
+  provider,
+  threads,
+  rowsPerCall,
+  memoryLimitBytes = 0,
+  calibrations,
+}: Extract<ToRuntime, { type: 'start' }>): Promise<void> {
   try {
     const chosen = await chooseProvider(provider, { threads });
+    const machine = machineOf(chosen);
+    const calibration = ({ label, structure }: Graph, shape: string, rows: number): Calibration => {
+      return { machine, structure, graph: label, shape, rows };
+    };
     batcher = new Batcher({
       rowsPerCall,
       exact: chosen.name === 'cpu',
       onWorking: (jobs) => void send({ type: 'working', runs: jobs.map((job) => runOf.get(job)!) }),
-      onCalibrated: ({ label }, shape, found) => void send({ type: 'calibrated', graph: label, shape, ...found }),
+      onCalibrated: (graph, shape, { rows, ...found }) =>
+        void send({ type: 'calibrated', calibration: calibration(graph, shape, rows), found }),
+      onCalled: (graph, rows, ms) => countCall(library.ownerOf(graph), rows, ms),
+      knownRows: (graph, shape) => {
+        const known = calibrations.find(
+          (other) => other.machine === machine && other.structure === graph.structure && other.shape === shape,
+        );
+        if (!known || graph.structure === undefined) return undefined;
+        void send({ type: 'calibrated', calibration: calibration(graph, shape, known.rows) });
+        return known.rows;
+      },
+      guard: async (graph, shape, rows, call) => {
+        // Not sent when the call begins, it would leave only after the call.
+        await send({ type: 'trying', calibration: calibration(graph, shape, rows) });
+        try {
+          return await call();
+        } finally {
+          void send({ type: 'tried' });
+        }
+      },
+      fits: () => memoryLimitBytes === 0 || process.memoryUsage.rss() <= memoryLimitBytes,
     });
     library = makeLibrary(chosen);
     for (const { name, reason } of chosen.fallbackFrom ?? []) {
@@ -55,6 +90,7 @@ async function start({ provider, threads, rowsPerCall }: Extract<ToRuntime, { ty
         fields: { provider: name, reason },
       });
     }
+    probe = await openProbe(chosen.name);
     await send({ type: 'ready', provider: chosen.name, reason: chosen.reason });
   } catch (error) {
     await send({ type: 'unready', message: error instanceof Error ? error.message : String(error) });
@@ -79,11 +115,19 @@ async function generate(run: number, request: GenerateRequest): Promise<void> {
       await batcher.drive(job);
     });
   } catch (error) {
-    if (controller.signal.aborted && !(error instanceof RuntimeError)) await send({ type: 'cancelled', run });
-    else await send({ type: 'failed', run, error: toErrorMessage(error) });
+    const calls = takeCalls();
+    const complaint = isOfGraphs(error) ? await probe?.complaint() : undefined;
+    if (controller.signal.aborted && !(error instanceof RuntimeError)) await send({ type: 'cancelled', run, calls });
+    else if (complaint !== undefined) await send({ type: 'broken', run, reason: complaint });
+    else await send({ type: 'failed', run, error: toErrorMessage(error), calls });
   } finally {
     runs.delete(run);
   }
+}
+
+/** Whether onnxruntime failed, while it loaded a graph or ran one. */
+function isOfGraphs(error: unknown): boolean {
+  return error instanceof OnnxError || (error instanceof Error && error.cause instanceof OnnxError);
 }
 
 function makeLibrary(provider: Provider): Library {
@@ -104,15 +148,32 @@ function makeLibrary(provider: Provider): Library {
 
 async function emit(run: number, event: RunEvent): Promise<void> {
   if (event.type === 'finished') {
-    await send({ type: 'reported', run, event, memoryBytes: process.memoryUsage.rss() });
+    await send({ type: 'reported', run, event, memoryBytes: process.memoryUsage.rss(), calls: takeCalls() });
     return;
   }
   // A parent that does not read lets the channel fill up. Then a preview is worth nothing, but the last one still is.
   if (event.type === 'previewed' && backlog > 0 && event.step !== event.steps - 1) return;
-  const sent = send({ type: 'reported', run, event });
+  const sent = send({ type: 'reported', run, event, calls: takeCalls() });
   // Small messages leave at once. A larger one needs turns of the loop, which the next graph would take away; but a
   // parent that is busy must not hold up the denoising.
   if (backlog > 0) await Promise.race([sent, sleep(PATIENCE_MS, undefined, { ref: false })]);
+}
+
+function countCall(owner: Owner | undefined, rows: number, ms: number): void {
+  if (!owner) return;
+  const key = `${rows} ${owner.component} ${owner.path}`;
+  const counted = called.get(key) ?? { ...owner, rows, calls: 0, ms: 0 };
+  counted.calls++;
+  counted.ms += ms;
+  called.set(key, counted);
+}
+
+/** Those since it was last asked for, if any. */
+function takeCalls(): Calls[] | undefined {
+  if (called.size === 0) return undefined;
+  const calls = [...called.values()];
+  called.clear();
+  return calls;
 }
 
 /** Resolves when the message has left this process. */

@@ -1,123 +1,24 @@
-import { type ChildProcess, fork } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { fingerprint } from '../checkpoints/files.ts';
 import { fromErrorMessage, RuntimeError } from '../errors.ts';
-import type { Batch, FromRuntime, GenerateRequest, LogLevel, RunEvent, Stage, ToRuntime } from '../messages.ts';
-import { Inbox } from './inbox.ts';
-import { filesOf, modelsOf, Scales, type Weight } from './needs.ts';
-
-export interface RuntimeOptions {
-  /** `auto`, or a provider by name: cpu, webgpu, cuda, coreml, dml. */
-  provider: string;
-  /** Takes a fixed sentence and structured fields; never prompts or images. */
-  log: (level: LogLevel, message: string, fields?: object) => void;
-  /**
-   * Milliseconds a run may stay in a stage before the process is killed and the run fails with `stageTimeout`;
-   * for `loading` each component and for `denoising` each step has that long. Defaults: loading 600 000, encoding 120 000, denoising 300 000, decoding
-   * 300 000. A run's time counts while the process works on it, and while it works on nothing; not while it waits for its
-   * turn.
-   */
-  deadlinesMs?: Partial<Record<Stage, number>>;
-  /**
-   * Runs under way in the process at a time; default 16. They take turns step by step and share calls where that pays;
-   * each holds its latents and embeddings meanwhile, some megabytes. Further ones wait, the oldest first.
-   */
-  liveRuns?: number;
-  /**
-   * Rows (images, or guidance branches of images) that one call of a graph takes at most; default: found out while
-   * working, for each graph and size. Another number than was found costs speed, on accelerators memory too, and lets
-   * pictures depend on what else runs in their last bits.
-   */
-  rowsPerCall?: number;
-  /**
-   * Models held by one process at a time; default 2. A run of one more model recycles the process as soon as nothing is
-   * running, because the memory of released ONNX sessions does not come back. Runs of models that are held may go first,
-   * but at most 8 of them and for at most 10 s.
-   */
-  maxModels?: number;
-  /**
-   * Bytes of resident memory that the process should stay within; default 0, which is no limit. A run whose models and
-   * parts would pass it, going by the sizes of their files, recycles the process first if that holds anything else. One
-   * that passes it all alone fails with `modelUnavailable` before anything is loaded. A process that is past it after a
-   * run is recycled too, ever more rarely while that does not help.
-   */
-  memoryLimitBytes?: number;
-  /** Threads of one graph; default: onnxruntime's own choice (one per physical core). */
-  threads?: number;
-}
-
-export interface RuntimeStatus {
-  /** `restarting` after a crash, a kill or a recycling; `stopped` once closed, or when the provider cannot start. */
-  state: 'starting' | 'ready' | 'restarting' | 'stopped';
-  /** Absent while no process lives. */
-  pid?: number;
-  /** The provider that was really started, once known, and why that one. */
-  provider?: string;
-  providerReason?: string;
-  /** Times the process was lost (crashed or killed); recyclings do not count. */
-  restarts: number;
-  /** Folders and files of the models that the process holds. */
-  models: string[];
-  /** Resident memory of the process when it last loaded a model or finished a run. */
-  memoryBytes?: number;
-  /** Present while weights are being loaded. */
-  loading?: Loading;
-  /** Rows that calls of each graph take, for the shapes where that was found out. */
-  batches: Batch[];
-}
-
-/** How far a run has come with loading the weights that it needs and did not find loaded. */
-export interface Loading {
-  model: string;
-  /** What is being loaded now. */
-  component: string;
-  doneBytes: number;
-  ofBytes: number;
-}
-
-export interface Runtime extends AsyncDisposable {
-  /** Settles when the process has started its provider; rejects when it cannot. */
-  ready(): Promise<void>;
-  /**
-   * Draws one image. Runs may overlap: up to `RuntimeOptions.liveRuns` are under way and share the machine by
-   * `GenerateRequest.share`, each giving the picture that it gives alone. Others wait, oldest first, but for those that
-   * need no other process than the one that runs (`RuntimeOptions.maxModels`).
-   *
-   * Throws `RuntimeError` when the run fails. After `signal` is aborted it throws `signal.reason`: at once while waiting,
-   * and before the next step while running. Leaving the iteration early cancels the run too. When the process dies, all
-   * its runs start again from the beginning (same seed, same picture; no second `started`, and steps already told are told
-   * again); those it was working on one at a time, and only once, then they fail with `runtimeLost`. A slow reader loses previews (the newest wins), never another event.
-   */
-  generate(request: GenerateRequest, signal: AbortSignal): AsyncIterable<RunEvent>;
-  status(): RuntimeStatus;
-  /** Ends the process; running and waiting runs have `graceMs` (default 0) to finish, then fail with `runtimeLost`. */
-  close(graceMs?: number): Promise<void>;
-}
+import type { FromRuntime, GenerateRequest, LogLevel, RunEvent } from '../messages.ts';
+import { BatchFigures } from './batchFigures.ts';
+import { Deadlines } from './deadlines.ts';
+import { Failures } from './failures.ts';
+import { type Broken, beginLife, deferred, dismiss, forget, type Life, ownProgram, send } from './life.ts';
+import { LoadingLog } from './loadingLog.ts';
+import { modelsOf } from './needs.ts';
+import { Quarantine } from './quarantine.ts';
+import { Room } from './room.ts';
+import { newRun, type Run } from './run.ts';
+import type { Loss, Runtime, RuntimeOptions, RuntimeStatus } from './runtime.ts';
 
 const DEFAULT_LIVE_RUNS = 16;
-
-const DEFAULT_DEADLINES_MS: Record<Stage, number> = {
-  loading: 600_000,
-  encoding: 120_000,
-  denoising: 300_000,
-  decoding: 300_000,
-};
 
 /** Pauses before the process is started again, by losses in a row since the last finished run; the last one repeats. */
 const RESTART_DELAYS_MS = [0, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000];
 
 /** After so many starts in a row that came to nothing, runs fail instead of waiting for the next try. */
 const HOPELESS_STARTS = 3;
-
-/** How long an idle process that was asked to leave may take before it is killed. */
-const EXIT_GRACE_MS = 2_000;
-
-/** Deaths in a row that quarantine a model, or a model with the same parts. */
-const FATAL_DEATHS = 2;
 
 /** Runs of held models that may go before one that takes another process, and for how long. */
 const MOST_PASSES = 8;
@@ -131,12 +32,6 @@ const PASSING_MS = 10_000;
 const LINGER_SHARE = 0.1;
 const MOST_LINGER_MS = 1_000;
 
-/** Runs between two recyclings for memory, where recycling does not help, become never more than these. */
-const MOST_PATIENCE = 1_024;
-
-/** A recycling has helped when the process stays within the limit for so many times the runs it had to be kept for. */
-const STEADY_RUNS = 8;
-
 /**
  * Starts the runtime's process at once; `ready()` tells whether its provider came up.
  *
@@ -146,84 +41,26 @@ export function startRuntime(options: RuntimeOptions, program = ownProgram()): R
   return new Supervisor(options, program);
 }
 
-/** One call of `generate`, from its request to its last event. */
-interface Run {
-  id: number;
-  request: GenerateRequest;
-  /** Every folder and file that the request needs. */
-  files: readonly string[];
-  /** What each of them weighs; absent until that is known, and where there is no limit. */
-  weights?: ReadonlyMap<string, Weight>;
-  signal: AbortSignal;
-  inbox: Inbox;
-  /** When it came to be the first that waits, and could not go on without another process; 0 before that. */
-  heldUpAt: number;
-  /** Runs that went before it since. */
-  passes: number;
-  /** Times the process died while it worked on this run. */
-  deaths: number;
-  /** Bytes that it may have loaded when it is past loading, as far as the process did not hold them. */
-  promisedBytes: number;
-  /** `started` was told; a second attempt must not tell it again. */
-  started: boolean;
-  /** What the process last said it was doing; `loading` until it says something. */
-  stage: Stage;
-  /** Nobody reads any more: the signal was aborted or the iteration was left. */
-  abandoned: boolean;
-  /** The deadline of this stage passed, and the process was killed for it. */
-  timedOut: boolean;
-  deadline: NodeJS.Timeout | undefined;
-}
-
-/** One life of the process. */
-interface Life {
-  process: ChildProcess;
-  ready: boolean;
-  /** Why it could not start its provider. */
-  unready?: string;
-  /** Folders and files of the runs it was given: it may hold some or all of each. */
-  touched: Set<string>;
-  /** Those of them that are models. */
-  touchedModels: Set<string>;
-  /** Models it said it holds. */
-  loaded: Set<string>;
-  /** Runs it finished. */
-  finished: number;
-  /** Milliseconds from its start until it was ready. */
-  startMs: number;
-  /** It was asked to leave; its exit is no loss. */
-  dismissed: boolean;
-  gone: Promise<void>;
-}
-
 class Supervisor implements Runtime {
   private readonly options: RuntimeOptions;
   private readonly program: string;
-  private readonly deadlinesMs: Record<Stage, number>;
-  private readonly maxModels: number;
-  private readonly memoryLimit: number;
-  private readonly scales = new Scales();
+  private readonly deadlines: Deadlines;
+  private readonly room: Room;
   private readonly waiting: Run[] = [];
   private readonly live = new Map<number, Run>();
   private readonly liveRuns: number;
-  /** Runs that the process said it works on; none: on nothing that it told of. */
-  private working = new Set<number>();
-  private readonly batches = new Map<string, Batch>();
-  /** Sets of files that are not run together until one of them changes. */
-  private readonly quarantine: { files: readonly string[]; fingerprint: string; reason: string }[] = [];
-  /** Deaths of the process in a row, by the files that were running. */
-  private deaths: { files: readonly string[]; count: number }[] = [];
+  private readonly figures: BatchFigures;
+  private readonly loading: LoadingLog;
+  private readonly quarantine = new Quarantine();
+  private readonly failures = new Failures();
+  /** How the process was lost last. */
+  private lastLoss: Loss | undefined;
   private life: Life | undefined;
   private nextRun = 1;
   private restarts = 0;
   private losses = 0;
   private failedStarts = 0;
   private provider: { name: string; reason: string } | undefined;
-  private memoryBytes: number | undefined;
-  /** What a run is loading, and since when. */
-  private loading: (Loading & { run: number; begunAt: number }) | undefined;
-  /** Runs that a process finishes at least, before it is recycled for its memory. */
-  private patience = 1;
   /** Milliseconds that the last start of a process took, with the loading for its first run. */
   private changeMs = 0;
   /** When the process last ended a run. */
@@ -239,10 +76,11 @@ class Supervisor implements Runtime {
   constructor(options: RuntimeOptions, program: string) {
     this.options = options;
     this.program = program;
-    this.deadlinesMs = { ...DEFAULT_DEADLINES_MS, ...options.deadlinesMs };
+    this.deadlines = new Deadlines(options.deadlinesMs, this.live, (run) => this.onLate(run));
     this.liveRuns = Math.max(1, options.liveRuns ?? DEFAULT_LIVE_RUNS);
-    this.maxModels = Math.max(1, options.maxModels ?? 2);
-    this.memoryLimit = options.memoryLimitBytes ?? 0;
+    this.room = new Room({ maxModels: Math.max(1, options.maxModels ?? 2), limitBytes: options.memoryLimitBytes ?? 0 });
+    this.figures = new BatchFigures(options.batchesFile, options.log);
+    this.loading = new LoadingLog(options.log);
     // Whoever never calls ready() learns of a failed start through generate() instead.
     this.firstReady.promise.catch(() => {});
     this.start();
@@ -256,26 +94,11 @@ class Supervisor implements Runtime {
     signal.throwIfAborted();
     if (this.unusable) throw new RuntimeError('runtimeLost', this.unusable.message);
     if (this.closed) throw new RuntimeError('runtimeLost', 'The runtime was closed.');
-    const run: Run = {
-      id: this.nextRun++,
-      request,
-      files: filesOf(request),
-      signal,
-      inbox: new Inbox(),
-      heldUpAt: 0,
-      passes: 0,
-      deaths: 0,
-      promisedBytes: 0,
-      started: false,
-      stage: 'loading',
-      abandoned: false,
-      timedOut: false,
-      deadline: undefined,
-    };
+    const run = newRun(this.nextRun++, request, signal);
     const abort = () => this.abandon(run);
     signal.addEventListener('abort', abort, { once: true });
     this.waiting.push(run);
-    if (this.memoryLimit > 0) void this.weigh(run);
+    if (!this.room.isWeighed(run)) void this.room.weigh(run).then(() => this.pump());
     this.pump();
     try {
       yield* run.inbox;
@@ -295,15 +118,21 @@ class Supervisor implements Runtime {
           : this.provider === undefined && this.restarts === 0
             ? 'starting'
             : 'restarting';
+    const setAside = this.quarantine.list();
+    const loading = this.loading.status();
+    const calls = this.figures.calls();
     return {
       state,
       ...(life?.process.pid !== undefined && { pid: life.process.pid }),
       ...(this.provider && { provider: this.provider.name, providerReason: this.provider.reason }),
       restarts: this.restarts,
+      ...(this.lastLoss && { lastLoss: this.lastLoss }),
+      ...(setAside.length > 0 && { setAside }),
       models: [...(life?.loaded ?? [])],
-      ...(this.memoryBytes !== undefined && { memoryBytes: this.memoryBytes }),
-      ...(this.loading && { loading: shownLoading(this.loading) }),
-      batches: [...this.batches.values()],
+      ...(this.room.usedBytes !== undefined && { memoryBytes: this.room.usedBytes }),
+      ...(loading && { loading }),
+      batches: this.figures.batches(),
+      ...(calls.length > 0 && { calls }),
     };
   }
 
@@ -336,82 +165,51 @@ class Supervisor implements Runtime {
       this.settle(run, new RuntimeError('runtimeLost', 'The runtime was closed before this run finished.'));
     }
     const { life } = this;
-    if (!life) return;
-    // A process inside a step would only notice the end of its channel afterwards.
-    if (interrupted) life.process.kill('SIGKILL');
-    await dismiss(life);
+    if (life) {
+      // A process inside a step would only notice the end of its channel afterwards.
+      if (interrupted) life.process.kill('SIGKILL');
+      await dismiss(life);
+    }
+    await this.figures.written();
   }
 
   private start(): void {
-    const child = fork(this.program, [], {
-      serialization: 'advanced',
-      execArgv: [],
-      // Nothing of the process may reach the server's standard output, which can be a log of its own.
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    const life = beginLife(this.program, {
+      said: (message) => {
+        if (message.type === 'ready' || message.type === 'unready') clearTimeout(deadline);
+        if (message.type === 'ready') life.startMs = performance.now() - life.begunAt;
+        if (this.life === life) this.receive(life, message);
+      },
+      ended: (code, signal) => {
+        clearTimeout(deadline);
+        if (this.life === life) this.onGone(life, code, signal);
+      },
+      log: (message, fields) => this.log('warn', message, fields),
     });
-    const gone = deferred();
-    const life: Life = {
-      process: child,
-      ready: false,
-      touched: new Set(),
-      touchedModels: new Set(),
-      loaded: new Set(),
-      finished: 0,
-      startMs: 0,
-      dismissed: false,
-      gone: gone.promise,
-    };
+    const deadline = setTimeout(() => life.process.kill('SIGKILL'), this.deadlines.ms.loading);
     this.life = life;
-    this.memoryBytes = undefined;
-    this.working = new Set();
-    this.batches.clear();
-    const begun = performance.now();
-    const deadline = setTimeout(() => child.kill('SIGKILL'), this.deadlinesMs.loading);
-    child.on('message', (message: FromRuntime) => {
-      if (message.type === 'ready' || message.type === 'unready') clearTimeout(deadline);
-      if (message.type === 'ready') life.startMs = performance.now() - begun;
-      if (this.life === life) this.receive(life, message);
-    });
-    // Without a listener a failed spawn or send would be thrown; both end in `close` or in a run's deadline.
-    child.on('error', (error) =>
-      this.log('warn', 'The runtime process could not be reached.', { error: error.message }),
-    );
-    if (child.stderr) {
-      createInterface({ input: child.stderr }).on('line', (line) =>
-        this.log('warn', 'The runtime process wrote to its error output.', { line }),
-      );
-    }
-    // Not `exit` alone: messages sent just before the end may still be in the channel, a finished picture among them.
-    let over = false;
-    const onGone = (code: number | null, signal: NodeJS.Signals | null) => {
-      if (over) return;
-      over = true;
-      clearTimeout(deadline);
-      gone.resolve();
-      if (this.life === life) this.onGone(life, code, signal);
-    };
-    child.on('close', onGone);
-    // Node emits no `close` after the parent's own `disconnect`; then there is nothing left to read either.
-    child.on('exit', (code, signal) => {
-      if (!child.connected) onGone(code, signal);
-    });
-    // A process that was never spawned has no `close`.
-    child.on('error', () => child.pid === undefined && onGone(null, null));
+    this.room.usedBytes = undefined;
+    this.deadlines.reset();
     const { provider, threads, rowsPerCall } = this.options;
-    this.send(life, { type: 'start', provider, threads, rowsPerCall });
-  }
-
-  private send(life: Life, message: ToRuntime): void {
-    // The callback keeps a send into a closed channel from throwing; `close` follows and settles every run.
-    if (life.process.connected) life.process.send(message, () => {});
+    const calibrations = this.figures.known();
+    send(life, {
+      type: 'start',
+      provider,
+      threads,
+      rowsPerCall,
+      memoryLimitBytes: this.room.limitBytes,
+      calibrations,
+    });
   }
 
   private receive(life: Life, message: FromRuntime): void {
+    if ('calls' in message) this.figures.count(message.calls ?? []);
     switch (message.type) {
       case 'ready':
         life.ready = true;
         this.failedStarts = 0;
         this.provider = { name: message.provider, reason: message.reason };
+        this.room.widens = message.provider === 'cpu';
         this.firstReady.resolve();
         this.log('info', 'The runtime is ready.', {
           pid: life.process.pid,
@@ -427,17 +225,28 @@ class Supervisor implements Runtime {
         break;
       case 'loaded':
         life.loaded.add(message.model);
-        this.memoryBytes = message.memoryBytes;
+        this.room.usedBytes = message.memoryBytes;
         break;
       case 'working':
-        this.workOn(message.runs);
+        this.deadlines.workOn(message.runs);
         // Nothing has ended or changed that another run could wait for.
         return;
+      case 'broken': {
+        const run = this.live.get(message.run);
+        if (run) this.replaceBroken(life, { run, reason: message.reason, blamesModel: true });
+        return;
+      }
+      case 'trying':
+        this.figures.tries(message.calibration);
+        return;
+      case 'tried':
+        this.figures.tries(undefined);
+        return;
       case 'calibrated':
-        this.onCalibrated(message);
+        this.figures.calibrated(message);
         return;
       case 'reported': {
-        this.memoryBytes = message.memoryBytes ?? this.memoryBytes;
+        this.room.usedBytes = message.memoryBytes ?? this.room.usedBytes;
         const run = this.live.get(message.run);
         if (run) this.onEvent(life, run, message.event);
         break;
@@ -445,6 +254,14 @@ class Supervisor implements Runtime {
       case 'failed': {
         const run = this.live.get(message.run);
         if (!run) break;
+        if (message.error.code === 'inferenceError' && !run.abandoned) {
+          // Of a process that is being replaced it says nothing about the run, which begins again in the next one.
+          if (life.broken) return;
+          if (this.failures.failed(run.id)) {
+            this.replaceBroken(life, { run, reason: message.error.message, blamesModel: false });
+            return;
+          }
+        }
         // What could not be opened takes no place among the models held.
         if (message.error.code === 'modelUnavailable') forget(life, run.files);
         this.settle(run, fromErrorMessage(message.error));
@@ -464,16 +281,16 @@ class Supervisor implements Runtime {
     if (event.type === 'loading') {
       run.stage = 'loading';
       // Everything else stands still meanwhile.
-      this.workOn([run.id]);
-      this.onLoading(run, event);
+      this.deadlines.workOn([run.id]);
+      this.loading.on(run, event);
     } else if (event.type === 'staged' ? event.stage !== 'loading' : !['started', 'previewed'].includes(event.type)) {
-      this.endLoading(run, 'done');
+      this.loading.end(run, 'done');
     }
-    if ((event.type === 'staged' || event.type === 'stepped') && this.isWorkedOn(run)) this.armDeadline(run);
+    if (event.type === 'staged' || event.type === 'stepped') this.deadlines.heardOf(run);
+    if (event.type === 'stepped' || event.type === 'finished') this.failures.worked(run.id, event.type === 'finished');
     if (event.type === 'finished') {
       this.losses = 0;
-      // All of these files can be run, so none of them alone was at fault.
-      this.deaths = this.deaths.filter(({ files }) => !isSubset(files, run.files));
+      this.quarantine.survived(run.files);
       if (++life.finished === 1) this.changeMs = life.startMs + event.timings.loadingMs;
     }
     if (event.type === 'started') {
@@ -486,10 +303,9 @@ class Supervisor implements Runtime {
 
   /** Ends a run for its reader and frees its place. A run whose signal was aborted always ends in the signal's reason. */
   private settle(run: Run, error?: RuntimeError): void {
-    clearTimeout(run.deadline);
-    this.endLoading(run, 'broken off');
+    this.loading.end(run, 'broken off');
     if (this.live.delete(run.id)) this.lastEndAt = performance.now();
-    if (this.working.delete(run.id) && this.working.size === 0) this.workOn([]);
+    this.deadlines.end(run);
     const place = this.waiting.indexOf(run);
     if (place >= 0) this.waiting.splice(place, 1);
     if (run.signal.aborted) run.inbox.fail(run.signal.reason);
@@ -505,7 +321,7 @@ class Supervisor implements Runtime {
     // A running one keeps its place, and its reader waits, until the process says that it stopped: the graph of the
     // current step cannot be interrupted, and another run could not begin before it ends.
     if (!this.live.has(run.id)) this.settle(run);
-    else if (this.life) this.send(this.life, { type: 'cancel', run: run.id });
+    else if (this.life) send(this.life, { type: 'cancel', run: run.id });
     this.pump();
   }
 
@@ -517,12 +333,12 @@ class Supervisor implements Runtime {
     while (this.live.size < this.liveRuns) {
       const first = this.waiting[0];
       // What has not been weighed yet will be in a moment, and calls again.
-      if (!first || !this.isWeighed(first)) return;
+      if (!first || !this.room.isWeighed(first)) return;
       // A run that the process died of, or beside one, runs alone: if it dies again, it is clear whose fault it is.
       if (this.live.size > 0 && [first, ...this.live.values()].some(({ deaths }) => deaths > 0)) return;
       // Looked at even if it will be passed: nobody makes room for what is refused.
       if (this.refused(first)) continue;
-      if (this.fits(life, first)) {
+      if (this.room.fits(life, first, this.live.values())) {
         this.give(life, first);
         continue;
       }
@@ -530,7 +346,10 @@ class Supervisor implements Runtime {
       const heldUpMs = performance.now() - first.heldUpAt;
       const passing = first.passes < MOST_PASSES && heldUpMs < PASSING_MS;
       const other =
-        passing && this.waiting.find((run) => run.deaths === 0 && this.isWeighed(run) && this.fits(life, run));
+        passing &&
+        this.waiting.find(
+          (run) => run.deaths === 0 && this.room.isWeighed(run) && this.room.fits(life, run, this.live.values()),
+        );
       if (other) {
         if (this.refused(other)) continue;
         first.passes++;
@@ -545,7 +364,7 @@ class Supervisor implements Runtime {
         this.log('info', 'The runtime process is replaced to make room for another model.', {
           held: [...life.touched],
           needed: first.files,
-          memoryBytes: this.memoryBytes,
+          memoryBytes: this.room.usedBytes,
           passedBy: first.passes,
         });
         void dismiss(life);
@@ -556,146 +375,58 @@ class Supervisor implements Runtime {
 
   private give(life: Life, run: Run): void {
     this.waiting.splice(this.waiting.indexOf(run), 1);
-    run.promisedBytes = this.bytesOf(
-      run,
-      run.files.filter((file) => !life.touched.has(file)),
-    );
+    run.promisedBytes = this.room.bytesAdded(life, run);
     for (const file of run.files) life.touched.add(file);
     for (const model of modelsOf(run.request)) life.touchedModels.add(model);
     this.live.set(run.id, run);
     run.stage = 'loading';
-    if (this.isWorkedOn(run)) this.armDeadline(run);
-    this.send(life, { type: 'generate', run: run.id, request: run.request });
-  }
-
-  /** Whether a run can join what the process holds, as far as a fresh process would serve it better. */
-  private fits(life: Life, run: Run): boolean {
-    if (isSubset([...life.touched], run.files)) return true;
-    const models = new Set([...life.touchedModels, ...modelsOf(run.request)]);
-    if (models.size > life.touchedModels.size && models.size > this.maxModels) return false;
-    if (this.memoryLimit === 0) return true;
-    const more = this.bytesOf(
-      run,
-      run.files.filter((file) => !life.touched.has(file)),
-    );
-    let promised = 0;
-    for (const { stage, promisedBytes } of this.live.values()) if (stage === 'loading') promised += promisedBytes;
-    return more === 0 || (this.memoryBytes ?? 0) + promised + more <= this.memoryLimit;
+    this.deadlines.heardOf(run);
+    send(life, { type: 'generate', run: run.id, request: run.request });
   }
 
   /** Fails a run that must not be given to any process; true if it did. */
   private refused(run: Run): boolean {
-    const reason = this.quarantined(run.files) ?? this.tooLarge(run);
+    const reason = this.quarantine.reasonAgainst(run.files) ?? this.room.tooLarge(run);
     if (reason === undefined) return false;
     this.settle(run, new RuntimeError('modelUnavailable', reason));
     return true;
   }
 
-  private tooLarge(run: Run): string | undefined {
-    if (this.memoryLimit === 0) return undefined;
-    const bytes = this.bytesOf(run, run.files);
-    if (bytes <= this.memoryLimit) return undefined;
-    const what = run.files.length > 1 ? 'This model and what the task adds to it need' : 'This model needs';
-    return `${what} about ${sizeText(bytes)} of memory, but the memory limit is ${sizeText(this.memoryLimit)}.`;
-  }
-
-  private async weigh(run: Run): Promise<void> {
-    const weights = await Promise.all(run.files.map(async (file) => [file, await this.scales.weigh(file)] as const));
-    run.weights = new Map(weights);
-    this.pump();
-  }
-
-  private isWeighed(run: Run): boolean {
-    return this.memoryLimit === 0 || run.weights !== undefined;
-  }
-
-  /** What some of a run's files take once loaded. */
-  private bytesOf(run: Run, files: readonly string[]): number {
-    const kind = this.provider?.name === 'cpu' ? 'widened' : 'stored';
-    return files.reduce((sum, file) => sum + (run.weights?.get(file)?.[kind] ?? 0), 0);
-  }
-
-  /**
-   * Recycles a process that its runs left past the memory limit: what they leaked does not come back otherwise. Where a
-   * fresh one is past it just as soon, the work itself needs that much, and the next recycling comes after twice as many
-   * runs.
-   */
+  /** Recycles a process that its runs left past the memory limit; until they have ended nothing is added to them. */
   private recycledForMemory(life: Life): boolean {
-    if (this.memoryLimit === 0 || this.memoryBytes === undefined || life.finished === 0) return false;
-    if (this.memoryBytes <= this.memoryLimit) {
-      if (life.finished >= this.patience * STEADY_RUNS) this.patience = 1;
-      return false;
-    }
-    if (life.finished < this.patience) return false;
-    // Nothing is added until those under way have ended.
+    if (!this.room.isUsedUp(life)) return false;
     if (this.live.size > 0) return true;
-    this.patience = Math.min(this.patience * 2, MOST_PATIENCE);
     this.log('warn', 'The runtime process is replaced because it passed the memory limit.', {
-      memoryBytes: this.memoryBytes,
-      limitBytes: this.memoryLimit,
+      memoryBytes: this.room.usedBytes,
+      limitBytes: this.room.limitBytes,
       runs: life.finished,
-      notAgainBeforeRuns: this.patience,
+      notAgainBeforeRuns: this.room.recycled(),
       held: [...life.touched],
     });
     void dismiss(life);
     return true;
   }
 
-  private onLoading(run: Run, { component, doneBytes, ofBytes }: Extract<RunEvent, { type: 'loading' }>): void {
-    const { model } = run.request;
-    let begunAt = this.loading?.run === run.id ? this.loading.begunAt : undefined;
-    if (begunAt === undefined) {
-      begunAt = performance.now();
-      this.log('info', 'Weights are being loaded.', { model, component, ofBytes });
-    }
-    this.loading = { model, component, doneBytes, ofBytes, run: run.id, begunAt };
+  /** The time of a run, and of those that share its call, is over. */
+  private onLate({ stage, request }: Run): void {
+    this.log('error', 'A stage outlived its deadline; the runtime process is killed.', {
+      stage,
+      deadlineMs: this.deadlines.ms[stage],
+      model: request.model,
+    });
+    this.life?.process.kill('SIGKILL');
   }
 
-  private endLoading(run: Run, how: 'done' | 'broken off'): void {
-    const { loading } = this;
-    if (loading?.run !== run.id) return;
-    this.loading = undefined;
-    const { model, component, doneBytes, ofBytes, begunAt } = loading;
-    const loadingMs = Math.round(performance.now() - begunAt);
-    if (how === 'done') this.log('info', 'Weights were loaded.', { model, bytes: ofBytes, loadingMs });
-    else this.log('info', 'Loading weights was broken off.', { model, component, doneBytes, ofBytes, loadingMs });
-  }
-
-  /** The process works on these runs until it says otherwise, or on nothing that it tells of. */
-  private workOn(runs: readonly number[]): void {
-    this.working = new Set(runs);
-    for (const run of this.live.values()) {
-      if (this.isWorkedOn(run)) this.armDeadline(run);
-      else clearTimeout(run.deadline);
-    }
-  }
-
-  /** As far as it told; when it told of none, it may be any of them. */
-  private isWorkedOn(run: Run): boolean {
-    return this.working.size === 0 || this.working.has(run.id);
-  }
-
-  private onCalibrated(message: Extract<FromRuntime, { type: 'calibrated' }>): void {
-    const { graph, shape, rows, msPerRow, difference } = message;
-    this.batches.set(`${graph} ${shape}`, { graph, shape, rows });
-    this.log('info', 'How many rows a call takes was found out.', { graph, shape, rows, msPerRow, difference });
-  }
-
-  private armDeadline(run: Run): void {
-    clearTimeout(run.deadline);
-    run.deadline = setTimeout(() => {
-      // Those that share the call took as long.
-      for (const other of this.working.has(run.id) ? this.working : [run.id]) {
-        const late = this.live.get(other);
-        if (late) late.timedOut = true;
-      }
-      this.log('error', 'A stage outlived its deadline; the runtime process is killed.', {
-        stage: run.stage,
-        deadlineMs: this.deadlinesMs[run.stage],
-        model: run.request.model,
-      });
-      this.life?.process.kill('SIGKILL');
-    }, this.deadlinesMs[run.stage]);
+  /** The process is of no use any more: it is killed, and the run that showed it begins again like the others. */
+  private replaceBroken(life: Life, broken: Broken): void {
+    if (life.broken) return;
+    life.broken = broken;
+    this.log('error', 'The runtime process fails every call and is replaced.', {
+      pid: life.process.pid,
+      model: broken.run.request.model,
+      reason: broken.reason,
+    });
+    life.process.kill('SIGKILL');
   }
 
   /** The process has ended, whatever the reason. */
@@ -711,20 +442,25 @@ class Supervisor implements Runtime {
   private onLost(life: Life, code: number | null, signal: NodeJS.Signals | null): void {
     this.restarts++;
     this.losses++;
+    const { broken } = life;
+    const how = broken?.reason ?? signal ?? `exit code ${code}`;
+    this.lastLoss = { reason: how, at: new Date() };
     this.log('error', 'The runtime process was lost.', {
       pid: life.process.pid,
       code,
       signal,
       running: this.live.size,
     });
-    const blamed = [...this.live.values()].filter((run) => this.isWorkedOn(run));
+    this.failures.replaced();
+    if (!broken) this.figures.lost();
+    const blamed = broken ? [broken.run] : [...this.live.values()].filter((run) => this.deadlines.isWorkedOn(run));
     for (const run of blamed) run.deaths++;
-    this.countDeaths(blamed, code, signal);
+    if (broken?.blamesModel !== false) this.countDeaths(blamed, how);
     for (const run of [...this.live.values()].reverse()) {
       clearTimeout(run.deadline);
-      this.endLoading(run, 'broken off');
+      this.loading.end(run, 'broken off');
       if (run.timedOut) {
-        const limit = `${this.deadlinesMs[run.stage]} ms`;
+        const limit = `${this.deadlines.ms[run.stage]} ms`;
         this.settle(run, new RuntimeError('stageTimeout', `The stage ${run.stage} took longer than ${limit}.`));
       } else if (run.abandoned) {
         this.settle(run);
@@ -742,6 +478,7 @@ class Supervisor implements Runtime {
     this.failedStarts++;
     this.losses++;
     const reason = life.unready ?? `The runtime process ended while starting (${signal ?? `exit code ${code}`}).`;
+    this.lastLoss = { reason, at: new Date() };
     this.log('error', 'The runtime process could not start.', { reason, code, signal });
     const hopeless = life.unready !== undefined && this.provider === undefined;
     if (hopeless || this.failedStarts >= HOPELESS_STARTS) {
@@ -763,101 +500,16 @@ class Supervisor implements Runtime {
   /**
    * A model that dies while loading is at fault each time. Later stages may have failed for the size of one picture, so
    * there both deaths of one run count once, and those of runs that shared a call too. Deadlines outside of loading say
-   * the machine is slow, not the model broken. Deaths are counted for all files of a run together: a ControlNet that kills
-   * must not take the model away from those who do without it.
+   * the machine is slow, not the model broken.
    */
-  private countDeaths(runs: readonly Run[], code: number | null, signal: NodeJS.Signals | null): void {
+  private countDeaths(runs: readonly Run[], how: string): void {
     const counting = runs.filter(({ stage, timedOut, deaths }) => stage === 'loading' || !(timedOut || deaths > 1));
-    const sets = new Map(counting.map(({ files }) => [files.toSorted().join('\n'), files]));
-    for (const files of sets.values()) this.countDeath(files, code, signal);
-  }
-
-  private countDeath(files: readonly string[], code: number | null, signal: NodeJS.Signals | null): void {
-    let deaths = this.deaths.find((counted) => isSubset(counted.files, files) && isSubset(files, counted.files));
-    if (!deaths) {
-      deaths = { files, count: 0 };
-      this.deaths.push(deaths);
+    for (const { files } of this.quarantine.died(counting, how)) {
+      this.log('error', 'A model that brings the runtime down is set aside until its files change.', { files });
     }
-    if (++deaths.count < FATAL_DEATHS) return;
-    const what = files.length > 1 ? 'this model with the same parts' : 'this model';
-    const which = files.length > 1 ? 'one of their files' : 'it';
-    const reason =
-      `The runtime process died ${deaths.count} times in a row while running ${what} ` +
-      `(${signal ?? `exit code ${code}`}); it is tried again when ${which} changes.`;
-    this.quarantine.push({ files, fingerprint: fingerprint(files), reason });
-    this.log('error', 'A model that brings the runtime down is set aside until its files change.', { files });
-  }
-
-  /** Why files are not run together. With more files added the reason still holds. */
-  private quarantined(files: readonly string[]): string | undefined {
-    for (const entry of [...this.quarantine]) {
-      if (!isSubset(entry.files, files)) continue;
-      if (entry.fingerprint === fingerprint(entry.files)) return entry.reason;
-      this.quarantine.splice(this.quarantine.indexOf(entry), 1);
-      this.deaths = this.deaths.filter((counted) => !isSubset(counted.files, entry.files));
-    }
-    return undefined;
   }
 
   private log(level: LogLevel, message: string, fields?: object): void {
     this.options.log(level, message, fields);
-  }
-}
-
-/** `Promise.withResolvers`, which Node 20 lacks. */
-function deferred(): { promise: Promise<void>; resolve: () => void; reject: (error: Error) => void } {
-  let resolve = () => {};
-  let reject: (error: Error) => void = () => {};
-  const promise = new Promise<void>((onResolve, onReject) => {
-    resolve = onResolve;
-    reject = onReject;
-  });
-  return { promise, resolve, reject };
-}
-
-/** Asks an idle process to leave and waits until it has; closing its channel is the request. */
-async function dismiss(life: Life): Promise<void> {
-  life.dismissed = true;
-  if (life.process.connected) life.process.disconnect();
-  const timer = setTimeout(() => life.process.kill('SIGKILL'), EXIT_GRACE_MS);
-  await life.gone;
-  clearTimeout(timer);
-}
-
-/** Takes back that files may be held, where none was told to be. */
-function forget(life: Life, files: readonly string[]): void {
-  for (const file of files) {
-    if (life.loaded.has(file)) continue;
-    life.touched.delete(file);
-    life.touchedModels.delete(file);
-  }
-}
-
-function isSubset(some: readonly string[], all: readonly string[]): boolean {
-  return some.every((one) => all.includes(one));
-}
-
-function shownLoading({ model, component, doneBytes, ofBytes }: Loading): Loading {
-  return { model, component, doneBytes, ofBytes };
-}
-
-function sizeText(bytes: number): string {
-  return bytes < 1e9 ? `${Math.ceil(bytes / 1e6)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
-}
-
-/** The runtime's process as it was built; Node 20 cannot run the sources. */
-function ownProgram(): string {
-  return join(packageRoot(), 'dist/runtime/process/main.js');
-}
-
-/** The folder of this package. Sources and built files lie at different depths, so it is looked for. */
-function packageRoot(): string {
-  let folder = dirname(fileURLToPath(import.meta.url));
-  for (;;) {
-    const file = join(folder, 'package.json');
-    if (existsSync(file) && JSON.parse(readFileSync(file, 'utf8')).name === 'latentwire') return folder;
-    const parent = dirname(folder);
-    if (parent === folder) throw new Error('The package of the runtime was not found above its own files.');
-    folder = parent;
   }
 }

@@ -179,7 +179,11 @@ export function createScheduler(
  * The call that image-to-image starts at, so that the last `floor(steps * strength)` steps run; the number of calls
  * where that leaves none. `addNoise` for this call makes the first latents.
  */
-export function firstCall(scheduler: Scheduler, steps: number, strength: number): number {
+export function firstCall(
+  scheduler: Pick<Scheduler, 'timesteps' | 'callsPerStep'>,
+  steps: number,
+  strength: number,
+): number {
   const startStep = steps - Math.min(Math.floor(steps * strength), steps);
   return startStep === steps ? scheduler.timesteps.length : startStep * scheduler.callsPerStep;
 }

@@ -8,6 +8,7 @@ import {
   type ControlNetRequest,
   type DeepCacheRequest,
   type GenerateRequest,
+  type ModelTraits,
   noSuchScheduler,
   type Pixels,
   RuntimeError,
@@ -19,7 +20,7 @@ import type { Context } from '../context.ts';
 import { encodeImage } from '../images/encode.ts';
 import { EncodedImage } from '../images/encodedImage.ts';
 import { Previewer } from '../previewer.ts';
-import { shuttingDown } from '../queue.ts';
+import { type QueuedRunEvent, shuttingDown } from '../queue.ts';
 import { resultItem } from '../results.ts';
 import { toTaskError } from '../taskErrors.ts';
 import { storeImage } from '../taskImages.ts';
@@ -28,11 +29,13 @@ import type { TaskMeter } from '../taskMeter.ts';
 import { findTaskModels, findTinyDecoder } from '../taskModels.ts';
 import { readPictures, type TaskPictures } from '../taskPictures.ts';
 import { fingerprintOf, TaskRecord } from '../taskRecords.ts';
+import { workOf } from '../work.ts';
 
 /** What all results of a task have in common. */
 interface Plan {
   /** The name of its model in the catalog. */
   air: string;
+  model: ModelTraits;
   /** All but the seed and the pictures. */
   request: Omit<GenerateRequest, 'seed' | 'image' | 'mask' | 'controlNets'>;
   /** All but their guide images, in the order of the task. */
@@ -62,11 +65,12 @@ export async function imageInference(task: ImageInferenceTask, caller: Caller, c
   try {
     plan = await planTask(task, caller, context);
     if (record.state !== 'unfinished') return;
-    context.queue.admit(caller, task.numberResults, context.records.inLane(caller, task.lane)?.numberResults);
+    const freed = context.records.inLane(caller, task.lane)?.numberResults;
+    context.queue.admit(caller.claimant, task.numberResults, freed);
   } catch (error) {
     return context.records.refuse(record, toTaskError(error, context));
   }
-  void record.ended.then(() => context.queue.release(caller, task.numberResults));
+  void record.ended.then(() => context.queue.release(caller.claimant, task.numberResults));
   keepDeadline(record, task.deadline);
   context.records.enterLane(record, caller, task.lane);
   meter = context.metrics.task(plan.air);
@@ -103,8 +107,14 @@ async function attach(task: ImageInferenceTask, caller: Caller, context: Context
   const { state } = record;
   if (record.deliveryMethod === 'async') acknowledge(record, caller);
   // What finishes from here on is sent to this caller as well; what is there now, below.
-  if (state === 'unfinished') record.callers.add(caller);
-  for (const [index, result] of [...record.results].entries()) {
+  // Whoever asks for fewer results has the first of them: they come in the same order on every connection.
+  const from = record.numberResults - task.numberResults;
+  if (state === 'unfinished' && !record.callers.has(caller)) {
+    record.callers.add(caller);
+    record.from.set(caller, from);
+  }
+  for (const index of record.order.slice(from)) {
+    const result = record.results[index];
     // A resumed session may have been sent it a moment ago, before the task was repeated.
     if (result === undefined || caller.holds(record.taskUUID, index)) continue;
     caller.data(await resultItem(record, index, result, caller, context));
@@ -146,6 +156,7 @@ async function planTask(task: ImageInferenceTask, caller: Caller, context: Conte
   const tinyDecoder = isTiny ? await findTinyDecoder(main, context.catalog) : undefined;
   return {
     air: main.air,
+    model,
     request: {
       model: main.path,
       prompt: task.positivePrompt,
@@ -245,9 +256,11 @@ async function runTask(
     const pictures = await readPictures(task, plan.request, record.signal, caller, context);
     if (record.state !== 'unfinished') return;
     const request = withPictures(plan, task, pictures);
+    const work = workOf({ ...request, seed: plan.seed }, plan.model);
     const runs = Array.from({ length: task.numberResults }, (_, index) => {
       const ofResult = { ...request, seed: plan.seed + BigInt(index) };
-      return runResult(index, ofResult, task, plan, meter, pictures, record, caller, context);
+      const events = context.queue.run(caller.claimant, ofResult, task.priority, work, record.signal);
+      return runResult(index, ofResult, meter.follow(events), task, plan, pictures, record, context);
     });
     await Promise.all(runs);
     record.end('finished');
@@ -278,18 +291,17 @@ function withPictures(
 async function runResult(
   index: number,
   request: GenerateRequest,
+  events: AsyncIterable<QueuedRunEvent>,
   task: ImageInferenceTask,
   plan: Plan,
-  meter: TaskMeter,
   { canvas }: TaskPictures,
   record: TaskRecord,
-  caller: Caller,
   context: Context,
 ): Promise<void> {
   const { taskType, taskUUID } = record;
   const previewer = plan.previews === false ? undefined : new Previewer(record, index, plan.previews, request, context);
   let pixels: Pixels | undefined;
-  for await (const event of meter.follow(context.queue.run(caller, request, task.priority, record.signal))) {
+  for await (const event of events) {
     switch (event.type) {
       case 'queued': {
         // The place of a task is that of its next result.
@@ -361,10 +373,11 @@ async function deliver(
   }
   const result = { imageUUID: stored.imageUUID, format: stored.format, seed };
   record.results[index] = result;
+  const place = record.order.push(index) - 1;
   // As they are now: whoever joins while this is sent finds the result in the record.
   // Receivers differ by the address they came by alone, so those of one address share an item and its frame.
   const items = new Map<string, ResultItem>();
-  for (const receiver of [...record.callers]) {
+  for (const receiver of [...record.callers].filter((each) => place >= (record.from.get(each) ?? 0))) {
     const item = items.get(receiver.baseUrl) ?? (await resultItem(record, index, result, receiver, context, image));
     items.set(receiver.baseUrl, item);
     receiver.data(item);
@@ -372,5 +385,7 @@ async function deliver(
 }
 
 function tell(record: TaskRecord, event: Parameters<Caller['event']>[0]): void {
+  // Nothing follows the end, not even what the run said in the same turn.
+  if (record.state !== 'unfinished') return;
   for (const caller of record.callers) caller.event(event);
 }

@@ -9,27 +9,30 @@ import { createFakeRuntime } from '../helpers/fakeRuntime.ts';
 import { startTestServer } from '../helpers/server.ts';
 
 // The page as a person has it: a real server, a real browser, a fake runtime that draws discs out of noise. The browser
-// loads what the build emitted.
+// loads what the build emitted. SCREENSHOTS names a folder for pictures of the page, for people to look at.
+
+const pictures = process.env.SCREENSHOTS;
 
 if (chromiumPath === undefined) console.log('Skipped: no Chromium was found; CHROMIUM names one.');
 
 describe.skipIf(chromiumPath === undefined)('the playground', () => {
   let browser: Browser;
-  let pictures: string;
 
   beforeAll(async () => {
     browser = await launchChromium();
-    pictures = await mkdtemp(path.join(os.tmpdir(), 'latentwire-page-'));
-    console.log(`Screenshots are in ${pictures}`);
   });
   afterAll(async () => {
     await browser?.close();
   });
 
   async function open(url: string, options: BrowserContextOptions = {}) {
-    const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, ...options });
+    const context = await browser.newContext({
+      viewport: { width: 1440, height: 900 },
+      reducedMotion: 'reduce',
+      ...options,
+    });
     const page = await context.newPage();
-    page.setDefaultTimeout(10_000);
+    page.setDefaultTimeout(30_000);
     const errors: string[] = [];
     page.on('pageerror', ({ message }) => errors.push(message));
     page.on('console', (message) => {
@@ -39,7 +42,9 @@ describe.skipIf(chromiumPath === undefined)('the playground', () => {
     return {
       page,
       errors,
-      photograph: (name: string) => page.screenshot({ path: path.join(pictures, `${name}.png`) }),
+      photograph: async (name: string) => {
+        if (pictures) await page.screenshot({ path: path.join(pictures, `${name}.png`) });
+      },
       [Symbol.asyncDispose]: () => context.close(),
     };
   }
@@ -59,9 +64,19 @@ describe.skipIf(chromiumPath === undefined)('the playground', () => {
   }
 
   test('shows a picture emerge, looks back at its steps, and starts the next from it', async () => {
-    const runtime = createFakeRuntime({ stepMs: 120 });
+    let look = () => {};
+    const looked = new Promise<void>((resolve) => {
+      look = resolve;
+    });
+    // However slow the page is, it shows each look before the next one is made.
+    const runtime = createFakeRuntime({
+      hold: async ({ step = 0 }) => {
+        if (step > 0) await page.locator(`#pictures img[data-step="${step - 1}"]`).waitFor();
+        if (step === 6) await looked;
+      },
+    });
     await using server = await startTestServer({ runtime });
-    await using visit = await open(server.url);
+    await using visit = await open(server.url, { reducedMotion: 'no-preference' });
     const { page, errors, photograph } = visit;
     await connected(page);
     await photograph('empty');
@@ -78,15 +93,12 @@ describe.skipIf(chromiumPath === undefined)('the playground', () => {
     await page.getByLabel('Height in pixels').fill('256');
     await page.getByRole('slider', { name: 'Steps' }).fill('12');
     await generate(page, 'a red potion on a blue table');
-    // Previews that were overtaken on the way are missing, so any of the middle will do.
-    await page.waitForFunction(() => {
-      const image = document.querySelector<HTMLElement>('#pictures img:last-child');
-      return Number(image?.dataset.step) >= 4;
-    });
+    await page.locator('#pictures img[data-step="5"]').waitFor();
     await photograph('emerging');
+    look();
     await finished(page);
     const frames = await page.evaluate(() => [...(globalThis as unknown as { seen: Set<string> }).seen]);
-    expect(frames.filter((url) => url.startsWith('blob:')).length).toBeGreaterThanOrEqual(3);
+    expect(frames.filter((url) => url.startsWith('blob:')).length).toBeGreaterThanOrEqual(11);
     expect(await shown(page).evaluate((image: HTMLImageElement) => [image.naturalWidth, image.naturalHeight])).toEqual([
       256, 256,
     ]);
@@ -197,6 +209,7 @@ describe.skipIf(chromiumPath === undefined)('the playground', () => {
     await page.getByRole('button', { name: 'Edit the mask' }).click();
     await page.locator('#mask-clear').click();
     await page.keyboard.press('Escape');
+    await page.getByText('The next picture starts from this one.').waitFor();
     await generate(page, 'all of it');
     await expect.poll(() => runtime.requests.length).toBe(3);
     expect(runtime.requests[2]).toMatchObject({ prompt: 'all of it', image: { strength: 0.1 } });
@@ -290,6 +303,85 @@ describe.skipIf(chromiumPath === undefined)('the playground', () => {
     expect(errors).toEqual([]);
   });
 
+  test('offers the embeddings, VAEs and refiners that fit the model', async () => {
+    const runtime = createFakeRuntime({ stepMs: 5 });
+    await using server = await startTestServer({ runtime });
+    await using visit = await open(server.url);
+    const { page, errors, photograph } = visit;
+    await connected(page);
+    const embeddings = page.locator('#embeddings');
+    const model = page.getByLabel('Model', { exact: true });
+    await model.selectOption('local:big-sdxl@1');
+    await embeddings.locator('summary').click();
+    await page.getByRole('button', { name: 'Add an embedding' }).click();
+    await embeddings.locator('select').selectOption('local:grand-embedding-sdxl@1');
+    await page.getByRole('slider', { name: 'Weight of the Embedding' }).fill('0.7');
+    await page.getByLabel('VAE').selectOption('local:soft-vae@1');
+    expect(await page.getByLabel('Takes over after').isVisible()).toBe(false);
+    await page.getByLabel('Refiner').selectOption('local:refiner-sdxl@1');
+    await page.getByLabel('Takes over after').fill('60');
+    await photograph('other-models');
+    await page.getByLabel('Steps').fill('10');
+    await generate(page, 'in the mood of grand-embedding-sdxl');
+    await finished(page);
+    const named = (word: string) => expect.stringContaining(word);
+    const asked = {
+      embeddings: [{ path: named('grand-embedding-sdxl'), weight: 0.7 }],
+      vae: named('soft-vae'),
+      refiner: { model: named('refiner-sdxl'), startStep: 6 },
+    };
+    expect(runtime.requests).toMatchObject([asked]);
+
+    // What does not fit another model does not act there, and all of it comes back with the picture.
+    await model.selectOption('local:plain-sd1x@1');
+    expect(await page.locator('#refiner-field').isVisible()).toBe(false);
+    await generate(page, 'a plain one');
+    await expect.poll(() => runtime.requests.length).toBe(2);
+    expect([runtime.requests[1]!.embeddings, runtime.requests[1]!.refiner]).toEqual([undefined, undefined]);
+    await page.locator('#gallery a').last().click();
+    await page.getByRole('button', { name: 'Reuse settings' }).click();
+    await generate(page, 'once more');
+    await expect.poll(() => runtime.requests.length).toBe(3);
+    expect(runtime.requests[2]).toMatchObject(asked);
+    expect(errors).toEqual([]);
+  });
+
+  test('extends a picture beyond its edges', async () => {
+    const runtime = createFakeRuntime({ stepMs: 5 });
+    await using server = await startTestServer({ runtime });
+    await using visit = await open(server.url);
+    const { page, errors, photograph } = visit;
+    await connected(page);
+    expect(await page.locator('#outpaint').isVisible()).toBe(false);
+    await page.locator('#file').setInputFiles({ name: 't.png', mimeType: 'image/png', buffer: await teal(128, 128) });
+    await page.getByText('The next picture starts from this one.').waitFor();
+    await page.getByLabel('Width in pixels').fill('128');
+    await page.getByLabel('Height in pixels').fill('192');
+    await page.locator('#outpaint summary').click();
+    await page.getByLabel('Pixels on the left').fill('64');
+    await page.getByLabel('Pixels below').fill('128');
+    await page.getByText('The next picture goes on around this one.').waitFor();
+    expect(await page.getByRole('button', { name: 'Paint a mask' }).isVisible()).toBe(false);
+    expect(await page.locator('#strength').isVisible()).toBe(false);
+    await photograph('extend');
+    await generate(page, 'a wider sea');
+    await finished(page);
+    const [request] = runtime.requests;
+    expect(request).toMatchObject({ width: 192, height: 320, image: { strength: 1 } });
+    const { mask } = request!;
+    // The new part is drawn, the old one kept; between them it fades.
+    expect([mask![10], mask![150], mask![300 * 192 + 150]]).toEqual([255, 0, 255]);
+
+    await page.getByRole('button', { name: 'Reuse settings' }).click();
+    expect(await page.getByLabel('Height in pixels').inputValue()).toBe('192');
+    expect(await page.locator('#outpaint summary').textContent()).toContain('64 × 128 more');
+    await page.getByLabel('Pixels below').fill('60');
+    await generate(page, 'to the next multiple of 64');
+    await expect.poll(() => runtime.requests.length).toBe(2);
+    expect(runtime.requests[1]).toMatchObject({ width: 192, height: 256 });
+    expect(errors).toEqual([]);
+  });
+
   test('has no place for LoRAs, ControlNets and tiny decoders where the server has none', async () => {
     const empty = await mkdtemp(path.join(os.tmpdir(), 'latentwire-empty-'));
     await using server = await startTestServer({ modelsDir: [empty], defaultModel: 'local:pocket@1' });
@@ -297,14 +389,22 @@ describe.skipIf(chromiumPath === undefined)('the playground', () => {
     const { page } = visit;
     await connected(page);
     await page.locator('#model option[value="local:pocket@1"]').waitFor({ state: 'attached' });
-    for (const id of ['loras', 'control-nets', 'previews-field']) {
+    for (const id of ['loras', 'embeddings', 'control-nets', 'previews-field', 'vae-field', 'refiner-field']) {
       expect(await page.locator(`#${id}`).isVisible()).toBe(false);
     }
     await rm(empty, { recursive: true });
   });
 
   test('says what is loaded and how far while a model is loaded', async () => {
-    await using server = await startTestServer({ runtime: createFakeRuntime({ stepMs: 5, loadingMs: 400 }) });
+    const names: Record<string, string> = { text_encoder: 'text encoder', unet: 'UNet' };
+    const runtime = createFakeRuntime({
+      hold: async ({ component }) => {
+        if (component === undefined) return;
+        await page.getByText(`Loading the ${names[component]}`).waitFor();
+        await photograph(`loading-${component}`);
+      },
+    });
+    await using server = await startTestServer({ runtime });
     await using visit = await open(server.url);
     const { page, photograph } = visit;
     await connected(page);
@@ -316,8 +416,6 @@ describe.skipIf(chromiumPath === undefined)('the playground', () => {
       new MutationObserver(() => note.hidden || said.add(note.textContent!)).observe(note, changes);
     });
     await generate(page, 'from cold');
-    await page.getByText('Loading the text encoder').waitFor();
-    await photograph('loading');
     await finished(page);
     const said = await page.evaluate(() => [...(globalThis as unknown as { said: Set<string> }).said]);
     expect(said.filter((words) => words.startsWith('Loading'))).toEqual([
@@ -373,7 +471,7 @@ describe.skipIf(chromiumPath === undefined)('the playground', () => {
   });
 
   test('cancels with Escape, and keeps what there was to see', async () => {
-    const runtime = createFakeRuntime({ stepMs: 50 });
+    const runtime = createFakeRuntime({ hold: ({ step }) => (step === 3 ? new Promise(() => {}) : undefined) });
     await using server = await startTestServer({ runtime });
     await using visit = await open(server.url);
     const { page } = visit;
@@ -433,10 +531,9 @@ describe.skipIf(chromiumPath === undefined)('the playground', () => {
     await server[Symbol.asyncDispose]();
     await page.getByText(/trying again in \d+ s/).waitFor();
     await using _again = await startTestServer({ runtime: createFakeRuntime(), port: server.port });
-    await page
-      .getByRole('button', { name: 'Try now' })
-      .click({ timeout: 2000 })
-      .catch(() => {});
+    // It may have come back before anyone could press it.
+    const tryNow = page.getByRole('button', { name: 'Try now' });
+    await Promise.race([tryNow.click().catch(() => {}), connected(page)]);
     await connected(page);
     await generate(page, 'after all');
     await finished(page);
@@ -450,7 +547,7 @@ describe.skipIf(chromiumPath === undefined)('the playground', () => {
     ['small-phone', 360, 640, 'dark'],
   ] as const)('fits the window: %s', async (name, width, height, colorScheme) => {
     await using server = await startTestServer({ runtime: createFakeRuntime({ stepMs: 10 }) });
-    await using visit = await open(server.url, { viewport: { width, height }, colorScheme, reducedMotion: 'reduce' });
+    await using visit = await open(server.url, { viewport: { width, height }, colorScheme });
     const { page, photograph, errors } = visit;
     await connected(page);
     await page.getByRole('button', { name: 'the sea at sunset' }).click();

@@ -39,6 +39,10 @@ async function untilState(client: Client, state: ConnectionStatus['state']): Pro
   throw new Error(`The connection ended without being ${state}.`);
 }
 
+/** Takes no more than twenty steps: a longer run is under way until it is stopped, however slow the machine. */
+const unending = () =>
+  createFakeRuntime({ stepMs: 20, hold: ({ step }) => (step === 20 ? new Promise(() => {}) : undefined) });
+
 const codeOf = (promise: Promise<unknown>) =>
   promise.then(
     () => 'no error',
@@ -141,7 +145,7 @@ describe('generate', () => {
 
 describe('cancel', () => {
   test('ends the iteration with a cancelled event and rejects the result', async () => {
-    await using server = await startTestServer({ runtime: createFakeRuntime({ stepMs: 20 }) });
+    await using server = await startTestServer({ runtime: unending() });
     using client = connect({ url: server.url });
     const generation = client.generate({ ...task, steps: 100 });
     await until(generation, 'stepped');
@@ -153,7 +157,7 @@ describe('cancel', () => {
   });
 
   test('stops what a signal aborts, and never sends what was aborted before', async () => {
-    const runtime = createFakeRuntime({ stepMs: 20 });
+    const runtime = unending();
     await using server = await startTestServer({ runtime });
     using client = connect({ url: server.url });
     const abort = new AbortController();
@@ -166,7 +170,7 @@ describe('cancel', () => {
   });
 
   test('cancels by UUID and says which were still unfinished', async () => {
-    await using server = await startTestServer({ runtime: createFakeRuntime({ stepMs: 20 }) });
+    await using server = await startTestServer({ runtime: unending() });
     using client = connect({ url: server.url });
     const generation = client.generate({ ...task, steps: 100 });
     await until(generation, 'queued');
@@ -175,7 +179,7 @@ describe('cancel', () => {
   });
 
   test('tells a superseded task from a cancelled one', async () => {
-    await using server = await startTestServer({ runtime: createFakeRuntime({ stepMs: 20 }) });
+    await using server = await startTestServer({ runtime: unending() });
     using client = connect({ url: server.url });
     const older = client.generate({ ...task, steps: 100, lane: 'drawing' });
     await until(older, 'stepped');
@@ -408,7 +412,11 @@ describe('the connection', () => {
   });
 
   test('comes back after a loss, and the result of the task under way arrives once', async () => {
-    const runtime = createFakeRuntime({ stepMs: 20 });
+    let goOn = () => {};
+    const back = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    const runtime = createFakeRuntime({ hold: ({ step }) => (step === 10 ? back : undefined) });
     await using server = await startTestServer({ runtime });
     await using link = await frailLink(server.url);
     using client = connect({ url: link.url, ...quick });
@@ -418,6 +426,7 @@ describe('the connection', () => {
     link.cut();
     await untilState(client, 'reconnecting');
     expect(await untilState(client, 'open')).toMatchObject({ resumed: true });
+    goOn();
     const results = (await events).filter(({ event }) => event === 'result');
     expect(results).toHaveLength(1);
     expect((await events).filter(({ event }) => event === 'stepped').length).toBeGreaterThan(2);
@@ -433,8 +442,7 @@ describe('the connection', () => {
     const generation = client.generate({ ...task, steps: 8 });
     await until(generation, 'started');
     link.down();
-    await new Promise((resolve) => setTimeout(resolve, 200));
-    expect(runtime.stepsTaken).toEqual([8]);
+    await expect.poll(() => runtime.stepsTaken).toEqual([8]);
     link.mend();
     await generation.result;
     expect(runtime.requests).toHaveLength(1);
@@ -461,7 +469,7 @@ describe('the connection', () => {
   test('notices by a ping that the link has fallen silent', async () => {
     await using server = await startTestServer();
     await using link = await frailLink(server.url);
-    using client = connect({ url: link.url, ...quick, pingIntervalMs: 40, pongTimeoutMs: 60 });
+    using client = connect({ url: link.url, ...quick, pingIntervalMs: 40, pongTimeoutMs: 1_500 });
     await client.ready;
     await new Promise((resolve) => setTimeout(resolve, 200));
     expect(link.connections).toBe(1);
@@ -473,7 +481,7 @@ describe('the connection', () => {
   });
 
   test('cancels at once while it is lost, and tells the server when it is back', async () => {
-    const runtime = createFakeRuntime({ stepMs: 20 });
+    const runtime = unending();
     await using server = await startTestServer({ runtime });
     await using link = await frailLink(server.url);
     using client = connect({ url: link.url, ...quick });
@@ -489,7 +497,7 @@ describe('the connection', () => {
   });
 
   test('fails unfinished tasks where it may not come back', async () => {
-    await using server = await startTestServer({ runtime: createFakeRuntime({ stepMs: 20 }) });
+    await using server = await startTestServer({ runtime: unending() });
     await using link = await frailLink(server.url);
     using client = connect({ url: link.url, reconnect: false });
     const generation = client.generate({ ...task, steps: 100 });

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { readdir, stat } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 
@@ -34,4 +35,11 @@ export function start(
 
 export function run(...args: string[]): Promise<Ended> {
   return start(args).ended;
+}
+
+/** Bytes of the files below a folder whose paths fit. */
+export async function bytesOf(folder: string, fits: RegExp): Promise<number> {
+  const names = await readdir(folder, { recursive: true }).catch(() => []);
+  const sizes = names.filter((name) => fits.test(name)).map(async (name) => (await stat(path.join(folder, name))).size);
+  return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
 }

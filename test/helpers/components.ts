@@ -1,7 +1,8 @@
 import type { Component } from '../../runtime/checkpoints/checkpoint.ts';
-import { openComponent } from '../../runtime/checkpoints/openComponent.ts';
 import { floats, int64s, type Tensor } from '../../runtime/onnx/graph.ts';
 import { type ModelGoldens, type Recorded, relativeError } from './goldens.ts';
+import { cpu } from './graphs.ts';
+import { openComponent } from './openComponent.ts';
 
 /**
  * How far each component's outputs are from the recorded ones: the largest difference over the largest magnitude, with
@@ -10,7 +11,7 @@ import { type ModelGoldens, type Recorded, relativeError } from './goldens.ts';
 export async function componentErrors(path: string, goldens: ModelGoldens): Promise<Record<string, number>> {
   const errors: Record<string, number> = {};
   const run = async (component: Component, feeds: Record<string, Tensor>) => {
-    const graph = await openComponent(path, component, { name: 'cpu' });
+    const graph = await openComponent(path, component, cpu);
     try {
       return await graph.run(feeds);
     } finally {

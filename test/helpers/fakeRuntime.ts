@@ -15,6 +15,8 @@ export interface FakeRuntimeOptions {
   wholeSteps?: boolean;
   /** Milliseconds the first run of each model spends loading, for each of two components; default 0. */
   loadingMs?: number;
+  /** Awaited where a component is being loaded, and before each step: what a test has to see first, whatever it takes. */
+  hold?: (at: { component?: string; step?: number }) => Promise<unknown> | undefined;
   /** Runs that fail, after `started`, with the error returned for their request. */
   failWith?: RuntimeError | ((request: GenerateRequest) => RuntimeError | undefined);
   /** Folders that fail with `modelUnavailable`. */
@@ -40,7 +42,16 @@ export interface FakeRuntime extends Runtime {
  * out of noise that fades with the steps (image-to-image: out of the seed image). Equal requests give equal pictures.
  */
 export function createFakeRuntime(options: FakeRuntimeOptions = {}): FakeRuntime {
-  const { stepMs = 2, wholeSteps = false, loadingMs = 0, failWith, brokenModels = [], color, startError } = options;
+  const {
+    stepMs = 2,
+    wholeSteps = false,
+    loadingMs = 0,
+    hold,
+    failWith,
+    brokenModels = [],
+    color,
+    startError,
+  } = options;
   const requests: GenerateRequest[] = [];
   const aborted: number[] = [];
   const stepsTaken: number[] = [];
@@ -100,6 +111,7 @@ export function createFakeRuntime(options: FakeRuntimeOptions = {}): FakeRuntime
           loading = { model: request.model, ...progress };
           yield { type: 'loading', ...progress };
           await Promise.race([sleep(loadingMs), interrupted]);
+          await Promise.race([hold?.({ component }), interrupted]);
         }
       } finally {
         loading = undefined;
@@ -117,6 +129,7 @@ export function createFakeRuntime(options: FakeRuntimeOptions = {}): FakeRuntime
         : paint(request, width, height);
     const small = previews && shrink(whole, 8);
     for (let step = 0; step < steps; step++) {
+      await Promise.race([hold?.({ step }), interrupted]);
       if (wholeSteps) await sleep(stepMs);
       await Promise.race([sleep(wholeSteps ? 0 : stepMs), interrupted]);
       stepsTaken[index] = step + 1;

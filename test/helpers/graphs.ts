@@ -4,7 +4,11 @@ import { expect } from 'vitest';
 import { readStoredTensors, type StoredTensors } from '../../runtime/checkpoints/safetensors.ts';
 import type { Written } from '../../runtime/graphs/builder.ts';
 import { floats, Graph, int64s, type Tensor } from '../../runtime/onnx/graph.ts';
+import type { Provider } from '../../runtime/onnx/providers.ts';
 import { type ModelGoldens, type Recorded, relativeError } from './goldens.ts';
+
+/** With one thread: a tiny graph is as quick, and a second one would only keep a core busy that another file could use. */
+export const cpu: Provider = { name: 'cpu', threads: 1 };
 
 /** Both sides compute in float32; what differs is the order of sums, and the six digits of the recorded values. */
 export const tolerance = 1e-3;
@@ -30,7 +34,7 @@ export async function readPart<Config>(folder: string, file = 'diffusion_pytorch
 /** Opens a written graph on the CPU, its weights from `data` instead of their file where given. */
 export function openWritten({ bytes, files }: Written, data?: Uint8Array): Promise<Graph> {
   const externalData = files.map((file) => ({ path: basename(file), data: data ?? readFileSync(file) }));
-  return Graph.open({ bytes, externalData }, { name: 'cpu' });
+  return Graph.open({ bytes, externalData }, cpu);
 }
 
 /** What a UNet is fed with for its recorded call, text included. */

@@ -3,10 +3,16 @@
 //   { event }       says this event; { event, memoryBytes } with the memory that the process claims to take
 //   { loaded }      says that the model is held, in so many bytes
 //   { fail }        ends the run with this error
+//   { broken }      ends the run by saying that the provider fails everything, for this reason
 //   { waitMs }      keeps silent
+//   { waitFor }     keeps silent until there is a file of this path
 //   { die: path }   ends the process, if the request needs that file
+//   { trying }      says that it makes a call of so many rows for the first time; { tried } that it came back
 //   { working }     says that it works on 'me', on 'all' runs under way, or on 'nobody'
+// A step with { inFirst: file } is left out by all processes but the first that came to such a step, whose number is put there.
 // Runs are played one after the other, but for those whose script begins with { atOnce: true }.
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+
 let last = Promise.resolve();
 const playing = new Set();
 
@@ -32,9 +38,20 @@ async function play(run, request) {
     }
     if (step.event) process.send({ type: 'reported', run, event: step.event, memoryBytes: step.memoryBytes });
     if (step.loaded) process.send({ type: 'loaded', model, memoryBytes: step.loaded });
+    if (step.inFirst && !isFirst(step.inFirst)) continue;
     if (step.fail) process.send({ type: 'failed', run, error: step.fail });
+    if (step.trying) process.send({ type: 'trying', calibration: step.trying });
+    if (step.tried) process.send({ type: 'tried' });
+    if (step.broken) process.send({ type: 'broken', run, reason: step.broken });
+    if (step.fail || step.broken) break;
     if (step.waitMs) await new Promise((resolve) => setTimeout(resolve, step.waitMs));
+    while (step.waitFor && !existsSync(step.waitFor)) await new Promise((resolve) => setTimeout(resolve, 5));
     if (files.includes(step.die)) process.kill(process.pid, 'SIGKILL');
   }
   playing.delete(run);
+}
+
+function isFirst(file) {
+  if (!existsSync(file)) writeFileSync(file, String(process.pid));
+  return readFileSync(file, 'utf8') === String(process.pid);
 }

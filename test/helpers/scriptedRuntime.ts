@@ -6,15 +6,20 @@ import {
   type RuntimeOptions,
   startRuntime,
 } from '../../runtime/index.ts';
+import type { Calibration } from '../../runtime/messages.ts';
 import { writeSafetensors } from './safetensors.ts';
 
 /** One thing that the scripted process does; scriptedProcess.mjs says what each means. */
 export type ScriptStep =
   | { event: RunEvent; memoryBytes?: number }
   | { loaded: number }
-  | { fail: { code: string; message: string } }
+  | { fail: { code: string; message: string }; inFirst?: string }
+  | { broken: string; inFirst?: string }
   | { waitMs: number }
+  | { waitFor: string }
   | { die: string }
+  | { trying: Calibration }
+  | { tried: true }
   | { working: 'me' | 'all' | 'nobody' }
   | { atOnce: true };
 

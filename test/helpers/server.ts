@@ -128,7 +128,8 @@ export class TestSocket {
   readonly frames: Frame[] = [];
   readonly closed: Promise<{ code: number; reason: string }>;
   sessionUUID: string | undefined;
-  #wake: () => void = () => {};
+  /** Of all that wait for a frame. */
+  readonly #wakes = new Set<() => void>();
 
   private constructor(webSocket: WebSocket) {
     this.webSocket = webSocket;
@@ -171,8 +172,12 @@ export class TestSocket {
     this.webSocket.send(JSON.stringify(tasks));
   }
 
+  #wake(): void {
+    for (const wake of [...this.#wakes]) wake();
+  }
+
   /** Takes the first frame that fits out of those that are there or will come. */
-  async take(fits: (frame: Frame) => boolean = () => true, timeoutMs = 5_000): Promise<Frame> {
+  async take(fits: (frame: Frame) => boolean = () => true, timeoutMs = 30_000): Promise<Frame> {
     const deadline = Date.now() + timeoutMs;
     for (;;) {
       const index = this.frames.findIndex(fits);
@@ -180,11 +185,13 @@ export class TestSocket {
       const left = deadline - Date.now();
       if (left <= 0) throw new Error(`No such frame came. There are: ${JSON.stringify(this.frames).slice(0, 2000)}`);
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, left);
-        this.#wake = () => {
+        const wake = () => {
           clearTimeout(timer);
+          this.#wakes.delete(wake);
           resolve();
         };
+        const timer = setTimeout(wake, left);
+        this.#wakes.add(wake);
       });
     }
   }

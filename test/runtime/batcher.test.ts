@@ -177,6 +177,82 @@ describe('the batcher', () => {
     expect(graph.calls).toHaveLength(1);
   });
 
+  test('ends a run that is cancelled between the calls of a trial, and goes on for those it shared them with', async () => {
+    const graph = countingGraph();
+    const controller = new AbortController();
+    const done: string[] = [];
+    // Two runs of a row each: a call for each, and one for both to compare.
+    graph.onCall = () => {
+      done.push(`call of ${graph.calls.at(-1)!.rows}`);
+      setImmediate(() => controller.abort(new Error('enough')));
+    };
+    const batcher = new Batcher();
+    const seen: Float32Array[][] = [];
+    const going = job(countingRun(graph, { start: 2, branches: [branch(10)], steps: 2, seen }));
+    const cancelled = batcher
+      .drive(job(countingRun(graph, { start: 1, branches: [branch(10)] }), { signal: controller.signal }))
+      .catch((error: Error) => done.push(error.message));
+    await Promise.all([cancelled, batcher.drive(going)]);
+    expect(done.slice(0, 4)).toEqual(['call of 1', 'enough', 'call of 1', 'call of 2']);
+    expect(seen.map(([answer]) => answer![0])).toEqual([12, 12]);
+    expect(graph.calls.slice(3).map(({ rows }) => rows)).toEqual([1]);
+  });
+
+  test('ends a run of many rows between any two of the calls that they are split into', async () => {
+    const graph = countingGraph();
+    const controller = new AbortController();
+    graph.onCall = () => {
+      if (graph.calls.length === 2) setImmediate(() => controller.abort(new Error('enough')));
+    };
+    const branches = Array.from({ length: 12 }, (_, text) => branch(text));
+    const run = countingRun(graph, { start: 1, branches });
+    const batcher = new Batcher({ rowsPerCall: 3 });
+    await expect(batcher.drive(job(run, { signal: controller.signal }))).rejects.toThrow('enough');
+    expect(graph.calls.map(({ rows }) => rows)).toEqual([3, 3]);
+    // And nothing of it is left: the next run has the machine to itself.
+    const next = job(countingRun(graph, { start: 1, branches: [branch(1)], steps: 1 }));
+    await batcher.drive(next);
+    expect(graph.calls.map(({ rows }) => rows)).toEqual([3, 3, 1]);
+  });
+
+  test('texts and pictures are read and decoded in calls that runs share, and take turns with steps', async () => {
+    const [encoder, unet, decoder] = [countingGraph(), countingGraph(), countingGraph()];
+    const order: string[] = [];
+    for (const [name, graph] of Object.entries({ encode: encoder, step: unet, decode: decoder })) {
+      graph.onCall = () => {
+        clock += 10;
+        order.push(`${name} ${graph.calls.at(-1)!.rows}`);
+      };
+    }
+    /** One row for the text, one for each step, one for the picture. */
+    const whole = async function* (text: number, steps: number): Run {
+      const row = (value: number) => ({
+        sample: floats(new Float32Array(8).fill(value), [1, 4, 1, 2]),
+        timestep: floats(Float32Array.of(value), [1]),
+        encoder_hidden_states: branch(text),
+      });
+      const call = (graph: Graph, value: number, positions: number) =>
+        ({ type: 'call', graph, rows: [row(value)], outputs: ['out_sample'], positions }) as const;
+      yield call(encoder, text, 0);
+      for (let step = 0; step < steps; step++) yield call(unet, step, 2);
+      yield call(decoder, text, 128);
+      order.push(`drawn ${text}`);
+      return { width: 1, height: 1, data: new Uint8Array(3) };
+    };
+    const batcher = new Batcher({ rowsPerCall: 8, now });
+    await Promise.all([1, 2, 3].map((text) => batcher.drive(job(whole(text, 4)))));
+    expect(order).toEqual(['encode 3', ...Array(4).fill('step 3'), 'decode 3', 'drawn 1', 'drawn 2', 'drawn 3']);
+
+    order.length = 0;
+    const long = batcher.drive(job(whole(4, 30)));
+    const short = batcher.drive(job(whole(5, 2)));
+    await Promise.all([long, short]);
+    // The finished picture is decoded next, not when the other has taken its steps.
+    const [decoded, drawn] = [order.indexOf('decode 1'), order.indexOf('drawn 5')];
+    expect(order.slice(0, decoded).filter((entry) => entry.startsWith('step')).length).toBeLessThanOrEqual(4);
+    expect(drawn).toBe(decoded + 1);
+  });
+
   test('a run that fails leaves the others alone', async () => {
     const [graph, broken] = [countingGraph(), countingGraph()];
     broken.failing = true;
@@ -247,6 +323,34 @@ describe('the batcher', () => {
     // Of 170 calls: 10 of 40 ms, 40 of 10 ms, twice as many for twice the weight, and 40 for five runs of one share.
     for (const [label, calls] of Object.entries({ slow: 10, fast: 40, double: 80, greedy: 40 })) {
       expect(Math.abs(count(label) - calls), label).toBeLessThanOrEqual(2);
+    }
+  });
+
+  test('many runs of one share join calls, but do not get more steps by it than another share has', async () => {
+    for (const exact of [true, false]) {
+      let ms = 0;
+      const graph = countingGraph();
+      graph.onCall = () => {
+        ms += 10 * graph.calls.at(-1)!.rows;
+      };
+      const batcher = new Batcher({ rowsPerCall: 8, exact, now: () => ms });
+      const counted = { greedy: 0, modest: 0 };
+      const start = (key: keyof typeof counted, first: number, steps: number) =>
+        batcher.drive(
+          job(countingRun(graph, { start: first, branches: [branch(1)], steps }), {
+            share: { key, weight: 1 },
+            emit: async (event) => {
+              if (event.type === 'stepped') counted[key]++;
+            },
+          }),
+        );
+      const greedy = Array.from({ length: 12 }, (_, index) => start('greedy', 2 + index, 40));
+      await start('modest', 1, 40);
+      const greedyWhenDone = counted.greedy;
+      await Promise.all(greedy);
+      // Where a further row costs nothing, the seven places beside the modest run are for whoever wants them.
+      if (exact) expect(Math.abs(greedyWhenDone - 40)).toBeLessThanOrEqual(8);
+      else expect(greedyWhenDone).toBeGreaterThan(200);
     }
   });
 

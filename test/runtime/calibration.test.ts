@@ -105,6 +105,46 @@ describe('the size of a batch', () => {
     expect(calls).toEqual([1]);
   });
 
+  test('that is known is not found out again', async () => {
+    const { call, calls } = graph(() => 1);
+    const calibration = new Calibration({ most: 16, exact: true, known: 4 });
+    const answers = await calibration.answer([1, 2, 3, 4, 5, 6, 7].map(row), call, async () => true);
+    expect(valuesOf(answers)).toEqual([1, 2, 3, 4, 5, 6, 7]);
+    expect(calls).toEqual([4, 2, 1]);
+  });
+
+  test('grows no further once the process is past its memory', async () => {
+    const { call, calls, now } = graph(() => 10);
+    let found: Calibrated | undefined;
+    const calibration = new Calibration({
+      most: 16,
+      exact: true,
+      now,
+      fits: () => !calls.includes(8),
+      onSettled: (settled) => (found = settled),
+    });
+    const rows = Array.from({ length: 16 }, (_, at) => row(at));
+    for (let round = 0; round < 10 && !found; round++) await calibration.answer(rows, call, async () => true);
+    expect(found).toMatchObject({ rows: 4 });
+    expect(calls.filter((size) => size === 8)).toHaveLength(1);
+  });
+
+  test('makes the first call of each size under guard', async () => {
+    const { call, now } = graph((rows) => 10 * rows);
+    const guarded: number[] = [];
+    const calibration = new Calibration({
+      most: 16,
+      exact: true,
+      now,
+      guard: (rows, trial) => {
+        guarded.push(rows);
+        return trial();
+      },
+    });
+    for (let round = 0; round < 5; round++) await calibration.answer([1, 2].map(row), call, async () => true);
+    expect(guarded).toEqual([2]);
+  });
+
   test('that is given is taken as it is', async () => {
     const { call, calls } = graph(() => 1);
     const calibration = new Calibration({ most: 16, exact: true, given: 3 });

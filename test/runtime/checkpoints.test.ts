@@ -5,11 +5,12 @@ import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { describeModel, openCheckpoint } from '../../runtime/checkpoints/checkpoint.ts';
 import { inspectOnnxFile } from '../../runtime/checkpoints/onnxFile.ts';
-import { openComponent } from '../../runtime/checkpoints/openComponent.ts';
 import { readSafetensorsHeader, readStoredTensors } from '../../runtime/checkpoints/safetensors.ts';
 import { floats, type Tensor } from '../../runtime/onnx/graph.ts';
 import { modelFolder, readGoldens, relativeError, tinyModels } from '../helpers/goldens.ts';
+import { cpu } from '../helpers/graphs.ts';
 import { type OnnxFolderOptions, writeOnnxFolder } from '../helpers/onnxFolder.ts';
+import { openComponent } from '../helpers/openComponent.ts';
 
 let scratch: string;
 let made = 0;
@@ -261,9 +262,7 @@ describe('a model folder', () => {
       );
       const description = await describeModel(folder);
       expect(description.reason).toMatch(/^The vae_decoder cannot be used: model\.onnx/);
-      await expect(openComponent(folder, 'vae_decoder', { name: 'cpu' })).rejects.toThrow(
-        /^The vae_decoder cannot be used/,
-      );
+      await expect(openComponent(folder, 'vae_decoder', cpu)).rejects.toThrow(/^The vae_decoder cannot be used/);
     }
   });
 });
@@ -272,8 +271,8 @@ describe('a folder of exported graphs', () => {
   const goldens = readGoldens('tiny-sd15');
 
   async function unetError(folder: string, encoderTolerance: number): Promise<number> {
-    const text = await openComponent(folder, 'text_encoder', { name: 'cpu' });
-    const unet = await openComponent(folder, 'unet', { name: 'cpu' });
+    const text = await openComponent(folder, 'text_encoder', cpu);
+    const unet = await openComponent(folder, 'unet', cpu);
     const ids: Tensor = {
       dtype: 'int64',
       dims: [1, 77],
@@ -315,7 +314,7 @@ describe('a folder of exported graphs', () => {
   test('decodes in half precision', async () => {
     const folder = newPath();
     await writeOnnxFolder(modelFolder('tiny-sd15'), folder, { precision: 'float16' });
-    const decoder = await openComponent(folder, 'vae_decoder', { name: 'cpu' });
+    const decoder = await openComponent(folder, 'vae_decoder', cpu);
     expect(decoder.inputs[0]?.dtype).toBe('float16');
     const { shape, data } = goldens.vae.latents;
     const { sample } = await decoder.run({ latent_sample: floats(Float32Array.from(data), shape) });
@@ -326,7 +325,7 @@ describe('a folder of exported graphs', () => {
   test('refuses different timesteps where the graph takes one for all', async () => {
     const folder = newPath();
     await writeOnnxFolder(modelFolder('tiny-sd15'), folder, { rank: 0, components: ['unet'] });
-    const unet = await openComponent(folder, 'unet', { name: 'cpu' });
+    const unet = await openComponent(folder, 'unet', cpu);
     const feeds = (a: number, b: number) => ({
       sample: floats(new Float32Array(2 * 4 * 64), [2, 4, 8, 8]),
       timestep: floats(Float32Array.of(a, b), [2]),

@@ -2,14 +2,14 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openComponent } from '../../runtime/checkpoints/openComponent.ts';
 import { readStoredTensors } from '../../runtime/checkpoints/safetensors.ts';
 import { GraphError } from '../../runtime/graphs/builder.ts';
 import { type ControlNetConfig, type ControlNetForm, writeControlNet } from '../../runtime/graphs/controlNet.ts';
 import { type UNet2DConditionConfig, writeUNet2DCondition } from '../../runtime/graphs/unet2DCondition.ts';
 import { floats, type Graph, type Tensor } from '../../runtime/onnx/graph.ts';
 import { modelFolder, modelsFolder, readGoldens, relativeError } from '../helpers/goldens.ts';
-import { expectClose, openWritten, type Part, readPart, recorded, unetFeeds } from '../helpers/graphs.ts';
+import { cpu, expectClose, openWritten, type Part, readPart, recorded, unetFeeds } from '../helpers/graphs.ts';
+import { openComponent } from '../helpers/openComponent.ts';
 import { type NewTensor, writeSafetensors } from '../helpers/safetensors.ts';
 
 const goldens = readGoldens('tiny-sd15');
@@ -29,7 +29,7 @@ describe('a ControlNet', () => {
     part = await readPart<ControlNetConfig>(join(modelsFolder, golden.folder));
     const { config, tensors } = await readPart<UNet2DConditionConfig>(join(modelFolder('tiny-sd15'), 'unet'));
     unet = await openWritten(writeUNet2DCondition(config, tensors, { residuals: true }));
-    textEncoder = await openComponent(modelFolder('tiny-sd15'), 'text_encoder', { name: 'cpu' });
+    textEncoder = await openComponent(modelFolder('tiny-sd15'), 'text_encoder', cpu);
     feeds = await unetFeeds(goldens, textEncoder);
   });
 
@@ -165,9 +165,7 @@ describe('a ControlNet for XL', () => {
     const unet = await openWritten(writeUNet2DCondition(part.config, part.tensors, { residuals: true }));
     const graph = await openWritten(writeControlNet(mirror.config, mirror.tensors));
     const encoders = await Promise.all(
-      (['text_encoder', 'text_encoder_2'] as const).map((name) =>
-        openComponent(modelFolder('tiny-sdxl'), name, { name: 'cpu' }),
-      ),
+      (['text_encoder', 'text_encoder_2'] as const).map((name) => openComponent(modelFolder('tiny-sdxl'), name, cpu)),
     );
     const feeds = await unetFeeds(xl, encoders[0]!, encoders[1]);
     const residuals = graph.outputs.length;

@@ -1,6 +1,6 @@
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Batcher, previewsOf } from '../../runtime/batcher.ts';
 import type { GenerateRequest, Pixels, RunEvent } from '../../runtime/index.ts';
@@ -13,6 +13,7 @@ import type { Branch, Run } from '../../runtime/pipelines/run.ts';
 import { findPreviewDecoder } from '../../runtime/previews/index.ts';
 import { createScheduler } from '../../runtime/schedulers/index.ts';
 import { modelsFolder, type Recorded, readGoldens, relativeError } from '../helpers/goldens.ts';
+import { cpu } from '../helpers/graphs.ts';
 import { writeRefiner } from '../helpers/refiner.ts';
 
 const width = 96;
@@ -22,8 +23,8 @@ const of = (name: string) => join(modelsFolder, name);
 function library() {
   const loaded: string[] = [];
   const opened = new Library({
-    provider: { name: 'cpu' },
-    onLoaded: (_path, component) => void loaded.push(component),
+    provider: cpu,
+    onLoaded: (path, component) => void loaded.push(`${basename(path)}/${component}`),
   });
   const run = async (changes: Partial<GenerateRequest> = {}) => {
     const request: GenerateRequest = {
@@ -62,6 +63,9 @@ function library() {
   return { opened, loaded, run, draw, look };
 }
 
+/** What the tests below share, so that each model is loaded once. Its UNets grow on the way by what some run needed. */
+const shared = library();
+
 /** A picture with something to see in it; another for another number. */
 function picture(number = 0): Pixels {
   const data = new Uint8Array(width * height * 3);
@@ -80,6 +84,22 @@ function difference(a: Pixels, b: Pixels, where: (x: number) => boolean = () => 
   return most;
 }
 
+// First, while nothing has been loaded.
+describe('loading', () => {
+  test('tells how far it is, before each network', async () => {
+    const { run } = shared;
+    const told = (await run()).filter((event) => event.type === 'loading');
+    expect(told.map(({ component }) => component)).toEqual(['text_encoder', 'unet', 'vae_decoder']);
+    expect(told[0]!.doneBytes).toBe(0);
+    const { ofBytes } = told[0]!;
+    expect(
+      told.every((event, index) => event.ofBytes === ofBytes && event.doneBytes >= (told[index - 1]?.doneBytes ?? 0)),
+    ).toBe(true);
+    expect(told.at(-1)!.doneBytes).toBeLessThan(ofBytes);
+    expect((await run()).filter((event) => event.type === 'loading')).toEqual([]);
+  });
+});
+
 interface Trajectory {
   guidanceScale: number;
   imageGuidanceScale?: number;
@@ -97,7 +117,7 @@ describe.each([
   test('with the recorded noise and picture', async () => {
     const goldens = readGoldens(name as never) as unknown as Record<typeof kind, Trajectory>;
     const { guidanceScale, imageGuidanceScale, steps, initialNoise, latents: expected, ...seen } = goldens[kind];
-    const { opened } = library();
+    const { opened } = shared;
     const model = await opened.model(of(name));
     const scheduler = createScheduler(model.configs.scheduler, undefined, steps);
     const trajectory: Float32Array[] = [];
@@ -140,7 +160,7 @@ describe.each([
 });
 
 describe('inpainting', () => {
-  const { draw, run, look } = library();
+  const { draw, run, look } = shared;
   const image = { pixels: picture(), strength: 0.8 };
 
   test('a model not made for it keeps what the mask keeps, and changes the rest', async () => {
@@ -193,7 +213,7 @@ describe('inpainting', () => {
 });
 
 describe('a model that edits pictures', () => {
-  const { draw, run, look } = library();
+  const { draw, run, look } = shared;
   const model = of('tiny-pix2pix');
   const image = { pixels: picture(), strength: 0.3 };
 
@@ -222,86 +242,8 @@ describe('a model that edits pictures', () => {
   });
 });
 
-describe('LoRAs', () => {
-  const { draw, loaded } = library();
-  const lora = (weight: number) => ({ path: of('tiny-sd15-lora.safetensors'), weight });
-
-  test('change the picture by their weight, and are switched without loading anything again', async () => {
-    const plain = await draw();
-    const strong = await draw({ loras: [lora(0.75)] });
-    expect(difference(strong, plain)).toBeGreaterThan(2);
-    const count = loaded.length;
-    expect(difference(await draw({ loras: [lora(0)] }), plain)).toBeLessThanOrEqual(1);
-    expect(difference(await draw({ loras: [lora(0.5), lora(0.25)] }), strong)).toBeLessThanOrEqual(1);
-    expect(difference(await draw(), plain)).toBeLessThanOrEqual(1);
-    expect(loaded).toHaveLength(count);
-    // The UNet once without and once with room for LoRAs.
-    expect(loaded.filter((component) => component === 'unet')).toHaveLength(2);
-  });
-
-  test('of another family are refused by name of the parameter', async () => {
-    await expect(draw({ loras: [{ path: of('tiny-sdxl-lora.safetensors'), weight: 1 }] })).rejects.toMatchObject({
-      code: 'invalidParameter',
-      parameter: 'loras',
-    });
-    const sdxl = await draw({ model: of('tiny-sdxl') });
-    const changed = await draw({
-      model: of('tiny-sdxl'),
-      loras: [{ path: of('tiny-sdxl-lora.safetensors'), weight: 0.75 }],
-    });
-    expect(difference(changed, sdxl)).toBeGreaterThan(2);
-  });
-});
-
-describe('ControlNets', () => {
-  const { draw, loaded } = library();
-  const control = (changes = {}) => ({
-    model: of('tiny-sd15-controlnet'),
-    pixels: picture(1),
-    weight: 1,
-    startStep: 0,
-    endStep: 4,
-    mode: 'balanced' as const,
-    ...changes,
-  });
-
-  test('hold the picture to the guide image, by weight, steps and mode', async () => {
-    const plain = await draw();
-    const held = await draw({ controlNets: [control()] });
-    expect(difference(held, plain)).toBeGreaterThan(2);
-    const count = loaded.length;
-    expect(difference(await draw({ controlNets: [control({ weight: 0 })] }), plain)).toBeLessThanOrEqual(1);
-    expect(difference(await draw(), plain)).toBeLessThanOrEqual(1);
-    for (const changes of [
-      { pixels: picture(2) },
-      { startStep: 2 },
-      { endStep: 2 },
-      { mode: 'prompt' },
-      { mode: 'controlnet' },
-    ]) {
-      expect(await draw({ controlNets: [control(changes)] })).not.toEqual(held);
-    }
-    expect(loaded).toHaveLength(count);
-  });
-
-  test('add up', async () => {
-    const one = await draw({ controlNets: [control({ weight: 0.8 })] });
-    const two = await draw({ controlNets: [control({ weight: 0.5 }), control({ weight: 0.3 })] });
-    expect(difference(one, two)).toBeLessThanOrEqual(1);
-  });
-
-  test('act in image-to-image and with LoRAs too, and refuse guide images of another size', async () => {
-    const image = { pixels: picture(), strength: 0.5 };
-    const loras = [{ path: of('tiny-sd15-lora.safetensors'), weight: 1 }];
-    const without = await draw({ image, loras });
-    expect(difference(await draw({ image, loras, controlNets: [control()] }), without)).toBeGreaterThan(2);
-    const pixels = { width: 8, height: 8, data: new Uint8Array(192) };
-    await expect(draw({ controlNets: [control({ pixels })] })).rejects.toMatchObject({ parameter: 'controlNets' });
-  });
-});
-
 describe('a second model', () => {
-  const { draw, run } = library();
+  const { draw, run } = shared;
   let folder: string;
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'refiner-'));
@@ -351,7 +293,7 @@ describe('a second model', () => {
 
 describe('another autoencoder', () => {
   let folder: string;
-  const { draw } = library();
+  const { draw } = shared;
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'vae-'));
     await cp(join(of('tiny-sd15'), 'vae'), join(folder, 'same'), { recursive: true });
@@ -368,18 +310,81 @@ describe('another autoencoder', () => {
   });
 });
 
-describe('loading', () => {
-  test('tells how far it is, before each network', async () => {
-    const { run } = library();
-    const told = (await run()).filter((event) => event.type === 'loading');
-    expect(told.map(({ component }) => component)).toEqual(['text_encoder', 'unet', 'vae_decoder']);
-    expect(told[0]!.doneBytes).toBe(0);
-    const { ofBytes } = told[0]!;
-    expect(
-      told.every((event, index) => event.ofBytes === ofBytes && event.doneBytes >= (told[index - 1]?.doneBytes ?? 0)),
-    ).toBe(true);
-    expect(told.at(-1)!.doneBytes).toBeLessThan(ofBytes);
-    expect((await run()).filter((event) => event.type === 'loading')).toEqual([]);
+describe('LoRAs', () => {
+  const { draw, loaded } = shared;
+  const lora = (weight: number) => ({ path: of('tiny-sd15-lora.safetensors'), weight });
+
+  test('change the picture by their weight, and are switched without loading anything again', async () => {
+    const plain = await draw();
+    const strong = await draw({ loras: [lora(0.75)] });
+    expect(difference(strong, plain)).toBeGreaterThan(2);
+    const count = loaded.length;
+    expect(difference(await draw({ loras: [lora(0)] }), plain)).toBeLessThanOrEqual(1);
+    expect(difference(await draw({ loras: [lora(0.5), lora(0.25)] }), strong)).toBeLessThanOrEqual(1);
+    expect(difference(await draw(), plain)).toBeLessThanOrEqual(1);
+    expect(loaded).toHaveLength(count);
+    // The UNet once without and once with room for LoRAs.
+    expect(loaded.filter((component) => component === 'tiny-sd15/unet')).toHaveLength(2);
+  });
+
+  test('of another family are refused by name of the parameter', async () => {
+    await expect(draw({ loras: [{ path: of('tiny-sdxl-lora.safetensors'), weight: 1 }] })).rejects.toMatchObject({
+      code: 'invalidParameter',
+      parameter: 'loras',
+    });
+    const sdxl = await draw({ model: of('tiny-sdxl') });
+    const changed = await draw({
+      model: of('tiny-sdxl'),
+      loras: [{ path: of('tiny-sdxl-lora.safetensors'), weight: 0.75 }],
+    });
+    expect(difference(changed, sdxl)).toBeGreaterThan(2);
+  });
+});
+
+describe('ControlNets', () => {
+  const { draw, loaded } = shared;
+  const control = (changes = {}) => ({
+    model: of('tiny-sd15-controlnet'),
+    pixels: picture(1),
+    weight: 1,
+    startStep: 0,
+    endStep: 4,
+    mode: 'balanced' as const,
+    ...changes,
+  });
+
+  test('hold the picture to the guide image, by weight, steps and mode', async () => {
+    const plain = await draw();
+    const held = await draw({ controlNets: [control()] });
+    expect(difference(held, plain)).toBeGreaterThan(2);
+    const count = loaded.length;
+    expect(difference(await draw({ controlNets: [control({ weight: 0 })] }), plain)).toBeLessThanOrEqual(1);
+    expect(difference(await draw(), plain)).toBeLessThanOrEqual(1);
+    for (const changes of [
+      { pixels: picture(2) },
+      { startStep: 2 },
+      { endStep: 2 },
+      { mode: 'prompt' },
+      { mode: 'controlnet' },
+    ]) {
+      expect(await draw({ controlNets: [control(changes)] })).not.toEqual(held);
+    }
+    expect(loaded).toHaveLength(count);
+  });
+
+  test('add up', async () => {
+    const one = await draw({ controlNets: [control({ weight: 0.8 })] });
+    const two = await draw({ controlNets: [control({ weight: 0.5 }), control({ weight: 0.3 })] });
+    expect(difference(one, two)).toBeLessThanOrEqual(1);
+  });
+
+  test('act in image-to-image and with LoRAs too, and refuse guide images of another size', async () => {
+    const image = { pixels: picture(), strength: 0.5 };
+    const loras = [{ path: of('tiny-sd15-lora.safetensors'), weight: 1 }];
+    const without = await draw({ image, loras });
+    expect(difference(await draw({ image, loras, controlNets: [control()] }), without)).toBeGreaterThan(2);
+    const pixels = { width: 8, height: 8, data: new Uint8Array(192) };
+    await expect(draw({ controlNets: [control({ pixels })] })).rejects.toMatchObject({ parameter: 'controlNets' });
   });
 });
 
@@ -391,7 +396,7 @@ describe('files that are replaced', () => {
   afterAll(() => rm(folder, { recursive: true }));
 
   test('are read anew by the next run: a LoRA, and a part of a model', async () => {
-    const { draw } = library();
+    const { draw } = shared;
     const lora = join(folder, 'lora.safetensors');
     await cp(of('tiny-sd15-lora.safetensors'), lora);
     const loras = [{ path: lora, weight: 1 }];

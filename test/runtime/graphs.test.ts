@@ -2,7 +2,6 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Component } from '../../runtime/checkpoints/checkpoint.ts';
-import { openComponent } from '../../runtime/checkpoints/openComponent.ts';
 import { readStoredTensors, type StoredTensor, type StoredTensors } from '../../runtime/checkpoints/safetensors.ts';
 import { type AutoencoderKLConfig, writeVaeDecoder } from '../../runtime/graphs/autoencoderKL.ts';
 import { GraphError } from '../../runtime/graphs/builder.ts';
@@ -10,7 +9,8 @@ import { type UNet2DConditionConfig, writeUNet2DCondition } from '../../runtime/
 import { toFloat16 } from '../../runtime/onnx/float16.ts';
 import { floats, type Graph, int64s, type Tensor } from '../../runtime/onnx/graph.ts';
 import { type ModelGoldens, modelFolder, readGoldens, relativeError, tinyModels } from '../helpers/goldens.ts';
-import { expectClose, openWritten, recorded, tolerance, unetFeeds } from '../helpers/graphs.ts';
+import { cpu, expectClose, openWritten, recorded, tolerance, unetFeeds } from '../helpers/graphs.ts';
+import { openComponent } from '../helpers/openComponent.ts';
 
 /** The first of the batch, as the goldens hold it: [1, n, c] → [n, c]. */
 function first(tensor: Tensor | undefined): Tensor {
@@ -33,7 +33,7 @@ describe.each(cases)('$model with $attention attention gives what PyTorch gave',
     const components: Component[] = ['text_encoder', 'unet', 'vae_encoder', 'vae_decoder'];
     if (goldens.textEncoder2) components.push('text_encoder_2');
     for (const component of components) {
-      open.set(component, await openComponent(modelFolder(model), component, { name: 'cpu', attention }));
+      open.set(component, await openComponent(modelFolder(model), component, { ...cpu, attention }));
     }
   });
 
@@ -102,8 +102,8 @@ describe.each(cases)('$model with $attention attention gives what PyTorch gave',
 describe.each(['tiny-sd15-inpaint', 'tiny-pix2pix'] as const)('the UNet of %s, which takes more channels', (model) => {
   test('gives what PyTorch gave', async () => {
     const goldens = readGoldens(model);
-    const textEncoder = await openComponent(modelFolder(model), 'text_encoder', { name: 'cpu' });
-    const unet = await openComponent(modelFolder(model), 'unet', { name: 'cpu' });
+    const textEncoder = await openComponent(modelFolder(model), 'text_encoder', cpu);
+    const unet = await openComponent(modelFolder(model), 'unet', cpu);
     const feeds = await unetFeeds(goldens, textEncoder);
     expect(unet.inputs.find(({ name }) => name === 'sample')?.shape[1]).toBe(feeds.sample!.dims[1]);
     const { out_sample: out } = await unet.run(feeds);
@@ -191,7 +191,7 @@ describe('a UNet', () => {
 
   test('that takes residuals is the plain one while they are lone zeros, and adds them where they belong', async () => {
     const goldens = readGoldens('tiny-sd15');
-    const textEncoder = await openComponent(modelFolder('tiny-sd15'), 'text_encoder', { name: 'cpu' });
+    const textEncoder = await openComponent(modelFolder('tiny-sd15'), 'text_encoder', cpu);
     const feeds = await unetFeeds(goldens, textEncoder);
     const plain = await openWritten(writeUNet2DCondition(config, await tensors()));
     const open = await openWritten(writeUNet2DCondition(config, await tensors(), { residuals: true }));
@@ -214,7 +214,7 @@ describe('a UNet', () => {
   });
 
   test('takes any size, also ones that do not halve evenly', async () => {
-    const unet = await openComponent(modelFolder('tiny-sd15'), 'unet', { name: 'cpu' });
+    const unet = await openComponent(modelFolder('tiny-sd15'), 'unet', cpu);
     for (const [height, width] of [
       [1, 1],
       [5, 7],

@@ -22,9 +22,8 @@ import { formOn, openWritten } from '../../runtime/checkpoints/loading.ts';
 import { readStoredTensors, type StoredTensors } from '../../runtime/checkpoints/safetensors.ts';
 import { writeUNet2DCondition } from '../../runtime/graphs/unet2DCondition.ts';
 import { floats, Graph } from '../../runtime/onnx/graph.ts';
-import type { Provider } from '../../runtime/onnx/providers.ts';
+import { cpu } from '../helpers/graphs.ts';
 
-const cpu: Provider = { name: 'cpu', threads: 1 };
 /** An eighth of Stable Diffusion 1.5's width. */
 const width = 40;
 

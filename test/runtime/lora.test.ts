@@ -13,7 +13,6 @@ import {
   readLora,
 } from '../../runtime/checkpoints/lora.ts';
 import type { LoraComponent } from '../../runtime/checkpoints/loraKeys.ts';
-import { openComponent } from '../../runtime/checkpoints/openComponent.ts';
 import { unetPaths } from '../../runtime/checkpoints/originalLayout.ts';
 import { type ClipTextConfig, writeClipText } from '../../runtime/graphs/clipText.ts';
 import { type UNet2DConditionConfig, writeUNet2DCondition } from '../../runtime/graphs/unet2DCondition.ts';
@@ -27,16 +26,21 @@ import {
   type TinyModel,
   tinyModels,
 } from '../helpers/goldens.ts';
-import { expectClose, openWritten, type Part, readPart, unetFeeds } from '../helpers/graphs.ts';
+import { cpu, expectClose, openWritten, type Part, readPart, unetFeeds } from '../helpers/graphs.ts';
+import { openComponent } from '../helpers/openComponent.ts';
 import { float32View, type NewTensor, readOwn, writeSafetensors } from '../helpers/safetensors.ts';
 
 let folder: string;
+const loaded = new Map<TinyModel, Promise<Tiny>>();
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'latentwire-lora-'));
 });
 
-afterAll(() => rm(folder, { recursive: true }));
+afterAll(async () => {
+  for (const tiny of await Promise.all(loaded.values())) await tiny.close();
+  await rm(folder, { recursive: true });
+});
 
 /** A tiny model's UNet and text encoders, and what its UNet is fed with for its recorded call. */
 class Tiny {
@@ -46,7 +50,7 @@ class Tiny {
   readonly feeds: Record<string, Tensor>;
   readonly modules: Record<LoraComponent, LoraModules>;
   /** Graphs that were needed so far, by the form of their adapters. */
-  private readonly open = new Map<string, Graph>();
+  private readonly graphs = new Map<string, Graph>();
 
   private constructor(
     model: TinyModel,
@@ -66,9 +70,16 @@ class Tiny {
     };
   }
 
-  static async load(model: TinyModel): Promise<Tiny> {
+  /** The same for all who ask: graphs with places for adapters take a second to open. */
+  static load(model: TinyModel): Promise<Tiny> {
+    const tiny = loaded.get(model) ?? Tiny.open(model);
+    loaded.set(model, tiny);
+    return tiny;
+  }
+
+  private static async open(model: TinyModel): Promise<Tiny> {
     const goldens = readGoldens(model);
-    const open = (component: LoraComponent) => openComponent(modelFolder(model), component, { name: 'cpu' });
+    const open = (component: LoraComponent) => openComponent(modelFolder(model), component, cpu);
     const encoders = [await open('text_encoder')];
     let text2: LoraModules = [];
     if (goldens.textEncoder2) {
@@ -88,14 +99,14 @@ class Tiny {
 
   async graph(adapters: 'none' | 'linear' | 'all'): Promise<Graph> {
     const graph =
-      this.open.get(adapters) ??
+      this.graphs.get(adapters) ??
       (await openWritten(writeUNet2DCondition(this.unet.config, this.unet.tensors, { adapters })));
-    this.open.set(adapters, graph);
+    this.graphs.set(adapters, graph);
     return graph;
   }
 
   async close(): Promise<void> {
-    for (const graph of this.open.values()) await graph.close();
+    for (const graph of this.graphs.values()) await graph.close();
   }
 
   async plain(): Promise<Tensor> {
@@ -167,8 +178,6 @@ describe.each(tinyModels)('the UNet of %s', (model) => {
     tiny = await Tiny.load(model);
   });
 
-  afterAll(() => tiny.close());
-
   test.each(['linear', 'all'] as const)(
     'is the plain one, bit for bit, with adapters for its %s layers but no LoRA',
     async (adapters) => {
@@ -213,8 +222,6 @@ describe('LoRAs at work', () => {
     second = await tiny.read(join(folder, 'second.safetensors'));
     whole = await tiny.read(join(folder, 'whole.safetensors'));
   });
-
-  afterAll(() => tiny.close());
 
   test('add up, each with its weight, also a negative one', async () => {
     const active = [
@@ -467,8 +474,6 @@ describe('a file that is no LoRA for the model', () => {
   beforeAll(async () => {
     tiny = await Tiny.load('tiny-sd15');
   });
-
-  afterAll(() => tiny.close());
 
   test.each<[string, Record<string, NewTensor>, string]>([
     [

@@ -1,7 +1,6 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { RunEvent } from '../../runtime/index.ts';
 import { type ScriptStep, scripted, startScripted, writeZeros } from '../helpers/scriptedRuntime.ts';
@@ -41,12 +40,11 @@ describe('runs under way at once', () => {
   });
 
   test('have no deadline while the process works on others', async () => {
-    await using runtime = startScripted({ deadlinesMs: { encoding: 800, denoising: 800 } });
+    await using runtime = startScripted({ deadlinesMs: { encoding: 2_400, denoising: 2_400 } });
     await runtime.ready();
-    const steps = [0, 1, 2, 3, 4].flatMap((step): ScriptStep[] => [{ waitMs: 400 }, stepped(step)]);
+    const steps = [0, 1, 2, 3, 4].flatMap((step): ScriptStep[] => [{ waitMs: 600 }, stepped(step)]);
     const busy = draw(runtime, scripted(one, [atOnce, { working: 'me' }, staged('denoising'), ...steps]));
-    await sleep(100);
-    const silent = draw(runtime, scripted(two, [atOnce, staged('encoding'), { waitMs: 1_500 }]));
+    const silent = draw(runtime, scripted(two, [atOnce, staged('encoding'), { waitMs: 2_800 }]));
     await Promise.all([busy, silent]);
     expect(runtime.status().restarts).toBe(0);
   });
@@ -55,14 +53,13 @@ describe('runs under way at once', () => {
     await using runtime = startScripted({ deadlinesMs: { encoding: 500 } });
     await runtime.ready();
     const ending = draw(runtime, scripted(one, [atOnce, { working: 'me' }, { waitMs: 300 }]));
-    await sleep(50);
     const silent = draw(runtime, scripted(two, [atOnce, staged('encoding'), { waitMs: 10_000 }]));
     await expect(silent).rejects.toMatchObject({ code: 'stageTimeout' });
     await ending;
   });
 
   test('that share a call which takes too long end with it, and the others go on', async () => {
-    await using runtime = startScripted({ deadlinesMs: { denoising: 500 } });
+    await using runtime = startScripted({ deadlinesMs: { denoising: 1_500 } });
     await runtime.ready();
     const mate = draw(runtime, scripted(one, [atOnce, staged('denoising'), { waitMs: 10_000 }]));
     const hung = draw(runtime, scripted(one, [atOnce, staged('denoising'), { working: 'all' }, { waitMs: 10_000 }]));

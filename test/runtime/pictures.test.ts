@@ -20,6 +20,7 @@ import {
   relativeError,
   tinyModels,
 } from '../helpers/goldens.ts';
+import { cpu } from '../helpers/graphs.ts';
 import { collect, draw } from './runtimeSuite.ts';
 
 const endToEnd = readPictureCases();
@@ -30,7 +31,7 @@ const tolerance = 2;
 describe('pictures equal those of diffusers', () => {
   let runtime: Runtime;
   beforeAll(() => {
-    runtime = startRuntime({ provider: 'cpu', log: () => {}, maxModels: 3 });
+    runtime = startRuntime({ provider: 'cpu', threads: 1, log: () => {}, maxModels: 3 });
   });
   afterAll(() => runtime.close());
 
@@ -90,7 +91,7 @@ describe.each(tinyModels)('every step of %s equals that of diffusers', (name) =>
   const goldens = readGoldens(name);
   const xl = name === 'tiny-sdxl';
   const shape = { channels: 4, height: 8, width: 12 };
-  const library = new Library({ provider: { name: 'cpu' }, onLoaded: () => {} });
+  const library = new Library({ provider: cpu, onLoaded: () => {} });
 
   // Once with both branches in one call and once with a call for each.
   test.each([

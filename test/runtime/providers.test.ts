@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { openComponent } from '../../runtime/checkpoints/openComponent.ts';
 import { GraphBuilder, type OnnxDtype } from '../../runtime/graphs/builder.ts';
 import { fromFloat16, toFloat16 } from '../../runtime/onnx/float16.ts';
 import { floats, Graph, int64s, OnnxError, type Tensor } from '../../runtime/onnx/graph.ts';
 import { chooseProvider, ProviderError, providerNames } from '../../runtime/onnx/providers.ts';
 import { modelFolder, readGoldens, relativeError } from '../helpers/goldens.ts';
+import { openComponent } from '../helpers/openComponent.ts';
 
 describe('choosing a provider', () => {
   test('auto always finds one, and says why that one and not the others', async () => {

@@ -123,6 +123,24 @@ describe('a stage that outlives its deadline', () => {
     expect(runtime.status().restarts).toBe(1);
   });
 
+  test('ends a process that hangs, and the next one goes on with the others', async () => {
+    await using runtime = start({ deadlinesMs: { denoising: 6_000 } });
+    const undisturbed = await draw(runtime, request({ steps: 2, seed: 1n }));
+    const { pid } = runtime.status();
+    const hung = collect(runtime, request({ steps: 50, guidanceScale: 1 }), never(), (event) => {
+      if (event.type === 'stepped' && event.step === 1) process.kill(pid!, 'SIGSTOP');
+    });
+    const waiting = draw(runtime, request({ steps: 2, seed: 1n }));
+    const ends = await Promise.allSettled([hung, waiting]);
+    // Whichever it was working on when it stopped; both, where they shared the call.
+    const late = ends.flatMap((end) => (end.status === 'rejected' ? end.reason.code : []));
+    expect(late).toContain('stageTimeout');
+    expect(new Set(late).size).toBe(1);
+    expect(runtime.status().restarts).toBe(1);
+    expect(await draw(runtime, request({ steps: 2, seed: 1n }))).toEqual(undisturbed);
+    expect(isAlive(pid!)).toBe(false);
+  });
+
   test('each step has its own time', async () => {
     await using runtime = start();
     await draw(runtime, request({ steps: 1 }));

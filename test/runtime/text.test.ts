@@ -2,13 +2,14 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { openComponent } from '../../runtime/checkpoints/openComponent.ts';
 import { Graph, int64s } from '../../runtime/onnx/graph.ts';
 import { Cache } from '../../runtime/text/cache.ts';
 import { cutIntoChunks } from '../../runtime/text/chunks.ts';
 import { applyFinalNorm, type ClipForm, encodeClip } from '../../runtime/text/clip.ts';
 import { openTokenizer, type Tokenizer } from '../../runtime/text/tokenizer.ts';
 import { modelFolder, readGoldens, relativeError, tinyModels } from '../helpers/goldens.ts';
+import { cpu } from '../helpers/graphs.ts';
+import { openComponent } from '../helpers/openComponent.ts';
 import { answer } from '../helpers/parts.ts';
 
 /** The rows of one text. */
@@ -80,7 +81,7 @@ describe.each(tinyModels)('the text encoder of %s', (model) => {
   const [ids] = textEncoder.ids;
 
   test('gives the last state, the one before, and with the final norm the one of clip skip 1', async () => {
-    const graph = await openComponent(modelFolder(model), 'text_encoder', { name: 'cpu' });
+    const graph = await openComponent(modelFolder(model), 'text_encoder', cpu);
     try {
       for (const [form, expected] of [
         [{ skip: 0, norm: true }, textEncoder.lastHiddenStateOfFirstPrompt],
@@ -97,7 +98,7 @@ describe.each(tinyModels)('the text encoder of %s', (model) => {
   });
 
   test('finds the final norm from its effect where a graph gives no normalized states', async () => {
-    const graph = await openComponent(modelFolder(model), 'text_encoder', { name: 'cpu' });
+    const graph = await openComponent(modelFolder(model), 'text_encoder', cpu);
     try {
       const raw = await encode(graph, ids!, { skip: 1, norm: false });
       const before = await encode(graph, ids!, { skip: 0, norm: false });
@@ -110,7 +111,7 @@ describe.each(tinyModels)('the text encoder of %s', (model) => {
   });
 
   test('refuses to skip more layers than there are', async () => {
-    const graph = await openComponent(modelFolder(model), 'text_encoder', { name: 'cpu' });
+    const graph = await openComponent(modelFolder(model), 'text_encoder', cpu);
     try {
       await expect(encode(graph, ids!, { skip: 40, norm: true })).rejects.toMatchObject({
         code: 'invalidParameter',

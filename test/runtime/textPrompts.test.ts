@@ -21,6 +21,7 @@ import { parsePrompt } from '../../runtime/text/promptSyntax.ts';
 import { openTokenizer } from '../../runtime/text/tokenizer.ts';
 import { weighCompel, weighSdEmbeds } from '../../runtime/text/weighting.ts';
 import { modelFolder, readGoldens, relativeError, type TinyModel } from '../helpers/goldens.ts';
+import { cpu } from '../helpers/graphs.ts';
 import { answer } from '../helpers/parts.ts';
 
 /** What Stable Diffusion 1.x and 2.x take. */
@@ -48,10 +49,7 @@ async function openEncoder(
   const config = JSON.parse(await readFile(join(folder, 'config.json'), 'utf8'));
   const { bytes } = writeClipText(config, await tensorsOf(model, name), form);
   const data = await readFile(join(folder, 'model.safetensors'));
-  const graph = await Graph.open(
-    { bytes, externalData: [{ path: 'model.safetensors', data }] },
-    { name: 'cpu', threads: 2 },
-  );
+  const graph = await Graph.open({ bytes, externalData: [{ path: 'model.safetensors', data }] }, cpu);
   opened.push(graph);
   const tokenizer = await openTokenizer(join(modelFolder(model), name.replace('text_encoder', 'tokenizer')), 77);
   return { graph, tokenizer, name };

@@ -80,27 +80,30 @@ describe('a task', () => {
     await using lone = startRuntime({ provider: 'cpu', log: () => {}, liveRuns: 1, rowsPerCall: 1 });
     alone = [];
     for (const request of requests) alone.push(await draw(lone, request));
-    runtime = startRuntime({ provider: 'cpu', log: () => {} });
-  }, 120_000);
+    runtime = startRuntime({ provider: 'cpu', log: () => {}, rowsPerCall: 4 });
+  }, 300_000);
   afterAll(() => runtime.close());
 
-  test.each([1])(
-    'gives the same picture whatever else joins, leaves and is cancelled meanwhile (%i)',
+  // How many rows pay is another matter on each machine, so sharing is asked for; what is found out while working is left
+  // to itself in the last one.
+  test.each<{ rowsPerCall?: number }>([{ rowsPerCall: 2 }, { rowsPerCall: 4 }, {}])(
+    'gives the same picture whatever else joins, leaves and is cancelled meanwhile (%o)',
     {
-      timeout: 240_000,
+      timeout: 300_000,
     },
-    async (seed) => {
-      const random = generator(seed * 7919);
+    async (options) => {
+      await using busy = startRuntime({ provider: 'cpu', log: () => {}, ...options });
+      const random = generator(7919);
       const shares = ['a', 'b', 'c'].map((key, index) => ({ key, weight: index + 1 }));
       let finished = 0;
-      const runs = Array.from({ length: 20 }, async () => {
+      const runs = Array.from({ length: 14 }, async () => {
         const index = random(requests.length);
         const share = shares[random(4)];
         const request = { ...requests[index]!, ...(share && { share }), previews: { every: 1 + random(3) } };
         const [cancelled, at, delayMs] = [random(4) === 0, random(4), random(3_000)];
         await sleep(delayMs);
         const controller = new AbortController();
-        const run = collect(runtime, request, controller.signal, (event) => {
+        const run = collect(busy, request, controller.signal, (event) => {
           if (cancelled && event.type === 'stepped' && event.step === at) controller.abort(new Error('cancelled'));
         });
         const events = await run.catch((error) => {
@@ -113,14 +116,15 @@ describe('a task', () => {
         expect(last.pixels, `request ${index}`).toEqual(alone[index]);
       });
       await Promise.all(runs);
-      expect(finished).toBeGreaterThan(10);
-      expect(runtime.status().restarts).toBe(0);
+      expect(finished).toBeGreaterThan(5);
+      expect(busy.status().restarts).toBe(0);
+      const { calls = [] } = busy.status();
+      const unet = calls.filter(({ component }) => component === 'unet');
+      if (options.rowsPerCall !== undefined) {
+        expect(Math.max(...unet.map(({ rows }) => rows))).toBe(options.rowsPerCall);
+      }
     },
   );
-
-  test('shares calls with others', () => {
-    expect(runtime.status().batches.some(({ rows }) => rows > 1)).toBe(true);
-  });
 
   test('that is cancelled stops before its next step, and its neighbours go on', async () => {
     const controller = new AbortController();
@@ -142,7 +146,7 @@ describe('a task', () => {
       timeout: 60_000,
     },
     async (addition) => {
-      await using fresh = startRuntime({ provider: 'cpu', log: () => {} });
+      await using fresh = startRuntime({ provider: 'cpu', log: () => {}, rowsPerCall: 4 });
       const plain = requests.findIndex(({ model }) => model === tiny);
       const added = requests.findIndex((request) => request[addition]);
       let second: Promise<Pixels> | undefined;

@@ -1,5 +1,6 @@
 import http from 'node:http';
 import { describe, expect, test } from 'vitest';
+import { networkOf } from '../../server/access.ts';
 import { imageTask, startTestServer, type TestServer, TestSocket } from '../helpers/server.ts';
 
 /** Unlike fetch, lets a test say any Host and Origin. */
@@ -88,4 +89,15 @@ test('does not listen beyond loopback without a key, unless it is told to', asyn
   await expect(startTestServer({ host: '0.0.0.0' })).rejects.toThrow('--allow-open');
   await using open = await startTestServer({ host: '0.0.0.0', allowOpen: true });
   expect((await fetch(`http://127.0.0.1:${open.port}/health`)).status).toBe(200);
+});
+
+test('takes the addresses that one client may have at will for one', () => {
+  const same = ['2001:db8:1:2::1', '2001:db8:1:2:aaaa::', '2001:db8:1:2:1:2:3:4%eth0'];
+  expect(new Set(same.map(networkOf))).toEqual(new Set(['2001:db8:1:2']));
+  expect(networkOf('2001:db8:1:3::1')).not.toBe(networkOf(same[0]!));
+  expect(networkOf('fe80::1')).toBe('fe80:0:0:0');
+  expect(networkOf('::1')).toBe('0:0:0:0');
+  expect(networkOf('::ffff:10.0.0.7')).toBe('10.0.0.7');
+  expect(networkOf('10.0.0.7')).not.toBe(networkOf('10.0.0.8'));
+  expect(networkOf('')).toBe('');
 });

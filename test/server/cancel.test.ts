@@ -126,3 +126,67 @@ test('lets a lane go on where the queue is full', async () => {
   expect((await socket.error(refused.taskUUID)).code).toBe('serviceUnavailable');
   expect((await socket.item(newer.taskUUID)).status).toBe('success');
 });
+
+test('cancels or finishes a task that is cancelled in the moment of its end, and never both', async () => {
+  const runtime = createFakeRuntime({ stepMs: 1 });
+  await using server = await startTestServer({ runtime });
+  const socket = await server.socket();
+  const count = { cancelled: 0, finished: 0 };
+  // Sought out as it goes: later after a cancel, sooner after a result.
+  let delayMs = 1;
+  for (let round = 0; round < 60; round++) {
+    const task = imageTask({ steps: 2, progress: true });
+    socket.send(task);
+    await socket.take(({ events }) => events?.[0]?.event === 'stepped' && events[0].step === 1);
+    // The picture is encoded and stored meanwhile.
+    const at = performance.now() + delayMs;
+    while (performance.now() < at) await new Promise((resolve) => setImmediate(resolve));
+    const taskCancel = { taskType: 'taskCancel', tasks: [task.taskUUID] };
+    const [first, second] = [randomUUID(), randomUUID()];
+    socket.send({ ...taskCancel, taskUUID: first }, { ...taskCancel, taskUUID: second });
+    const answers = [(await socket.item(first)).cancelled, (await socket.item(second)).cancelled];
+    const about = socket.frames.filter((frame) => JSON.stringify(frame).includes(task.taskUUID));
+    const results = about.filter(({ data }) => data !== undefined);
+    const cancels = about.filter(({ events }) => events?.[0]?.event === 'cancelled');
+    socket.frames.length = 0;
+    if (cancels.length > 0) {
+      count.cancelled++;
+      delayMs *= 1.5;
+      // The first of the two did it, and said so once.
+      expect([answers, results, cancels.length]).toEqual([[[task.taskUUID], []], [], 1]);
+    } else {
+      count.finished++;
+      delayMs /= 2;
+      expect([answers, results.length]).toEqual([[[], []], 1]);
+    }
+  }
+  expect((await fetch(`${server.url}/health`).then((answer) => answer.json())).queue).toEqual({
+    running: 0,
+    waiting: 0,
+  });
+  expect(Math.min(count.cancelled, count.finished)).toBeGreaterThan(3);
+  console.info(`cancelled at the end: ${JSON.stringify(count)}`);
+});
+
+test('is done from another socket of the session, over HTTP, and from no other key', async () => {
+  const runtime = createFakeRuntime({ stepMs: 20 });
+  await using server = await startTestServer({ runtime, apiKey: ['one', 'two'] });
+  const first = await server.socket({ authenticate: { apiKey: 'one' } });
+  const stranger = await server.socket({ authenticate: { apiKey: 'two' } });
+  const [one, two] = [imageTask({ steps: 100, progress: true }), imageTask({ steps: 100 })];
+  first.send(one, two);
+  await first.event('started', one.taskUUID);
+  const taskCancel = { taskType: 'taskCancel', tasks: [one.taskUUID] };
+  expect((await stranger.ask(taskCancel)).cancelled).toEqual([]);
+  first.terminate();
+  const authenticate = { apiKey: 'one', connectionSessionUUID: first.sessionUUID };
+  const second = await server.socket({ authenticate });
+  expect((await second.ask(taskCancel)).cancelled).toEqual([one.taskUUID]);
+  await second.event('cancelled', one.taskUUID);
+  const cancelTwo = { taskType: 'taskCancel', taskUUID: randomUUID(), tasks: [two.taskUUID] };
+  const { body } = await server.post([cancelTwo], { authorization: 'Bearer one' });
+  expect(body.data![0]!.cancelled).toEqual([two.taskUUID]);
+  await second.event('cancelled', two.taskUUID);
+  await expect.poll(() => runtime.aborted.length).toBeGreaterThan(0);
+  expect(stranger.frames).toEqual([]);
+});

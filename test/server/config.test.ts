@@ -57,6 +57,15 @@ test('reads lists from repeated flags, from one variable, and from the file', ()
   expect(() => loadConfig(['--config', file({ modelsDir: [key] })], {})).toThrow(ConfigError);
 });
 
+test('reads the rows of a call, or that they are to be found out', () => {
+  expect(defaultConfig().batchSize).toBe(0);
+  expect(loadConfig(['--batch-size', 'auto'], {}).batchSize).toBe(0);
+  expect(loadConfig(['--config', file({ batchSize: 4 })], {}).batchSize).toBe(4);
+  for (const wrong of ['0', '65', '2.5', 'many']) {
+    expect(() => loadConfig(['--batch-size', wrong], {})).toThrow(/must be auto or a whole number from 1 to 64/);
+  }
+});
+
 test('reads switches', () => {
   expect(loadConfig(['--allow-private-urls'], {}).allowPrivateUrls).toBe(true);
   expect(loadConfig([], { LATENTWIRE_ALLOW_PRIVATE_URLS: 'true' }).allowPrivateUrls).toBe(true);

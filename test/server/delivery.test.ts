@@ -136,14 +136,24 @@ test('lets whoever repeats a running task join it', async () => {
   expect(runtime.requests).toHaveLength(1);
 });
 
-test('takes a repeated task that asks only for the results still missing', async () => {
-  await using server = await startTestServer();
-  const socket = await server.socket();
-  const task = imageTask({ numberResults: 2 });
-  socket.send(task);
-  await socket.item(task.taskUUID);
-  await socket.item(task.taskUUID);
-  expect((await socket.ask({ ...task, numberResults: 1 })).status).toBe('success');
+test('gives whoever repeats a task for fewer results the last of them, in the order in which they came', async () => {
+  await using server = await startTestServer({ runtime: createFakeRuntime({ stepMs: 20 }) });
+  const first = await server.socket();
+  const task = imageTask({ numberResults: 3 });
+  first.send(task);
+  const items = [await first.item(task.taskUUID)];
+  // It has one from the other socket: of those to come it wants all.
+  const second = await server.socket();
+  second.send({ ...task, numberResults: 2 });
+  while (items.length < 3) items.push(await first.item(task.taskUUID));
+  expect([await second.item(task.taskUUID), await second.item(task.taskUUID)]).toEqual(items.slice(1));
+  // Finished, it gives the same.
+  const third = await server.socket();
+  third.send({ ...task, numberResults: 1 });
+  expect(await third.item(task.taskUUID)).toEqual(items[2]);
+  await Promise.all([second, third].map((socket) => socket.ask({ taskType: 'modelSearch' })));
+  expect([...second.frames, ...third.frames]).toEqual([]);
+  expect((await server.post([{ ...task, numberResults: 1 }])).body.data).toEqual([items[2]]);
 });
 
 test('answers another task under the same taskUUID with conflictTaskUUID', async () => {
@@ -168,4 +178,31 @@ test('runs a task again that failed on the side of the server', async () => {
   socket.send(task);
   expect((await socket.error(task.taskUUID)).code).toBe('runtimeLost');
   expect((await socket.ask(task)).status).toBe('success');
+});
+
+test('knows a task over HTTP as on the socket, until its time is over', async () => {
+  const runtime = createFakeRuntime({ stepMs: 10 });
+  await using server = await startTestServer({ runtime, taskKeepMs: 5_000 });
+  const socket = await server.socket();
+  const task = imageTask({ steps: 10, progress: true });
+  socket.send(task);
+  await socket.event('started', task.taskUUID);
+  // One joins the running task, one repeats it with something else, and one the finished.
+  const joined = server.post([task]);
+  const conflict = await server.post([{ ...task, steps: 11 }]);
+  expect([conflict.status, conflict.body.errors![0]!.code]).toEqual([400, 'conflictTaskUUID']);
+  const item = await socket.item(task.taskUUID);
+  expect((await joined).body).toEqual({ data: [item] });
+  expect((await server.post([task])).body).toEqual({ data: [item] });
+  expect(runtime.requests).toHaveLength(1);
+  await expect
+    .poll(async () => (await server.post([{ taskType: 'getResponse', taskUUID: task.taskUUID }])).status, {
+      interval: 200,
+      timeout: 30_000,
+    })
+    .toBe(404);
+  // Forgotten, it is a task like any other, with other parameters too.
+  const again = await server.post([{ ...task, steps: 3 }]);
+  expect(again.body.data![0]!.imageUUID).not.toBe(item.imageUUID);
+  expect(runtime.requests).toHaveLength(2);
 });

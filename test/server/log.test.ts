@@ -24,11 +24,17 @@ test('never has prompts, keys or images in it', async () => {
   const runtime = createFakeRuntime({
     failWith: () => (failures-- > 0 ? (new Error('nobody foresaw this') as never) : undefined),
   });
-  await using server = await startTestServer({ log, runtime, apiKey: ['secret-key'] });
+  await using server = await startTestServer({ log, runtime, apiKey: ['secret-key'], allowPrivateUrls: true });
   const secrets = { positivePrompt: 'private-prompt', negativePrompt: 'private-negative' };
   const image = Buffer.from('private-image-bytes-private-image').toString('base64');
   const socket = await server.socket({ authenticate: { apiKey: 'secret-key' } });
-  for (const task of [imageTask(secrets), imageTask({ ...secrets, seedImage: image })]) {
+  const unreachable = 'http://127.0.0.1:1/picture.png?token=private-token';
+  for (const task of [
+    imageTask(secrets),
+    imageTask({ ...secrets, seedImage: image }),
+    imageTask({ ...secrets, seedImage: unreachable }),
+    imageTask({ ...secrets, promptWeighting: 'sdEmbeds', lane: 'private-lane', model: 'no:such@1' }),
+  ]) {
     socket.send(task);
     await socket.error(task.taskUUID);
   }
@@ -78,7 +84,7 @@ test('tells the end of each task in one line, with its session and where its tim
     refused: imageTask({ model: 'not:here@1' }),
   };
   socket.send(...Object.values(tasks));
-  await socket.item(tasks.last.taskUUID, 10_000);
+  for (const task of [tasks.finished, tasks.finished, tasks.last]) await socket.item(task.taskUUID, 10_000);
   const endings = lines
     .map((line) => JSON.parse(line))
     .filter(({ msg }) => msg.startsWith('A task ') && !msg.includes('taken'));

@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import { RuntimeError } from '../../runtime/index.ts';
+import { describeModel, RuntimeError, startRuntime } from '../../runtime/index.ts';
 import { createFakeRuntime } from '../helpers/fakeRuntime.ts';
+import { modelsFolder } from '../helpers/goldens.ts';
 import { imageTask, startTestServer } from '../helpers/server.ts';
 
 /** Samples by name and labels as they are written: `name{label="value"}`. */
@@ -95,6 +96,45 @@ test('tells how tasks ended, by codes that the table of errors has', async () =>
   });
 });
 
+test('tells rows, steps and times as the runtime measured them, in one process or several', {
+  timeout: 300_000,
+}, async () => {
+  const runtime = startRuntime({ provider: 'cpu', log: () => {}, rowsPerCall: 4, maxModels: 1 });
+  await using _closed = { [Symbol.asyncDispose]: () => runtime.close() };
+  await using server = await startTestServer({ runtime, modelsDir: [modelsFolder], describe: describeModel });
+  const draw = async (more: object) => {
+    const task = imageTask({ steps: 3, CFGScale: 5, ...more });
+    const { status, body } = await server.post([task]);
+    expect(status, JSON.stringify(body)).toBe(200);
+  };
+  await draw({ model: 'local:tiny-sd15@1', numberResults: 3 });
+  // Takes another process.
+  await draw({ model: 'local:tiny-sd21-v@1', CFGScale: 1 });
+  const found = await read(server.url);
+  const of = (name: string, labels: string, model = 'local:tiny-sd15@1') =>
+    found.get(`latentwire_${name}{model="${model}"${labels}}`);
+  // Three results of three steps of two branches, however they shared calls, but never one by one.
+  expect(of('batch_rows_sum', ',graph="unet"')).toBe(18);
+  expect(of('batch_rows_count', ',graph="unet"')).toBeLessThanOrEqual(9);
+  const bucket = (rows: number) =>
+    found.get(`latentwire_batch_rows_bucket{le="${rows}",model="local:tiny-sd15@1",graph="unet"}`);
+  expect([bucket(1), bucket(4)]).toEqual([0, of('batch_rows_count', ',graph="unet"')]);
+  expect(of('batch_rows_sum', ',graph="vae_decoder"')).toBe(3);
+  expect(of('batch_rows_sum', ',graph="unet"', 'local:tiny-sd21-v@1')).toBe(3);
+  expect(of('graph_seconds_total', ',graph="unet"')).toBeGreaterThan(0);
+  expect(of('graph_seconds_total', ',graph="unet"')).toBeLessThan(of('stage_seconds_sum', ',stage="denoising"')!);
+  expect(of('steps_total', '')).toBe(9);
+  for (const stage of ['encoding', 'denoising', 'decoding']) {
+    expect(of('stage_seconds_count', `,stage="${stage}"`), stage).toBe(3);
+    expect(of('stage_seconds_sum', `,stage="${stage}"`), stage).toBeGreaterThan(0);
+  }
+  expect(of('stage_seconds_count', ',stage="loading"')).toBeGreaterThan(0);
+  expect(of('queue_wait_seconds_count', '')).toBe(3);
+  // A second look counts nothing twice.
+  const again = await read(server.url);
+  expect(again.get('latentwire_batch_rows_sum{model="local:tiny-sd15@1",graph="unet"}')).toBe(18);
+});
+
 test('counts connections, sessions, bytes and previews, sent and dropped', async () => {
   await using server = await startTestServer({ runtime: createFakeRuntime({ stepMs: 20 }) });
   const socket = await server.socket();
@@ -162,7 +202,7 @@ test('is written as Prometheus reads it, and each server counts for itself', asy
   expect(new Set(types.map(({ name }) => name)).size).toBe(types.length);
   for (const { name, type } of types.filter((metric) => metric.name.startsWith('latentwire_'))) {
     expect(name.endsWith('_total'), name).toBe(type === 'counter');
-    if (type === 'histogram') expect(name).toMatch(/_(seconds|bytes)$/);
+    if (type === 'histogram') expect(name).toMatch(/_(seconds|bytes|rows)$/);
   }
   expect((await read(other.url)).has('latentwire_tasks_total{outcome="finished",code=""}')).toBe(false);
 });

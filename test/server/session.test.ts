@@ -185,3 +185,26 @@ test('gives up the synchronous tasks of a session that nobody comes back to, and
     .toBe('success');
   expect(other.frames).toEqual([]);
 });
+
+test('keeps no session that nobody can come back to: one that was not told and has no task', async () => {
+  await using server = await startTestServer();
+  const sessions = async () => {
+    const text = await (await fetch(`${server.url}/metrics`)).text();
+    return Number(/^latentwire_sessions (\d+)$/m.exec(text)![1]);
+  };
+  for (let count = 0; count < 3; count++) (await server.socket({ authenticate: false })).terminate();
+  await expect.poll(sessions, { timeout: 10_000 }).toBe(0);
+  const first = await server.socket();
+  first.terminate();
+  await first.closed;
+  // Whoever resumes had a session of the new socket for a moment.
+  const second = await server.socket({ authenticate: { connectionSessionUUID: first.sessionUUID } });
+  expect(second.sessionUUID).toBe(first.sessionUUID);
+  expect(await sessions()).toBe(1);
+  // Told or not, a session with a task is kept for its task.
+  const third = await server.socket({ authenticate: false });
+  await third.ask(imageTask());
+  third.terminate();
+  await third.closed;
+  expect(await sessions()).toBe(2);
+});

@@ -1,6 +1,12 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
+import type { WebSocket } from 'ws';
+import { dataFrame, type ImageResult } from '../../protocol/replies.ts';
+import type { StoredImage } from '../../server/images/store.ts';
+import { Outbox } from '../../server/outbox.ts';
 import { createFakeRuntime } from '../helpers/fakeRuntime.ts';
 import { frailLink } from '../helpers/frailLink.ts';
+import { ScriptedSocket } from '../helpers/interleavings.ts';
 import { noise, pngUri } from '../helpers/pictures.ts';
 import { imageTask, startTestServer, TestSocket } from '../helpers/server.ts';
 
@@ -100,4 +106,65 @@ test('leaves a reader alone that is slow but takes results', async () => {
   for (const task of tasks) await reader.item(task.taskUUID, 20_000);
   clearInterval(reading);
   expect(reader.webSocket.readyState).toBe(reader.webSocket.OPEN);
+});
+
+const kib = 1024;
+const mib = 1024 * kib;
+
+/** An outbox that a socket is attached to, of which nobody reads. */
+function outboxOf(image: Buffer) {
+  const socket = new ScriptedSocket();
+  const stored = { format: 'PNG' } as StoredImage;
+  const read = async () => ({ image: stored, bytes: image });
+  const owner = { slow: () => {}, drained: () => outbox.resume() };
+  const outbox: Outbox = new Outbox(owner, { read, slowReaderMs: 60_000 });
+  outbox.attach(socket as unknown as WebSocket);
+  return { socket, outbox };
+}
+
+test('holds a megabyte and what the socket took, however many results wait, and gives all of them whole and in order', async () => {
+  const image = Buffer.alloc(400 * kib, 7);
+  const base64 = image.toString('base64');
+  const { socket, outbox } = outboxOf(image);
+  const count = 200;
+  let held = 0;
+  for (let index = 0; index < count; index++) {
+    const item: ImageResult = {
+      ...{ taskType: 'imageInference', taskUUID: 'a', status: 'success', imageUUID: 'b', imageURL: 'c', seed: 1 },
+      ...{ resultIndex: index, imageBase64Data: base64 },
+    };
+    outbox.push(JSON.stringify(dataFrame(item)), [item]);
+    held = Math.max(held, outbox.bytes + socket.bufferedAmount);
+  }
+  // Of 107 MB. The socket is given one frame beyond the 256 KiB that make its reader slow.
+  expect(held).toBeLessThan(mib + 256 * kib + 2 * (base64.length + kib));
+  const seen: number[] = [];
+  while (seen.length < count) {
+    const frame = socket.read();
+    while (socket.arrive());
+    held = Math.max(held, outbox.bytes + socket.bufferedAmount);
+    await turn();
+    if (frame === undefined || frame === 'ping') continue;
+    expect(frame.data![0]!.imageBase64Data === base64).toBe(true);
+    seen.push(frame.data![0]!.resultIndex);
+  }
+  expect(seen).toEqual(Array.from({ length: count }, (_, index) => index));
+  expect(held).toBeLessThan(mib + 256 * kib + 3 * (base64.length + kib));
+});
+
+test('reads no more tasks of a client whose answers cannot be made smaller, until it has caught up', async () => {
+  const { socket, outbox } = outboxOf(Buffer.alloc(0));
+  const text = JSON.stringify({ data: [{ taskType: 'modelSearch', results: 'x'.repeat(100 * kib) }] });
+  let pushed = 0;
+  for (; !socket.isPaused; pushed++) outbox.push(text);
+  expect(outbox.bytes).toBeLessThanOrEqual(8 * mib + text.length);
+  expect(outbox.bytes).toBeGreaterThan(8 * mib - text.length);
+  let seen = 0;
+  while (seen < pushed) {
+    const frame = socket.read();
+    if (frame !== undefined && frame !== 'ping') seen++;
+    await turn();
+  }
+  expect(socket.isPaused).toBe(false);
+  while (socket.read() !== undefined);
 });

@@ -181,9 +181,9 @@ def main():
 
 
 def decoder_only(o):
+    open(f"{o.out}/train.pid", "w").close()
     rank = parallel.start(o.workers)
-    if rank == 0:
-        open(f"{o.out}/train.pid", "w").write(str(os.getpid()))
+    open(f"{o.out}/train.pid", "a").write(f"{os.getpid()}\n")
     count = len(json.load(open(f"{o.out}/attributes.json")))
     pictures = np.memmap(f"{o.out}/pictures.u8", np.uint8, "r", shape=(count, 256, 256, 3))
     latents = {s: np.memmap(f"{o.out}/latents{s}.f32", np.float32, "r").reshape(-1, 4, s // 8, s // 8) for s in (128, 256)}

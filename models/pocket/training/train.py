@@ -172,6 +172,7 @@ def main():
     ap.add_argument("--minutes", type=float, default=60)
     ap.add_argument("--lr", type=float, default=1e-3)
     ap.add_argument("--small", type=float, default=0.4, help="share of the time spent on 16×16 latents only")
+    ap.add_argument("--mix", type=float, default=0.25, help="share of 16×16 batches afterwards")
     ap.add_argument("--batch", type=int, default=32, help="of 16×16 latents; half as many of 32×32")
     ap.add_argument("--wide", type=float, default=0.12, help="share of the large batches that are 24×32 or 32×24")
     ap.add_argument("--workers", type=int, default=2)
@@ -240,7 +241,7 @@ def main():
         if now >= end:
             break
         done = min(1, (now - start) / (end - start))
-        size = 32 if done >= o.small and rng.random() > 0.25 else 16
+        size = 32 if done >= o.small and rng.random() > o.mix else 16
         wide = size == 32 and rng.random() < o.wide
         n = (o.batch if size == 16 else o.batch // 2) // o.workers
         for g in opt.param_groups:

@@ -1,15 +1,16 @@
 import { basename } from 'node:path';
-import type { Graph } from '../onnx/graph.ts';
-import type { Provider } from '../onnx/providers.ts';
-import { openCheckpoint } from './checkpoint.ts';
-import { writeComponent } from './component.ts';
-import type { Component } from './configs.ts';
-import { inPart } from './files.ts';
-import { formOn, openWritten } from './loading.ts';
-import { inspectOnnxFile } from './onnxFile.ts';
+import { openCheckpoint } from '../../runtime/checkpoints/checkpoint.ts';
+import { writeComponent } from '../../runtime/checkpoints/component.ts';
+import type { Component } from '../../runtime/checkpoints/configs.ts';
+import { inPart } from '../../runtime/checkpoints/files.ts';
+import { formOn, openWritten } from '../../runtime/checkpoints/loading.ts';
+import { inspectOnnxFile } from '../../runtime/checkpoints/onnxFile.ts';
+import { Graph } from '../../runtime/onnx/graph.ts';
+import type { Provider } from '../../runtime/onnx/providers.ts';
 
 /**
- * Loads one component of a model, a folder or a single file.
+ * Loads one component of a model, a folder or a single file, by itself and in its plainest form: what the runtime does
+ * with `Network`, without the inputs that its runs may need.
  *
  * @throws {ModelError} naming the part and the reason, or onnxruntime's own complaint
  */
@@ -19,8 +20,6 @@ export async function openComponent(path: string, component: Component, provider
   const from = await checkpoint.component(component);
   if (from.kind === 'onnx') {
     await inPart(component, () => inspectOnnxFile(from.file));
-    // Imported only now, so that describing models needs no native code.
-    const { Graph } = await import('../onnx/graph.ts');
     return Graph.open({ file: from.file, label: `${label}/model.onnx` }, provider);
   }
   const form = formOn(provider);

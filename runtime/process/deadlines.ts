@@ -1,0 +1,75 @@
+import type { Stage } from '../messages.ts';
+import type { Run } from './run.ts';
+
+const DEFAULT_DEADLINES_MS: Record<Stage, number> = {
+  loading: 600_000,
+  encoding: 120_000,
+  denoising: 300_000,
+  decoding: 300_000,
+};
+
+/**
+ * How long the process may work on each run before something has to be heard of it. While it works on other runs, a run's
+ * time stands still; when it does not tell what it works on, it may be any of them.
+ */
+export class Deadlines {
+  /** By stage; for `loading` each component and for `denoising` each step has that long. */
+  readonly ms: Readonly<Record<Stage, number>>;
+  private readonly live: ReadonlyMap<number, Run>;
+  private readonly onLate: (run: Run) => void;
+  /** Runs that the process said it works on; none: on nothing that it told of. */
+  private working = new Set<number>();
+
+  /**
+   * @param live - the runs under way, as they come and go
+   * @param onLate - told of a run whose time is over, once for those that share its call; all of them are `timedOut` then
+   */
+  constructor(
+    ms: Partial<Record<Stage, number>> | undefined,
+    live: ReadonlyMap<number, Run>,
+    onLate: (run: Run) => void,
+  ) {
+    this.ms = { ...DEFAULT_DEADLINES_MS, ...ms };
+    this.live = live;
+    this.onLate = onLate;
+  }
+
+  /** The process works on these runs until it says otherwise, or on nothing that it tells of. */
+  workOn(runs: readonly number[]): void {
+    this.working = new Set(runs);
+    for (const run of this.live.values()) {
+      clearTimeout(run.deadline);
+      this.heardOf(run);
+    }
+  }
+
+  /** As far as it told; when it told of none, it may be any of them. */
+  isWorkedOn(run: Run): boolean {
+    return this.working.size === 0 || this.working.has(run.id);
+  }
+
+  /** A run has come a step further, and has its time anew. */
+  heardOf(run: Run): void {
+    if (!this.isWorkedOn(run)) return;
+    clearTimeout(run.deadline);
+    run.deadline = setTimeout(() => {
+      // Those that share the call took as long.
+      for (const other of this.working.has(run.id) ? this.working : [run.id]) {
+        const late = this.live.get(other);
+        if (late) late.timedOut = true;
+      }
+      this.onLate(run);
+    }, this.ms[run.stage]);
+  }
+
+  /** A run has ended, or waits again. */
+  end(run: Run): void {
+    clearTimeout(run.deadline);
+    if (this.working.delete(run.id) && this.working.size === 0) this.workOn([]);
+  }
+
+  /** Another process works on nothing yet. */
+  reset(): void {
+    this.working = new Set();
+  }
+}

@@ -1,0 +1,51 @@
+import type { GenerateRequest, Stage } from '../messages.ts';
+import { Inbox } from './inbox.ts';
+import { filesOf, type Weight } from './needs.ts';
+
+/** One call of `generate`, from its request to its last event. */
+export interface Run {
+  id: number;
+  request: GenerateRequest;
+  /** Every folder and file that the request needs. */
+  files: readonly string[];
+  /** What each of them weighs; absent until that is known, and where there is no limit. */
+  weights?: ReadonlyMap<string, Weight>;
+  signal: AbortSignal;
+  inbox: Inbox;
+  /** When it came to be the first that waits, and could not go on without another process; 0 before that. */
+  heldUpAt: number;
+  /** Runs that went before it since. */
+  passes: number;
+  /** Times the process died while it worked on this run. */
+  deaths: number;
+  /** Bytes that it may have loaded when it is past loading, as far as the process did not hold them. */
+  promisedBytes: number;
+  /** `started` was told; a second attempt must not tell it again. */
+  started: boolean;
+  /** What the process last said it was doing; `loading` until it says something. */
+  stage: Stage;
+  /** Nobody reads any more: the signal was aborted or the iteration was left. */
+  abandoned: boolean;
+  /** The deadline of this stage passed, and the process was killed for it. */
+  timedOut: boolean;
+  deadline: NodeJS.Timeout | undefined;
+}
+
+export function newRun(id: number, request: GenerateRequest, signal: AbortSignal): Run {
+  return {
+    id,
+    request,
+    files: filesOf(request),
+    signal,
+    inbox: new Inbox(),
+    heldUpAt: 0,
+    passes: 0,
+    deaths: 0,
+    promisedBytes: 0,
+    started: false,
+    stage: 'loading',
+    abandoned: false,
+    timedOut: false,
+    deadline: undefined,
+  };
+}

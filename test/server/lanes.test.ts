@@ -1,0 +1,74 @@
+import { ChildProcess } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { type Runtime, startRuntime } from '../../runtime/index.ts';
+import { imageTask, startTestServer } from '../helpers/server.ts';
+
+/** What the process of a runtime says of its runs, those too that nobody reads any more, in the order in which they were asked for. */
+function overhear(runtime: Runtime) {
+  const runs: { steps: number; stepsAfterAbort: number; aborted: boolean; seed: bigint }[] = [];
+  const { emit } = ChildProcess.prototype;
+  ChildProcess.prototype.emit = function (this: ChildProcess, name: string, ...given: unknown[]) {
+    const [message] = given as [{ type?: string; run?: number; event?: { type: string } } | undefined];
+    if (name === 'message' && message?.type === 'reported' && message.event?.type === 'stepped') {
+      const run = runs[message.run! - 1]!;
+      run.steps++;
+      if (run.aborted) run.stepsAfterAbort++;
+    }
+    return Reflect.apply(emit, this, [name, ...given]) as boolean;
+  } as typeof emit;
+  const heard: Runtime = {
+    ready: () => runtime.ready(),
+    status: () => runtime.status(),
+    close: (graceMs) => runtime.close(graceMs),
+    [Symbol.asyncDispose]: () => runtime.close(),
+    generate(request, signal) {
+      const run = { steps: 0, stepsAfterAbort: 0, aborted: false, seed: request.seed };
+      runs.push(run);
+      signal.addEventListener('abort', () => {
+        run.aborted = true;
+      });
+      return runtime.generate(request, signal);
+    },
+  };
+  return {
+    runs,
+    heard,
+    [Symbol.dispose]() {
+      ChildProcess.prototype.emit = emit;
+    },
+  };
+}
+
+test('a lane in which 20 tasks a second come leaves each older one at most a step', async () => {
+  await using runtime = startRuntime({ provider: 'cpu', log: () => {} });
+  using overheard = overhear(runtime);
+  const { runs, heard } = overheard;
+  await using server = await startTestServer({ runtime: heard });
+  const socket = await server.socket();
+  const task = (seed: number) =>
+    imageTask({ model: 'local:pocket@1', lane: 'drawing', steps: 15, seed, progress: true, CFGScale: 3 });
+  // The model is read first, so that there are steps to count.
+  const warm = task(1000);
+  socket.send(warm);
+  await socket.item(warm.taskUUID, 60_000);
+  const tasks = Array.from({ length: 24 }, (_, seed) => task(seed + 1));
+  for (const [index, each] of tasks.entries()) {
+    socket.send(each);
+    // However slow the machine is, some of them are drawn a little, or there would be nothing to see.
+    if (index % 4 === 3) await socket.event('stepped', each.taskUUID);
+    else await sleep(50);
+  }
+  const last = tasks.at(-1)!;
+  expect((await socket.item(last.taskUUID, 60_000)).status).toBe('success');
+  for (const { taskUUID } of tasks.slice(0, -1)) {
+    expect(await socket.event('cancelled', taskUUID)).toMatchObject({ reason: 'superseded' });
+  }
+  const superseded = runs.filter(({ aborted, steps }) => aborted && steps > 0);
+  expect(superseded.length).toBeGreaterThanOrEqual(6);
+  for (const { stepsAfterAbort } of superseded) expect(stepsAfterAbort).toBeLessThanOrEqual(1);
+  console.info(
+    `${superseded.length} superseded runs had ${superseded.reduce((sum, { steps }) => sum + steps, 0)} steps, ` +
+      `${superseded.reduce((sum, { stepsAfterAbort }) => sum + stepsAfterAbort, 0)} of them after`,
+  );
+});

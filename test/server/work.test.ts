@@ -1,0 +1,103 @@
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, type MockInstance, test, vi } from 'vitest';
+import { Batcher } from '../../runtime/batcher.ts';
+import { describeModel, type GenerateRequest, type Pixels } from '../../runtime/index.ts';
+import { Graph } from '../../runtime/onnx/graph.ts';
+import { diffusion } from '../../runtime/pipelines/diffusion.ts';
+import { Library } from '../../runtime/pipelines/library.ts';
+import { countRows, type RowCounts } from '../../runtime/pipelines/rows.ts';
+import { workOf } from '../../server/work.ts';
+import { modelsFolder } from '../helpers/goldens.ts';
+
+const side = 64;
+const picture: Pixels = { width: side, height: side, data: new Uint8Array(side * side * 3).fill(90) };
+const image = (strength: number) => ({ pixels: picture, strength });
+const mask = Uint8Array.from({ length: side * side }, (_, at) => (at % side < side / 2 ? 255 : 0));
+const tiny = (name: string) => join(modelsFolder, name);
+const controlNet = {
+  ...{ model: tiny('tiny-sd15-controlnet'), pixels: picture, weight: 1 },
+  ...{ startStep: 0, endStep: 4, mode: 'balanced' as const },
+};
+const deepCache = { interval: 3, startStep: 0, endStep: 100 };
+
+const base: GenerateRequest = {
+  ...{ model: tiny('tiny-sd15'), prompt: 'a red potion', seed: 1n },
+  ...{ width: side, height: side, steps: 4, guidanceScale: 5 },
+};
+
+describe('what a run asks for is counted as the runtime asks for it', () => {
+  const library = new Library({ provider: { name: 'cpu' }, onLoaded: () => {} });
+  let spied: MockInstance<Graph['run']>;
+  beforeEach(() => {
+    spied = vi.spyOn(Graph.prototype, 'run');
+  });
+  afterEach(() => spied.mockRestore());
+
+  const networks: Record<string, keyof RowCounts> = {
+    ...{ unet: 'unet', shallow_unet: 'shallow', controlnet: 'controlNet' },
+    ...{ vae_encoder: 'encoder', vae_decoder: 'decoder' },
+  };
+
+  test.each<[string, Partial<GenerateRequest>]>([
+    ['of text to image', {}],
+    ['with PNDM, which asks once more', { scheduler: 'PNDM', guidanceScale: 1 }],
+    ['of image to image with Heun, which asks twice a step', { image: image(0.5), scheduler: 'Heun' }],
+    ['of image to image at a strength that leaves one step', { image: image(0.01), guidanceScale: 1 }],
+    ['of image to image at a strength of 0', { image: image(0) }],
+    ['of inpainting with any model, from noise', { image: image(1), mask }],
+    [
+      'of image to image with DeepCache, a refiner and two ControlNets, of which one prevails',
+      {
+        ...{ steps: 10, image: image(0.7), deepCache, refiner: { model: tiny('tiny-sd15'), startStep: 7 } },
+        controlNets: [
+          { ...controlNet, startStep: 5, endStep: 8 },
+          { ...controlNet, mode: 'controlnet', endStep: 10 },
+        ],
+      },
+    ],
+    ['of a model for inpainting', { model: tiny('tiny-sd15-inpaint'), steps: 2, image: image(0.7), mask }],
+    ['of one from noise', { model: tiny('tiny-sd15-inpaint'), steps: 1, image: image(1), mask }],
+    ['of one without a picture', { model: tiny('tiny-sd15-inpaint'), steps: 1 }],
+    ['of a model that edits within a mask', { model: tiny('tiny-pix2pix'), steps: 2, image: image(0.3), mask }],
+    [
+      'of one that edits without guidance',
+      { model: tiny('tiny-pix2pix'), steps: 1, image: image(0.3), guidanceScale: 1 },
+    ],
+  ])('%s', async (_, changes) => {
+    const request = { ...base, ...changes };
+    const signal = new AbortController().signal;
+    const run = diffusion(library, request);
+    await library.use(() => new Batcher({ rowsPerCall: 1 }).drive({ run, signal, emit: async () => {} }));
+    const counted: RowCounts = { unet: 0, shallow: 0, controlNet: 0, encoder: 0, decoder: 0 };
+    for (const { label } of spied.mock.contexts as Graph[]) {
+      const network = networks[label.split('/').at(-1)!];
+      if (network !== undefined) counted[network]++;
+    }
+    expect(countRows(request, await describeModel(request.model))).toEqual(counted);
+  });
+});
+
+describe('work', () => {
+  const traits = { className: 'StableDiffusionPipeline', defaultScheduler: 'EulerDiscreteScheduler' };
+  const workFor = (changes: Partial<GenerateRequest>) => workOf({ ...base, steps: 20, ...changes }, traits);
+
+  test('grows with pixels, steps, guidance and ControlNets, and shrinks with strength and DeepCache', () => {
+    const plain = workFor({});
+    expect(workFor({ width: 2 * side, height: 2 * side })).toBeCloseTo(4 * plain, 6);
+    expect(workFor({ steps: 40 })).toBeGreaterThan(1.8 * plain);
+    expect(workFor({ guidanceScale: 1 })).toBeLessThan(0.6 * plain);
+    expect(workFor({ scheduler: 'Heun' })).toBeGreaterThan(1.8 * plain);
+    expect(workFor({ controlNets: [{ ...controlNet, endStep: 20 }] }) / plain).toBeCloseTo(1.4, 1);
+    expect(workFor({ image: image(0.5) })).toBeLessThan(0.6 * plain);
+    // Measured by `npm run bench:deep`: 0.46 of the denoising.
+    expect(workFor({ deepCache }) / plain).toBeCloseTo(0.5, 1);
+    // A few steps are not nothing: the picture is decoded all the same.
+    expect(workFor({ steps: 1, guidanceScale: 1 })).toBeGreaterThan(0.05 * plain);
+    expect(workFor({ image: image(0) })).toBeGreaterThan(0);
+  });
+
+  test('of what no scheduler is known for is that of its steps', () => {
+    const unknown = { ...traits, defaultScheduler: 'NoSuchScheduler' };
+    expect(workOf(base, unknown)).toBe(workOf(base, traits));
+  });
+});
