@@ -42,10 +42,11 @@ def drawn(a, seed):
 
 
 def draw_set(folder, attributes, seed, workers=2):
-    """Pictures and masks of `attributes` as files in `folder`, drawn once."""
+    """Pictures and masks of `attributes` as files in `folder`; what is there already for the same attributes stays."""
     n = len(attributes)
     os.makedirs(folder, exist_ok=True)
-    if not os.path.exists(f"{folder}/drawn"):
+    # Numbers compare as JSON keeps them.
+    if not os.path.exists(f"{folder}/drawn") or json.load(open(f"{folder}/attributes.json")) != json.loads(json.dumps(attributes)):
         pictures = np.memmap(f"{folder}/pictures.u8", np.uint8, "w+", shape=(n, SIDE, SIDE, 3))
         masks = np.memmap(f"{folder}/masks.u8", np.uint8, "w+", shape=(n, MASK, MASK))
         json.dump(attributes, open(f"{folder}/attributes.json", "w"))

@@ -177,10 +177,10 @@ def main_part(o, studio, judge):
     names_one, features_one, _ = judge(drawings(o, cases, 1))
     _, features_two, _ = judge(drawings(o, cases, 2))
     own = score(cases, names_one)
+    part = lambda told, rows: score([cases[i] for i in rows], {h: [n[i] for i in rows] for h, n in told.items()})
     rows_of = {style: [i for i, a in enumerate(cases) if a["style"] == style] for style in draw.STYLES}
-    result["by style"] = {
-        style: score([cases[i] for i in rows], {h: [n[i] for i in rows] for h, n in names.items()}) for style, rows in rows_of.items() if rows
-    }
+    result["by style"] = {style: part(names, rows) for style, rows in rows_of.items() if rows}
+    alone = [i for i, a in enumerate(cases) if single(a)]
     wrong = [i for i, a in enumerate(cases) if any(value(a, h) not in (None, names[h][i]) for h in ("obj", "col", "bg", "bgcol", "style", "land", "time") if h in names)]
     told = lambda i: " ".join(f"{value(cases[i], h)}>{names[h][i]}" for h in names if value(cases[i], h) not in (None, names[h][i]))
     if o.set == "development":  # the held-out pictures that went wrong are nobody's to look at while something can still change
@@ -188,6 +188,8 @@ def main_part(o, studio, judge):
     return dict(
         prompts=len(cases),
         heads=result,
+        one_object=part(names, alone),
+        one_object_drawn=part(names_one, alone),
         classifier_on_drawings_of_the_same=own,
         frechet=dict(generated=frechet(features, features_one), drawn=frechet(features_two, features_one)),
     )
