@@ -1,6 +1,7 @@
 """Trains the autoencoder on random crops, then caches the latents of every picture at 256 and at 128 pixels.
 
     python autoencoder.py --minutes 25                    # writes vae.pt in --out (resumes if it is there), then latents
+    python autoencoder.py --cache FOLDER                  # latents alone, with the encoder of a model folder; pictures may still be drawn
     python autoencoder.py --decoder-only --minutes 11     # afterwards: more training for the decoder alone, writes vae-final.pt
 """
 import argparse, copy, json, math, os, time
@@ -8,7 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 import parallel
-from networks import Autoencoder
+from networks import Autoencoder, load_safetensors
 
 CONFIG = dict(
     _class_name="AutoencoderKL",
@@ -80,10 +81,13 @@ def main():
         action="store_true",
         help="afterwards: the decoder on the cached latents, encoder unchanged; writes vae-final.pt",
     )
+    ap.add_argument("--cache", help="model folder whose encoder writes the latents; nothing is trained")
     ap.add_argument("--workers", type=int, default=2)
     o = ap.parse_args()
     if o.decoder_only:
         return decoder_only(o)
+    if o.cache:
+        return cache_with(o)
     torch.manual_seed(0)
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", 2)))
     open(f"{o.out}/train.pid", "w").write(str(os.getpid()))
@@ -121,13 +125,7 @@ def main():
     ready, last = 0, time.time()
     while time.time() < end and (not o.steps or step < o.steps):
         if step % 50 == 0 or not ready:
-            ready = len(pictures)
-            if not os.path.exists(f"{o.out}/drawn"):  # drawing goes on beside: use what is there
-                lo, hi = 0, len(pictures)
-                while hi - lo > 8:
-                    mid = (lo + hi) // 2
-                    lo, hi = (mid, hi) if pictures[mid].any() else (lo, mid)
-                ready = max(lo - 64, 1)
+            ready = drawn(o.out, pictures)
         done = (time.time() - start) / (end - start)
         for g in opt.param_groups:
             g["lr"] = o.lr * min(1, (step + 1) / 100) * (0.5 + 0.5 * math.cos(math.pi * min(done, 1))) + 1e-6
@@ -183,12 +181,13 @@ def main():
 
 
 def decoder_only(o):
+    open(f"{o.out}/train.pid", "w").close()
     rank = parallel.start(o.workers)
-    if rank == 0:
-        open(f"{o.out}/train.pid", "w").write(str(os.getpid()))
-    n = len(json.load(open(f"{o.out}/attributes.json")))
-    pictures = np.memmap(f"{o.out}/pictures.u8", np.uint8, "r", shape=(n, 256, 256, 3))
-    latents = {s: np.load(f"{o.out}/latents{s}.npy", mmap_mode="r") for s in (128, 256)}
+    open(f"{o.out}/train.pid", "a").write(f"{os.getpid()}\n")
+    count = len(json.load(open(f"{o.out}/attributes.json")))
+    pictures = np.memmap(f"{o.out}/pictures.u8", np.uint8, "r", shape=(count, 256, 256, 3))
+    latents = {s: np.memmap(f"{o.out}/latents{s}.f32", np.float32, "r").reshape(-1, 4, s // 8, s // 8) for s in (128, 256)}
+    n = min(len(z) for z in latents.values())
     scale = json.load(open(f"{o.out}/latents.json"))["scaling_factor"]
     vae = Autoencoder(CONFIG)
     vae.load_state_dict(torch.load(f"{o.out}/vae.pt"))
@@ -255,20 +254,28 @@ def decoder_only(o):
         print("done", step, flush=True)
 
 
+def drawn(out, pictures):
+    """How many pictures are there: drawing goes on beside."""
+    if os.path.exists(f"{out}/drawn"):
+        return len(pictures)
+    low, high = 0, len(pictures)
+    while high - low > 8:
+        middle = (low + high) // 2
+        low, high = (middle, high) if pictures[middle].any() else (low, middle)
+    return max(low - 64, 1)
+
+
+@torch.no_grad()
+def encode(vae, pictures):
+    """Latents (the means) of the pictures at 256 and at 128 pixels."""
+    x = torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return {256: vae.encode(x)[0].numpy(), 128: vae.encode(F.avg_pool2d(x, 2))[0].numpy()}
+
+
 @torch.no_grad()
 def cache(out, vae, pictures):
-    """Latents of every picture, both sizes, after folding a whitening of each channel into the 1x1 convolutions of vae.pt."""
-    n = len(pictures)
-
-    def encode(size, step):
-        z, start = np.empty((n, 4, size // 8, size // 8), np.float16), time.time()
-        for i in range(0, n, step):
-            x = torch.from_numpy(np.array(pictures[i : i + step])).permute(0, 3, 1, 2).float() / 127.5 - 1
-            z[i : i + step] = vae.encode(F.avg_pool2d(x, 2) if size == 128 else x)[0].numpy()
-        print("cached", size, round(time.time() - start), "s", flush=True)
-        return z
-
-    z = encode(128, 64).astype(np.float32)
+    """Latents of every picture, after folding a whitening of each channel into the 1x1 convolutions of vae.pt."""
+    z = np.concatenate([encode(vae, pictures[i : i + 16])[128] for i in range(0, min(len(pictures), 4000), 16)])
     mean, deviation = (torch.from_numpy(f(z, (0, 2, 3), dtype=np.float64)).float() for f in (np.mean, np.std))
     q, p = vae.quant_conv, vae.post_quant_conv
     p.bias += p.weight[:, :, 0, 0] @ mean
@@ -276,13 +283,36 @@ def cache(out, vae, pictures):
     q.weight[:4] /= deviation[:, None, None, None]
     q.bias[:4] = (q.bias[:4] - mean) / deviation
     q.bias[4:] -= 2 * deviation.log()
+    append(out, vae, pictures)
+
+
+def cache_with(o):
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", 2)))
+    vae = Autoencoder(CONFIG).eval()
+    vae.load_state_dict(load_safetensors(f"{o.cache}/vae/diffusion_pytorch_model.safetensors"))
+    count = len(json.load(open(f"{o.out}/attributes.json")))
+    append(o.out, vae, np.memmap(f"{o.out}/pictures.u8", np.uint8, "r", shape=(count, 256, 256, 3)))
+
+
+def append(out, vae, pictures):
+    """Writes vae.pt and appends to the files of latents, raw and in the order of the pictures, until all are there."""
     torch.save(vae.state_dict(), f"{out}/vae.pt")
-    np.save(
-        f"{out}/latents128.npy",
-        ((z - mean.numpy()[:, None, None]) / deviation.numpy()[:, None, None]).astype(np.float16),
-    )
-    np.save(f"{out}/latents256.npy", encode(256, 16))
     json.dump(dict(scaling_factor=1.0), open(f"{out}/latents.json", "w"))
+    files = {s: open(f"{out}/latents{s}.f32", "ab") for s in (128, 256)}
+    done = min(f.tell() // (s * s // 4) for s, f in files.items())
+    for s, f in files.items():
+        f.truncate(done * s * s // 4)
+    while done < len(pictures):
+        ready = min(drawn(out, pictures), done + 8)
+        if ready <= done:
+            time.sleep(2)
+            continue
+        for s, z in encode(vae, pictures[done:ready]).items():
+            files[s].write(z.astype(np.float32).tobytes())
+            files[s].flush()
+        done = ready
+        if done % 800 < 8:
+            print(f"{time.strftime('%H:%M:%S')} latents of {done}", flush=True)
 
 
 if __name__ == "__main__":

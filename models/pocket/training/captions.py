@@ -36,6 +36,14 @@ OBJECT_WORDS = {
     "boat": ["boat", "sailboat", "ship"],
     "crown": ["crown", "king's crown"],
     "slime": ["slime", "slime monster", "blob", "jelly"],
+    "bomb": ["bomb", "bomb with a lit fuse", "explosive", "grenade"],
+    "candle": ["candle", "burning candle", "torch", "candlestick"],
+    "book": ["book", "spellbook", "tome", "spell book"],
+    "rocket": ["rocket", "spaceship", "rocket ship", "spacecraft"],
+    "mug": ["mug", "cup", "coffee cup", "coffee mug", "tea cup"],
+    "ring": ["ring", "magic ring", "diamond ring"],
+    "skull": ["skull", "human skull", "cranium"],
+    "bird": ["bird", "duck", "chick", "little bird"],
 }
 SURFACE_WORDS = {
     "wooden table": ["on a wooden table", "on a wood table", "on wood", "on a wooden desk", "on planks"],
@@ -49,8 +57,9 @@ SURFACE_WORDS = {
 }
 STYLE_WORDS = {
     "flat": ["flat", "flat design", "flat style", "minimalist", "vector"],
-    "outlined": ["outlined", "cartoon", "bold outline", "comic style", "thick outline"],
+    "outlined": ["outlined", "cartoon", "bold outline", "comic style", "sticker", "thick outline"],
     "pixel": ["pixel art", "8-bit", "pixelated", "pixel", "retro pixel art"],
+    "neon": ["neon", "neon light", "glowing neon", "neon sign", "cyberpunk"],
     "watercolor": ["watercolor", "watercolour", "watercolor painting", "painted", "aquarelle"],
     "shaded": ["shaded", "glossy", "3d", "rendered", "realistic"],
 }
@@ -65,6 +74,21 @@ LAND_WORDS = {
     "ocean": ["the ocean", "the sea", "a seascape", "ocean waves", "open sea"],
     "forest": ["a forest", "pine trees", "the woods", "a pine forest", "a forest landscape"],
     "hills": ["green hills", "rolling hills", "a meadow landscape", "hills", "a countryside landscape"],
+    "city": ["a city", "a city skyline", "skyscrapers", "a town", "the city"],
+    "volcano": ["a volcano", "an erupting volcano", "a volcano with lava", "the volcano", "a fire mountain"],
+    "snowfield": ["a snowy field", "a winter landscape", "a snowfield", "a snowy landscape", "a frozen landscape"],
+}
+WEATHER_WORDS = {
+    "rain": ["in the rain", "in rain", "on a rainy day", "with rain", "rainy", "in a storm"],
+    "snow": ["in snowfall", "in falling snow", "with falling snow", "while it snows", "in a snowstorm"],
+    "fog": ["in fog", "in the fog", "in the mist", "foggy", "misty"],
+    "clear": ["under a clear sky", "in clear weather"],
+}
+COUNT_WORDS = {2: ["two", "2", "a pair of"], 3: ["three", "3", "a group of three"]}
+PLURALS = {"fish": "fish", "torch": "torches", "moon": "moons", "jelly": "jellies", "daisy": "daisies", "kitty": "kitties", "cat face": "cat faces"}
+RELATIONS = {
+    "on": ["on", "on top of", "sitting on", "standing on", "above"],
+    "beside": ["beside", "next to", "and", "near", "by"],
 }
 TIME_WORDS = {
     "day": ["by day", "during the day", "on a sunny day", "at noon", "in daylight"],
@@ -75,21 +99,50 @@ EXTRA = [
     "icon of an object, game asset, picture of a thing with no text, low quality, blurry, ugly, beautiful, high quality, detailed, best quality, fantasy, rpg item, inventory"
 ] + [
     ", ".join(w for words in table.values() for w in words)
-    for table in (COLOUR_WORDS, OBJECT_WORDS, SURFACE_WORDS, STYLE_WORDS, SIZE_WORDS, POS_WORDS, LAND_WORDS, TIME_WORDS)
+    for table in (COLOUR_WORDS, OBJECT_WORDS, SURFACE_WORDS, STYLE_WORDS, SIZE_WORDS, POS_WORDS, LAND_WORDS, TIME_WORDS, WEATHER_WORDS, RELATIONS)
 ]
 
 
-def caption(a, rng, typos=True):
+def plural(noun):
+    if noun in PLURALS:
+        return PLURALS[noun]
+    if noun.endswith(" face") or " with " in noun:
+        noun, rest = noun.split(" with ")[0], noun.split(" with ")[1:]
+        return plural(noun) + "".join(" with " + r for r in rest)
+    return noun + ("es" if noun.endswith(("s", "x", "ch", "sh")) else "s")
+
+
+def typo(text, rng):
+    """One letter dropped, replaced, doubled, or swapped with the next."""
+    i = int(rng.integers(len(text)))
+    if not text[i].isalpha():
+        return text
+    kind, letter = int(rng.integers(4)), "abcdefghijklmnopqrstuvwxyz"[int(rng.integers(26))]
+    if kind == 3 and i + 1 < len(text):
+        return text[:i] + text[i + 1] + text[i] + text[i + 2 :]
+    return text[:i] + ("", letter, text[i] * 2, text[i])[kind] + text[i + 1 :]
+
+
+def caption(a, rng, typos=True, full=False):
+    """English for the attributes `a`; with `full` it leaves nothing out that they say (a style, weather or size that is usual is not named)."""
     chance = lambda p: rng.random() < p
 
     def pick(words, first=0.75):
         return words[0] if chance(first) or len(words) == 1 else words[1 + int(rng.integers(len(words) - 1))]
 
-    style = pick(STYLE_WORDS[a["style"]], 0.5) if (chance(0.85) if a["style"] != "shaded" else chance(0.06)) else ""
+    style = pick(STYLE_WORDS[a["style"]], 0.5) if (full or chance(0.85) if a["style"] != "shaded" else chance(0.06)) else ""
     if a["kind"] == "scene":
         text = pick(LAND_WORDS[a["land"]], 0.4)
-        if chance(0.85):
+        if full or chance(0.85):
             text += " " + pick(TIME_WORDS[a["time"]], 0.5)
+        weather = a.get("weather", "clear")
+        if full and weather != "clear" or chance(0.9 if weather != "clear" else 0.05):
+            words = pick(WEATHER_WORDS[weather], 0.5)
+            if words.endswith("y") and " " not in words:  # rainy, foggy, misty
+                article, rest = (text.split(" ", 1) if text.split()[0] in ("a", "an", "the") else ("", text))
+                text = f"{'a' if article == 'an' else article} {words} {rest}".strip()
+            else:
+                text += (" " if chance(0.8) else ", ") + words
         if chance(0.15):
             text = "a landscape with " + text
         elif chance(0.15):
@@ -97,22 +150,35 @@ def caption(a, rng, typos=True):
         elif chance(0.4) and text.split()[0] in ("a", "the"):
             text = text.split(" ", 1)[1]
     else:
-        noun, colour = pick(OBJECT_WORDS[a["obj"]], 0.75), pick(COLOUR_WORDS[a["col"]], 0.82)
-        if chance(0.45 if a["col"] == NATURAL[a["obj"]] else 0.05):
-            colour = ""
-        size = pick(SIZE_WORDS[a["size"]], 0.4) if a["size"] and chance(0.9) else ""
-        words = " ".join(w for w in (size, colour, noun) if w)
-        if colour and chance(0.05):
-            words = (size + " " if size else "") + f"{noun} in {colour}"
-        icon = chance(0.08) and a["bg"] == "plain"
-        if icon:
-            words += " icon"
-        article = pick(["a", "the", "one", "A"], 0.8) if chance(0.6) else ""
-        if article in ("a", "A") and words[0] in "aeiou":
-            article += "n"
-        text = f"{article} {words}".strip()
+        count, rel = a.get("count", 1), a.get("rel", "")
+
+        def phrase(obj, col, size, leave_out, icon=False):
+            noun, colour = pick(OBJECT_WORDS[obj], 0.75), pick(COLOUR_WORDS[col], 0.82)
+            if not full and chance(leave_out if col == NATURAL[obj] else 0.04):
+                colour = ""
+            if count > 1:
+                noun = plural(noun)
+            words = " ".join(w for w in (size, colour, noun) if w)
+            if colour and chance(0.05):
+                words = (size + " " if size else "") + f"{noun} in {colour}"
+            if icon:
+                words += " icon"
+            if count > 1:
+                return (pick(COUNT_WORDS[count], 0.75) + " " if full or chance(0.96) else "") + words
+            article = pick(["a", "the", "one", "A"], 0.8) if chance(0.6) else ""
+            if article in ("a", "A") and words[0] in "aeiou":
+                article += "n"
+            return f"{article} {words}".strip()
+
+        size = pick(SIZE_WORDS[a["size"]], 0.4) if a["size"] and (full or chance(0.9)) else ""
+        text = phrase(a["obj"], a["col"], size, 0.45, chance(0.08) and a["bg"] == "plain" and count == 1 and not rel)
+        if rel:
+            other = phrase(a["obj2"], a["col2"], "", 0.5)
+            if rel == "beside" and chance(0.2):
+                text, other = other, text
+            text = f"{text} {pick(RELATIONS[rel], 0.6)} {other}"
         where = ""
-        if chance(0.88):
+        if full or chance(0.88):
             if a["bg"] == "plain":
                 bg = pick(COLOUR_WORDS[a["bgcol"]], 0.8)
                 where = pick(
@@ -141,7 +207,7 @@ def caption(a, rng, typos=True):
                 )
             else:
                 where = pick(SURFACE_WORDS[a["bg"]], 0.5)
-        pos = pick(POS_WORDS[a["pos"]], 0.6) if a["pos"] and chance(0.9) else ""
+        pos = pick(POS_WORDS[a["pos"]], 0.6) if a["pos"] and (full or chance(0.9)) else ""
         if pos:
             text += (" " if chance(0.6) else ", ") + pos
         if where:
@@ -168,15 +234,8 @@ def caption(a, rng, typos=True):
             if not style.endswith("style")
             else f"{text}, {style}"
         )
-    if typos and chance(0.03):
-        i = int(rng.integers(len(text)))
-        if text[i].isalpha():
-            kind, letter = int(rng.integers(3)), "abcdefghijklmnopqrstuvwxyz"[int(rng.integers(26))]
-            text = (
-                text[:i] + text[i + 1 :]
-                if kind == 0
-                else text[:i] + letter + text[i + 1 :]
-                if kind == 1
-                else text[:i] + text[i] + text[i:]
-            )
+    if typos and chance(0.07):
+        text = typo(text, rng)
+    if typos and chance(0.02):
+        text = text.upper()
     return text

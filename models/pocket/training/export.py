@@ -2,7 +2,7 @@
 
 Takes seconds, so a checkpoint of a running training can be looked at too.
 """
-import argparse, json, os
+import argparse, json, os, shutil
 import numpy as np
 import torch
 from autoencoder import CONFIG as VAE
@@ -18,6 +18,7 @@ def main():
     ap.add_argument("--out", default="/tmp/pocket", help="where the checkpoints are")
     ap.add_argument("--to", default=os.path.join(HERE, ".."))
     ap.add_argument("--raw", action="store_true", help="without averaging")
+    ap.add_argument("--tokenizer", default=os.path.join(HERE, "..", "tokenizer"))
     o = ap.parse_args()
 
     def dump(path, value):
@@ -28,9 +29,11 @@ def main():
     state = torch.load(f"{o.out}/unet-train.pt")
     weights = state["model" if o.raw else "ema"]
     part = lambda name: {k[len(name) + 1 :]: v for k, v in weights.items() if k.startswith(name + ".")}
-    tokenizer = Tokenizer(os.path.join(HERE, "..", "tokenizer"))
+    tokenizer = Tokenizer(o.tokenizer)
     vae = torch.load(f"{o.out}/vae-final.pt" if os.path.exists(f"{o.out}/vae-final.pt") else f"{o.out}/vae.pt")
     scaling = json.load(open(f"{o.out}/latents.json"))["scaling_factor"]
+    if not os.path.exists(f"{o.to}/tokenizer") or not os.path.samefile(o.tokenizer, f"{o.to}/tokenizer"):
+        shutil.copytree(o.tokenizer, f"{o.to}/tokenizer", dirs_exist_ok=True)
     dump("unet/config.json", UNET)
     dump("text_encoder/config.json", text_config(tokenizer))
     dump("vae/config.json", dict(VAE, scaling_factor=scaling))
@@ -61,13 +64,10 @@ def main():
     # Linear map from scaled latents to 8x smaller colours in [-1, 1], for previews while sampling.
     n = len(json.load(open(f"{o.out}/attributes.json")))
     pictures = np.memmap(f"{o.out}/pictures.u8", np.uint8, "r", shape=(n, 256, 256, 3))[:1500]
-    size = 32 if os.path.exists(f"{o.out}/latents256.npy") else 16
-    z = (
-        np.load(f"{o.out}/latents{8 * size}.npy", mmap_mode="r")[:1500]
-        .astype(np.float32)
-        .transpose(0, 2, 3, 1)
-        .reshape(-1, 4)
-    )
+    size = 32
+    z = np.fromfile(f"{o.out}/latents256.f32", np.float32, len(pictures) * 4 * size * size)
+    z = z.reshape(-1, 4, size * size).transpose(0, 2, 1).reshape(-1, 4)
+    pictures = pictures[: len(z) // (size * size)]
     c = 256 // size
     rgb = pictures.reshape(-1, size, c, size, c, 3).mean((2, 4), dtype=np.float32).reshape(-1, 3) / 127.5 - 1
     fit, *_ = np.linalg.lstsq(np.concatenate([z, np.ones((len(z), 1), np.float32)], 1), rgb, rcond=None)

@@ -1,6 +1,7 @@
 """CLIP's tokenizer: byte-level byte-pair encoding with an end-of-word mark, and the learning of a small vocabulary for it.
 
-    python tokens.py /path/to/tokenizer     # learns the vocabulary from generated captions and writes the four files
+    python tokens.py /path/to/tokenizer           # learns the vocabulary from generated captions and writes the four files
+    python tokens.py /path/to/tokenizer --extend  # keeps the merges that are there and adds what new words need
 """
 import collections, json, os, sys, unicodedata
 
@@ -71,15 +72,7 @@ class Tokenizer:
                 pair = (s[best], s[best + 1])
                 if pair not in self.rank:
                     break
-                out, i = [], 0
-                while i < len(s):
-                    if i < len(s) - 1 and (s[i], s[i + 1]) == pair:
-                        out.append(s[i] + s[i + 1])
-                        i += 2
-                    else:
-                        out.append(s[i])
-                        i += 1
-                s = out
+                s = joined(s, pair)
             self.cache[w] = [self.vocab.get(x, self.end) for x in s]
         return self.cache[w]
 
@@ -89,12 +82,27 @@ class Tokenizer:
         return ids + [self.pad] * (self.length - len(ids))
 
 
-def learn(texts, merges):
+def joined(symbols, pair):
+    """The symbols with every occurrence of the pair made one."""
+    i, out = 0, []
+    while i < len(symbols):
+        both = i < len(symbols) - 1 and (symbols[i], symbols[i + 1]) == pair
+        out.append(symbols[i] + symbols[i + 1] if both else symbols[i])
+        i += 2 if both else 1
+    return out
+
+
+def learn(texts, merges, known=()):
+    """`known` merges come first, as they are, so words made of them keep their entries."""
     counts = collections.Counter(w for t in texts for w in split(t))
     words = {w: [BYTE[b] for b in w.encode()] for w in counts}
     for s in words.values():
         s[-1] += "</w>"
-    learned = []
+    for pair in known:
+        for w, s in words.items():
+            if pair[0] in s:
+                words[w] = joined(s, pair)
+    learned = list(known)
     while len(learned) < merges:
         pairs = collections.Counter()
         for w, s in words.items():
@@ -105,15 +113,7 @@ def learn(texts, merges):
         pair = max(pairs, key=lambda p: (pairs[p], p))
         learned.append(pair)
         for w, s in words.items():
-            i, out = 0, []
-            while i < len(s):
-                if i < len(s) - 1 and (s[i], s[i + 1]) == pair:
-                    out.append(s[i] + s[i + 1])
-                    i += 2
-                else:
-                    out.append(s[i])
-                    i += 1
-            words[w] = out
+            words[w] = joined(s, pair)
     return learned
 
 
@@ -145,11 +145,26 @@ def write(folder, merges):
     return len(entries)
 
 
+def pieces(entry, tokenizer):
+    """Entries of an older vocabulary that make up the same letters as `entry` (a row of a new vocabulary)."""
+    if entry in tokenizer.vocab:
+        return [tokenizer.vocab[entry]]
+    whole = entry.endswith("</w>")
+    letters = list(entry.removesuffix("</w>"))
+    if whole:
+        letters[-1] += "</w>"
+    for pair in sorted(tokenizer.rank, key=tokenizer.rank.get):
+        if pair[0] in letters:
+            letters = joined(letters, pair)
+    return [tokenizer.vocab[s] for s in letters]
+
+
 if __name__ == "__main__":
     import numpy as np
     from captions import caption, EXTRA
     from draw import sample
 
-    rng = np.random.default_rng(5)
-    texts = [caption(sample(rng), rng, typos=False) for _ in range(40000)] + EXTRA * 20
-    print("entries", write(sys.argv[1], learn(texts, 700)), "distinct words", len({w for t in texts for w in split(t)}))
+    rng, folder = np.random.default_rng(5), sys.argv[1]
+    texts = [caption(sample(rng), rng, typos=False) for _ in range(20000)] + EXTRA * 20
+    known = list(Tokenizer(folder).rank) if "--extend" in sys.argv else []
+    print("entries", write(folder, learn(texts, 900, known)), "distinct words", len({w for t in texts for w in split(t)}))
