@@ -108,7 +108,7 @@ describe.skipIf(chromiumPath === undefined)('the playground', () => {
     await page.getByRole('slider', { name: 'Step shown' }).focus();
     for (let i = 0; i < 7; i++) await page.keyboard.press('ArrowLeft');
     await expect.poll(() => page.locator('#pictures img').count()).toBe(1);
-    expect(Number(await shown(page).getAttribute('data-step'))).toBeLessThanOrEqual(5);
+    await expect.poll(async () => Number(await shown(page).getAttribute('data-step'))).toBeLessThanOrEqual(5);
     expect(await shown(page).evaluate((image: HTMLImageElement) => image.naturalWidth)).toBe(32);
     await photograph('looking-back');
     await page.keyboard.press('End');
