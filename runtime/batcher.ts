@@ -232,11 +232,12 @@ export class Batcher {
     if (!exact || msPerRow === 0) return () => true;
     const limit = first.account.spent + (LEAD * rowsOf(first) * msPerRow) / first.account.weight;
     const joined = new Map<Account, number>();
-    return ({ account, asked }) => {
+    return (live) => {
+      const { account } = live;
       if (account === first.account) return true;
       const spent = joined.get(account) ?? account.spent;
       if (spent > limit) return false;
-      joined.set(account, spent + (asked!.call.rows.length * msPerRow) / account.weight);
+      joined.set(account, spent + (rowsOf(live) * msPerRow) / account.weight);
       return true;
     };
   }

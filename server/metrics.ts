@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from '@platformatic/prom-client';
 import { type ErrorCode, errors } from '../protocol/errors.ts';
-import type { Calls, Runtime } from '../runtime/index.ts';
+import type { Runtime } from '../runtime/index.ts';
 import { packageVersion } from './packageRoot.ts';
 import { type RunMetrics, TaskMeter } from './taskMeter.ts';
 import type { TaskRecord } from './taskRecords.ts';
@@ -42,8 +42,12 @@ export class Metrics implements PreviewMeter {
   /** A plain number, because a thousand readers of one preview are a thousand times this. */
   #previewsSent = 0;
 
+  readonly #batchRows: Histogram<'model' | 'graph'>;
+  readonly #graphSeconds: Counter<'model' | 'graph'>;
   /** Calls that the histogram holds, by what they are told apart by. */
   readonly #calls = new Map<string, number>();
+  readonly #runtime: Runtime;
+  readonly #models: () => Promise<readonly { air: string; path: string }[]>;
 
   /**
    * @param sessions - how many there are, those without a socket too
@@ -54,6 +58,8 @@ export class Metrics implements PreviewMeter {
     sessions: () => number,
     models: () => Promise<readonly { air: string; path: string }[]> = async () => [],
   ) {
+    this.#runtime = runtime;
+    this.#models = models;
     // From the start on, so that the first look tells the delay of the event loop too.
     ofProcess();
     const registers = [this.#registry];
@@ -122,7 +128,19 @@ export class Metrics implements PreviewMeter {
         registers,
       }),
     };
-    this.#countsCalls(runtime, models);
+    this.#batchRows = new Histogram({
+      name: 'latentwire_batch_rows',
+      help: 'Rows (images, or guidance branches of images) that one call of a graph took; graph is the network.',
+      labelNames: ['model', 'graph'],
+      buckets: rowBuckets,
+      registers,
+    });
+    this.#graphSeconds = new Counter({
+      name: 'latentwire_graph_seconds_total',
+      help: 'Time that calls of a graph took.',
+      labelNames: ['model', 'graph'],
+      registers,
+    });
     this.#tasks = new Counter({
       name: 'latentwire_tasks_total',
       help: 'Image tasks that ended, by outcome (finished, failed, cancelled, superseded); code is that of the error.',
@@ -203,6 +221,7 @@ export class Metrics implements PreviewMeter {
 
   /** Everything, in the text format that Prometheus collects. */
   async text(): Promise<string> {
+    await this.#countCalls();
     return (await Promise.all([this.#registry.metrics(), ofProcess().metrics()])).join('\n');
   }
 
@@ -244,44 +263,20 @@ export class Metrics implements PreviewMeter {
     });
   }
 
-  /** Calls of graphs, as the runtime counts them, from one look to the next. */
-  #countsCalls(runtime: Runtime, models: () => Promise<readonly { air: string; path: string }[]>): void {
-    const registers = [this.#registry];
-    const labelNames = ['model', 'graph'] as const;
-    const labelled = async (): Promise<(Calls & { labels: { model: string; graph: string } })[]> => {
-      const calls = runtime.status().calls ?? [];
-      // Never the path, which is nobody's business.
-      const airs = new Map(calls.length > 0 ? (await models()).map(({ air, path }) => [path, air]) : []);
-      return calls.map((each) => {
-        return { ...each, labels: { model: airs.get(each.path) ?? 'unlisted', graph: each.component } };
-      });
-    };
-    const counted = this.#calls;
-    new Histogram({
-      name: 'latentwire_batch_rows',
-      help: 'Rows (images, or guidance branches of images) that one call of a graph took; graph is the network.',
-      labelNames,
-      buckets: rowBuckets,
-      registers,
-      async collect() {
-        for (const { path, component, rows, calls, labels } of await labelled()) {
-          const key = `${rows} ${component} ${path}`;
-          for (let seen = counted.get(key) ?? 0; seen < calls; seen++) this.observe(labels, rows);
-          counted.set(key, Math.max(calls, counted.get(key) ?? 0));
-        }
-      },
-    });
-    new Counter({
-      name: 'latentwire_graph_seconds_total',
-      help: 'Time that calls of a graph took.',
-      labelNames,
-      registers,
-      async collect() {
-        const all = await labelled();
-        this.reset();
-        for (const { labels, ms } of all) this.inc(labels, ms / 1000);
-      },
-    });
+  /** Brings calls of graphs up to what the runtime has counted since the last look. */
+  async #countCalls(): Promise<void> {
+    // Never the path, which is nobody's business.
+    const airs = new Map((await this.#models()).map(({ air, path }) => [path, air]));
+    // Not before the wait: of two looks at once the later must not count less.
+    const all = this.#runtime.status().calls ?? [];
+    this.#graphSeconds.reset();
+    for (const { path, component, rows, calls: count, ms } of all) {
+      const labels = { model: airs.get(path) ?? 'unlisted', graph: component };
+      const key = `${rows} ${component} ${path}`;
+      for (let seen = this.#calls.get(key) ?? 0; seen < count; seen++) this.#batchRows.observe(labels, rows);
+      this.#calls.set(key, Math.max(count, this.#calls.get(key) ?? 0));
+      this.#graphSeconds.inc(labels, ms / 1000);
+    }
   }
 
   #countAllBytes(): void {

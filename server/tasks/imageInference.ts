@@ -78,7 +78,7 @@ export async function imageInference(task: ImageInferenceTask, caller: Caller, c
     {
       taskUUID: task.taskUUID,
       session: caller.id,
-      model: plan.request.model,
+      model: plan.air,
       results: task.numberResults,
       steps: plan.request.steps,
     },

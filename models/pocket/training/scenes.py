@@ -120,6 +120,11 @@ def landscape(cv, land, when, weather="clear"):
         + a * 0.4 * np.sin(x * f * 2.3 + rng.uniform(0, 6.28))
     )
     under = lambda h: cv.cover((y - h) * 0.8)
+
+    def rolling(*layers):
+        for *shape, c in layers:
+            cv.paint(under(wave(*shape)), light(c))
+
     if land == "mountains":
         for cx, hgt, w, base in ((-0.6, 0.42, 0.8, 1.08), (0.64, 0.34, 0.75, 1.12), (0.02, 0.74, 0.86, 0.94)):
             cx += rng.uniform(-0.12, 0.12)
@@ -134,12 +139,7 @@ def landscape(cv, land, when, weather="clear"):
         cv.paint(under(wave(3, 0.06, -0.42)), light((88, 156, 74)))
         cv.paint(under(wave(2, 0.05, -0.72)), light((60, 122, 56)))
     elif land == "desert":
-        for h, c in (
-            (wave(2.2, 0.12, -0.12), (240, 200, 124)),
-            (wave(1.8, 0.14, -0.4), (226, 176, 94)),
-            (wave(1.4, 0.12, -0.74), (204, 150, 74)),
-        ):
-            cv.paint(under(h), light(c))
+        rolling((2.2, 0.12, -0.12, (240, 200, 124)), (1.8, 0.14, -0.4, (226, 176, 94)), (1.4, 0.12, -0.74, (204, 150, 74)))
         near, far = rng.choice([-0.5, 0.45]) + rng.uniform(-0.08, 0.08), rng.uniform(-0.1, 0.1)
         for cx, cy, s in ((near, -0.32, 1.25), (far, -0.1, 0.6)):
             w = cv.window(cx, cy, 0.35 * s, 0.45 * s)
@@ -210,21 +210,11 @@ def landscape(cv, land, when, weather="clear"):
         cv.paint(under(wave(3, 0.05, -0.44)), light((84, 98, 66)))
         cv.paint(under(wave(2, 0.05, -0.72)), light((60, 72, 50)))
     elif land == "snowfield":
-        for h, c in (
-            (wave(2.2, 0.1, -0.1), (214, 226, 242)),
-            (wave(1.8, 0.1, -0.38), (234, 241, 250)),
-            (wave(1.5, 0.1, -0.7), (250, 252, 255)),
-        ):
-            cv.paint(under(h), light(c))
+        rolling((2.2, 0.1, -0.1, (214, 226, 242)), (1.8, 0.1, -0.38, (234, 241, 250)), (1.5, 0.1, -0.7, (250, 252, 255)))
         for cx, base, s in ((-0.66, -0.32, 0.8), (0.66, -0.4, 0.9), (0.1, -0.16, 0.5))[: rng.integers(2, 4)]:
             conifer(cv, cx + rng.uniform(-0.12, 0.12), base, s * rng.uniform(0.9, 1.1), light, (44, 112, 84), 0.8)
     else:
-        for h, c in (
-            (wave(2.4, 0.14, -0.02), (150, 206, 108)),
-            (wave(2, 0.16, -0.32), (104, 178, 78)),
-            (wave(1.6, 0.13, -0.68), (66, 140, 58)),
-        ):
-            cv.paint(under(h), light(c))
+        rolling((2.4, 0.14, -0.02, (150, 206, 108)), (2, 0.16, -0.32, (104, 178, 78)), (1.6, 0.13, -0.68, (66, 140, 58)))
         for cx, cy, s in ((rng.uniform(-0.7, -0.3), -0.16, 1.2), (rng.uniform(0.3, 0.7), -0.3, 1.5))[: rng.integers(1, 3)]:
             w = cv.window(cx, cy + 0.2 * s, 0.3 * s, 0.45 * s)
             w.paint(w.cover(box(w.x, w.y, cx, cy, 0.035 * s, 0.16 * s)), light((110, 70, 42)))
