@@ -37,8 +37,8 @@ export default defineConfig({
     testTimeout: 120_000,
     hookTimeout: 120_000,
     expect: { poll: { timeout: 30_000 } },
-    // Most tests start a runtime process of two threads each; more files at once only fight for the cores.
-    maxWorkers: 2,
+    // One more than the cores of a small machine: many tests wait for a deadline, a pause or a link that falls silent.
+    maxWorkers: 3,
     sequence: { sequencer: LongestFirst },
   },
 });

@@ -208,8 +208,12 @@ def main():
     torch.manual_seed(o.seed)
     rng = np.random.default_rng(o.seed)
     started = time.time()
-    # Any combination, the model's held-out ones too: the judge has to know them.
-    attributes = [draw.sample(rng, None) for _ in range(o.count)]
+    # Any combination, the model's held-out ones too: the judge has to know them. Two different objects, the hardest to name, twice as often.
+    attributes = []
+    while len(attributes) < o.count:
+        a = draw.sample(rng, None)
+        if a.get("rel") or rng.random() < 0.5:
+            attributes.append(a)
     attributes, pictures, truth = draw_set(f"{o.out}/learnt", attributes, o.seed, o.workers)
     tests = draw_set(f"{o.out}/tested", [draw.sample(rng, None) for _ in range(1500)], o.seed + 1, o.workers)
     print(f"drawn in {time.time() - started:.0f} s", flush=True)
