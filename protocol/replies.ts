@@ -115,6 +115,8 @@ export interface CheckpointItem extends AnyModelItem {
   defaultStrength?: number;
   /** Every spelling that `scheduler` accepts for this model. */
   schedulers?: string[];
+  /** What `previews.decoder` accepts for this model. */
+  previewDecoders?: string[];
 }
 
 /** What is used beside a checkpoint. */

@@ -65,6 +65,7 @@ const model = z.discriminatedUnion('category', [
     defaultCFG: z.number(),
     defaultStrength: z.number().optional(),
     schedulers: z.array(z.string()).optional(),
+    previewDecoders: z.array(z.string()).optional(),
   }),
   z.strictObject({ ...anyModel, category: z.enum(['lora', 'embeddings', 'controlnet', 'vae']) }),
 ]);

@@ -87,7 +87,7 @@ export class Catalog {
    */
   async find(name: string | undefined, kind: ModelKind = 'checkpoint', parameter = 'model'): Promise<CatalogEntry> {
     const wanted = name ?? this.#options.defaultModel;
-    const known = this.#entries.find(({ ids }) => has(ids, wanted));
+    const known = this.#entries.find(({ ids }) => isNamed(ids, wanted));
     const refreshed = this.#refreshed();
     if (known?.kind === kind && known.model.available) {
       refreshed.catch((error: unknown) => this.#options.log.error({ err: error }, 'The models cannot be looked at.'));
@@ -95,7 +95,7 @@ export class Catalog {
     }
     await refreshed;
     const entries = this.#entries;
-    const entry = entries.find(({ ids }) => has(ids, wanted));
+    const entry = entries.find(({ ids }) => isNamed(ids, wanted));
     if (entry?.model.available === false) {
       throw new TaskError('modelUnavailable', {
         message: `The model ${entry.air} cannot be used: ${entry.model.reason ?? 'it is broken'}`,
@@ -143,7 +143,7 @@ export class Catalog {
         entries.push({ air, ids, path: found.path, kind, model, ...(tinyDecoder !== undefined && { tinyDecoder }) });
       }
     }
-    const isDefault = ({ ids }: CatalogEntry) => Number(has(ids, this.#options.defaultModel));
+    const isDefault = ({ ids }: CatalogEntry) => Number(isNamed(ids, this.#options.defaultModel));
     this.#entries = entries.sort((a, b) => isDefault(b) - isDefault(a));
     this.#described = described;
     this.#lookedAt = performance.now();
@@ -187,6 +187,7 @@ function idsOf({ place, names }: FoundModel): string[] {
   return [...new Set([...names, `local:${name}@1`, name, `local:${place}@1`, place])];
 }
 
-function has(ids: readonly string[], wanted: string): boolean {
+/** Names are told apart without regard to case. */
+export function isNamed(ids: readonly string[], wanted: string): boolean {
   return ids.some((id) => id.toLowerCase() === wanted.toLowerCase());
 }

@@ -2,7 +2,7 @@ import type { WeightedModel } from '../protocol/companions.ts';
 import { TaskError } from '../protocol/errors.ts';
 import type { ImageInferenceTask } from '../protocol/tasks/imageInference.ts';
 import type { WeightedFile } from '../runtime/index.ts';
-import { type Catalog, type CatalogEntry, kindNames } from './catalog.ts';
+import { type Catalog, type CatalogEntry, isNamed, kindNames } from './catalog.ts';
 
 /** Where the runtime finds what a task names. All are of the right kind, and made for the model as far as that is known. */
 export interface TaskModels {
@@ -59,31 +59,43 @@ function architectureOf({ model }: CatalogEntry): string | undefined {
   return model.architecture === 'unknown' ? undefined : model.architecture;
 }
 
+/** The path of the tiny decoder for the previews of a model. Throws a TaskError that says how to get one. */
+export async function findTinyDecoder(main: CatalogEntry, catalog: Catalog): Promise<string> {
+  const found = tinyDecoderOf(main, await catalog.list());
+  if (found !== undefined) return found;
+  if (main.tinyDecoder !== undefined) return (await catalog.find(main.tinyDecoder, 'tinyVae', 'previews.decoder')).path;
+  throw new TaskError('unsupportedParameter', {
+    message:
+      `There is no tiny decoder for the previews of ${main.air}. Put one into the models directory ` +
+      `(\`npx latentwire models pull madebyollin/${isXL(main) ? 'taesdxl' : 'taesd'}\`), or ask for the decoder "linear".`,
+    parameter: 'previews.decoder',
+    type: 'string',
+  });
+}
+
 /**
- * The tiny decoder for the previews of a model: the one its owner named, else one of its architecture. The files of the
- * published ones do not say which that is, but their names do: taesd, taesdxl.
+ * The path of a model's tiny decoder among `entries`: the one its owner named, the one it brings itself, or one of its
+ * architecture. The files of the published ones do not say which that is, but their names do: taesd, taesdxl.
  */
-export async function findTinyDecoder(main: CatalogEntry, catalog: Catalog): Promise<CatalogEntry> {
-  if (main.tinyDecoder !== undefined) return await catalog.find(main.tinyDecoder, 'tinyVae', 'previews.decoder');
-  const decoders = (await catalog.list()).filter(({ kind, model }) => kind === 'tinyVae' && model.available);
+export function tinyDecoderOf(main: CatalogEntry, entries: readonly CatalogEntry[]): string | undefined {
+  const decoders = entries.filter(({ kind, model }) => kind === 'tinyVae' && model.available);
+  const { tinyDecoder } = main;
+  if (tinyDecoder !== undefined) return decoders.find(({ ids }) => isNamed(ids, tinyDecoder))?.path;
+  if (main.model.ownTinyDecoder !== undefined) return main.model.ownTinyDecoder;
   const wanted = architectureOf(main);
-  const isXL = wanted === 'sdxl' || main.model.family === 'sdxl';
   const found =
     decoders.find((entry) => wanted !== undefined && architectureOf(entry) === wanted) ??
     decoders.find(
       (entry) =>
         architectureOf(entry) === undefined &&
         sameLatents(entry, main) &&
-        entry.ids.some((id) => /xl/i.test(id)) === isXL,
+        entry.ids.some((id) => /xl/i.test(id)) === isXL(main),
     );
-  if (found !== undefined) return found;
-  throw new TaskError('unsupportedParameter', {
-    message:
-      `There is no tiny decoder for the previews of ${main.air}. Put one into the models directory ` +
-      `(\`npx latentwire models pull madebyollin/${isXL ? 'taesdxl' : 'taesd'}\`), or ask for the decoder "linear".`,
-    parameter: 'previews.decoder',
-    type: 'string',
-  });
+  return found?.path;
+}
+
+function isXL(main: CatalogEntry): boolean {
+  return architectureOf(main) === 'sdxl' || main.model.family === 'sdxl';
 }
 
 function sameLatents(one: CatalogEntry, other: CatalogEntry): boolean {

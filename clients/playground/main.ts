@@ -106,7 +106,6 @@ link.onopen = async () => {
   settings.models = models;
   const vaes = parts[3];
   [loras.known, embeddings.known, controlNets.known] = parts;
-  settings.tinyDecoders = vaes.filter(({ type }) => type === 'tinyVae');
   otherModels.know(
     vaes.filter(({ type }) => type === 'vae'),
     models.filter(({ type }) => type === 'refiner'),

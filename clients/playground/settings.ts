@@ -1,5 +1,4 @@
-import type { LatentwireError, ModelInfo, PartInfo } from '../typescript/index.ts';
-import { fits } from './companions.ts';
+import type { LatentwireError, ModelInfo } from '../typescript/index.ts';
 import { find, kept, make } from './elements.ts';
 import type { Recipe } from './pictures.ts';
 
@@ -58,7 +57,6 @@ export class Settings {
   /** Told when another model is chosen, or becomes known. */
   onmodel: (model: ModelInfo | undefined) => void = () => {};
   #models: readonly ModelInfo[] = [];
-  #tinyDecoders: readonly PartInfo[] = [];
   /** The seed that the button beside the field puts there. */
   shownSeed: () => string | undefined = () => undefined;
   /** The model chosen before its list came. */
@@ -119,11 +117,6 @@ export class Settings {
   /** What previews are made with; absent where there is no choice. */
   get previewDecoder(): string | undefined {
     return previewsField.hidden ? undefined : previews.value;
-  }
-
-  set tinyDecoders(decoders: readonly PartInfo[]) {
-    this.#tinyDecoders = decoders.filter(({ available }) => available);
-    this.#changed();
   }
 
   set models(models: readonly ModelInfo[]) {
@@ -245,18 +238,12 @@ export class Settings {
 
   #changed(): void {
     const info = this.#model;
-    previewsField.hidden = !info || !this.#tinyDecoders.some((decoder) => decodes(decoder, info));
+    previewsField.hidden = !info?.previewDecoders?.includes('tiny');
     this.onmodel(info);
     for (const range of [steps, guidance, strength]) find(`${range.id}-value`, HTMLOutputElement).value = range.value;
     const values = Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, field.value]));
     kept.write('settings', { ...values, model: model.value || this.#wantedModel });
   }
-}
-
-/** The files of tiny decoders rarely say what they are for, but their names do: taesd, taesdxl. */
-function decodes(decoder: PartInfo, info: ModelInfo): boolean {
-  if (decoder.architecture === info.architecture) return true;
-  return fits(decoder, info) && /xl/i.test(decoder.air) === (info.architecture === 'sdxl');
 }
 
 function fillSchedulers(known: readonly string[]): void {

@@ -76,6 +76,8 @@ export interface ModelDescription {
   latentChannels?: number;
   /** Name or AIR of the tiny decoder that its settings choose for previews. */
   tinyDecoder?: string;
+  /** Absolute path of the tiny decoder that it brings, the subfolder `tiny_decoder`. */
+  ownTinyDecoder?: string;
   tags: string[];
 }
 
@@ -213,6 +215,13 @@ async function describeCheckpoint(description: ModelDescription): Promise<void> 
     for (const [file, bytes] of part.files) counted.set(file, bytes);
     if (component === 'unet') description.precision = part.precision;
   }
+  const tinyDecoder = join(description.folder, 'tiny_decoder');
+  if (await isFolder(tinyDecoder)) {
+    const { tensors, config } = await openPart(tinyDecoder, 'tinyVae');
+    await checkPart('tinyVae', config, tensors, 'tiny_decoder');
+    for (const [file, bytes] of await sizesOf(tensors)) counted.set(file, bytes);
+    description.ownTinyDecoder = tinyDecoder;
+  }
   for (const bytes of counted.values()) description.sizeBytes += bytes;
   description.layout = kinds.size > 1 ? 'mixed' : kinds.has('onnx') ? 'onnx' : 'safetensors';
   for (const name of checkpoint.tokenizers) await checkTokenizer(await checkpoint.tokenizerFolder(name), name);
@@ -232,13 +241,22 @@ async function describePart(description: ModelDescription, kind: PartKind): Prom
   if (typeof config.latent_channels === 'number') description.latentChannels = config.latent_channels;
   description.precision = precisionOf(tensors);
   for (const bytes of (await sizesOf(tensors)).values()) description.sizeBytes += bytes;
-  await inPart('network', () => {
+  await checkPart(kind, config, tensors, 'network');
+}
+
+/** Its graph is written only to be checked, as `checkGraph` does it. */
+async function checkPart(
+  kind: PartKind,
+  config: Record<string, unknown>,
+  tensors: StoredTensors,
+  name: string,
+): Promise<void> {
+  await inPart(name, () => {
     writePart(kind, config, tensors);
     checkShapes(tensors);
   });
 }
 
-/** Only to be checked, as `checkGraph` does it. */
 function writePart(kind: PartKind, config: Record<string, unknown>, tensors: StoredTensors): void {
   switch (kind) {
     case 'vae':

@@ -12,7 +12,7 @@ export interface AutoencoderTinyConfig {
 
 /**
  * The tiny decoder (TAESD): `latent_sample` [batch, latent channels, height, width], as the UNet has them (scaled) →
- * `sample` [batch, 3, 8 · height, 8 · width], RGB, mostly within [-1, 1].
+ * `sample` [batch, 3, s · height, s · width], RGB, mostly within [-1, 1]. s doubles with each upsampling: 8 for the published ones.
  */
 export function writeTinyDecoder(config: AutoencoderTinyConfig, tensors: StoredTensors, form?: GraphForm): Written {
   check(config);

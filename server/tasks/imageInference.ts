@@ -180,7 +180,7 @@ async function planTask(task: ImageInferenceTask, caller: Caller, context: Conte
         previews: {
           every: previews.every,
           decoder: isTiny ? 'tiny' : previews.decoder,
-          ...(tinyDecoder && { tinyDecoder: tinyDecoder.path }),
+          ...(tinyDecoder !== undefined && { tinyDecoder }),
         },
       }),
     },

@@ -4,6 +4,7 @@ import { schedulerSpellings } from '../../runtime/index.ts';
 import type { Caller } from '../caller.ts';
 import type { CatalogEntry, ModelKind } from '../catalog.ts';
 import type { Context } from '../context.ts';
+import { tinyDecoderOf } from '../taskModels.ts';
 
 /** Runware's word for each kind, which also tells the parameter that takes it. */
 const categories: Record<ModelKind, ModelItem['category']> = {
@@ -18,11 +19,12 @@ const categories: Record<ModelKind, ModelItem['category']> = {
 /** Lists the models of the catalog that fit, the unavailable ones with their reason. */
 export async function modelSearch(task: ModelSearchTask, caller: Caller, { catalog }: Context): Promise<void> {
   const schedulers = schedulerSpellings();
-  const found = (await catalog.list()).filter((entry) => matches(entry, task));
+  const entries = await catalog.list();
+  const found = entries.filter((entry) => matches(entry, task));
   caller.data({
     taskType: task.taskType,
     taskUUID: task.taskUUID,
-    results: found.slice(task.offset, task.offset + task.limit).map((entry) => toItem(entry, schedulers)),
+    results: found.slice(task.offset, task.offset + task.limit).map((entry) => toItem(entry, entries, schedulers)),
     totalResults: found.length,
   });
 }
@@ -47,7 +49,8 @@ function architecturesOf({ architecture, family }: CatalogEntry['model']): strin
   return known.length === 0 ? ['unknown'] : known;
 }
 
-function toItem({ air, kind, model }: CatalogEntry, schedulers: string[]): ModelItem {
+function toItem(entry: CatalogEntry, entries: readonly CatalogEntry[], schedulers: string[]): ModelItem {
+  const { air, kind, model } = entry;
   const category = categories[kind];
   const common = {
     air,
@@ -73,6 +76,7 @@ function toItem({ air, kind, model }: CatalogEntry, schedulers: string[]): Model
     defaultScheduler: model.defaultScheduler,
     defaultCFG: model.defaultGuidanceScale,
     schedulers,
+    previewDecoders: ['linear', ...(tinyDecoderOf(entry, entries) === undefined ? [] : ['tiny'])],
   } satisfies CheckpointItem;
 }
 

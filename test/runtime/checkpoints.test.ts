@@ -7,7 +7,7 @@ import { describeModel, openCheckpoint } from '../../runtime/checkpoints/checkpo
 import { inspectOnnxFile } from '../../runtime/checkpoints/onnxFile.ts';
 import { readSafetensorsHeader, readStoredTensors } from '../../runtime/checkpoints/safetensors.ts';
 import { floats, type Tensor } from '../../runtime/onnx/graph.ts';
-import { modelFolder, readGoldens, relativeError, tinyModels } from '../helpers/goldens.ts';
+import { modelFolder, modelsFolder, readGoldens, relativeError, tinyModels } from '../helpers/goldens.ts';
 import { cpu } from '../helpers/graphs.ts';
 import { type OnnxFolderOptions, writeOnnxFolder } from '../helpers/onnxFolder.ts';
 import { openComponent } from '../helpers/openComponent.ts';
@@ -264,6 +264,20 @@ describe('a model folder', () => {
       expect(description.reason).toMatch(/^The vae_decoder cannot be used: model\.onnx/);
       await expect(openComponent(folder, 'vae_decoder', cpu)).rejects.toThrow(/^The vae_decoder cannot be used/);
     }
+  });
+
+  test('may bring a tiny decoder for its previews, which is checked with it', async () => {
+    const folder = await copyOfModel();
+    const { sizeBytes } = await describeModel(folder);
+    await cp(join(modelsFolder, 'tiny-taesd'), join(folder, 'tiny_decoder'), { recursive: true });
+    const description = await describeModel(folder);
+    expect(description).toMatchObject({ available: true, ownTinyDecoder: join(folder, 'tiny_decoder') });
+    expect(description.sizeBytes).toBeGreaterThan(sizeBytes);
+    await truncate(join(folder, 'tiny_decoder', 'diffusion_pytorch_model.safetensors'), 1000);
+    expect(await describeModel(folder)).toMatchObject({
+      available: false,
+      reason: expect.stringContaining('diffusion_pytorch_model.safetensors'),
+    });
   });
 });
 

@@ -3,10 +3,11 @@ import { once } from 'node:events';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, test } from 'vitest';
+import type { CheckpointItem, ModelItem } from '../../protocol/replies.ts';
 import { RuntimeError } from '../../runtime/index.ts';
 import { createFakeRuntime } from '../helpers/fakeRuntime.ts';
 import { noise, pngUri } from '../helpers/pictures.ts';
-import { imageTask, startTestServer } from '../helpers/server.ts';
+import { describeTestModel, imageTask, startTestServer } from '../helpers/server.ts';
 
 const model = 'plain-sd1x';
 const guide = await pngUri(noise(64, 64));
@@ -257,6 +258,19 @@ describe('tiny previews', () => {
     expect(request.previews).toEqual({ every: 1, decoder: 'tiny', tinyDecoder: file('taesd') });
   });
 
+  test('are made by the decoder that the model brings, and no other model is shown by it', async () => {
+    const own = '/anywhere/tiny/tiny_decoder';
+    const describe = async (folder: string) => {
+      const known = describeTestModel(folder);
+      return known.name === 'tiny' ? { ...known, ownTinyDecoder: own } : known;
+    };
+    const runtime = createFakeRuntime();
+    await using server = await startTestServer({ runtime, describe });
+    const socket = await server.socket();
+    for (const model of ['tiny', 'plain-sd1x']) await socket.ask(imageTask({ model, previews: { decoder: 'tiny' } }));
+    expect(runtime.requests.map(({ previews }) => previews?.tinyDecoder)).toEqual([own, file('taesd')]);
+  });
+
   test('are refused where no tiny decoder fits, and it is said how to get one', async () => {
     const error = await errorOf({ model: 'big-sdxl', previews: { decoder: 'tiny' } });
     expect(error).toMatchObject({ code: 'unsupportedParameter', parameter: 'previews.decoder' });
@@ -308,7 +322,7 @@ describe('modelSearch', () => {
       limit: 100,
       ...filter,
     });
-    return answer.results as { air: string; category: string; type: string; available: boolean; reason?: string }[];
+    return answer.results as ModelItem[];
   }
 
   test.each([
@@ -332,6 +346,14 @@ describe('modelSearch', () => {
     expect((await search({ category: 'checkpoint', type: 'refiner' })).map(({ air }) => air)).toEqual([
       'local:refiner-sdxl@1',
     ]);
+  });
+
+  test('says what previews a model can be shown by', async () => {
+    const found = (await search({ category: 'checkpoint' })) as CheckpointItem[];
+    expect(Object.fromEntries(found.map(({ air, previewDecoders }) => [air, previewDecoders]))).toMatchObject({
+      'local:plain-sd1x@1': ['linear', 'tiny'],
+      'local:big-sdxl@1': ['linear'],
+    });
   });
 
   test('lists pickled files with the reason why they cannot be used', async () => {

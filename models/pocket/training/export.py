@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from autoencoder import CONFIG as VAE
 from networks import save_safetensors
+from preview import CONFIG as TINY
 from tokens import Tokenizer
 from train import SCHEDULER, UNET, text_config
 
@@ -37,11 +38,13 @@ def main():
     dump("unet/config.json", UNET)
     dump("text_encoder/config.json", text_config(tokenizer))
     dump("vae/config.json", dict(VAE, scaling_factor=scaling))
+    dump("tiny_decoder/config.json", TINY)
     dump("scheduler/scheduler_config.json", SCHEDULER)
     for file, tensors in (
         ("unet/diffusion_pytorch_model", part("unet")),
         ("text_encoder/model", part("text")),
         ("vae/diffusion_pytorch_model", vae),
+        ("tiny_decoder/diffusion_pytorch_model", torch.load(f"{o.out}/tiny.pt")),
     ):
         save_safetensors(f"{o.to}/{file}.part", tensors)
         os.replace(f"{o.to}/{file}.part", f"{o.to}/{file}.safetensors")
@@ -88,7 +91,7 @@ def main():
         ),
     )
     files = [
-        os.path.join(d, f) for d in ("unet", "vae", "text_encoder", "tokenizer") for f in os.listdir(f"{o.to}/{d}")
+        os.path.join(d, f) for d in ("unet", "vae", "text_encoder", "tiny_decoder", "tokenizer") for f in os.listdir(f"{o.to}/{d}")
     ]
     print(
         f"step {state['step']} samples {state['seen']} preview error {error:.4f} MB {sum(os.path.getsize(f'{o.to}/{f}') for f in files) / 1e6:.2f}"

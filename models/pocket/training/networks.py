@@ -1,4 +1,4 @@
-"""The three networks of a Stable Diffusion checkpoint, with the parameter names the diffusers and transformers layouts use.
+"""The three networks of a Stable Diffusion checkpoint and a tiny decoder, with the parameter names the diffusers and transformers layouts use.
 
 Written for training: only what the pocket model (and the SD 1.5 family) needs. check.py compares them with reference numbers.
 """
@@ -208,6 +208,35 @@ class Autoencoder(nn.Module):
 
     def decode(self, z):
         return self.decoder(self.post_quant_conv(z))
+
+
+# --- AutoencoderTiny, the decoder ---
+class TinyBlock(nn.Module):
+    def __init__(self, c):
+        super().__init__()
+        conv = lambda: nn.Conv2d(c, c, 3, padding=1)
+        self.conv = nn.Sequential(conv(), nn.ReLU(), conv(), nn.ReLU(), conv())
+
+    def forward(self, x):
+        return F.relu(x + self.conv(x))
+
+
+class TinyDecoder(nn.Module):
+    """Scaled latents to colours in [-1, 1]; every stage of `config` but the last doubles the size."""
+
+    def __init__(self, config):
+        super().__init__()
+        c, counts = config["decoder_block_out_channels"][0], config["num_decoder_blocks"]
+        layers = [nn.Conv2d(config["latent_channels"], c, 3, padding=1), nn.ReLU()]
+        for stage, count in enumerate(counts):
+            layers += [TinyBlock(c) for _ in range(count)]
+            if stage < len(counts) - 1:
+                layers += [nn.Upsample(scale_factor=2), nn.Conv2d(c, c, 3, padding=1, bias=False)]
+        layers.append(nn.Conv2d(c, config["out_channels"], 3, padding=1))
+        self.decoder = nn.ModuleDict(dict(layers=nn.Sequential(*layers)))
+
+    def forward(self, z):
+        return self.decoder["layers"](3 * torch.tanh(z / 3)) * 2 - 1
 
 
 # --- UNet2DConditionModel ---
