@@ -2,6 +2,7 @@
 
     python train.py --minutes 75                     # writes unet-train.pt in --out every few minutes and resumes from it
     python train.py --minutes 75 --warm FOLDER       # begins with the weights of a model folder, e.g. the one that ships
+    python train.py --minutes 75 --restart           # goes on from a training that had ended
 
 Pictures and latents may still be growing: what is there is used. Every process' id is a line of OUT/train.pid, so that the training
 can be paused (kill -STOP, kill -CONT). OUT/emphasis.json, read again every 100 steps, says how much oftener pictures with an attribute
@@ -168,6 +169,7 @@ def main():
     ap.add_argument("--out", default="/tmp/pocket")
     ap.add_argument("--tokenizer", default=os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tokenizer"))
     ap.add_argument("--warm", help="model folder whose weights training begins with")
+    ap.add_argument("--restart", action="store_true", help="begin a new cycle of the learning rate with the averaged weights of the checkpoint")
     ap.add_argument("--until", help="wall clock HH:MM at which the learning rate reaches 0")
     ap.add_argument("--minutes", type=float, default=60)
     ap.add_argument("--lr", type=float, default=1e-3)
@@ -218,7 +220,10 @@ def main():
         ema.load_state_dict(s["ema"])
         heads.load_state_dict(s["heads"])
         opt.load_state_dict(s["opt"])
-        step, seen, start = s["step"], s["seen"], s["start"]
+        if o.restart:
+            pair.load_state_dict(s["ema"])
+        else:
+            step, seen, start = s["step"], s["seen"], s["start"]
         if not o.until:  # the minutes already spent count
             end = start + o.minutes * 60
         say("resumed at step", step)
