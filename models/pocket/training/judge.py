@@ -436,29 +436,47 @@ def main():
             print(table(results), flush=True)
 
 
-NAMES = dict(
-    obj="object", col="its colour", style="style", bg="background or surface", bgcol="colour of the background or table", count="count",
-    obj2="second object", col2="its colour", rel="relation", size="size", pos="place", land="landscape", time="time of day", weather="weather",
-    surroundings="surroundings with their colour", everything="everything asked right",
-)  # fmt: skip
-
-SPLIT = ["style", "count", "rel", "size", "pos", "land", "time", "weather"]
-
-
 def percent(v):
     return f"{100 * v['share']:.1f} % ({100 * v['low']:.1f} to {100 * v['high']:.1f})"
 
 
 def table(results):
-    """The accuracy of each head in Markdown: what was asked, how often, how often right, and the classifier on drawings of the same."""
-    own = results["main"]["classifier_on_drawings_of_the_same"]
+    """The model card's table: what was asked, how often, how often it came, and what the classifier says of drawings of the same."""
+    main = results["main"]
+    asked, drawn = main["heads"], main["classifier_on_drawings_of_the_same"]
     lines = ["| Asked | Prompts | As asked | Drawings of the same |", "| --- | --- | --- | --- |"]
-    for h, v in results["main"]["heads"].items():
-        if h in NAMES:
-            lines.append(f"| {NAMES[h]} | {v['of']} | {percent(v)} | {100 * own[h]['share']:.1f} % |")
-            for k, (right, n) in sorted(v.get("each", {}).items()) if h in SPLIT else ():
-                mine = own[h]["each"][k]
-                lines.append(f"| – {k or 'none'} | {n} | {percent(share(right, n))} | {100 * mine[0] / mine[1]:.1f} % |")
+
+    def row(name, v, own):
+        lines.append(f"| {name} | {v['of']} | {percent(v)} | {100 * own['share']:.1f} % |")
+
+    def whole(head, name):
+        row(name, asked[head], drawn[head])
+
+    def alone(head, name):
+        row(name, main["one_object"][head], main["one_object_drawn"][head])
+
+    def parts(head, **names):
+        for value, name in names.items():
+            value = value.lstrip("_")
+            if value in asked[head]["each"]:
+                row(name, share(*asked[head]["each"][value]), share(*drawn[head]["each"][value]))
+
+    whole("obj", "object")
+    alone("obj", "– where there is only one")
+    whole("col", "its colour")
+    alone("col", "– where there is only one object")
+    whole("bg", "background or surface")
+    whole("bgcol", "its colour (plain backgrounds and tables)")
+    whole("style", "style")
+    parts("style", shaded="– shaded (no style named)", **{s: f"– {s}" for s in draw.STYLES if s != "shaded"})
+    parts("count", _1="one object, not more", _2="two", _3="three")
+    parts("rel", on="one on another", beside="one beside another")
+    parts("size", tiny="tiny", large="large")
+    parts("pos", left="on the left", right="on the right")
+    whole("land", "landscape")
+    whole("time", "time of day")
+    parts("weather", **{w: f"weather: {w}" for w in draw.WEATHERS})
+    whole("everything", "everything that was asked")
     return "\n".join(lines)
 
 
