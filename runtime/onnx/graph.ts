@@ -100,6 +100,7 @@ export class Graph {
   static async open(source: GraphSource, provider: Provider): Promise<Graph> {
     const label = source.label ?? ('file' in source ? basename(source.file) : 'the graph');
     const { structure } = source;
+    const waiting = provider.spinning === false && { intra_op: { allow_spinning: '0' } };
     const options: InferenceSession.SessionOptions = {
       executionProviders: [provider.name],
       graphOptimizationLevel: provider.optimization ?? 'all',
@@ -108,6 +109,7 @@ export class Graph {
       executionMode: 'sequential',
       // Warnings about nodes that stay on the CPU are expected on every accelerator; errors are thrown anyway.
       logSeverityLevel: 4,
+      ...(waiting && { extra: { session: waiting } }),
     };
     try {
       if ('file' in source) return new Graph(await InferenceSession.create(source.file, options), label, structure);
@@ -119,6 +121,7 @@ export class Graph {
           ...(inPlace && { graphOptimizationLevel: provider.optimization ?? 'extended' }),
           extra: {
             session: {
+              ...waiting,
               model_external_initializers_file_folder_path: source.folder,
               ...(inPlace && { disable_prepacking: '1' }),
             },
