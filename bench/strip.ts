@@ -24,7 +24,11 @@ async function tilesOf(
   task: Parameters<typeof client.generate>[0],
   shown: readonly number[],
 ): Promise<[Buffer[], string]> {
-  const generation = client.generate({ previews: { every: 1, format: 'PNG', decoder: 'tiny' }, outputFormat: 'PNG', ...task });
+  const generation = client.generate({
+    previews: { every: 1, format: 'PNG', decoder: 'tiny' },
+    outputFormat: 'PNG',
+    ...task,
+  });
   const tiles: Buffer[] = [];
   const take = async (event: GenerationEvent) => {
     if (event.event === 'previewed' && shown.includes(event.step)) tiles.push(await tile(Buffer.from(event.image)));
