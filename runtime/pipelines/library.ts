@@ -107,7 +107,7 @@ export class Library {
       this.network(path, 'tiny_decoder', {
         locate: () => openPart(path, 'tinyVae'),
         write: ({ config, tensors }, form) => writeTinyDecoder(config, tensors, form),
-        // It runs between the steps of a UNet, whose cores its waiting threads would hold: 45 ms a preview in place of 12.
+        // It runs between the steps of a UNet, whose cores its waiting threads would hold: 45 ms a preview in place of 8.
         provider: { ...this.options.provider, spinning: false },
       }),
     );
