@@ -9,8 +9,6 @@ export interface Provider {
   name: ProviderName;
   /** Threads inside one operator, on the CPU; default: as many as there are cores this process may use. */
   threads?: number | undefined;
-  /** Whether threads wait busily for the next operator, on the CPU; default true. */
-  spinning?: boolean | undefined;
   /** How far onnxruntime rewrites a graph while loading it; default `all`. */
   optimization?: 'disabled' | 'basic' | 'extended' | 'layout' | 'all' | undefined;
   /** How attention is written into graphs; `chooseProvider` finds out. Default: `fused` on cpu, else `plain`. */

@@ -107,8 +107,6 @@ export class Library {
       this.network(path, 'tiny_decoder', {
         locate: () => openPart(path, 'tinyVae'),
         write: ({ config, tensors }, form) => writeTinyDecoder(config, tensors, form),
-        // It runs between the steps of a UNet, whose cores its waiting threads would hold: 45 ms a preview in place of 8.
-        provider: { ...this.options.provider, spinning: false },
       }),
     );
   }
@@ -129,17 +127,13 @@ export class Library {
     return this.owners.get(graph);
   }
 
-  private network(
-    path: string,
-    name: string,
-    parts: Pick<NetworkOptions, 'locate' | 'write'> & Partial<Pick<NetworkOptions, 'provider'>>,
-  ): Network {
+  private network(path: string, name: string, parts: Pick<NetworkOptions, 'locate' | 'write'>): Network {
     const { provider, onLoaded } = this.options;
     return new Network({
-      provider,
       ...parts,
       name,
       label: `${basename(path, extname(path) === '.safetensors' ? '.safetensors' : '')}/${name}`,
+      provider,
       onLoaded: (component, loadingMs, bytes, graph) => {
         this.owners.set(graph, { path, component });
         onLoaded(path, component, loadingMs, bytes);

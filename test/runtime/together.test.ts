@@ -86,7 +86,7 @@ describe('a task', () => {
 
   // How many rows pay is another matter on each machine, so sharing is asked for; what is found out while working is left
   // to itself in the last one.
-  test.each<{ rowsPerCall?: number }>([{ rowsPerCall: 4 }, {}])(
+  test.each<{ rowsPerCall?: number }>([{ rowsPerCall: 2 }, { rowsPerCall: 4 }, {}])(
     'gives the same picture whatever else joins, leaves and is cancelled meanwhile (%o)',
     {
       timeout: 300_000,
