@@ -2,6 +2,7 @@ import path from 'node:path';
 import type { Logger } from 'pino';
 import { TaskError } from '../protocol/errors.ts';
 import type { ModelDescription } from '../runtime/index.ts';
+import type { Clock } from './clock.ts';
 import { customaryFolders, type FoundModel, ModelsFolder } from './modelsFolder.ts';
 
 export type ModelKind = ModelDescription['kind'];
@@ -23,7 +24,7 @@ export interface CatalogEntry {
 /** A description, when it was made, and what the files looked like then. */
 interface Described {
   stamp: string;
-  /** Of `performance.now`. */
+  /** Milliseconds since the epoch. */
   at: number;
   model: ModelDescription;
 }
@@ -35,6 +36,7 @@ export interface CatalogOptions {
   /** Reads what a folder or a file is. */
   describe: (path: string) => Promise<ModelDescription>;
   log: Logger;
+  clock: Clock;
 }
 
 /** How long a look at the folders counts, in milliseconds; a model copied in is found after that. */
@@ -119,7 +121,7 @@ export class Catalog {
 
   /** Settles at once where the last look still counts. */
   async #refreshed(): Promise<void> {
-    if (performance.now() - this.#lookedAt <= freshMs) return;
+    if (this.#options.clock.now() - this.#lookedAt <= freshMs) return;
     this.#looking ??= this.#look().finally(() => {
       this.#looking = undefined;
     });
@@ -146,7 +148,7 @@ export class Catalog {
     const isDefault = ({ ids }: CatalogEntry) => Number(isNamed(ids, this.#options.defaultModel));
     this.#entries = entries.sort((a, b) => isDefault(b) - isDefault(a));
     this.#described = described;
-    this.#lookedAt = performance.now();
+    this.#lookedAt = this.#options.clock.now();
   }
 
   /** The ids that nothing before has taken; none where all are. */
@@ -165,7 +167,7 @@ export class Catalog {
 
   async #describe({ path: file, stamp }: FoundModel): Promise<Described> {
     const known = this.#described.get(file);
-    const now = performance.now();
+    const now = this.#options.clock.now();
     if (known?.stamp === stamp && (known.model.available || now - known.at < brokenFreshMs)) return known;
     return { stamp, at: now, model: await this.#options.describe(file) };
   }

@@ -20,7 +20,7 @@ const strangerBytes = 64 * 1024;
 
 /** Serves one open socket until it closes: reads tasks, and gives each to its handler on behalf of the session. */
 export function serveConnection(socket: WebSocket, request: IncomingMessage, context: Context): void {
-  const { keys, sessions, log } = context;
+  const { keys, sessions, log, clock } = context;
   const address = request.socket.remoteAddress ?? '';
   const baseUrl = baseUrlOf(request, context);
   // Without keys there is nothing to wait for: tasks may come first.
@@ -31,13 +31,13 @@ export function serveConnection(socket: WebSocket, request: IncomingMessage, con
   let isWanted = false;
   let missedBeats = 0;
 
-  const heartbeat = setInterval(() => {
+  const heartbeat = clock.every(heartbeatMs, () => {
     if (missedBeats++ >= 2) socket.terminate();
     else if (socket.readyState === socket.OPEN) socket.ping();
-  }, heartbeatMs);
-  const authenticating = setTimeout(() => {
+  });
+  const authenticating = clock.after(authenticationMs, () => {
     if (session === undefined) socket.close(1008, 'missingApiKey');
-  }, authenticationMs);
+  });
   const alive = () => {
     missedBeats = 0;
   };
@@ -48,8 +48,8 @@ export function serveConnection(socket: WebSocket, request: IncomingMessage, con
   });
   socket.on('error', (error) => log.debug({ address, reason: error.message }, 'A socket failed.'));
   socket.on('close', () => {
-    clearInterval(heartbeat);
-    clearTimeout(authenticating);
+    heartbeat.cancel();
+    authenticating.cancel();
     leave();
   });
   socket.on('message', (data, isBinary) => {

@@ -1,5 +1,6 @@
 import type { Runtime } from '../runtime/index.ts';
 import type { Catalog } from './catalog.ts';
+import type { Clock } from './clock.ts';
 import type { Config } from './config.ts';
 import type { ImageStore } from './images/store.ts';
 import type { Keys } from './keys.ts';
@@ -13,6 +14,7 @@ import type { TaskRecords } from './taskRecords.ts';
 export interface Context {
   readonly config: Config;
   readonly log: Logger;
+  readonly clock: Clock;
   readonly runtime: Runtime;
   readonly catalog: Catalog;
   readonly store: ImageStore;

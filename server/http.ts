@@ -126,7 +126,7 @@ async function serveTasks(request: IncomingMessage, response: ServerResponse, co
     const abandon = () => {
       for (const caller of callers) context.records.abandon(caller);
     };
-    setTimeout(abandon, context.config.sessionKeepMs).unref();
+    context.clock.after(context.config.sessionKeepMs, abandon);
   });
   await Promise.all(
     tasks.map(async (task, index) => {
@@ -217,7 +217,9 @@ async function serveImage(
   if (image === undefined || extensions[image.format] !== extension?.toLowerCase())
     throw new TaskError('mediaNotFound');
   const maxAge =
-    image.expiresAt === undefined ? 31_536_000 : Math.max(0, Math.floor((image.expiresAt - Date.now()) / 1000));
+    image.expiresAt === undefined
+      ? 31_536_000
+      : Math.max(0, Math.floor((image.expiresAt - context.clock.now()) / 1000));
   const etag = `"${image.imageUUID}"`;
   response.setHeader('etag', etag);
   response.setHeader('cache-control', `public, max-age=${maxAge}, immutable`);

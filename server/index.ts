@@ -6,6 +6,7 @@ import { WebSocketServer } from 'ws';
 import { describeModel, type ModelDescription, type Runtime, startRuntime } from '../runtime/index.ts';
 import { isAllowedOrigin, isKnownHost } from './access.ts';
 import { Catalog } from './catalog.ts';
+import { type Clock, systemClock, type Timer } from './clock.ts';
 import { type Config, checkConfig, defaultConfig } from './config.ts';
 import { serveConnection } from './connection.ts';
 import type { Context } from './context.ts';
@@ -21,6 +22,9 @@ import { TaskRecords } from './taskRecords.ts';
 
 export { type Config, ConfigError, loadConfig, optionsHelp, optionsTable } from './config.ts';
 
+/** How long sockets may take to close when the server stops. */
+const closingMs = 2_000;
+
 /** Options left out have the defaults of the command line. */
 export interface ServerOptions extends Partial<Config> {
   /** Default: a new one, closed with the server. One given here is left open. */
@@ -29,6 +33,8 @@ export interface ServerOptions extends Partial<Config> {
   log?: Logger;
   /** Reads what a model folder is; default: the runtime's way. */
   describe?: (folder: string) => Promise<ModelDescription>;
+  /** Default: the system's. */
+  clock?: Clock;
 }
 
 export interface Server extends AsyncDisposable {
@@ -44,7 +50,7 @@ export interface Server extends AsyncDisposable {
 
 /** Starts a server. Settles when it listens and its runtime is ready; rejects where one of them cannot be. */
 export async function startServer(options: ServerOptions = {}): Promise<Server> {
-  const { runtime: givenRuntime, log: givenLog, describe = describeModel, ...given } = options;
+  const { runtime: givenRuntime, log: givenLog, describe = describeModel, clock = systemClock, ...given } = options;
   const config: Config = { ...defaultConfig(), ...given };
   checkConfig(config);
   const log = givenLog ?? createLog(config.logLevel);
@@ -56,13 +62,14 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
   const httpServer = createServer();
   let context: Context;
   try {
-    const records = new TaskRecords(config.taskKeepMs);
-    const keys = new Keys(config.apiKey);
-    const store = await openImageStore(path.join(config.dataDir, 'images'));
+    const records = new TaskRecords(config.taskKeepMs, clock);
+    const keys = new Keys(config.apiKey, clock);
+    const store = await openImageStore(path.join(config.dataDir, 'images'), clock);
     const metrics: Metrics = new Metrics(
       runtime,
       () => sessions.size,
       () => context.catalog.list(),
+      clock,
     );
     const sessions = new Sessions({
       read: (imageUUID) => store.read(imageUUID),
@@ -70,11 +77,13 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
       slowReaderMs: config.slowReaderMs,
       expired: (session) => records.abandon(session),
       log,
+      clock,
       meter: metrics,
     });
     context = {
       config,
       log,
+      clock,
       runtime,
       records,
       catalog: new Catalog({
@@ -82,9 +91,11 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
         defaultModel: config.defaultModel,
         describe,
         log,
+        clock,
       }),
       store,
       queue: new Queue(runtime, {
+        clock,
         limit: config.queueLimit,
         concurrency: config.concurrency,
         order: config.queueOrder,
@@ -135,25 +146,25 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
     context.queue.close();
     for (const record of context.records.unfinished()) if (!record.started) record.fail(shuttingDown());
     const ended = Promise.all(context.records.unfinished().map((record) => record.ended));
-    let timer: NodeJS.Timeout | undefined;
+    let grace: Timer | undefined;
     await Promise.race([
       ended,
-      new Promise((resolve) => {
-        timer = setTimeout(resolve, graceMs);
+      new Promise<void>((resolve) => {
+        grace = clock.after(graceMs, resolve);
       }),
     ]);
-    clearTimeout(timer);
+    grace?.cancel();
     for (const record of context.records.unfinished()) record.fail(shuttingDown());
     // 1012, service restart: on 1000 and 1001 one of the Python clients waits for five minutes.
     for (const socket of sockets.clients) socket.close(1012, 'the server restarts');
     const stopped = new Promise<void>((resolve) => httpServer.close(() => resolve()));
     httpServer.closeIdleConnections();
-    const cut = setTimeout(() => {
+    const cut = clock.after(closingMs, () => {
       for (const socket of sockets.clients) socket.terminate();
       httpServer.closeAllConnections();
-    }, 2_000);
+    });
     await stopped;
-    clearTimeout(cut);
+    cut.cancel();
     sockets.close();
     context.sessions.close();
     await context.store[Symbol.asyncDispose]();

@@ -1,4 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
+import type { Clock } from './clock.ts';
 import type { ApiKey } from './config.ts';
 
 const failuresAllowed = 30;
@@ -30,7 +31,10 @@ export class Keys {
   readonly #policies = new Map<string, KeyPolicy>();
   readonly #failures = new Map<string, { count: number; until: number }>();
 
-  constructor(keys: readonly (string | ApiKey)[]) {
+  readonly #clock: Clock;
+
+  constructor(keys: readonly (string | ApiKey)[], clock: Clock) {
+    this.#clock = clock;
     this.#digests = keys.map((given) => {
       const { key, ...policy } = typeof given === 'string' ? { key: given } : given;
       const known = digest(key);
@@ -64,11 +68,11 @@ export class Keys {
   /** Whether an address has sent so many wrong keys lately that it is not listened to for a while. */
   refuses(address: string): boolean {
     const failures = this.#failures.get(address);
-    return failures !== undefined && failures.until > Date.now() && failures.count >= failuresAllowed;
+    return failures !== undefined && failures.until > this.#clock.now() && failures.count >= failuresAllowed;
   }
 
   #count(address: string): void {
-    const now = Date.now();
+    const now = this.#clock.now();
     // Entries of others that are over; an attacker with many addresses must not fill the memory.
     if (this.#failures.size > 1000) {
       for (const [key, { until }] of this.#failures) if (until <= now) this.#failures.delete(key);

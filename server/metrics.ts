@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from '@platformatic/prom-client';
 import { type ErrorCode, errors } from '../protocol/errors.ts';
 import type { Runtime } from '../runtime/index.ts';
+import { type Clock, systemClock } from './clock.ts';
 import { packageVersion } from './packageRoot.ts';
 import { type RunMetrics, TaskMeter } from './taskMeter.ts';
 import type { TaskRecord } from './taskRecords.ts';
@@ -47,6 +48,7 @@ export class Metrics implements PreviewMeter {
   /** Calls that the histogram holds, by what they are told apart by. */
   readonly #calls = new Map<string, number>();
   readonly #runtime: Runtime;
+  readonly #clock: Clock;
   readonly #models: () => Promise<readonly { air: string; path: string }[]>;
 
   /**
@@ -57,7 +59,9 @@ export class Metrics implements PreviewMeter {
     runtime: Runtime,
     sessions: () => number,
     models: () => Promise<readonly { air: string; path: string }[]> = async () => [],
+    clock: Clock = systemClock,
   ) {
+    this.#clock = clock;
     this.#runtime = runtime;
     this.#models = models;
     // From the start on, so that the first look tells the delay of the event loop too.
@@ -236,7 +240,7 @@ export class Metrics implements PreviewMeter {
     const outcome = state === 'cancelled' ? cancelReason : state;
     this.#tasks.inc({ outcome, code: error === undefined ? '' : listedCode(error.code) });
     if (state === 'finished' && model !== undefined) {
-      this.#taskSeconds.observe({ model }, (Date.now() - startedAt) / 1000);
+      this.#taskSeconds.observe({ model }, (this.#clock.now() - startedAt) / 1000);
     }
   }
 

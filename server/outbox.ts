@@ -1,6 +1,7 @@
 import type { WebSocket } from 'ws';
 import { stringifyJson } from '../protocol/json.ts';
 import { dataFrame, mimeType, type ResultItem } from '../protocol/replies.ts';
+import type { Clock, Timer } from './clock.ts';
 import type { StoredImage } from './images/store.ts';
 
 /** Bytes waiting in a socket beyond which it is given no more: its reader counts as slow. */
@@ -37,6 +38,7 @@ export interface OutboxOptions {
   read: ReadImage;
   /** How long no frame may arrive while `slowReaderBytes` wait. */
   slowReaderMs: number;
+  clock: Clock;
 }
 
 export interface OutboxOwner {
@@ -68,7 +70,7 @@ export class Outbox {
   #restoring = false;
   /** When something arrived last, or could begin to. */
   #since = 0;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
 
   constructor(owner: OutboxOwner, options: OutboxOptions) {
     this.#owner = owner;
@@ -96,20 +98,20 @@ export class Outbox {
   attach(socket: WebSocket): void {
     this.#socket = socket;
     this.#taken = 0;
-    this.#since = Date.now();
+    this.#since = this.#options.clock.now();
     this.#pump();
   }
 
   detach(): void {
     this.#socket = undefined;
     this.#taken = 0;
-    clearTimeout(this.#timer);
+    this.#timer?.cancel();
     this.#timer = undefined;
   }
 
   /** @param items - those that the frame is made of, where it can be made again */
   push(frame: string, items: readonly ResultItem[] = []): void {
-    if (this.#kept.length === 0) this.#since = Date.now();
+    if (this.#kept.length === 0) this.#since = this.#options.clock.now();
     const kept: Kept = {
       sequence: ++this.#sequence,
       frame,
@@ -133,7 +135,7 @@ export class Outbox {
       const [first] = this.#kept;
       if (first === undefined || !(first.sequence <= Number(sequence)) || first.sentOn !== socket) break;
       this.#shift();
-      this.#since = Date.now();
+      this.#since = this.#options.clock.now();
     }
   }
 
@@ -212,15 +214,15 @@ export class Outbox {
   }
 
   #watch(ms: number): void {
-    this.#timer ??= setTimeout(() => {
+    this.#timer ??= this.#options.clock.after(ms, () => {
       this.#timer = undefined;
       const socket = this.#socket;
       if (socket === undefined || this.#kept.length === 0) return;
-      const left = this.#since + this.#options.slowReaderMs - Date.now();
+      const left = this.#since + this.#options.slowReaderMs - this.#options.clock.now();
       if (left > 0) this.#watch(left);
       else if (socket.bufferedAmount > slowReaderBytes) this.#owner.slow(socket);
       else this.#watch(this.#options.slowReaderMs);
-    }, ms).unref();
+    });
   }
 }
 

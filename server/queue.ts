@@ -1,5 +1,6 @@
 import { TaskError } from '../protocol/errors.ts';
 import type { GenerateRequest, RunEvent, Runtime } from '../runtime/index.ts';
+import type { Clock } from './clock.ts';
 import type { KeyPolicy } from './keys.ts';
 import { Pace } from './work.ts';
 
@@ -15,6 +16,7 @@ export interface Claimant {
 }
 
 export interface QueueOptions {
+  clock: Clock;
   /** Results that may wait. */
   limit: number;
   /** Results handed to the runtime at once. */
@@ -64,7 +66,7 @@ export class Queue {
   readonly #runtime: Runtime;
   readonly #options: QueueOptions;
   readonly #claims = new Map<string, Claim>();
-  readonly #pace = new Pace();
+  readonly #pace: Pace;
   /** What the claimant served last had had by then. */
   #clock = 0;
   #arrivals = 0;
@@ -76,6 +78,7 @@ export class Queue {
   constructor(runtime: Runtime, options: QueueOptions) {
     this.#runtime = runtime;
     this.#options = options;
+    this.#pace = new Pace(options.clock);
   }
 
   get waiting(): number {

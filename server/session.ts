@@ -6,6 +6,7 @@ import { stringifyJson } from '../protocol/json.ts';
 import type { PreviewOptions } from '../protocol/previews.ts';
 import { eventFrame, type ResultItem } from '../protocol/replies.ts';
 import type { Caller } from './caller.ts';
+import type { Timer } from './clock.ts';
 import { dataFrameOf, type EventFrame, eventFrameOf } from './frames.ts';
 import type { Logger } from './log.ts';
 import type { PreviewMeter } from './metrics.ts';
@@ -183,7 +184,7 @@ export interface SessionsOptions extends OutboxOptions {
 /** The sessions that live; one without a socket is kept for a while, then forgotten. */
 export class Sessions {
   readonly #sessions = new Map<string, Session>();
-  readonly #timers = new Map<string, NodeJS.Timeout>();
+  readonly #timers = new Map<string, Timer>();
   readonly #options: SessionsOptions;
   readonly #ofEach: SessionOptions;
 
@@ -209,19 +210,18 @@ export class Sessions {
   }
 
   attach(session: Session, socket: WebSocket): void {
-    clearTimeout(this.#timers.get(session.id));
+    this.#timers.get(session.id)?.cancel();
     this.#timers.delete(session.id);
     session.attach(socket);
   }
 
   detach(session: Session, socket: WebSocket): void {
     if (!session.detach(socket)) return;
-    const timer = setTimeout(() => {
+    const timer = this.#options.clock.after(this.#options.keepMs, () => {
       this.#timers.delete(session.id);
       this.#sessions.delete(session.id);
       this.#options.expired(session);
-    }, this.#options.keepMs);
-    timer.unref();
+    });
     this.#timers.set(session.id, timer);
   }
 
@@ -240,7 +240,7 @@ export class Sessions {
   }
 
   close(): void {
-    for (const timer of this.#timers.values()) clearTimeout(timer);
+    for (const timer of this.#timers.values()) timer.cancel();
     this.#timers.clear();
     this.#sessions.clear();
   }

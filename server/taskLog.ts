@@ -7,15 +7,15 @@ import type { TaskRecord } from './taskRecords.ts';
  * the wait of its first result, the stages are summed over its results. `session` is the id of the session, or of the
  * HTTP request. `meter` is absent for a task that was refused before it was queued.
  */
-export function logEnd(record: TaskRecord, session: string, log: Logger, meter?: TaskMeter): void {
-  const { taskUUID, state, error, cancelReason, startedAt } = record;
+export function logEnd(record: TaskRecord, ms: number, session: string, log: Logger, meter?: TaskMeter): void {
+  const { taskUUID, state, error, cancelReason } = record;
   const fields = {
     taskUUID,
     session,
     ...(error && { code: error.code }),
     ...(state === 'cancelled' && { reason: cancelReason }),
     ...(meter && { model: meter.model, results: record.results.filter((result) => result !== undefined).length }),
-    ms: Date.now() - startedAt,
+    ms,
     ...(meter?.queuedMs !== undefined && rounded({ queuedMs: meter.queuedMs, ...meter.stages })),
   };
   if (state === 'finished') log.info(fields, 'A task is finished.');

@@ -5,6 +5,7 @@ import type { CancelledEvent, ImageFormat, PreviewedEvent } from '../protocol/ev
 import { stringifyJson } from '../protocol/json.ts';
 import type { ImageInferenceTask } from '../protocol/tasks/imageInference.ts';
 import type { Caller } from './caller.ts';
+import type { Clock } from './clock.ts';
 import type { EncodedImage } from './images/encodedImage.ts';
 
 /** One finished image of a task. */
@@ -27,7 +28,8 @@ export class TaskRecord {
   readonly outputType: ImageInferenceTask['outputType'];
   readonly includeCost: boolean;
   readonly fingerprint: string;
-  readonly startedAt = Date.now();
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number;
   state: TaskState = 'unfinished';
   /** Results by index; a hole is one that is not finished. */
   readonly results: (TaskResult | undefined)[] = [];
@@ -54,7 +56,8 @@ export class TaskRecord {
   readonly #end: () => void;
   readonly #controller = new AbortController();
 
-  constructor(task: ImageInferenceTask, caller: Caller) {
+  constructor(task: ImageInferenceTask, caller: Caller, startedAt: number) {
+    this.startedAt = startedAt;
     this.taskUUID = task.taskUUID;
     this.taskType = task.taskType;
     this.owner = caller.owner;
@@ -131,9 +134,11 @@ export class TaskRecords {
   readonly #records = new Map<string, TaskRecord>();
   readonly #lanes = new Map<string, TaskRecord>();
   readonly #keepMs: number;
+  readonly #clock: Clock;
 
-  constructor(keepMs: number) {
+  constructor(keepMs: number, clock: Clock) {
     this.#keepMs = keepMs;
+    this.#clock = clock;
   }
 
   find(owner: string, taskUUID: string): TaskRecord | undefined {
@@ -148,9 +153,9 @@ export class TaskRecords {
       for (const caller of record.callers) caller.forget(record.taskUUID);
       record.callers.clear();
       record.from.clear();
-      setTimeout(() => {
+      this.#clock.after(this.#keepMs, () => {
         if (this.#records.get(name) === record) this.#records.delete(name);
-      }, this.#keepMs).unref();
+      });
     });
   }
 

@@ -1,4 +1,5 @@
 import { countRows, type GenerateRequest, type ModelTraits, type RowCounts } from '../runtime/index.ts';
+import type { Clock } from './clock.ts';
 
 /**
  * What a row of each network costs, in rows of the UNet over the same picture. By the arithmetic of Stable Diffusion 1.5
@@ -25,15 +26,20 @@ export class Pace {
   #results = 0;
   #ms = 0;
   #mark = 0;
+  readonly #clock: Clock;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
 
   /** After nothing ran, something does. */
   begin(): void {
-    this.#mark = performance.now();
+    this.#mark = this.#clock.now();
   }
 
   /** @param done - how much of a result a run has made, 0 to 1 */
   ended(done: number): void {
-    const now = performance.now();
+    const now = this.#clock.now();
     this.#results = this.#results * fading + done;
     this.#ms = this.#ms * fading + (now - this.#mark);
     this.#mark = now;

@@ -2,6 +2,7 @@ import { mkdir, open, readdir, readFile, rename, rm, stat, unlink } from 'node:f
 import path from 'node:path';
 import { v4 as createUUID, validate as isUUID } from 'uuid';
 import type { ImageFormat } from '../../protocol/events.ts';
+import type { Clock } from '../clock.ts';
 import { extensions } from './encode.ts';
 
 export interface StoredImage {
@@ -31,7 +32,7 @@ const sweepIntervalMs = 30_000;
  * in milliseconds where a time to live was asked for. The extension is all there is to know about an image, so a lookup
  * is at most three `stat` calls and the store needs no index to survive a restart.
  */
-export async function openImageStore(folder: string): Promise<ImageStore> {
+export async function openImageStore(folder: string, clock: Clock): Promise<ImageStore> {
   const expiries = new Map<string, number>();
   const synced = new Set<string>();
   const changes = new Set<Promise<void>>();
@@ -46,8 +47,7 @@ export async function openImageStore(folder: string): Promise<ImageStore> {
     }
   }
 
-  const timer = setInterval(() => void change(sweep()), sweepIntervalMs);
-  timer.unref();
+  const timer = clock.every(sweepIntervalMs, () => void change(sweep()));
   await sweep();
 
   function location(imageUUID: string, extension: string): string {
@@ -55,7 +55,7 @@ export async function openImageStore(folder: string): Promise<ImageStore> {
   }
 
   async function sweep(): Promise<void> {
-    const now = Date.now();
+    const now = clock.now();
     for (const [imageUUID, expiresAt] of expiries) if (expiresAt <= now) await remove(imageUUID);
   }
 
@@ -91,7 +91,7 @@ export async function openImageStore(folder: string): Promise<ImageStore> {
     if (!isUUID(given)) return undefined;
     const imageUUID = given.toLowerCase();
     const expiresAt = expiries.get(imageUUID);
-    if (expiresAt !== undefined && expiresAt <= Date.now()) return undefined;
+    if (expiresAt !== undefined && expiresAt <= clock.now()) return undefined;
     for (const [format, extension] of formats) {
       const file = location(imageUUID, extension);
       const found = await stat(file).catch(() => undefined);
@@ -110,7 +110,7 @@ export async function openImageStore(folder: string): Promise<ImageStore> {
     const shard = path.join(folder, imageUUID.slice(0, 2));
     const file = location(imageUUID, extensions[format]);
     await mkdir(shard, { recursive: true, mode: 0o700 });
-    const expiresAt = options.ttlSeconds === undefined ? undefined : Date.now() + options.ttlSeconds * 1000;
+    const expiresAt = options.ttlSeconds === undefined ? undefined : clock.now() + options.ttlSeconds * 1000;
     if (expiresAt !== undefined) {
       await writeDurably(location(imageUUID, 'expires'), String(expiresAt));
       expiries.set(imageUUID, expiresAt);
@@ -149,7 +149,7 @@ export async function openImageStore(folder: string): Promise<ImageStore> {
       return isUUID(imageUUID) && (await change(remove(imageUUID.toLowerCase())));
     },
     async [Symbol.asyncDispose]() {
-      clearInterval(timer);
+      timer.cancel();
       await Promise.all(changes);
     },
   };

@@ -54,12 +54,12 @@ export async function imageInference(task: ImageInferenceTask, caller: Caller, c
   if (repeats(task, caller, context)) return await attach(task, caller, context);
   if (context.closing) throw shuttingDown();
   // Before the first wait: a cancel may follow in the same breath, and so may the same task once more.
-  const record = new TaskRecord(task, caller);
+  const record = new TaskRecord(task, caller, context.clock.now());
   context.records.add(record);
   let meter: TaskMeter | undefined;
   void record.ended.then(() => {
     context.metrics.taskEnded(record, meter?.model);
-    logEnd(record, caller.id, context.log, meter);
+    logEnd(record, context.clock.now() - record.startedAt, caller.id, context.log, meter);
   });
   let plan: Plan;
   try {
@@ -71,7 +71,7 @@ export async function imageInference(task: ImageInferenceTask, caller: Caller, c
     return context.records.refuse(record, toTaskError(error, context));
   }
   void record.ended.then(() => context.queue.release(caller.claimant, task.numberResults));
-  keepDeadline(record, task.deadline);
+  keepDeadline(record, task.deadline, context);
   context.records.enterLane(record, caller, task.lane);
   meter = context.metrics.task(plan.air);
   context.log.info(
@@ -206,17 +206,14 @@ function checkPriority({ priority }: ImageInferenceTask, max: number): void {
 }
 
 /** Ends a task of which nothing has begun so many milliseconds after it came. */
-function keepDeadline(record: TaskRecord, deadline: number | undefined): void {
+function keepDeadline(record: TaskRecord, deadline: number | undefined, { clock }: Context): void {
   if (deadline === undefined) return;
-  const timer = setTimeout(
-    () => {
-      if (record.started) return;
-      const message = `The task had not begun ${deadline} ms after it came, so it was not run.`;
-      record.fail(new TaskError('startTimeout', { message, parameter: 'deadline', type: 'integer' }));
-    },
-    Math.max(0, record.startedAt + deadline - Date.now()),
-  );
-  void record.ended.then(() => clearTimeout(timer));
+  const timer = clock.after(Math.max(0, record.startedAt + deadline - clock.now()), () => {
+    if (record.started) return;
+    const message = `The task had not begun ${deadline} ms after it came, so it was not run.`;
+    record.fail(new TaskError('startTimeout', { message, parameter: 'deadline', type: 'integer' }));
+  });
+  void record.ended.then(() => timer.cancel());
 }
 
 /** A spelling that there is, or nothing for the model's own. */

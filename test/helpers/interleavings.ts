@@ -6,6 +6,7 @@ import type { WebSocket } from 'ws';
 import { parseJson } from '../../protocol/index.ts';
 import { type GenerateRequest, type RunEvent, type Runtime, RuntimeError } from '../../runtime/index.ts';
 import { Catalog } from '../../server/catalog.ts';
+import { systemClock } from '../../server/clock.ts';
 import { defaultConfig } from '../../server/config.ts';
 import { serveConnection } from '../../server/connection.ts';
 import type { Context } from '../../server/context.ts';
@@ -216,16 +217,34 @@ export async function scriptedServer(dice: Dice, changes: Partial<Context['confi
   if (shared === undefined) {
     const folder = path.join(import.meta.dirname, '..', 'fixtures', 'server-models');
     const describe = async (model: string) => describeTestModel(model);
-    const catalog = new Catalog({ modelsDirs: [folder], defaultModel: 'local:tiny@1', describe, log });
+    const catalog = new Catalog({
+      modelsDirs: [folder],
+      defaultModel: 'local:tiny@1',
+      describe,
+      log,
+      clock: systemClock,
+    });
     await catalog.list();
     shared = { catalog, metrics: new Metrics(runs, () => 0) };
   }
   const store = memoryStore();
-  const keys = new Keys(config.apiKey);
-  const records = new TaskRecords(config.taskKeepMs);
+  const keys = new Keys(config.apiKey, systemClock);
+  const records = new TaskRecords(config.taskKeepMs, systemClock);
   const context: Context = {
-    ...{ config, log, runtime: runs, records, keys, store, url: 'http://localhost', closing: false, ...shared },
+    ...{
+      config,
+      log,
+      clock: systemClock,
+      runtime: runs,
+      records,
+      keys,
+      store,
+      url: 'http://localhost',
+      closing: false,
+      ...shared,
+    },
     queue: new Queue(runs, {
+      clock: systemClock,
       limit: config.queueLimit,
       concurrency: config.concurrency,
       claimantLimit: config.sessionQueueLimit,
@@ -238,6 +257,7 @@ export async function scriptedServer(dice: Dice, changes: Partial<Context['confi
       slowReaderMs: config.slowReaderMs,
       expired: (session) => records.abandon(session),
       log,
+      clock: systemClock,
       meter: shared.metrics,
     }),
   };

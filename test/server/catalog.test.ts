@@ -4,6 +4,7 @@ import path from 'node:path';
 import pino from 'pino';
 import { describe, expect, test, vi } from 'vitest';
 import { Catalog } from '../../server/catalog.ts';
+import { systemClock } from '../../server/clock.ts';
 import { describeTestModel } from '../helpers/server.ts';
 
 const log = pino({ level: 'silent' });
@@ -23,7 +24,13 @@ async function makeModels(...names: string[]) {
 }
 
 function open(modelsDirs: string[], defaultModel = 'local:first@1') {
-  return new Catalog({ modelsDirs, defaultModel, log, describe: async (folder) => describeTestModel(folder) });
+  return new Catalog({
+    modelsDirs,
+    defaultModel,
+    log,
+    clock: systemClock,
+    describe: async (folder) => describeTestModel(folder),
+  });
 }
 
 test('names models after their folders, and passes over folders that hold none', async () => {
@@ -79,7 +86,13 @@ test('gives a known model at once, however long a look at the folders takes', as
     if (file.endsWith('slow')) await held;
     return describeTestModel(file);
   };
-  const catalog = new Catalog({ modelsDirs: [models.folder], defaultModel: 'first', log, describe });
+  const catalog = new Catalog({
+    modelsDirs: [models.folder],
+    defaultModel: 'first',
+    log,
+    clock: systemClock,
+    describe,
+  });
   await catalog.list();
   await models.add('slow');
   await new Promise((resolve) => setTimeout(resolve, 2_100));
@@ -181,7 +194,13 @@ describe('files', () => {
       described.push(path.basename(file));
       return describeTestModel(file);
     };
-    const catalog = new Catalog({ modelsDirs: [models.folder], defaultModel: 'first', log, describe });
+    const catalog = new Catalog({
+      modelsDirs: [models.folder],
+      defaultModel: 'first',
+      log,
+      clock: systemClock,
+      describe,
+    });
     expect(await catalog.list()).toHaveLength(301);
     expect(described).toHaveLength(301);
     described.length = 0;

@@ -2,6 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type { WebSocket } from 'ws';
 import { dataFrame, type ImageResult } from '../../protocol/replies.ts';
+import { systemClock } from '../../server/clock.ts';
 import type { StoredImage } from '../../server/images/store.ts';
 import { Outbox } from '../../server/outbox.ts';
 import { createFakeRuntime } from '../helpers/fakeRuntime.ts';
@@ -117,7 +118,7 @@ function outboxOf(image: Buffer) {
   const stored = { format: 'PNG' } as StoredImage;
   const read = async () => ({ image: stored, bytes: image });
   const owner = { slow: () => {}, drained: () => outbox.resume() };
-  const outbox: Outbox = new Outbox(owner, { read, slowReaderMs: 60_000 });
+  const outbox: Outbox = new Outbox(owner, { read, slowReaderMs: 60_000, clock: systemClock });
   outbox.attach(socket as unknown as WebSocket);
   return { socket, outbox };
 }

@@ -1,6 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type { GenerateRequest, RunEvent, Runtime } from '../../runtime/index.ts';
+import { systemClock } from '../../server/clock.ts';
 import type { KeyPolicy } from '../../server/keys.ts';
 import { type Claimant, Queue } from '../../server/queue.ts';
 import { Dice } from '../helpers/interleavings.ts';
@@ -32,7 +33,7 @@ class Line {
     const generate = ({ prompt }: GenerateRequest, signal: AbortSignal) =>
       this.#draw(this.entries[Number(prompt)]!, signal);
     this.queue = new Queue({ generate } as unknown as Runtime, {
-      ...{ limit: 1000, concurrency: 1, claimantLimit: 0, claimantRuns: 0 },
+      ...{ clock: systemClock, limit: 1000, concurrency: 1, claimantLimit: 0, claimantRuns: 0 },
       policyOf: (owner) => ({ ...plain, ...policies[owner] }),
     });
   }

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { describeModel } from '../../../runtime/index.ts';
 import { Catalog, type CatalogEntry } from '../../../server/catalog.ts';
+import { systemClock } from '../../../server/clock.ts';
 import { loadConfig } from '../../../server/config.ts';
 import { createLog } from '../../../server/log.ts';
 import { packageRoot } from '../../../server/packageRoot.ts';
@@ -29,6 +30,7 @@ export function openLocal(choice: { 'models-dir'?: string | undefined }): Local 
         defaultModel,
         describe: describeModel,
         log: createLog('error'),
+        clock: systemClock,
       }).list(),
   };
 }
