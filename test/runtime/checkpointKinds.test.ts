@@ -329,7 +329,7 @@ describe('a folder', () => {
     expect(await describeModel(folder)).toMatchObject({ available: true });
     const checkpoint = await openCheckpoint(folder);
     expect(checkpoint.scalingFactor).toBe(0.5);
-    expect(await checkpoint.tokenizerFolder('tokenizer')).toBe(join(other, 'words'));
+    expect((await checkpoint.tokenizer('tokenizer')).folder).toBe(join(other, 'words'));
     expect((await componentErrors(folder, readGoldens('tiny-sd15'))).vae_decoder).toBeLessThan(1e-4);
     await rm(other, { recursive: true });
     expect((await describeModel(folder)).reason).toMatch(/^The vae cannot be used/);

@@ -346,13 +346,44 @@ describe('a single file', () => {
 
 describe('the tokenizer of a single file', () => {
   const vocabulary = join(modelFolder('tiny-sdxl'), 'tokenizer');
+  const words = (tensors: Map<string, Content>, rows: number) => {
+    for (const [name, { shape }] of tensors) {
+      if (/token_embedding\.weight$/.test(name)) resize(tensors, name, [rows, shape[1]!]);
+    }
+  };
+
+  // 49408 as published; more where training has added words.
+  test.each([
+    ['tiny-sd15', 49408],
+    ['tiny-sd15', 49410],
+    ['tiny-sdxl', 49408],
+  ] as const)("is CLIP's own, and needs no files, where %s has %i words", async (model, rows) => {
+    const file = await changed(model, (tensors) => words(tensors, rows), { tokenizer: false });
+    expect(await describeModel(file)).toMatchObject({ available: true });
+    const checkpoint = await openCheckpoint(file);
+    expect(checkpoint.textEncoder.eos_token_id).toBe(49407);
+    for (const name of checkpoint.tokenizers) {
+      const { folder, padToken } = await checkpoint.tokenizer(name);
+      expect(folder).toBeUndefined();
+      const tokenizer = await openTokenizer(folder, 77, padToken);
+      const [{ ids } = { ids: [] }] = cutIntoChunks(tokenizer, [{ text: 'a photo of a cat', weight: 1 }]);
+      expect(ids.slice(0, 7)).toEqual([49406, 320, 1125, 539, 320, 2368, 49407]);
+      expect(ids.slice(7).every((id) => id === (name === 'tokenizer' ? 49407 : 0))).toBe(true);
+    }
+  });
+
+  test("is that of its files where they lie beside it, also in place of CLIP's own", async () => {
+    const file = await changed('tiny-sd15', (tensors) => words(tensors, 49408));
+    const { folder } = await (await openCheckpoint(file)).tokenizer('tokenizer');
+    expect(folder).toBe(join(file, '..', 'tokenizer'));
+  });
 
   test('is a folder of its own, one beside it, or that of a model beside it with the same vocabulary', async () => {
     const file = await changed('tiny-sdxl', () => {}, { tokenizer: false });
     const folder = join(file, '..');
     const reason = (await describeModel(file)).reason;
     expect(reason).toMatch(
-      /^The tokenizer is missing: .* holds no vocabulary\. Put vocab\.json and merges\.txt .*1000 words/,
+      /^The tokenizer is missing: .* has a vocabulary of its own, of 1000 words.* Put its vocab\.json and merges\.txt/,
     );
 
     // A model of another vocabulary is no help.
@@ -362,26 +393,26 @@ describe('the tokenizer of a single file', () => {
     await cp(modelFolder('tiny-sd15'), join(folder, 'b-model'), { recursive: true });
     expect(await describeModel(file)).toMatchObject({ available: true });
     const checkpoint = await openCheckpoint(file);
-    expect(await checkpoint.tokenizerFolder('tokenizer')).toBe(join(folder, 'b-model/tokenizer'));
-    expect(await checkpoint.padToken('tokenizer')).toBe('<|endoftext|>');
-    expect(await checkpoint.tokenizerFolder('tokenizer_2')).toBe(join(folder, 'b-model/tokenizer'));
-    expect(await checkpoint.padToken('tokenizer_2')).toBe('!');
+    expect((await checkpoint.tokenizer('tokenizer')).folder).toBe(join(folder, 'b-model/tokenizer'));
+    expect((await checkpoint.tokenizer('tokenizer')).padToken).toBe('<|endoftext|>');
+    expect((await checkpoint.tokenizer('tokenizer_2')).folder).toBe(join(folder, 'b-model/tokenizer'));
+    expect((await checkpoint.tokenizer('tokenizer_2')).padToken).toBe('!');
 
     await cp(vocabulary, join(folder, 'tokenizer'), { recursive: true });
-    expect(await checkpoint.tokenizerFolder('tokenizer')).toBe(join(folder, 'tokenizer'));
+    expect((await checkpoint.tokenizer('tokenizer')).folder).toBe(join(folder, 'tokenizer'));
     await cp(vocabulary, join(folder, 'changed.tokenizer'), { recursive: true });
-    expect(await checkpoint.tokenizerFolder('tokenizer')).toBe(join(folder, 'changed.tokenizer'));
-    const padding = await checkpoint.padToken('tokenizer_2');
+    expect((await checkpoint.tokenizer('tokenizer')).folder).toBe(join(folder, 'changed.tokenizer'));
+    const padding = (await checkpoint.tokenizer('tokenizer_2')).padToken;
     const rowOf = (tokenizer: Tokenizer) => cutIntoChunks(tokenizer, [{ text: 'a', weight: 1 }])[0]!.ids;
-    const row = rowOf(await openTokenizer(await checkpoint.tokenizerFolder('tokenizer_2'), 77, padding));
+    const row = rowOf(await openTokenizer((await checkpoint.tokenizer('tokenizer_2')).folder, 77, padding));
     expect(row).toEqual(rowOf(await openTokenizer(join(modelFolder('tiny-sdxl'), 'tokenizer_2'), 77)));
     expect(row.at(-1)).toBe(0);
     // Its own folder says itself how it pads.
-    expect(await checkpoint.padToken('tokenizer')).toBeUndefined();
-    expect(await checkpoint.padToken('tokenizer_2')).toBe('!');
+    expect((await checkpoint.tokenizer('tokenizer')).padToken).toBeUndefined();
+    expect((await checkpoint.tokenizer('tokenizer_2')).padToken).toBe('!');
 
     await writeFile(`${file}.json`, JSON.stringify({ ...proportions['tiny-sdxl'], tokenizer: 'b-model/tokenizer' }));
-    expect(await (await openCheckpoint(file)).tokenizerFolder('tokenizer')).toBe(join(folder, 'b-model/tokenizer'));
+    expect((await (await openCheckpoint(file)).tokenizer('tokenizer')).folder).toBe(join(folder, 'b-model/tokenizer'));
   });
 
   test('must not know more words than the text encoder', async () => {

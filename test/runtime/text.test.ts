@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,7 +8,7 @@ import { Cache } from '../../runtime/text/cache.ts';
 import { cutIntoChunks } from '../../runtime/text/chunks.ts';
 import { applyFinalNorm, type ClipForm, encodeClip } from '../../runtime/text/clip.ts';
 import { openTokenizer, type Tokenizer } from '../../runtime/text/tokenizer.ts';
-import { modelFolder, readGoldens, relativeError, tinyModels } from '../helpers/goldens.ts';
+import { modelFolder, modelsFolder, readGoldens, relativeError, tinyModels } from '../helpers/goldens.ts';
 import { cpu } from '../helpers/graphs.ts';
 import { openComponent } from '../helpers/openComponent.ts';
 import { answer } from '../helpers/parts.ts';
@@ -36,6 +37,18 @@ describe.each(tinyModels)('the tokenizer of %s', (model) => {
     const tokenizer = await openTokenizer(join(modelFolder(model), 'tokenizer_2'), 77);
     const rows = goldens.textEncoder2!.prompts.map((prompt) => rowsOf(tokenizer, prompt));
     expect(rows.map(([first]) => first)).toEqual(goldens.textEncoder2!.ids);
+  });
+});
+
+describe("CLIP's published vocabulary", () => {
+  const { cases } = JSON.parse(readFileSync(join(modelsFolder, 'clip-tokens.json'), 'utf8')) as {
+    cases: { text: string; ids: number[] }[];
+  };
+
+  test.each(cases)('gives the ids of transformers: $text', async ({ text, ids }) => {
+    const [first] = rowsOf(await openTokenizer(undefined, 77), text);
+    // transformers cuts what this lays into further rows.
+    expect(first).toEqual(ids);
   });
 });
 

@@ -22,7 +22,7 @@ Options:
   --air AIR            A name for tasks, such as civitai:4384@128713. Default: local:NAME@1
   --name NAME          What to call it in the models folder. Default: as the folder or file is called
   --alias NAME         Another name for tasks; may be given more than once
-  --tokenizer FOLDER   vocab.json and merges.txt for a single file that has none, as in the tokenizer/ of a diffusers folder
+  --tokenizer FOLDER   vocab.json and merges.txt of a single file whose vocabulary is not CLIP's; others need none
   --link               Only link: the same bytes under a second name, on the same file system (hard links)
   --copy               Only copy. Default: link where that works, else copy
   --kind KIND          Refuse it if it is not that: ${'checkpoint, lora, embedding, controlNet, vae or tinyVae'}

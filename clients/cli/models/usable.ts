@@ -2,7 +2,7 @@ import path from 'node:path';
 import type { ModelDescription } from '../../../runtime/index.ts';
 import type { Local } from './local.ts';
 
-/** A file that lacks nothing but its tokenizer may come in: the tokenizer can follow. Throws the reason of any other. */
+/** A file of an unusual vocabulary may come in without it: the tokenizer can follow. Throws the reason of any other. */
 export function checkUsable(found: ModelDescription): void {
   if (!found.available && !lacksTokenizer(found)) throw new Error(found.reason ?? 'The model cannot be used.');
 }
@@ -29,7 +29,7 @@ export async function tell({ modelsDir, list }: Local, place: string): Promise<v
   checkUsable(model);
   const folder = file.replace(/\.safetensors$/i, '.tokenizer');
   process.stderr.write(
-    `It cannot be used yet: ${model.reason}\nThe files lie in tokenizer/ of any diffusers folder of its family; they go ` +
-      `into ${folder}, or, next time, --tokenizer FOLDER puts them there.\n`,
+    `It cannot be used yet: ${model.reason}\nThe files lie in tokenizer/ of the diffusers folder of the same model; put ` +
+      `them into ${folder}, or, next time, give --tokenizer FOLDER.\n`,
   );
 }

@@ -1,7 +1,10 @@
 import { readdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import type { ModelSettings, TokenizerName } from './configs.ts';
+import type { ModelSettings, TokenizerName, TokenizerSource } from './configs.ts';
 import { isFile, isObject, ModelError, readJson } from './files.ts';
+
+/** Words of CLIP's published vocabulary, which comes with the program. */
+const publishedWords = 49408;
 
 /**
  * Finds the tokenizer of a single file, which holds none. For `models/dream.safetensors`, in this order:
@@ -9,8 +12,8 @@ import { isFile, isObject, ModelError, readJson } from './files.ts';
  * 1. the folder that `dream.safetensors.json` names under `tokenizer`;
  * 2. `models/dream.tokenizer/`, the file's own, with `vocab.json` and `merges.txt` or `tokenizer.json`;
  * 3. `models/tokenizer/`, shared by all files beside it;
- * 4. the tokenizer of any diffusers folder in `models/` whose vocabulary has as many entries as the token embedding has
- *    rows (49408 for every published model).
+ * 4. CLIP's published vocabulary, where the token embedding has a row for each of its words, as in every published model;
+ * 5. the tokenizer of any diffusers folder in `models/` whose vocabulary has as many words as the embedding has rows.
  *
  * For `tokenizer_2` folders of that name come first, then those of `tokenizer`: both encoders of SDXL read the same
  * vocabulary, and differ in the padding alone. Only a folder of 1. and 2. is asked how it pads; otherwise the family
@@ -22,7 +25,7 @@ export async function tokenizerOf(
   file: string,
   name: TokenizerName,
   { settings, rows, published }: { settings: ModelSettings; rows: number; published: string },
-): Promise<{ folder: string; padToken: string | undefined }> {
+): Promise<TokenizerSource> {
   const models = dirname(file);
   const stem = basename(file).replace(/\.safetensors$/i, '');
   const names: TokenizerName[] = name === 'tokenizer' ? ['tokenizer'] : ['tokenizer_2', 'tokenizer'];
@@ -36,6 +39,7 @@ export async function tokenizerOf(
     const shared = join(models, each);
     if (await holdsVocabulary(shared)) return { folder: await fitting(shared, rows), padToken: published };
   }
+  if (knowsPublishedWords(rows)) return { folder: undefined, padToken: published };
   const neighbours: string[] = await readdir(models).catch(() => []);
   for (const neighbour of neighbours.sort()) {
     if (!(await isFile(join(models, neighbour, 'model_index.json')))) continue;
@@ -44,8 +48,18 @@ export async function tokenizerOf(
     if (words === rows) return { folder, padToken: published };
   }
   throw new ModelError(
-    `The ${name} is missing: ${basename(file)} holds no vocabulary. Put vocab.json and merges.txt of CLIP's tokenizer (${rows} words) into a folder ${stem}.tokenizer or tokenizer beside it, or a diffusers model of the same vocabulary.`,
+    `The ${name} is missing: ${basename(file)} has a vocabulary of its own, of ${rows} words, and does not hold it (CLIP's has ${publishedWords} and needs no files). Put its vocab.json and merges.txt into a folder ${stem}.tokenizer or tokenizer beside it.`,
   );
+}
+
+/** Whether a token embedding of so many rows has one for each word of CLIP; rows beyond those were added by training. */
+export function knowsPublishedWords(rows: unknown): boolean {
+  return typeof rows === 'number' && rows >= publishedWords;
+}
+
+/** The id of the last word of CLIP, the end of a text, in an embedding of so many rows. */
+export function endOfText(rows: number): number {
+  return Math.min(rows, publishedWords) - 1;
 }
 
 async function holdsVocabulary(folder: string): Promise<boolean> {
