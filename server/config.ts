@@ -256,6 +256,29 @@ export function loadConfig(argv: readonly string[], env: Readonly<Record<string,
   return complete;
 }
 
+/**
+ * The options of a program that starts a server: each value is checked as if it stood in the config file, and those left
+ * out have their defaults. Throws ConfigError, also for a name that is no option.
+ */
+export function completeConfig(given: Readonly<Record<string, unknown>>): Config {
+  const config: Record<string, unknown> = defaultConfig();
+  for (const [name, value] of Object.entries(given)) {
+    if (!Object.hasOwn(options, name)) {
+      throw new ConfigError(`There is no option \`${name}\`. Known: ${names().join(', ')}.`);
+    }
+    const option: Option<unknown> = options[name as OptionName];
+    // A default may be what no text stands for: 0 for `auto`, or an empty text for none.
+    if (value === undefined || value === option.default) continue;
+    if (typeof option.default === 'string' && typeof value !== 'string') {
+      throw new ConfigError(`\`${name}\` must be a text.`);
+    }
+    config[name] = fromJson(option, `\`${name}\``, value);
+  }
+  const complete = config as Config;
+  checkConfig(complete);
+  return complete;
+}
+
 /** What one option alone cannot tell. Throws ConfigError. */
 export function checkConfig(config: Config): void {
   if (config.apiKey.length === 0 && !config.allowOpen && !isLoopbackHost(config.host)) {

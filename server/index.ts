@@ -7,7 +7,7 @@ import { describeModel, type ModelDescription, type Runtime, startRuntime } from
 import { isAllowedOrigin, isKnownHost } from './access.ts';
 import { Catalog } from './catalog.ts';
 import { type Clock, systemClock, type Timer } from './clock.ts';
-import { type Config, checkConfig, defaultConfig } from './config.ts';
+import { type Config, completeConfig } from './config.ts';
 import { serveConnection } from './connection.ts';
 import type { Context } from './context.ts';
 import { maxRequestBytes, serveRequest } from './http.ts';
@@ -51,8 +51,7 @@ export interface Server extends AsyncDisposable {
 /** Starts a server. Settles when it listens and its runtime is ready; rejects where one of them cannot be. */
 export async function startServer(options: ServerOptions = {}): Promise<Server> {
   const { runtime: givenRuntime, log: givenLog, describe = describeModel, clock = systemClock, ...given } = options;
-  const config: Config = { ...defaultConfig(), ...given };
-  checkConfig(config);
+  const config = completeConfig(given);
   const log = givenLog ?? createLog(config.logLevel);
   const runtime = givenRuntime ?? (await startOwnRuntime(config, log));
   const closeRuntime = async () => {

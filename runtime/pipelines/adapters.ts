@@ -20,8 +20,11 @@ import type { Row } from './run.ts';
 const adapted = ['unet', 'text_encoder', 'text_encoder_2'] as const;
 export type Adapted = (typeof adapted)[number];
 
-/** Inputs kept for each graph: dragging the weight of a LoRA makes new ones each time. */
-const KEPT_FEEDS = 4;
+/** Bytes of LoRAs that are kept as they were read; a run goes on with its own when they are dropped. */
+const KEPT_BYTES = 512 * 2 ** 20;
+
+/** Bytes of inputs kept for each graph: dragging the weight of a LoRA makes new ones each time. */
+const KEPT_FEED_BYTES = 256 * 2 ** 20;
 
 /** The LoRAs of one request, read and matched to its model. */
 export interface ActiveLoras {
@@ -32,8 +35,19 @@ export interface ActiveLoras {
 
 /** LoRAs that were read, and what graphs are fed to apply them. */
 export class Adapters {
-  private readonly read = new Map<string, Promise<Lora>>();
+  private readonly read: Cache<Lora>;
+  private readonly reading = new Map<string, Promise<Lora>>();
   private readonly feeds = new WeakMap<Graph, Cache<Row>>();
+
+  /** @param keptBytes - LoRAs used last that are kept, in bytes of their weights; default 512 MiB */
+  constructor(keptBytes = KEPT_BYTES) {
+    this.read = new Cache(keptBytes, bytesOfLora);
+  }
+
+  /** Bytes of the LoRAs that are kept. */
+  get keptBytes(): number {
+    return this.read.total;
+  }
 
   /** Reads the LoRAs of a request. @throws RuntimeError `invalidParameter` (`loras`) where one does not fit the model */
   async open(model: Model, files: readonly WeightedFile[]): Promise<ActiveLoras> {
@@ -63,7 +77,7 @@ export class Adapters {
     if (!graph.inputs.some(({ name }) => name.endsWith('.lora_down'))) return undefined;
     let kept = this.feeds.get(graph);
     if (!kept) {
-      kept = new Cache(KEPT_FEEDS);
+      kept = new Cache(KEPT_FEED_BYTES, bytesOfRow);
       this.feeds.set(graph, kept);
     }
     const acting = active.loras.filter(({ lora }) => lora.layers[component].size > 0);
@@ -82,15 +96,18 @@ export class Adapters {
     return row;
   }
 
-  private lora(model: Model, path: string): Promise<Lora> {
+  private async lora(model: Model, path: string): Promise<Lora> {
     const key = `${model.configs.path}|${fingerprint([model.configs.path, path])}`;
-    let lora = this.read.get(key);
-    if (!lora) {
-      lora = this.readFor(model, path);
-      this.read.set(key, lora);
-      lora.catch(() => this.read.delete(key));
+    const lora = this.read.get(key);
+    if (lora) return lora;
+    let reading = this.reading.get(key);
+    if (!reading) {
+      reading = this.readFor(model, path);
+      this.reading.set(key, reading);
+      const done = () => this.reading.delete(key);
+      reading.then((read) => this.read.set(key, read)).then(done, done);
     }
-    return lora;
+    return reading;
   }
 
   private async readFor(model: Model, path: string): Promise<Lora> {
@@ -119,4 +136,18 @@ export class Adapters {
 
 function layersOf(graph: Graph, layers: ReadonlyMap<string, LoraLayer>): ReadonlyMap<string, LoraLayer> {
   return new Map([...layers].filter(([module]) => graph.takes(`${module}.lora_down`)));
+}
+
+function bytesOfLora({ layers }: Lora): number {
+  let bytes = 0;
+  for (const ofComponent of Object.values(layers)) {
+    for (const layer of ofComponent.values()) {
+      for (const part of Object.values(layer)) if (ArrayBuffer.isView(part)) bytes += part.byteLength;
+    }
+  }
+  return bytes;
+}
+
+function bytesOfRow(row: Row): number {
+  return Object.values(row).reduce((sum, { data }) => sum + data.byteLength, 0);
 }

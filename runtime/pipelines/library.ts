@@ -9,6 +9,7 @@ import type { GenerateRequest } from '../messages.ts';
 import type { Graph } from '../onnx/graph.ts';
 import type { Provider } from '../onnx/providers.ts';
 import type { PreviewSource } from '../previews/index.ts';
+import { Cache } from '../text/cache.ts';
 import { Adapters } from './adapters.ts';
 import { Model } from './model.ts';
 import { Network, type NetworkOptions, unavailable } from './network.ts';
@@ -18,6 +19,9 @@ export interface LibraryOptions {
   /** Told of each network as it has been loaded, for logs. */
   onLoaded: (path: string, component: string, loadingMs: number, bytes: number) => void;
 }
+
+/** Embeddings kept as they were read; one takes up to 0.6 MB. */
+const KEPT_EMBEDDINGS = 128;
 
 /** Where a graph comes from: the path of a model or a part, and the name of the network there. */
 export interface Owner {
@@ -43,7 +47,7 @@ export class Library {
   private readonly controlNets = new Kept<Network>();
   private readonly vaes = new Kept<Promise<Vae>>();
   private readonly tinyDecoders = new Kept<Network>();
-  private readonly embeddings = new Kept<Promise<Embedding>>();
+  private readonly embeddings = new Kept<Promise<Embedding>>(KEPT_EMBEDDINGS);
   private readonly owners = new WeakMap<Graph, Owner>();
   /** Runs under way; each resolves when it has ended. */
   private readonly users = new Set<Promise<void>>();
@@ -145,7 +149,12 @@ export class Library {
 
 /** What was made of files, as long as they do not change. */
 export class Kept<V> {
-  private readonly held = new Map<string, { version: string; value: V }>();
+  private readonly held: Cache<{ version: string; value: V }>;
+
+  /** @param size - values that are kept, those used last; default: all, until the process ends */
+  constructor(size = Number.POSITIVE_INFINITY) {
+    this.held = new Cache(size);
+  }
 
   of(path: string, make: () => V): V {
     const version = fingerprint([path]);
@@ -156,17 +165,20 @@ export class Kept<V> {
     return value;
   }
 
-  delete(path: string): void {
-    this.held.delete(path);
+  /** Forgets a value, unless a newer one has taken its place. */
+  forget(path: string, value: V): void {
+    if (this.held.get(path)?.value === value) this.held.delete(path);
   }
 }
 
 /** The held promise, or a new one; one that fails is forgotten, as its file may be mended before the next try. */
-function opened<V>(kept: Kept<Promise<V>>, path: string, open: () => Promise<V>): Promise<V> {
-  return kept.of(path, () =>
-    open().catch((error) => {
-      kept.delete(path);
+export function opened<V>(kept: Kept<Promise<V>>, path: string, open: () => Promise<V>): Promise<V> {
+  return kept.of(path, () => {
+    const value = open().catch((error) => {
+      // A slow failure may come after the file has changed and was opened anew.
+      kept.forget(path, value);
       throw unavailable(error);
-    }),
-  );
+    });
+    return value;
+  });
 }

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { FromRuntime, ToRuntime } from '../messages.ts';
+import { childEnvironment } from './environment.ts';
 import type { Run } from './run.ts';
 
 /** How long an idle process that was asked to leave may take before it is killed. */
@@ -56,6 +57,7 @@ export function beginLife(program: string, { said, ended, log }: Listeners): Lif
   const child = fork(program, [], {
     serialization: 'advanced',
     execArgv: [],
+    env: childEnvironment(process.env),
     // Nothing of the process may reach the server's standard output, which can be a log of its own.
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   });

@@ -1,10 +1,22 @@
-/** Keeps the values used last, so that several results of a prompt, or the same prompt again, are encoded once. */
+/** Keeps the values used last, so that what is asked for again is not made again. */
 export class Cache<V> {
   private readonly entries = new Map<string, V>();
   private readonly size: number;
+  private readonly sizeOf: (value: V) => number;
+  private held = 0;
 
-  constructor(size: number) {
+  /**
+   * @param size - what all values together may have; the newest is kept even if it alone has more
+   * @param sizeOf - what one has, such as its bytes; default 1, so that `size` is a number of values
+   */
+  constructor(size: number, sizeOf: (value: V) => number = () => 1) {
     this.size = size;
+    this.sizeOf = sizeOf;
+  }
+
+  /** What all values together have. */
+  get total(): number {
+    return this.held;
   }
 
   get(key: string): V | undefined {
@@ -15,13 +27,19 @@ export class Cache<V> {
 
   set(key: string, value: V): void {
     // A Map keeps the order of insertion: the oldest use is first.
-    this.entries.delete(key);
+    this.delete(key);
     this.entries.set(key, value);
-    if (this.entries.size > this.size) {
-      for (const oldest of this.entries.keys()) {
-        this.entries.delete(oldest);
-        break;
-      }
+    this.held += this.sizeOf(value);
+    for (const oldest of this.entries.keys()) {
+      if (this.held <= this.size || oldest === key) break;
+      this.delete(oldest);
     }
+  }
+
+  delete(key: string): void {
+    const value = this.entries.get(key);
+    if (value === undefined) return;
+    this.entries.delete(key);
+    this.held -= this.sizeOf(value);
   }
 }

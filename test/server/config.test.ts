@@ -2,7 +2,16 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { ConfigError, defaultConfig, loadConfig, options, optionsHelp, optionsTable } from '../../server/config.ts';
+import {
+  ConfigError,
+  completeConfig,
+  defaultConfig,
+  loadConfig,
+  options,
+  optionsHelp,
+  optionsTable,
+} from '../../server/config.ts';
+import { startServer } from '../../server/index.ts';
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'latentwire-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -86,6 +95,44 @@ test('reads sizes in bytes or with a unit', () => {
 
 test('takes an empty variable for none', () => {
   expect(loadConfig([], { LATENTWIRE_PORT: '' }).port).toBe(7420);
+});
+
+describe('the options of a program that starts a server', () => {
+  test('are completed with the defaults, which are right as they are', () => {
+    expect(completeConfig({})).toEqual(defaultConfig());
+    expect(completeConfig({ ...defaultConfig() })).toEqual(defaultConfig());
+    expect(completeConfig({ port: 0, host: undefined, apiKey: ['a', { key: 'b', weight: 2 }] })).toEqual({
+      ...defaultConfig(),
+      port: 0,
+      apiKey: ['a', { key: 'b', weight: 2 }],
+    });
+  });
+
+  // A wrong value of each kind for every option: none is taken as it is.
+  const wrong: unknown[] = [-1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, '', ' ', {}, [{}], null, () => {}];
+  test.each(Object.keys(options))('%s is checked', (name) => {
+    const refused = wrong.filter((value) => {
+      try {
+        completeConfig({ [name]: value });
+        return false;
+      } catch (error) {
+        expect(error).toBeInstanceOf(ConfigError);
+        expect((error as Error).message).toContain(`\`${name}\``);
+        return true;
+      }
+    });
+    // No text but an empty one is wrong for a folder or a name.
+    expect(refused).toEqual(expect.arrayContaining([{}, [{}], null]));
+    expect(refused.length).toBeGreaterThanOrEqual(4);
+  });
+
+  test('refuse a server before anything is started', async () => {
+    await expect(startServer({ concurrency: 0 })).rejects.toThrow(
+      '`concurrency` must be a whole number from 1 to 1024.',
+    );
+    await expect(startServer({ memoryLimit: 5 })).rejects.toThrow('`memoryLimit` must be 0 for no limit, or 1MB');
+    await expect(startServer({ concurency: 2 } as object)).rejects.toThrow('There is no option `concurency`.');
+  });
 });
 
 describe('says in a sentence what is wrong', () => {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { RuntimeError } from '../../runtime/index.ts';
+import { ManualClock } from '../helpers/clock.ts';
 import { createFakeRuntime } from '../helpers/fakeRuntime.ts';
 import { imageTask, startTestServer } from '../helpers/server.ts';
 
@@ -182,7 +183,8 @@ test('runs a task again that failed on the side of the server', async () => {
 
 test('knows a task over HTTP as on the socket, until its time is over', async () => {
   const runtime = createFakeRuntime({ stepMs: 10 });
-  await using server = await startTestServer({ runtime, taskKeepMs: 5_000 });
+  const clock = new ManualClock();
+  await using server = await startTestServer({ runtime, taskKeepMs: 120_000, clock });
   const socket = await server.socket();
   const task = imageTask({ steps: 10, progress: true });
   socket.send(task);
@@ -195,12 +197,11 @@ test('knows a task over HTTP as on the socket, until its time is over', async ()
   expect((await joined).body).toEqual({ data: [item] });
   expect((await server.post([task])).body).toEqual({ data: [item] });
   expect(runtime.requests).toHaveLength(1);
-  await expect
-    .poll(async () => (await server.post([{ taskType: 'getResponse', taskUUID: task.taskUUID }])).status, {
-      interval: 200,
-      timeout: 30_000,
-    })
-    .toBe(404);
+  const status = async () => (await server.post([{ taskType: 'getResponse', taskUUID: task.taskUUID }])).status;
+  await clock.advance(119_000);
+  expect(await status()).toBe(200);
+  await clock.advance(2_000);
+  expect(await status()).toBe(404);
   // Forgotten, it is a task like any other, with other parameters too.
   const again = await server.post([{ ...task, steps: 3 }]);
   expect(again.body.data![0]!.imageUUID).not.toBe(item.imageUUID);
