@@ -2,7 +2,7 @@
 
 import * as z from 'zod';
 import type { ImageFormat } from './events.ts';
-import { choice, described, integer, passIssues, present, text } from './parameters.ts';
+import { choice, described, integer, passIssues, present } from './parameters.ts';
 
 /** What previews a task wants. */
 export interface PreviewOptions {
@@ -14,11 +14,14 @@ export interface PreviewOptions {
   quality: number;
   /** In the event as text, or as a binary frame. */
   delivery: 'base64' | 'binary';
-  /** How latents become a picture. The server says which decoders it has when it does not know one. */
-  decoder: string;
+  /** How latents become a picture. */
+  decoder: (typeof PREVIEW_DECODERS)[number];
 }
 
 export const IMAGE_FORMATS = ['JPG', 'PNG', 'WEBP'] as const;
+
+/** A linear map of the latents, or a tiny network. */
+export const PREVIEW_DECODERS = ['linear', 'tiny'] as const;
 
 const shape = {
   every: integer({ min: 1, max: 100, default: 1 }),
@@ -26,7 +29,7 @@ const shape = {
   format: choice(IMAGE_FORMATS, 'JPG'),
   quality: integer({ min: 20, max: 99, default: 70 }),
   delivery: choice(['base64', 'binary'], 'base64'),
-  decoder: text({ min: 1, max: 64 }),
+  decoder: choice(PREVIEW_DECODERS, 'linear'),
 };
 
 const options = z.object(shape);

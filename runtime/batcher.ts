@@ -1,8 +1,9 @@
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import { type Calibrated, Calibration } from './calibration.ts';
+import { RuntimeError } from './errors.ts';
 import type { GenerateRequest, Pixels, RunEvent, Stage, Timings } from './messages.ts';
 import { type FloatTensor, type Graph, join, type Tensor, type ValueInfo } from './onnx/graph.ts';
-import type { Call, Outputs, Report, Row, Run } from './pipelines/run.ts';
+import type { Call, Outputs, Part, Report, Row, Run } from './pipelines/run.ts';
 import type { PreviewDecoder, PreviewSource } from './previews/index.ts';
 import { type Account, bySpent, type Share, Shares } from './shares.ts';
 
@@ -14,9 +15,17 @@ export interface Job {
   /** Takes the run's events in order; awaited, so it says how long the run is held up. */
   emit: (event: RunEvent) => Promise<void>;
   /** Absent: no previews. */
-  previews?: { every: number; decoder: PreviewDecoder; source: PreviewSource } | undefined;
+  previews?: Previews | undefined;
   /** Absent: a share of its own. */
   share?: Share | undefined;
+}
+
+export interface Previews {
+  every: number;
+  decoder: PreviewDecoder;
+  source: PreviewSource;
+  /** Told once, when a preview could not be made; the run goes on without previews. */
+  onFailed?: ((error: unknown) => void) | undefined;
 }
 
 export interface BatcherOptions {
@@ -63,10 +72,14 @@ const LEAD = 2;
 interface Live {
   job: Job;
   account: Account;
+  /** The preview that is being made; the run goes on when it is there. */
+  preview: { part: Part<Pixels>; step: number; steps: number } | undefined;
+  previewsFailed: boolean;
   /** What the run waits for, once it has asked. */
   asked: Asked | undefined;
-  /** What it is resumed with. */
+  /** What it is resumed with, and the call that it answers. */
   answer: Outputs[];
+  answered: Call | undefined;
   /** Nobody waits for it to ask. */
   slow: boolean;
   stage: Stage | undefined;
@@ -111,8 +124,11 @@ export class Batcher {
       const live: Live = {
         job,
         account: this.shares.join(job.share),
+        preview: undefined,
+        previewsFailed: false,
         asked: undefined,
         answer: [],
+        answered: undefined,
         slow: false,
         stage: undefined,
         since: performance.now(),
@@ -158,6 +174,7 @@ export class Batcher {
   }
 
   private move(live: Live): void {
+    live.answered = live.asked?.call;
     live.asked = undefined;
     live.slow = false;
     const moved = this.advance(live).finally(() => this.moving.delete(live));
@@ -171,9 +188,17 @@ export class Batcher {
       for (;;) {
         await turn();
         if (signal.aborted) {
+          await live.preview?.part.return(undefined as never);
           await run.return(undefined as never);
           throw signal.reason;
         }
+        if (live.preview) {
+          const call = await this.advancePreview(live, live.preview);
+          if (!call) continue;
+          live.asked = { call, ...describe(call) };
+          return;
+        }
+        checkNumbers(live.answered, live.answer);
         const { done, value } = await run.next(live.answer);
         live.answer = [];
         if (done) {
@@ -194,6 +219,30 @@ export class Batcher {
       this.leave(live);
       live.settle.reject(error);
     }
+  }
+
+  /** Goes on with a preview until it asks for a call; undefined when it is made, or left out. Never rejects. */
+  private async advancePreview(live: Live, { part, step, steps }: NonNullable<Live['preview']>) {
+    const { answer } = live;
+    live.answer = [];
+    try {
+      checkNumbers(live.answered, answer);
+      const { done, value } = await part.next(answer);
+      if (!done) return value.type === 'call' ? value : undefined;
+      live.preview = undefined;
+      await live.job.emit({ type: 'previewed', step, steps, pixels: value });
+    } catch (error) {
+      this.leaveOutPreviews(live, error);
+    }
+    return undefined;
+  }
+
+  /** A preview is never worth its run. */
+  private leaveOutPreviews(live: Live, error: unknown): void {
+    live.preview = undefined;
+    live.answer = [];
+    live.previewsFailed = true;
+    live.job.previews?.onFailed?.(error);
   }
 
   private leave(live: Live): void {
@@ -310,6 +359,11 @@ export class Batcher {
         return;
       }
       const [live] = group as [Live];
+      if (live.preview) {
+        this.leaveOutPreviews(live, error);
+        this.move(live);
+        return;
+      }
       this.leave(live);
       live.settle.reject(error);
     }
@@ -338,6 +392,34 @@ export class Batcher {
 
 function rowsOf(live: Live): number {
   return live.asked!.call.rows.length;
+}
+
+/**
+ * NaN spreads to all that follows, so the part that made it is told as soon as it shows: damaged weights, or numbers that
+ * overflow half precision.
+ */
+function checkNumbers(call: Call | undefined, outputs: readonly Outputs[]): void {
+  for (const row of outputs) {
+    for (const { data } of Object.values(row)) {
+      if (!hasNaN(data)) continue;
+      const [model, part] = nameOf(call!.graph.label);
+      throw new RuntimeError(
+        'inferenceError',
+        `The ${part} of ${model} gave values that are not numbers: its weights are damaged, or overflow half precision.`,
+      );
+    }
+  }
+}
+
+function hasNaN(values: Float32Array): boolean {
+  for (let at = 0; at < values.length; at++) if (Number.isNaN(values[at])) return true;
+  return false;
+}
+
+/** `pocket/unet` and `pocket/unet/model.onnx` are the unet of pocket. */
+function nameOf(label: string): [model: string, part: string] {
+  const parts = label.replace(/\/model\.onnx$/, '').split('/');
+  return [parts.slice(0, -1).join('/') || 'the model', parts.at(-1)!];
 }
 
 function describe({ graph, rows, positions, outputs }: Call): Pick<Asked, 'shape' | 'singles'> {
@@ -410,9 +492,9 @@ async function report(live: Live, report: Report): Promise<void> {
   }
   const { step, steps, denoised, shape } = report;
   await emit({ type: 'stepped', step, steps });
-  if (!previews || ((step + 1) % previews.every !== 0 && step !== steps - 1)) return;
-  const pixels: Pixels = await previews.decoder(denoised, shape.width, shape.height, previews.source);
-  await emit({ type: 'previewed', step, steps, pixels });
+  if (!previews || live.previewsFailed || ((step + 1) % previews.every !== 0 && step !== steps - 1)) return;
+  const part = previews.decoder(denoised, shape.width, shape.height, previews.source);
+  live.preview = { part, step, steps };
 }
 
 /** Counts the time since the last change to the stage that ends now. */
@@ -434,8 +516,9 @@ export function previewsOf(
   request: GenerateRequest,
   source: PreviewSource,
   find: (name?: string) => PreviewDecoder,
-): Job['previews'] {
+  onFailed?: (error: unknown) => void,
+): Previews | undefined {
   const { previews } = request;
   if (!previews) return undefined;
-  return { every: Math.max(1, Math.floor(previews.every)), decoder: find(previews.decoder), source };
+  return { every: Math.max(1, Math.floor(previews.every)), decoder: find(previews.decoder), source, onFailed };
 }

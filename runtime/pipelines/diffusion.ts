@@ -123,7 +123,7 @@ function neededBy(library: Library, opened: Opened, plan: Plan, request: Generat
     { network: decoder },
     ...(request.previews?.tinyDecoder === undefined
       ? []
-      : [{ network: library.tinyDecoder(request.previews.tinyDecoder) }]),
+      : [{ network: library.tinyDecoder(request.previews.tinyDecoder), optional: true }]),
     ...(request.image || plan.takes === 'inpaint' ? [{ network: encoder }] : []),
   ];
 }

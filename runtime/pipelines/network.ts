@@ -188,21 +188,29 @@ function union(a: Required<Form>, b: Form): Required<Form> {
 export interface Needed {
   network: Network;
   form?: Form;
+  /** The run goes on without it where it cannot be loaded. */
+  optional?: boolean;
 }
 
 /** Loads what is not loaded yet, one after the other, and tells how far it is. */
 export async function* loadAll(needed: readonly Needed[]): Part<void> {
   const missing = needed.filter(({ network, form }) => !network.holds(form));
-  const sizes = await Promise.all(missing.map(({ network }) => network.bytes()));
+  const sizes = await Promise.all(missing.map((each) => unlessOptional(each, each.network.bytes(), 0)));
   const ofBytes = sizes.reduce((sum, size) => sum + size, 0);
   let doneBytes = 0;
-  for (const [index, { network, form }] of missing.entries()) {
+  for (const [index, each] of missing.entries()) {
+    const { network, form } = each;
     // Reports for each, so that a run can be cancelled between two networks.
     if (index === 0) yield { type: 'staged', stage: 'loading' };
     yield { type: 'loading', component: network.name, doneBytes, ofBytes };
-    await network.graph(form);
+    await unlessOptional(each, network.graph(form), undefined);
     doneBytes += sizes[index]!;
   }
+}
+
+/** What asks for an optional network later is told why it is not there. */
+function unlessOptional<T>({ optional }: Needed, work: Promise<T>, otherwise: T): Promise<T> {
+  return optional ? work.catch(() => otherwise) : work;
 }
 
 /** Errors of checkpoints and graphs are sentences that name the part. */

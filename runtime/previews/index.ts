@@ -1,6 +1,7 @@
 import { RuntimeError } from '../errors.ts';
 import type { Pixels } from '../messages.ts';
 import type { Graph } from '../onnx/graph.ts';
+import type { Part } from '../pipelines/run.ts';
 import { type LatentRgb, linearPreview } from './linear.ts';
 import { tinyPreview } from './tiny.ts';
 
@@ -9,21 +10,27 @@ export { type LatentRgb, latentRgbOfFamily } from './linear.ts';
 /** What a decoder may know of the model it looks at. */
 export interface PreviewSource {
   latentRgb: LatentRgb;
-  /** The decoder of the request, loaded before the first step; absent where it named none. */
+  /** The decoder of the request, loaded before the first step where that is possible; absent where it named none. */
   tiny?: (() => Promise<Graph>) | undefined;
 }
 
-/** Scaled latents [channels, height, width] to a picture, small or of full size. */
+/**
+ * Scaled latents [channels, height, width] to a picture, small or of full size. A network's calls are yielded like those of
+ * the run, so that they wait for their turn and are charged and measured like all others.
+ */
 export type PreviewDecoder = (
   denoised: Float32Array,
   width: number,
   height: number,
   source: PreviewSource,
-) => Pixels | Promise<Pixels>;
+) => Part<Pixels>;
 
 /** Every way to look at denoised latents before the end, by the name that `previews.decoder` asks for. */
 export const previewDecoders = {
-  linear: (denoised, width, height, source) => linearPreview(denoised, width, height, source.latentRgb),
+  // biome-ignore lint/correctness/useYield: it asks no network
+  async *linear(denoised, width, height, source) {
+    return linearPreview(denoised, width, height, source.latentRgb);
+  },
   tiny: tinyPreview,
 } satisfies Record<string, PreviewDecoder>;
 

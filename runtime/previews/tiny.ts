@@ -2,7 +2,11 @@ import { RuntimeError } from '../errors.ts';
 import type { Pixels } from '../messages.ts';
 import { floats } from '../onnx/graph.ts';
 import { toPixels } from '../pipelines/images.ts';
+import type { Part } from '../pipelines/run.ts';
 import type { PreviewSource } from './index.ts';
+
+/** Pixels of one position of the latents, about. */
+const PIXELS = 64;
 
 /**
  * A preview of full size by a tiny autoencoder that was distilled from the model's own (AutoencoderTiny; the published ones
@@ -11,12 +15,12 @@ import type { PreviewSource } from './index.ts';
  * @param denoised [channels, height, width], scaled latents.
  * @throws RuntimeError `unsupportedParameter` where the request names no decoder
  */
-export async function tinyPreview(
+export async function* tinyPreview(
   denoised: Float32Array,
   width: number,
   height: number,
   { tiny }: PreviewSource,
-): Promise<Pixels> {
+): Part<Pixels> {
   if (!tiny) {
     throw new RuntimeError('unsupportedParameter', 'No tiny decoder was given with the request.', {
       parameter: 'previews.decoder',
@@ -24,6 +28,8 @@ export async function tinyPreview(
   }
   const graph = await tiny();
   const channels = denoised.length / (width * height);
-  const { sample } = await graph.run({ latent_sample: floats(denoised, [1, channels, height, width]) }, ['sample']);
-  return toPixels(sample!.data as Float32Array, sample!.dims[3]!, sample!.dims[2]!);
+  const rows = [{ latent_sample: floats(denoised, [1, channels, height, width]) }];
+  const [answer] = yield { type: 'call', graph, rows, outputs: ['sample'], positions: width * height * PIXELS };
+  const { data, dims } = answer!.sample!;
+  return toPixels(data, dims[3]!, dims[2]!);
 }

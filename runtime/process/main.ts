@@ -108,7 +108,7 @@ async function generate(run: number, request: GenerateRequest): Promise<void> {
         run: diffusion(library, request),
         signal: controller.signal,
         emit: (event) => emit(run, event),
-        previews: previewsOf(request, source, findPreviewDecoder),
+        previews: previewsOf(request, source, findPreviewDecoder, (error) => void sendPreviewFailure(request, error)),
         share: request.share,
       };
       runOf.set(job, run);
@@ -123,6 +123,11 @@ async function generate(run: number, request: GenerateRequest): Promise<void> {
   } finally {
     runs.delete(run);
   }
+}
+
+function sendPreviewFailure({ model, previews }: GenerateRequest, error: unknown): Promise<void> {
+  const fields = { model, decoder: previews?.decoder, reason: toErrorMessage(error).message };
+  return send({ type: 'logged', level: 'warn', message: 'A run goes on without previews.', fields });
 }
 
 /** Whether onnxruntime failed, while it loaded a graph or ran one. */

@@ -9,7 +9,7 @@ import { LoadingLog } from './loadingLog.ts';
 import { modelsOf } from './needs.ts';
 import { Quarantine } from './quarantine.ts';
 import { Room } from './room.ts';
-import { newRun, type Run } from './run.ts';
+import { leaveOutTinyDecoder, newRun, type Run } from './run.ts';
 import type { Loss, Runtime, RuntimeOptions, RuntimeStatus } from './runtime.ts';
 
 const DEFAULT_LIVE_RUNS = 16;
@@ -388,6 +388,7 @@ class Supervisor implements Runtime {
   private refused(run: Run): boolean {
     const reason = this.quarantine.reasonAgainst(run.files) ?? this.room.tooLarge(run);
     if (reason === undefined) return false;
+    if (leaveOutTinyDecoder(run)) return this.refused(run);
     this.settle(run, new RuntimeError('modelUnavailable', reason));
     return true;
   }
@@ -468,6 +469,7 @@ class Supervisor implements Runtime {
         this.settle(run, new RuntimeError('runtimeLost', 'The runtime process was lost twice during this run.'));
       } else {
         this.live.delete(run.id);
+        if (run.deaths > 0) leaveOutTinyDecoder(run);
         this.waiting.unshift(run);
       }
     }

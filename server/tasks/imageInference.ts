@@ -152,7 +152,7 @@ async function planTask(task: ImageInferenceTask, caller: Caller, context: Conte
   const scheduler = schedulerOf(task);
   const deepCache = deepCacheOf(task, steps);
   const previews = task.previews ?? caller.previews;
-  const isTiny = previews !== false && previews.decoder.toLowerCase() === 'tiny';
+  const isTiny = previews !== false && previews.decoder === 'tiny';
   const tinyDecoder = isTiny ? await findTinyDecoder(main, context.catalog) : undefined;
   return {
     air: main.air,

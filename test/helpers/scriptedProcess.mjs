@@ -29,8 +29,13 @@ process.on('message', (message) => {
 process.on('disconnect', () => process.exit(0));
 
 async function play(run, request) {
-  const { model, prompt, controlNets = [], loras = [] } = request;
-  const files = [model, ...controlNets.map((net) => net.model), ...loras.map(({ path }) => path)];
+  const { model, prompt, controlNets = [], loras = [], previews } = request;
+  const files = [
+    model,
+    ...controlNets.map((net) => net.model),
+    ...loras.map(({ path }) => path),
+    previews?.tinyDecoder,
+  ];
   playing.add(run);
   for (const step of JSON.parse(prompt)) {
     if (step.working) {
@@ -46,7 +51,7 @@ async function play(run, request) {
     if (step.fail || step.broken) break;
     if (step.waitMs) await new Promise((resolve) => setTimeout(resolve, step.waitMs));
     while (step.waitFor && !existsSync(step.waitFor)) await new Promise((resolve) => setTimeout(resolve, 5));
-    if (files.includes(step.die)) process.kill(process.pid, 'SIGKILL');
+    if (step.die && files.includes(step.die)) process.kill(process.pid, 'SIGKILL');
   }
   playing.delete(run);
 }

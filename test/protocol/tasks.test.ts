@@ -274,9 +274,22 @@ describe('imageInference', () => {
     });
     expect(inference({ previews: false }).previews).toBe(false);
     expect(inference({}).previews).toBeUndefined();
-    for (const previews of ['yes', 3, { every: 0 }, { size: 8 }, { format: 'GIF' }, { decoder: '' }]) {
+    for (const previews of [
+      'yes',
+      3,
+      { every: 0 },
+      { size: 8 },
+      { format: 'GIF' },
+      { decoder: '' },
+      { decoder: 'sharp' },
+    ]) {
       expect(inferenceRefusal({ previews }).code).toBe('invalidPreviews');
     }
+    expect(inference({ previews: { decoder: 'Tiny' } }).previews).toMatchObject({ decoder: 'tiny' });
+    expect(inferenceRefusal({ previews: { decoder: 'sharp' } })).toMatchObject({
+      parameter: 'previews.decoder',
+      allowedValues: ['linear', 'tiny'],
+    });
     expect(inferenceRefusal({ previews: { every: 0 } })).toMatchObject({
       parameter: 'previews.every',
       min: 1,

@@ -4,7 +4,7 @@ import { Batcher, type Job } from '../../runtime/batcher.ts';
 import type { RunEvent } from '../../runtime/index.ts';
 import { type FloatTensor, floats, Graph, type ValueInfo } from '../../runtime/onnx/graph.ts';
 import type { Row, Run } from '../../runtime/pipelines/run.ts';
-import { latentRgbOfFamily, previewDecoders } from '../../runtime/previews/index.ts';
+import { latentRgbOfFamily, type PreviewDecoder, previewDecoders } from '../../runtime/previews/index.ts';
 
 /** A graph without onnxruntime: each row's answer is its latents plus the first number of its text. */
 function countingGraph(timestepShape: ValueInfo['shape'] = ['batch'], sampleBatch: number | string = 'batch') {
@@ -19,6 +19,7 @@ function countingGraph(timestepShape: ValueInfo['shape'] = ['batch'], sampleBatc
       (value, at) => value + Number(text.data[Math.floor(at / size) * width]),
     );
     await graph.onCall();
+    if (graph.nothing) answer.fill(Number.NaN);
     return { out_sample: floats(answer, sample.dims) };
   };
   const graph = Object.assign(Object.create(Graph.prototype) as Graph, {
@@ -29,6 +30,8 @@ function countingGraph(timestepShape: ValueInfo['shape'] = ['batch'], sampleBatc
     outputs: [{ name: 'out_sample', dtype: 'float32', shape: [] }],
     calls: [] as { rows: number; timesteps: number[] }[],
     failing: false,
+    nothing: false,
+    label: 'counting/unet',
     onCall: (): void | Promise<void> => {},
     run,
   });
@@ -276,6 +279,120 @@ describe('the batcher', () => {
     if (finished?.type !== 'finished') throw new Error('the last event is not finished');
     expect(finished.timings).toMatchObject({ loadingMs: 0, encodingMs: 0, decodingMs: 0 });
     expect(finished.timings.denoisingMs).toBeGreaterThan(35);
+  });
+
+  describe('a preview by a network', () => {
+    /** Asks the graph for a picture of 1×1 and takes what comes. */
+    const by = (graph: Graph): PreviewDecoder =>
+      async function* (denoised) {
+        const sample = floats(denoised, [1, 4, 1, 2]);
+        const rows = [{ sample, timestep: floats(Float32Array.of(0), [1]), encoder_hidden_states: branch(1) }];
+        const [seen] = yield { type: 'call', graph, rows, outputs: ['out_sample'], positions: 128 };
+        return { width: 1, height: 1, data: Uint8Array.of(seen!.out_sample!.data[0]!, 0, 0) };
+      };
+    const source = { latentRgb: latentRgbOfFamily.sd };
+
+    test('is a call like any other: counted, charged, in its turn and shared', async () => {
+      const [unet, decoder] = [countingGraph(), countingGraph()];
+      const called: [Graph, number][] = [];
+      let now = 0;
+      for (const graph of [unet, decoder]) {
+        graph.onCall = () => {
+          now += graph === unet ? 10 : 30;
+        };
+      }
+      const batcher = new Batcher({
+        rowsPerCall: 8,
+        now: () => now,
+        onCalled: (graph, rows, ms) => called.push([graph, rows * 1000 + ms]),
+      });
+      const watched = [1, 2].map((start) =>
+        job(countingRun(unet, { start, branches: [branch(3)], steps: 2 }), {
+          previews: { every: 1, decoder: by(decoder), source },
+          share: { key: 'watched', weight: 1 },
+        }),
+      );
+      const order: string[] = [];
+      const other = job(countingRun(countingGraph(), { start: 5, branches: [branch(1)], steps: 6 }), {
+        share: { key: 'other', weight: 1 },
+      });
+      const [first] = watched;
+      first!.emit = async (event) => void (first!.events.push(event), order.push(`watched ${event.type}`));
+      other.emit = async (event) => void order.push(`other ${event.type}`);
+      await Promise.all([...watched, other].map((each) => batcher.drive(each)));
+      // Two rows in each call: both runs, and both previews.
+      expect(called.filter(([graph]) => graph === decoder).map(([, figure]) => figure)).toEqual([2030, 2030]);
+      const types = first!.events.map(({ type }) => type);
+      expect(types).toEqual(['started', 'staged', 'stepped', 'previewed', 'stepped', 'previewed', 'finished']);
+      expect(first!.events[3]).toMatchObject({ step: 0, pixels: { data: Uint8Array.of(5, 0, 0) } });
+      // What the previews cost is work of their share, so the other one is ahead although it came last.
+      expect(order.lastIndexOf('other stepped')).toBeLessThan(order.lastIndexOf('watched stepped'));
+    });
+
+    test.each([
+      ['whose call fails', { failing: true }, by],
+      ['whose numbers are none', { nothing: true }, by],
+      [
+        'that cannot be made',
+        {},
+        (): PreviewDecoder =>
+          // biome-ignore lint/correctness/useYield: it fails before it asks
+          async function* () {
+            throw new Error('The tiny decoder is damaged.');
+          },
+      ],
+    ])('%s is left out, told once, and the run goes on', async (_name, spoilt, decoderOf) => {
+      const [unet, graph] = [countingGraph(), countingGraph()];
+      Object.assign(graph, spoilt);
+      const failures: unknown[] = [];
+      const previews = {
+        every: 1,
+        decoder: decoderOf(graph),
+        source,
+        onFailed: (error: unknown) => failures.push(error),
+      };
+      const seen: Float32Array[][] = [];
+      const watched = job(countingRun(unet, { start: 1, branches: [branch(4)], steps: 3, seen }), { previews });
+      await new Batcher().drive(watched);
+      expect(failures).toEqual([expect.any(Error)]);
+      expect(watched.events.map(({ type }) => type)).toEqual([
+        ...['started', 'staged', 'stepped', 'stepped', 'stepped', 'finished'],
+      ]);
+      expect(seen.map(([answer]) => answer![0])).toEqual([5, 5, 5]);
+    });
+
+    test('ends with its run when that is cancelled', async () => {
+      const [unet, decoder] = [countingGraph(), countingGraph()];
+      const controller = new AbortController();
+      decoder.onCall = () => controller.abort(new Error('enough'));
+      const previews = { every: 1, decoder: by(decoder), source, onFailed: () => expect.unreachable() };
+      const watched = job(countingRun(unet, { start: 1, branches: [branch(4)] }), {
+        previews,
+        signal: controller.signal,
+      });
+      await expect(new Batcher().drive(watched)).rejects.toThrow('enough');
+      expect(unet.calls).toHaveLength(1);
+    });
+  });
+
+  test('a network that gives what is no number fails the run that asked, by name, and no other', async () => {
+    const [good, bad] = [countingGraph(), countingGraph()];
+    bad.nothing = true;
+    const batcher = new Batcher();
+    const ends = await Promise.allSettled(
+      [good, bad].map((graph) => batcher.drive(job(countingRun(graph, { start: 1, branches: [branch(4)] })))),
+    );
+    expect(ends).toMatchObject([
+      { status: 'fulfilled' },
+      {
+        status: 'rejected',
+        reason: {
+          code: 'inferenceError',
+          message:
+            'The unet of counting gave values that are not numbers: its weights are damaged, or overflow half precision.',
+        },
+      },
+    ]);
   });
 
   test('makes previews from what is believed in, only when they are due', async () => {

@@ -223,6 +223,16 @@ describe('a part that brings the process down', () => {
     await draw(runtime, scripted(base));
   });
 
+  test('and only makes previews never fails a run: it is drawn again without it, and from then on', async () => {
+    await using runtime = startScripted();
+    const previews = { every: 1, decoder: 'tiny', tinyDecoder: lora };
+    for (const restarts of [1, 2, 2, 2]) {
+      await draw(runtime, deadly({ previews }));
+      expect(runtime.status().restarts).toBe(restarts);
+    }
+    expect(runtime.status().setAside).toMatchObject([{ files: [base, lora] }]);
+  });
+
   test('once, and then works, is not counted any more', async () => {
     await using runtime = startScripted();
     let deaths = 0;

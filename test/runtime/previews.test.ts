@@ -1,10 +1,12 @@
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { PREVIEW_DECODERS } from '../../protocol/previews.ts';
 import { toPixels } from '../../runtime/pipelines/images.ts';
 import { Library } from '../../runtime/pipelines/library.ts';
 import { findPreviewDecoder, latentRgbOfFamily, previewDecoders } from '../../runtime/previews/index.ts';
 import { modelsFolder, readGoldens } from '../helpers/goldens.ts';
 import { cpu } from '../helpers/graphs.ts';
+import { answer } from '../helpers/parts.ts';
 
 const library = new Library({ provider: cpu, onLoaded: () => {} });
 const tiny = () => library.tinyDecoder(join(modelsFolder, 'tiny-taesd')).graph();
@@ -15,7 +17,7 @@ const scales = { linear: 1, tiny: 8 } satisfies Record<keyof typeof previewDecod
 
 test.each(Object.entries(previewDecoders))('%s gives one picture of the right size', async (name, decoder) => {
   const scale = scales[name as keyof typeof scales];
-  const pixels = await decoder(new Float32Array(4 * 6 * 5), 6, 5, source);
+  const pixels = await answer(decoder(new Float32Array(4 * 6 * 5), 6, 5, source));
   expect([pixels.width, pixels.height]).toEqual([6 * scale, 5 * scale]);
   expect(pixels.data).toHaveLength(6 * 5 * 3 * scale ** 2);
 });
@@ -23,14 +25,14 @@ test.each(Object.entries(previewDecoders))('%s gives one picture of the right si
 test('tiny shows what the tiny autoencoder of diffusers decodes', async () => {
   const { latents, decoded } = readGoldens('tiny-taesd');
   const [, , height, width] = latents.shape as [number, number, number, number];
-  const { data } = await previewDecoders.tiny(Float32Array.from(latents.data), width, height, source);
+  const { data } = await answer(previewDecoders.tiny(Float32Array.from(latents.data), width, height, source));
   const expected = toPixels(Float32Array.from(decoded.data), width * 8, height * 8).data;
   expect(data.every((value, at) => Math.abs(value - expected[at]!) <= 1)).toBe(true);
 });
 
 test('tiny needs a decoder with the request', async () => {
   const without = { latentRgb: latentRgbOfFamily.sd };
-  await expect(previewDecoders.tiny(new Float32Array(4), 1, 1, without)).rejects.toMatchObject({
+  await expect(answer(previewDecoders.tiny(new Float32Array(4), 1, 1, without))).rejects.toMatchObject({
     code: 'unsupportedParameter',
     parameter: 'previews.decoder',
   });
@@ -46,30 +48,16 @@ test('linear maps each channel by its factors, adds the bias, and stays within a
   };
   // Two channels of 3×1 pixels.
   const denoised = Float32Array.of(-9, 0, 9, -1, 0, 1);
-  const { data } = await previewDecoders.linear(denoised, 3, 1, { latentRgb });
+  const { data } = await answer(previewDecoders.linear(denoised, 3, 1, { latentRgb }));
   expect([...data]).toEqual([0, 64, 0, 128, 128, 0, 255, 191, 0]);
-});
-
-test('linear costs little more than its arithmetic', async () => {
-  const denoised = new Float32Array(4 * 64 * 64).map((_value, index) => Math.sin(index));
-  const sums = new Float64Array(3 * 64 * 64);
-  const [own, least] = [[] as number[], [] as number[]];
-  for (let round = 0; round < 200; round++) {
-    const begun = performance.now();
-    await previewDecoders.linear(denoised, 64, 64, source);
-    const between = performance.now();
-    for (let at = 0; at < sums.length; at++) {
-      for (let channel = 0; channel < 4; channel++) sums[at]! += denoised[channel * 4096 + (at & 4095)]! * (at % 3);
-    }
-    own.push(between - begun);
-    least.push(performance.now() - between);
-  }
-  // 4 to 5 times here.
-  expect(Math.min(...own)).toBeLessThan(20 * Math.min(...least));
 });
 
 test('an unknown decoder is an error that lists what there is', () => {
   expect(findPreviewDecoder()).toBe(previewDecoders.linear);
   expect(() => findPreviewDecoder('toString')).toThrow('there is: linear');
   expect(() => findPreviewDecoder('toString')).toThrow(expect.objectContaining({ parameter: 'previews.decoder' }));
+});
+
+test('the protocol names the decoders that there are', () => {
+  expect([...PREVIEW_DECODERS].sort()).toEqual(Object.keys(previewDecoders).sort());
 });
