@@ -1,5 +1,6 @@
 /** The runtime as others see it: the parent's handle and pure file reading. Nothing native is reachable from here. */
 export { describeModel, type ModelDescription } from './checkpoints/checkpoint.ts';
+export { foreignKind } from './checkpoints/foreign.ts';
 export { RuntimeError, type RuntimeErrorCode } from './errors.ts';
 export type {
   Calls,

@@ -185,7 +185,7 @@ function kindOf({ place }: FoundModel, { kind, available }: ModelDescription): M
  */
 function idsOf({ place, names }: FoundModel): string[] {
   const base = path.posix.basename(place);
-  const name = base.replace(/\.(safetensors|ckpt|pt|bin)$/i, '');
+  const name = base.replace(/\.(safetensors|ckpt|pt|pth|bin|gguf)$/i, '');
   return [...new Set([...names, `local:${name}@1`, name, `local:${place}@1`, place])];
 }
 

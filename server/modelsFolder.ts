@@ -27,11 +27,15 @@ export const customaryFolders: Record<string, ModelDescription['kind']> = {
   vae: 'vae',
 };
 
-/** Pickled files cannot be used; they are found so that people read why. */
-const modelFile = /\.(safetensors|ckpt|pt|bin)$/i;
+/** Pickled files and other formats cannot be used; they are found so that people read why. */
+const modelFile = /\.(safetensors|ckpt|pt|pth|bin|gguf)$/i;
 
 /** A value of `models.json`: where the model is, below the models folder, and what else is known of it. */
-type Named = string | { folder?: string; file?: string; aliases?: string[]; tinyDecoder?: string };
+interface Named {
+  place: string;
+  aliases: string[];
+  tinyDecoder?: string;
+}
 
 interface Names {
   stamp: string;
@@ -89,21 +93,25 @@ export class ModelsFolder {
     return places.flat();
   }
 
-  /** A broken `models.json` is told once, and counts as empty. */
+  /** A broken `models.json` is told once, and counts as empty; of one with broken entries the others count. */
   async #readNames(): Promise<Names> {
     const file = path.join(this.#folder, 'models.json');
     const stamp = (await stampOf(file)) ?? '';
     if (stamp === this.#names.stamp) return this.#names;
     const places: Names['places'] = new Map();
     try {
-      const content = stamp === '' ? {} : (JSON.parse(await readFile(file, 'utf8')) as Record<string, Named>);
+      // Some editors put a byte order mark before everything.
+      const text = stamp === '' ? '{}' : (await readFile(file, 'utf8')).replace(/^\ufeff/, '');
+      const content: unknown = JSON.parse(text);
+      if (!isObject(content)) throw new TypeError('It is not an object that maps AIRs to models.');
       for (const [air, value] of Object.entries(content)) {
-        const named = typeof value === 'string' ? { folder: value } : value;
-        const where = named.file ?? named.folder;
-        if (typeof where !== 'string') throw new TypeError(`${air} says neither "folder" nor "file".`);
-        const place = path.posix.join(where);
+        const named = namedBy(value);
+        if (named === undefined) {
+          this.#log.error({ file, air }, 'An entry of models.json is broken and ignored: it needs "folder" or "file".');
+          continue;
+        }
+        const { place, aliases, tinyDecoder } = named;
         const { names = [], ...known } = places.get(place) ?? {};
-        const { aliases = [], tinyDecoder } = named;
         places.set(place, { ...known, names: [...names, air, ...aliases], ...(tinyDecoder && { tinyDecoder }) });
       }
     } catch (error) {
@@ -113,6 +121,22 @@ export class ModelsFolder {
     this.#names = { stamp, places };
     return this.#names;
   }
+}
+
+/** Undefined for what is neither a place nor an object with one. */
+function namedBy(value: unknown): Named | undefined {
+  const { file, folder, aliases, tinyDecoder } = isObject(value) ? value : { folder: value };
+  const where = file ?? folder;
+  if (typeof where !== 'string' || where === '') return undefined;
+  return {
+    place: path.posix.join(where),
+    aliases: Array.isArray(aliases) ? aliases.filter((alias): alias is string => typeof alias === 'string') : [],
+    ...(typeof tinyDecoder === 'string' && { tinyDecoder }),
+  };
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 async function isFolder(file: string): Promise<boolean> {

@@ -1,6 +1,7 @@
 import { readdirSync, statSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { foreignKind } from './foreign.ts';
 
 /** The model cannot be used; the message is a sentence naming the part and the reason. */
 export class ModelError extends Error {
@@ -31,14 +32,16 @@ export async function readJson(file: string): Promise<Record<string, unknown> | 
     throw new ModelError(`${name} cannot be read: ${code}.`, { cause });
   }
   const value = parsed(text);
-  if (!isObject(value)) throw new ModelError(`${name} is not a JSON object (it may be truncated).`);
-  return value;
+  if (isObject(value)) return value;
+  const kind = await foreignKind(file, 'json');
+  throw new ModelError(`${name} is not a JSON object${kind === undefined ? ' (it may be truncated)' : `: ${kind}`}.`);
 }
 
 /** The text itself where it is not JSON. */
 export function parsed(text: string): unknown {
   try {
-    return JSON.parse(text);
+    // Some editors put a byte order mark before everything.
+    return JSON.parse(text.replace(/^\ufeff/, ''));
   } catch {
     return text;
   }

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import type { Checkpoint } from './checkpoint.ts';
 import type { ComponentSource } from './component.ts';
@@ -12,6 +13,7 @@ import {
   type TokenizerName,
 } from './configs.ts';
 import { inPart, isFile, isFolder, isObject, ModelError, parsed, readJson } from './files.ts';
+import { foreignKind } from './foreign.ts';
 import { inspectOnnxFile } from './onnxFile.ts';
 import { openPart } from './part.ts';
 import { readStoredTensors } from './safetensors.ts';
@@ -166,10 +168,27 @@ function checkClass(config: Record<string, unknown>, supported: readonly string[
 
 /** @throws {ModelError} where the files of a tokenizer are missing or unreadable */
 export async function checkTokenizer(folder: string, name: TokenizerName): Promise<void> {
-  if (await isFile(join(folder, 'tokenizer.json'))) return;
+  if (await isFile(join(folder, 'tokenizer.json'))) {
+    await inPart(name, () => readJson(join(folder, 'tokenizer.json')));
+    return;
+  }
   for (const needed of ['vocab.json', 'merges.txt']) {
     if (await isFile(join(folder, needed))) continue;
     throw new ModelError(`The ${name} is missing: there is no ${basename(folder)}/${needed}.`);
   }
-  await inPart(name, () => readJson(join(folder, 'vocab.json')));
+  await inPart(name, async () => {
+    await readJson(join(folder, 'vocab.json'));
+    await checkMerges(join(folder, 'merges.txt'));
+  });
+}
+
+/** Texts would be cut wrongly, but without an error, by what is no list of pairs. */
+async function checkMerges(file: string): Promise<void> {
+  const text = await readFile(file, 'utf8');
+  const kind = text.startsWith('#version') ? undefined : await foreignKind(file, 'merges');
+  const lines = text.split(/\r?\n/).filter((line) => line !== '' && !line.startsWith('#version'));
+  const odd = lines.find((line) => line.split(' ').length !== 2);
+  if (kind === undefined && odd === undefined) return;
+  const reason = kind ?? `one of its lines is ${JSON.stringify(odd?.slice(0, 60))}`;
+  throw new ModelError(`${basename(file)} is not a list of pairs of tokens: ${reason}.`);
 }

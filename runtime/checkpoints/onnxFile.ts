@@ -1,6 +1,7 @@
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, normalize, sep } from 'node:path';
 import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
+import { foreignKind } from './foreign.ts';
 
 /** What a `model.onnx` says about itself, read without native code. */
 export interface OnnxFile {
@@ -44,7 +45,11 @@ export async function inspectOnnxFile(file: string): Promise<OnnxFile> {
   }
   try {
     const { size } = await handle.stat();
-    if (size === 0) throw new OnnxFileError(`${name} is empty.`);
+    const refuse = async (reason: string, cause?: unknown) => {
+      const kind = await foreignKind(file, 'onnx');
+      return new OnnxFileError(`${name} is not a usable ONNX model: ${kind ?? reason}.`, { cause });
+    };
+    if (size === 0) throw await refuse('it is empty');
     const found: OnnxFile = { sizeBytes: size, inputs: [], outputs: [], metadata: {}, weightBytes: new Map() };
     const external = new Map<string, number>();
     const walker = new Walker(handle, size);
@@ -68,15 +73,10 @@ export async function inspectOnnxFile(file: string): Promise<OnnxFile> {
     } catch (cause) {
       if (cause instanceof OnnxFileError) throw cause;
       const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new OnnxFileError(
-        `${name} is not a usable ONNX model: ${reason} (it may be truncated or another format).`,
-        {
-          cause,
-        },
-      );
+      throw await refuse(`${reason} (it may be truncated or another format)`, cause);
     }
     if (!hasGraph || nodes === 0 || found.outputs.length === 0) {
-      throw new OnnxFileError(`${name} is not a usable ONNX model: it holds no graph (it may be truncated).`);
+      throw await refuse('it holds no graph (it may be truncated)');
     }
     for (const [location, needed] of external) {
       const inside = normalize(location);

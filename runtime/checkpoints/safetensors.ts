@@ -1,6 +1,7 @@
 import type { BigIntStats } from 'node:fs';
 import { type FileHandle, open, realpath } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { foreignKind } from './foreign.ts';
 
 /** Bits of one element, by the names safetensors uses. */
 const bitsOf = {
@@ -68,6 +69,9 @@ export async function readSafetensorsHeader(file: string): Promise<SafetensorsHe
   const name = basename(file);
   const refuse = (reason: string, cause?: unknown) =>
     new SafetensorsError(`${name} is not a usable safetensors file: ${reason}.`, { cause });
+  /** Where not even the header is one, the file may be something else altogether. */
+  const refuseHeader = async (reason: string, cause?: unknown) =>
+    refuse((await foreignKind(file, 'safetensors')) ?? reason, cause);
   let handle: FileHandle;
   try {
     handle = await open(file, 'r');
@@ -78,14 +82,17 @@ export async function readSafetensorsHeader(file: string): Promise<SafetensorsHe
     const found = await handle.stat({ bigint: true });
     if (!found.isFile()) throw refuse('it is a folder or a device');
     const size = Number(found.size);
-    if (size < 10) throw refuse(`it has ${size} bytes, fewer than the smallest header`);
+    if (size < 10) throw await refuseHeader(`it has ${size} bytes, fewer than the smallest header`);
     const prefix = await readExactly(handle, 0, 8);
     const declared = prefix.readBigUInt64LE(0);
     if (declared > BigInt(size - 8)) {
-      throw refuse(`its header claims ${declared} bytes, but the file has ${size} (it may be truncated)`);
+      const claim = `its header claims ${declared} bytes, but the file has ${size} (it may be truncated; download it again)`;
+      throw await refuseHeader(claim);
     }
-    if (declared > BigInt(longestHeader)) throw refuse(`its header claims ${declared} bytes, more than any real one`);
-    if (declared < 2n) throw refuse(`its header claims ${declared} bytes`);
+    if (declared > BigInt(longestHeader)) {
+      throw await refuseHeader(`its header claims ${declared} bytes, more than any real one`);
+    }
+    if (declared < 2n) throw await refuseHeader(`its header claims ${declared} bytes`);
     const headerLength = Number(declared);
     let text: string;
     let parsed: unknown;
@@ -93,7 +100,7 @@ export async function readSafetensorsHeader(file: string): Promise<SafetensorsHe
       text = new TextDecoder('utf-8', { fatal: true }).decode(await readExactly(handle, 8, headerLength));
       parsed = JSON.parse(text);
     } catch (cause) {
-      throw refuse('its header is not JSON', cause);
+      throw await refuseHeader('its header is not JSON', cause);
     }
     const twice = repeatedKey(text);
     if (twice !== undefined) throw refuse(`its header names "${twice.slice(0, 120)}" twice`);
@@ -155,7 +162,9 @@ function checkHeader(
     const [begin, end] = offsets as [number, number];
     if (end < begin) throw refuse(`${label} ends before it begins`);
     if (dataStart + end > size) {
-      throw refuse(`${label} ends at byte ${dataStart + end}, but the file has ${size} (it may be truncated)`);
+      throw refuse(
+        `${label} ends at byte ${dataStart + end}, but the file has ${size} (it may be truncated; download it again)`,
+      );
     }
     const bits = shape.reduce((product, dim) => product * dim, bitsOf[dtype as StoredDtype]);
     if (bits !== (end - begin) * 8) {
@@ -194,7 +203,8 @@ export async function readStoredTensors(file: string): Promise<StoredTensors> {
   try {
     index = JSON.parse(await handle.readFile('utf8'));
   } catch (cause) {
-    throw new SafetensorsError(`${name} is not readable JSON.`, { cause });
+    const kind = await foreignKind(file, 'json');
+    throw new SafetensorsError(`${name} is not readable JSON${kind === undefined ? '' : `: ${kind}`}.`, { cause });
   } finally {
     await handle.close();
   }

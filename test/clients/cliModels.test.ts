@@ -20,6 +20,7 @@ import path from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { table } from '../../clients/cli/table.ts';
 import { humanBytes, humanTime, Transfer } from '../../clients/cli/transfer.ts';
+import { parts } from '../helpers/checkpointFiles.ts';
 import { bytesOf, start } from '../helpers/cli.ts';
 import { modelFolder } from '../helpers/goldens.ts';
 import { readContents, writeGoldenSingleFile, writeSafetensors } from '../helpers/singleFile.ts';
@@ -199,6 +200,36 @@ describe('latentwire models add', () => {
     expect(await at.there()).toEqual(['dream', 'models.json']);
   });
 
+  test('loses no name where eight processes add at once, and leaves no lock', async () => {
+    await using at = await setUp();
+    await mkdir(at.modelsDir);
+    // Of a process that was killed in the middle; no process has this id.
+    await writeFile(path.join(at.modelsDir, '.models.lock'), '4194305');
+    const numbers = [1, 2, 3, 4, 5, 6, 7, 8];
+    const style = path.join(at.folder, 'style.safetensors');
+    await parts.lora(style);
+    const ended = await Promise.all(
+      numbers.map((n) => at.models('add', style, '--name', `n${n}`, '--air', `a:b@${n}`)),
+    );
+    expect(ended.map(({ code, stderr }) => [code, stderr])).toEqual(
+      numbers.map(() => [0, expect.stringContaining('It can be used now')]),
+    );
+    expect(Object.keys(await at.names()).sort()).toEqual(numbers.map((n) => `a:b@${n}`));
+    expect(await at.there()).toEqual(['models.json', ...numbers.map((n) => `n${n}.safetensors`)]);
+  });
+
+  test('gives an AIR that two processes want at once to one of them, and says so to the other', async () => {
+    await using at = await setUp();
+    const style = path.join(at.folder, 'style.safetensors');
+    await parts.lora(style);
+    const ended = await Promise.all(
+      ['one', 'two'].map((name) => at.models('add', style, '--name', name, '--air', 'a:b@1')),
+    );
+    expect(ended.map(({ code }) => code).sort()).toEqual([0, 1]);
+    expect(ended.map(({ stderr }) => stderr).join('')).toMatch(/a:b@1 (was given to|is taken by) /);
+    expect(Object.keys(await at.names())).toEqual(['a:b@1']);
+  });
+
   test.each([
     [['add'], 2, 'Say which folder or file to add'],
     [['add', 'a', 'b'], 2, '"b" is one too many'],
@@ -206,7 +237,7 @@ describe('latentwire models add', () => {
     [['add', 'dream', '--tokenizer', 'x'], 2, '--tokenizer is for single files'],
     [['add', 'nowhere'], 1, 'There is no '],
     [['add', 'old.ckpt'], 1, 'old.ckpt is a pickle, and opening one can run whatever code'],
-    [['add', 'notes.txt'], 1, 'neither a folder nor a .safetensors file'],
+    [['add', 'notes.txt'], 1, 'neither a folder nor a .safetensors file: it is text ("x")'],
     [['add', 'dream', '--air', 'dreamshaper'], 1, '"dreamshaper" is not an AIR: that is provider:model@version'],
     [['add', 'dream', '--name', '../dream'], 1, '"../dream" cannot be the name of a model'],
     [['add', 'dream', '--name', '.dream'], 1, '".dream" cannot be the name of a model'],
@@ -358,7 +389,11 @@ describe('latentwire models add, of single files,', () => {
   test.each<[string, (file: Buffer) => Buffer, RegExp]>([
     ['half a file', (file) => file.subarray(0, file.length / 2), /may be truncated/],
     ['a file cut in its header', (file) => file.subarray(0, 1000), /header claims .* but the file has 1000/],
-    ['a file that is none', () => Buffer.from('<html>Please log in</html>'), /header claims/],
+    [
+      'a web page saved in its place',
+      () => Buffer.from('<html>Please log in</html>'),
+      /it is a web page, .*Download the file again/,
+    ],
     [
       'a shape that does not fit its bytes',
       (file) => Buffer.from(file.toString('latin1').replace('"shape": [16,', '"shape": [61,'), 'latin1'),

@@ -60,6 +60,22 @@ test('goes on without models.json where it is broken', async () => {
   expect((await open([models.folder]).find('local:first@1')).model.name).toBe('first');
 });
 
+test.each([
+  ['null', null],
+  ['a number', 7],
+  ['a list', ['first']],
+  ['no place', { aliases: ['x'] }],
+  ['a place that is no text', { folder: 7 }],
+  ['an empty place', ''],
+])('passes over an entry of models.json that is %s, and keeps the others', async (_, entry) => {
+  await using models = await makeModels('first');
+  const names = { 'a:b@1': entry, 'c:d@1': { folder: 'first', aliases: 'letters', tinyDecoder: 5 } };
+  await writeFile(path.join(models.folder, 'models.json'), `\ufeff${JSON.stringify(names)}`);
+  const [only, ...more] = await open([models.folder]).list();
+  expect(more).toEqual([]);
+  expect(only).toMatchObject({ air: 'c:d@1', ids: ['c:d@1', 'local:first@1', 'first'] });
+});
+
 test('lets the first of two models of one name have it', async () => {
   await using one = await makeModels('first');
   await using two = await makeModels('first');

@@ -1,12 +1,13 @@
 import { mkdir, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { describeModel } from '../../../runtime/index.ts';
+import { describeModel, foreignKind } from '../../../runtime/index.ts';
 import { interruptible } from '../interrupt.ts';
 import { humanBytes, Transfer } from '../transfer.ts';
 import { readArguments, readOnly, UsageError } from '../usage.ts';
 import { bringIn, bytesToCopy, filesOf, type How, isPickle, type Source } from './bringIn.ts';
 import { fileWithCompany } from './company.ts';
 import { openLocal } from './local.ts';
+import { locked } from './lock.ts';
 import { checkNames, checkNewName, type Names, writeNames } from './naming.ts';
 import { localOptions, localOptionsHelp } from './options.ts';
 import { checkSpace, openStaging, settle } from './staging.ts';
@@ -106,7 +107,9 @@ async function checkSource(source: string): Promise<boolean> {
     );
   }
   if (!/\.safetensors$/i.test(source)) {
-    throw new Error(`${source} is neither a folder nor a .safetensors file; nothing else can be added.`);
+    const kind = (await foreignKind(source)) ?? 'what it is cannot be told';
+    const hint = kind === 'it is a safetensors file' ? 'Rename it to end in .safetensors' : 'Nothing else can be added';
+    throw new Error(`${source} is neither a folder nor a .safetensors file: ${kind}. ${hint}.`);
   }
   return false;
 }
@@ -134,7 +137,8 @@ async function bring(
   signal.throwIfAborted();
   const items = [...new Set(sources.map(({ to }) => to.split(path.sep)[0]!))];
   const missing = inside ? items.filter((each) => /\.tokenizer(_2)?$/.test(each)) : items;
-  await settle(missing.map((each) => [path.join(staging.folder, each), path.join(folder, each)]));
+  const moves = missing.map((each) => [path.join(staging.folder, each), path.join(folder, each)] as const);
+  await locked(modelsDir, () => settle(moves));
   if (inside) return;
   const told = [
     done.linked > 0 && `linked ${humanBytes(done.linked)}`,

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { open, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
+import { locked } from './lock.ts';
 
 /** One value of `models.json`. A plain string is a folder. Fields not named here are kept as they are. */
 type Named = string | { folder?: string; file?: string; aliases?: string[]; [more: string]: unknown };
@@ -24,7 +25,8 @@ export async function readNamesFile(modelsDir: string): Promise<NamesFile> {
   const file = path.join(modelsDir, 'models.json');
   let content: unknown;
   try {
-    content = JSON.parse(await readFile(file, 'utf8'));
+    // Some editors put a byte order mark before everything.
+    content = JSON.parse((await readFile(file, 'utf8')).replace(/^\ufeff/, ''));
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return {};
     throw new Error(`${file} cannot be read as JSON; put it right first, so that its names are not lost.`, { cause });
@@ -43,8 +45,15 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Reads the file anew, lets `change` work on its content, and writes it whole: readers see the old or the new one. */
-export async function changeNamesFile(modelsDir: string, change: (names: NamesFile) => void): Promise<void> {
+/**
+ * Reads the file anew, lets `change` work on its content, and writes it whole: readers see the old or the new one, and of
+ * two processes that change it at once neither loses what it wrote.
+ */
+export function changeNamesFile(modelsDir: string, change: (names: NamesFile) => void): Promise<void> {
+  return locked(modelsDir, () => changeAlone(modelsDir, change));
+}
+
+async function changeAlone(modelsDir: string, change: (names: NamesFile) => void): Promise<void> {
   const names = await readNamesFile(modelsDir);
   const before = JSON.stringify(names);
   change(names);
@@ -69,6 +78,16 @@ export async function changeNamesFile(modelsDir: string, change: (names: NamesFi
 export function placeOf(named: Named): string | undefined {
   const place = typeof named === 'string' ? named : (named.file ?? named.folder);
   return typeof place === 'string' ? path.posix.join(place) : undefined;
+}
+
+/** The first of some ids that the file gives to a model, and where that is. */
+export function ownerIn(names: NamesFile, ids: readonly string[]): { id: string; place: string } | undefined {
+  for (const [air, named] of Object.entries(names)) {
+    const own = [air, ...(typeof named === 'string' ? [] : (named.aliases ?? []))].map((id) => id.toLowerCase());
+    const id = ids.find((one) => own.includes(one.toLowerCase()));
+    if (id !== undefined) return { id, place: placeOf(named) ?? 'nothing' };
+  }
+  return undefined;
 }
 
 /** Takes ids away from whatever they name. */

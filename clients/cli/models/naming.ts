@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { findEntry, type Local } from './local.ts';
-import { changeNamesFile, checkAir, placeOf, readNamesFile, takeIds } from './namesFile.ts';
+import { changeNamesFile, checkAir, ownerIn, readNamesFile, takeIds } from './namesFile.ts';
 import { checkFree, checkName } from './staging.ts';
 
 /** What tasks are to call a model, beside its own name. */
@@ -30,14 +30,9 @@ export async function checkNames(local: Local, { air, aliases, force }: Names, f
     if (!/^\S+$/.test(alias) || alias.length > 256) throw new Error(`"${alias}" cannot be an alias: it is one word.`);
   }
   const entries = await local.list();
-  const inFile = new Map(
-    Object.entries(await readNamesFile(local.modelsDir)).flatMap(([id, named]) => {
-      const ids = [id, ...(typeof named === 'string' ? [] : (named.aliases ?? []))];
-      return ids.map((one): [string, string] => [one.toLowerCase(), placeOf(named) ?? 'nothing']);
-    }),
-  );
+  const names = await readNamesFile(local.modelsDir);
   for (const id of [...(air === undefined ? [] : [air]), ...aliases]) {
-    const place = inFile.get(id.toLowerCase());
+    const place = ownerIn(names, [id])?.place;
     const owner = findEntry(entries, id)?.model.folder ?? (place && path.join(local.modelsDir, place));
     if (owner === undefined || owner === file) continue;
     const said = `${id} is taken by ${owner}`;
@@ -50,13 +45,20 @@ export async function checkNames(local: Local, { air, aliases, force }: Names, f
 export async function writeNames(
   local: Local,
   place: string,
-  { air, aliases }: Names,
+  { air, aliases, force }: Names,
   isFolder: boolean,
 ): Promise<void> {
   if (air === undefined && aliases.length === 0) return;
   const where = place.split(path.sep).join('/');
   const key = air ?? `local:${path.posix.basename(where).replace(/\.safetensors$/i, '')}@1`;
   await changeNamesFile(local.modelsDir, (names) => {
+    // Another process may have given them away since they were checked.
+    const owner = force ? undefined : ownerIn(names, [key, ...aliases]);
+    if (owner !== undefined && owner.place !== where) {
+      throw new Error(
+        `${owner.id} was given to ${owner.place} in the meantime, so ${where} is there now without its names. Add it again with others.`,
+      );
+    }
     takeIds(names, [key, ...aliases]);
     const named = isFolder ? { folder: where } : { file: where };
     names[key] = aliases.length > 0 ? { ...named, aliases: [...aliases] } : isFolder ? where : named;

@@ -7,6 +7,7 @@ import { readArguments, readOnly, UsageError } from '../usage.ts';
 import { download } from './download.ts';
 import { Hub, type HubFile, type Repository } from './hub.ts';
 import { findEntry, openLocal } from './local.ts';
+import { locked } from './lock.ts';
 import { checkNames, checkNewName, type Names, writeNames } from './naming.ts';
 import { localOptions, localOptionsHelp } from './options.ts';
 import { type Selection, select, shardsOf, type Wishes } from './selection.ts';
@@ -109,7 +110,7 @@ export async function fetchModel(
   await removeStrays(staging.folder, new Set(paths));
   const item = selection.layout === 'file' ? `${name}.safetensors` : name;
   const from = selection.layout === 'file' ? path.join(staging.folder, paths[0]!) : staging.folder;
-  await settle([[from, path.join(modelsDir, item)]]);
+  await locked(modelsDir, () => settle([[from, path.join(modelsDir, item)]]));
   if (selection.layout === 'file') await rm(staging.folder, { recursive: true });
   return item;
 }
