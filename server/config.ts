@@ -50,7 +50,7 @@ const home = path.join(os.homedir(), '.latentwire');
 
 /**
  * Every option, once. The key gives the flag (`--max-pixels`), the variable (`LATENTWIRE_MAX_PIXELS`) and the key of
- * the config file (`maxPixels`); help text and the README's table are made from the same lines.
+ * the config file (`maxPixels`); help text and the table of docs/options.md are made from the same lines.
  */
 export const options = {
   host: text('127.0.0.1', 'ADDRESS', 'Address to listen on. Beyond loopback it takes an API key, or `--allow-open`.'),
@@ -309,7 +309,7 @@ export function optionsHelp(): string {
   return rows.map(({ head, text }) => `  ${head.padEnd(width - 2)}${wrap(text, width, 100)}`).join('\n');
 }
 
-/** The options as a Markdown table, for the README. */
+/** The options as a Markdown table, for docs/options.md. */
 export function optionsTable(): string {
   const rows = names().map((name) => {
     const option: Option<unknown> = options[name];

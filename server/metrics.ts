@@ -20,6 +20,14 @@ const waitBuckets = [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300
 const rowBuckets = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64];
 const stageBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
 
+/** As much of a metric as the table shows; the library keeps `type` out of its declarations. */
+interface MetricRow {
+  name: string;
+  type: string;
+  labelNames: readonly string[];
+  help: string;
+}
+
 /** Figures of Node and of the process are the same for every server in it. Made with the first of them. */
 let processRegistry: Registry | undefined;
 
@@ -95,33 +103,33 @@ export class Metrics implements PreviewMeter {
     this.#runs = {
       waiting: new Gauge({
         name: 'latentwire_queue_waiting',
-        help: 'Results that wait for the runtime to begin with them.',
+        help: 'Results that wait for the runtime.',
         labelNames: ['model'],
         registers,
       }),
       running: new Gauge({
         name: 'latentwire_queue_running',
-        help: 'Results that the runtime is drawing.',
+        help: 'Results that the runtime is drawing now.',
         labelNames: ['model'],
         registers,
       }),
       waitSeconds: new Histogram({
         name: 'latentwire_queue_wait_seconds',
-        help: 'Time from queueing a result until the runtime began with it.',
+        help: 'Time from queueing a result until the runtime began it.',
         labelNames: ['model'],
         buckets: waitBuckets,
         registers,
       }),
       stageSeconds: new Histogram({
         name: 'latentwire_stage_seconds',
-        help: 'Time of a finished result in a stage: loading (where there was something to load), encoding, denoising, decoding.',
+        help: 'Time that a finished result spent in a stage: loading (only if something had to be loaded), encoding, denoising or decoding.',
         labelNames: ['model', 'stage'],
         buckets: stageBuckets,
         registers,
       }),
       steps: new Counter({
         name: 'latentwire_steps_total',
-        help: 'Denoising steps taken.',
+        help: 'Denoising steps taken. rate() of it is steps per second.',
         labelNames: ['model'],
         registers,
       }),
@@ -134,26 +142,26 @@ export class Metrics implements PreviewMeter {
     };
     this.#batchRows = new Histogram({
       name: 'latentwire_batch_rows',
-      help: 'Rows (images, or guidance branches of images) that one call of a graph took; graph is the network.',
+      help: 'Rows (images, or guidance branches of images) in one call of a network. _count is the number of calls.',
       labelNames: ['model', 'graph'],
       buckets: rowBuckets,
       registers,
     });
     this.#graphSeconds = new Counter({
       name: 'latentwire_graph_seconds_total',
-      help: 'Time that calls of a graph took.',
+      help: 'Time spent in calls of a network. rate() of it is the part of the time that the network computes.',
       labelNames: ['model', 'graph'],
       registers,
     });
     this.#tasks = new Counter({
       name: 'latentwire_tasks_total',
-      help: 'Image tasks that ended, by outcome (finished, failed, cancelled, superseded); code is that of the error.',
+      help: 'Image tasks that ended, by outcome: finished, failed (with the code of the error), cancelled or superseded.',
       labelNames: ['outcome', 'code'],
       registers,
     });
     this.#taskSeconds = new Histogram({
       name: 'latentwire_task_seconds',
-      help: 'Time of finished image tasks from their arrival to their last result.',
+      help: 'Time of finished image tasks, from arrival to the last result.',
       labelNames: ['model'],
       buckets: waitBuckets,
       registers,
@@ -161,13 +169,13 @@ export class Metrics implements PreviewMeter {
     counter('latentwire_previews_sent_total', 'Previews sent, once for each reader.', () => this.#previewsSent);
     this.#previewsDropped = new Counter({
       name: 'latentwire_previews_dropped_total',
-      help: 'Previews given up for newer ones: while encoding, or for a slow_reader.',
+      help: 'Previews dropped for newer ones: while encoding, or because of a slow_reader.',
       labelNames: ['reason'],
       registers,
     });
     this.#imagesStored = new Counter({
       name: 'latentwire_images_stored_total',
-      help: 'Images stored, uploaded and drawn.',
+      help: 'Images stored, both uploaded and generated.',
       registers,
     });
     this.#imageBytes = new Counter({
@@ -181,10 +189,10 @@ export class Metrics implements PreviewMeter {
       help: 'WebSockets opened.',
       registers,
     });
-    gauge('latentwire_sessions', 'Sessions, those that wait for their client to come back too.', sessions);
+    gauge('latentwire_sessions', 'Sessions, including those that wait for their client to come back.', sessions);
     this.#received = new Counter({
       name: 'latentwire_socket_received_bytes_total',
-      help: 'Bytes received on WebSockets, as they were on the wire.',
+      help: 'Bytes received on WebSockets, as they are on the wire.',
       registers,
       collect: () => this.#countAllBytes(),
     });
@@ -194,12 +202,12 @@ export class Metrics implements PreviewMeter {
       registers,
       collect: () => this.#countAllBytes(),
     });
-    gauge('latentwire_runtime_up', 'Whether the runtime process is ready for work.', () =>
+    gauge('latentwire_runtime_up', '1 while the runtime process is ready for work, else 0.', () =>
       runtime.status().state === 'ready' ? 1 : 0,
     );
     counter(
       'latentwire_runtime_restarts_total',
-      'Times the runtime process was lost and started again.',
+      'Times that the runtime process was lost and started again.',
       () => runtime.status().restarts,
     );
     gauge(
@@ -209,7 +217,7 @@ export class Metrics implements PreviewMeter {
     );
     new Gauge({
       name: 'latentwire_info',
-      help: 'Always 1; the version and what computes.',
+      help: 'Always 1. The labels tell the version and the provider.',
       labelNames: ['version', 'provider'],
       registers,
       collect() {
@@ -227,6 +235,15 @@ export class Metrics implements PreviewMeter {
   async text(): Promise<string> {
     await this.#countCalls();
     return (await Promise.all([this.#registry.metrics(), ofProcess().metrics()])).join('\n');
+  }
+
+  /** Every metric as a row of a Markdown table, for docs/metrics.md. */
+  table(): string {
+    const rows = (this.#registry.getMetricsAsArray() as unknown as MetricRow[]).map(
+      ({ name, type, labelNames, help }) =>
+        `| \`${name}\` | ${type} | ${labelNames.map((label) => `\`${label}\``).join(', ')} | ${help} |`,
+    );
+    return ['| Metric | Kind | Labels | Meaning |', '| --- | --- | --- | --- |', ...rows].join('\n');
   }
 
   /** Follows a task whose model is known. `model` is an AIR of the catalog. */

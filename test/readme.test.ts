@@ -1,14 +1,9 @@
-import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { optionsTable } from '../server/config.ts';
+import { type TableName, tables, withTable } from '../docs/tables.ts';
 
-describe('the README', () => {
-  it('carries the table of options that the program reads', async () => {
-    const readme = await readFile(new URL('../README.md', import.meta.url), 'utf8');
-    const [, table] = /<!-- options -->\n([\s\S]*?)\n?<!-- \/options -->/.exec(readme) ?? [];
-    expect(
-      table,
-      'print it anew: node -e "import(\'./dist/server/config.js\').then((m) => console.log(m.optionsTable()))"',
-    ).toBe(optionsTable());
+describe('the documentation', () => {
+  it.each(Object.keys(tables) as TableName[])('has the table of %s that the code makes', (name) => {
+    const { old, text } = withTable(name);
+    expect(old, 'run `npm run docs` to write it again').toBe(text);
   });
 });

@@ -179,7 +179,7 @@ test('listens beyond loopback with a key or on request', () => {
   for (const host of ['localhost', '::1', '127.0.0.2']) expect(loadConfig(['--host', host], {}).host).toBe(host);
 });
 
-test('describes every option in the help and in the table of the README', () => {
+test('describes every option in the help and in the table of options', () => {
   for (const name of Object.keys(options)) {
     const flag = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
     expect(optionsHelp()).toContain(flag);

@@ -1,6 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import path from 'node:path';
 import { expect, test } from 'vitest';
 import { describeModel, RuntimeError, startRuntime } from '../../runtime/index.ts';
 import { createFakeRuntime } from '../helpers/fakeRuntime.ts';
@@ -239,13 +237,4 @@ test('takes a key where keys are set, from this machine too', async () => {
   }
   const refused = await fetch(`${server.url}/metrics`, { headers: { authorization: 'Bearer secret-key' } });
   expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '60']);
-});
-
-test('is told whole in the README', async () => {
-  await using server = await startTestServer();
-  const text = await (await fetch(`${server.url}/metrics`)).text();
-  const readme = await readFile(path.join(import.meta.dirname, '../../README.md'), 'utf8');
-  const there = [...text.matchAll(/^# TYPE (latentwire_\S+)/gm)].map(([, name]) => name);
-  const told = [...readme.matchAll(/^\| `(latentwire_\w+)/gm)].map(([, name]) => name);
-  expect(told.sort()).toEqual(there.sort());
 });
