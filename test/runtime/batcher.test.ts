@@ -317,7 +317,10 @@ describe('the batcher', () => {
         share: { key: 'other', weight: 1 },
       });
       const [first] = watched;
-      first!.emit = async (event) => void (first!.events.push(event), order.push(`watched ${event.type}`));
+      first!.emit = async (event) => {
+        first!.events.push(event);
+        order.push(`watched ${event.type}`);
+      };
       other.emit = async (event) => void order.push(`other ${event.type}`);
       await Promise.all([...watched, other].map((each) => batcher.drive(each)));
       // Two rows in each call: both runs, and both previews.
