@@ -131,7 +131,7 @@ export class Batcher {
         answered: undefined,
         slow: false,
         stage: undefined,
-        since: performance.now(),
+        since: this.now(),
         spentMs: { loading: 0, encoding: 0, denoising: 0, decoding: 0 },
         settle: { resolve, reject },
       };
@@ -203,7 +203,7 @@ export class Batcher {
         live.answer = [];
         if (done) {
           this.leave(live);
-          await emit({ type: 'finished', pixels: value, timings: timingsOf(live) });
+          await emit({ type: 'finished', pixels: value, timings: this.timingsOf(live) });
           live.settle.resolve();
           return;
         }
@@ -213,7 +213,7 @@ export class Batcher {
         }
         // Stages and loading are told by themselves, and are work of one run.
         if (value.type !== 'stepped') this.announced = undefined;
-        await report(live, value);
+        await this.report(live, value);
       }
     } catch (error) {
       this.leave(live);
@@ -370,11 +370,42 @@ export class Batcher {
   }
 
   private async call(call: Call, rows: readonly Row[]): Promise<Outputs[]> {
-    const { now = () => performance.now(), onCalled } = this.options;
-    const begun = now();
+    const begun = this.now();
     const outputs = await callGraph(call, rows);
-    onCalled?.(call.graph, rows.length, now() - begun);
+    this.options.onCalled?.(call.graph, rows.length, this.now() - begun);
     return outputs;
+  }
+
+  private now(): number {
+    return (this.options.now ?? performance.now.bind(performance))();
+  }
+
+  /** Counts the time since the last change to the stage that ends now. */
+  private enter(live: Live, stage: Stage | undefined): void {
+    const now = this.now();
+    if (live.stage) live.spentMs[live.stage] += now - live.since;
+    live.stage = stage;
+    live.since = now;
+  }
+
+  private timingsOf(live: Live): Timings {
+    this.enter(live, undefined);
+    const { loading, encoding, denoising, decoding } = live.spentMs;
+    return { loadingMs: loading, encodingMs: encoding, denoisingMs: denoising, decodingMs: decoding };
+  }
+
+  private async report(live: Live, report: Report): Promise<void> {
+    const { emit, previews } = live.job;
+    if (report.type === 'started' || report.type === 'loading') return emit(report);
+    if (report.type === 'staged') {
+      this.enter(live, report.stage);
+      return emit(report);
+    }
+    const { step, steps, denoised, shape } = report;
+    await emit({ type: 'stepped', step, steps });
+    if (!previews || live.previewsFailed || ((step + 1) % previews.every !== 0 && step !== steps - 1)) return;
+    const part = previews.decoder(denoised, shape.width, shape.height, previews.source);
+    live.preview = { part, step, steps };
   }
 
   /** Runs outside the group that wait for the same answer. */
@@ -481,34 +512,6 @@ function rowsTaken(input: ValueInfo): number {
 function rowOf({ data, dims }: FloatTensor, at: number, count: number): FloatTensor {
   const size = data.length / count;
   return { dtype: 'float32', dims: [1, ...dims.slice(1)], data: data.subarray(at * size, (at + 1) * size) };
-}
-
-async function report(live: Live, report: Report): Promise<void> {
-  const { emit, previews } = live.job;
-  if (report.type === 'started' || report.type === 'loading') return emit(report);
-  if (report.type === 'staged') {
-    enter(live, report.stage);
-    return emit(report);
-  }
-  const { step, steps, denoised, shape } = report;
-  await emit({ type: 'stepped', step, steps });
-  if (!previews || live.previewsFailed || ((step + 1) % previews.every !== 0 && step !== steps - 1)) return;
-  const part = previews.decoder(denoised, shape.width, shape.height, previews.source);
-  live.preview = { part, step, steps };
-}
-
-/** Counts the time since the last change to the stage that ends now. */
-function enter(live: Live, stage: Stage | undefined): void {
-  const now = performance.now();
-  if (live.stage) live.spentMs[live.stage] += now - live.since;
-  live.stage = stage;
-  live.since = now;
-}
-
-function timingsOf(live: Live): Timings {
-  enter(live, undefined);
-  const { loading, encoding, denoising, decoding } = live.spentMs;
-  return { loadingMs: loading, encodingMs: encoding, denoisingMs: denoising, decodingMs: decoding };
 }
 
 /** What a request asks the driver for, beside the run itself. */

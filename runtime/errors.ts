@@ -1,6 +1,6 @@
 /**
  * Why a run failed:
- * - `modelUnavailable`: the model's folder is missing, broken, or quarantined after it brought the runtime down twice;
+ * - `modelUnavailable`: the model's folder is missing, broken, or set aside after it brought the runtime down twice;
  * - `unsupportedParameter`: this model or pipeline cannot do what `parameter` asks;
  * - `invalidParameter`: the value of `parameter` is out of its range (a width that is no multiple of 8);
  * - `inferenceError`: a graph failed while running;
@@ -21,15 +21,27 @@ export class RuntimeError extends Error {
   readonly code: RuntimeErrorCode;
   /** The field of `GenerateRequest` at fault, for `unsupportedParameter` and `invalidParameter`. */
   readonly parameter?: string;
+  /** The largest value of `parameter` that would do, where that is known. */
+  readonly max?: number;
+  /** Milliseconds until it may go better, where that is known. */
+  readonly retryAfterMs?: number;
 
   constructor(
     code: RuntimeErrorCode,
     message: string,
-    options: { parameter?: string | undefined; cause?: unknown } = {},
+    options: {
+      parameter?: string | undefined;
+      max?: number | undefined;
+      retryAfterMs?: number | undefined;
+      cause?: unknown;
+    } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    const { parameter, max, retryAfterMs } = options;
     this.code = code;
-    if (options.parameter !== undefined) this.parameter = options.parameter;
+    if (parameter !== undefined) this.parameter = parameter;
+    if (max !== undefined) this.max = max;
+    if (retryAfterMs !== undefined) this.retryAfterMs = retryAfterMs;
   }
 }
 

@@ -144,6 +144,13 @@ export const options = {
     'PIXELS',
     'Largest image taken in, width × height; read from its header before anything is decoded.',
   ),
+  maxOutputPixels: integer(
+    4_194_304,
+    16_384,
+    1_000_000_000,
+    'PIXELS',
+    'Largest picture drawn, width × height; a larger one is an error of its task. One that would not fit into `--memory-limit` with its model is refused too.',
+  ),
   queueLimit: integer(
     100,
     1,

@@ -15,8 +15,11 @@ export interface Health {
     restarts: number;
     /** How the process was lost the last time. */
     lastLoss?: { reason: string; at: string };
-    /** Models, alone or with parts, that brought it down and are not run until their files change; by their AIRs. */
-    setAside?: { models: string[]; reason: string }[];
+    /**
+     * Models, alone or with parts, that brought it down and are not run for a while, or not for pictures of so many pixels
+     * and more; by their AIRs.
+     */
+    setAside?: { models: string[]; fromPixels?: number; reason: string; retryAfterMs: number }[];
     memoryBytes?: number;
     /** While weights are being loaded; `model` is an AIR, absent for a model that has left the catalog. */
     loading?: { model?: string | undefined; component: string; doneBytes: number; ofBytes: number };
@@ -56,9 +59,11 @@ export async function health({ runtime, catalog, queue, closing }: Context): Pro
       ...(loading && { loading: { ...loading, model: airOf(loading.model) } }),
       ...(lastLoss && { lastLoss: { reason: lastLoss.reason, at: lastLoss.at.toISOString() } }),
       ...(setAside.length > 0 && {
-        setAside: setAside.map(({ files, reason }) => ({
+        setAside: setAside.map(({ files, fromPixels, reason, retryAfterMs }) => ({
           models: files.map((file) => airOf(file) ?? 'unlisted'),
+          ...(fromPixels > 0 && { fromPixels }),
           reason,
+          retryAfterMs,
         })),
       }),
     },

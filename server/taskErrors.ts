@@ -27,9 +27,12 @@ const wireNames: Record<string, string> = {
 };
 
 function fromRuntime(error: RuntimeError): TaskError {
-  const { code, message, cause } = error;
+  const { code, message, cause, max, retryAfterMs } = error;
   const parameter = error.parameter?.replace(/[A-Za-z]\w*/g, (name) => wireNames[name] ?? name);
   const wireCode: ErrorCode =
     code === 'invalidParameter' && parameter !== undefined ? parameterCode('invalid', parameter) : code;
-  return new TaskError(wireCode, { message, parameter, cause });
+  return new TaskError(wireCode, {
+    ...{ message, parameter, cause, retryAfterMs, max },
+    ...(max !== undefined && { type: 'integer' }),
+  });
 }

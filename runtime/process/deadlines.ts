@@ -1,4 +1,5 @@
 import type { Stage } from '../messages.ts';
+import type { Clock } from './clock.ts';
 import type { Run } from './run.ts';
 
 const DEFAULT_DEADLINES_MS: Record<Stage, number> = {
@@ -17,6 +18,7 @@ export class Deadlines {
   readonly ms: Readonly<Record<Stage, number>>;
   private readonly live: ReadonlyMap<number, Run>;
   private readonly onLate: (run: Run) => void;
+  private readonly clock: Clock;
   /** Runs that the process said it works on; none: on nothing that it told of. */
   private working = new Set<number>();
 
@@ -28,7 +30,9 @@ export class Deadlines {
     ms: Partial<Record<Stage, number>> | undefined,
     live: ReadonlyMap<number, Run>,
     onLate: (run: Run) => void,
+    clock: Clock,
   ) {
+    this.clock = clock;
     this.ms = { ...DEFAULT_DEADLINES_MS, ...ms };
     this.live = live;
     this.onLate = onLate;
@@ -38,7 +42,7 @@ export class Deadlines {
   workOn(runs: readonly number[]): void {
     this.working = new Set(runs);
     for (const run of this.live.values()) {
-      clearTimeout(run.deadline);
+      run.deadline?.cancel();
       this.heardOf(run);
     }
   }
@@ -51,20 +55,20 @@ export class Deadlines {
   /** A run has come a step further, and has its time anew. */
   heardOf(run: Run): void {
     if (!this.isWorkedOn(run)) return;
-    clearTimeout(run.deadline);
-    run.deadline = setTimeout(() => {
+    run.deadline?.cancel();
+    run.deadline = this.clock.after(this.ms[run.stage], () => {
       // Those that share the call took as long.
       for (const other of this.working.has(run.id) ? this.working : [run.id]) {
         const late = this.live.get(other);
         if (late) late.timedOut = true;
       }
       this.onLate(run);
-    }, this.ms[run.stage]);
+    });
   }
 
   /** A run has ended, or waits again. */
   end(run: Run): void {
-    clearTimeout(run.deadline);
+    run.deadline?.cancel();
     if (this.working.delete(run.id) && this.working.size === 0) this.workOn([]);
   }
 

@@ -3,6 +3,7 @@ import { basename, dirname, join } from 'node:path';
 import { readSafetensorsHeader, type StoredDtype } from '../checkpoints/safetensors.ts';
 import { locateWeights, networkStem, textStem } from '../checkpoints/weights.ts';
 import type { GenerateRequest } from '../messages.ts';
+import { noWidths, type Widths, widthsOf, widthsOfExported } from './working.ts';
 
 /** Bytes of weights, estimated from what lies on disk. */
 export interface Weight {
@@ -10,6 +11,8 @@ export interface Weight {
   stored: number;
   /** With every floating point number widened to float32, as the CPU computes. */
   widened: number;
+  /** By which the memory grows with the picture. */
+  widths: Widths;
 }
 
 /** The models of a request, each a network of its own with its text encoders: the one it names, and its refiner. */
@@ -43,11 +46,12 @@ export class Scales {
 
   /** @param path absolute; a folder of a model or of a single network, or one file */
   async weigh(path: string): Promise<Weight> {
-    const sum: Weight = { stored: 0, widened: 0 };
+    const sum: Weight = { stored: 0, widened: 0, widths: { ...noWidths } };
     for (const file of await weightFiles(path)) {
-      const { stored, widened } = await this.weighFile(file);
+      const { stored, widened, widths } = await this.weighFile(file);
       sum.stored += stored;
       sum.widened += widened;
+      for (const network of Object.keys(widths) as (keyof Widths)[]) sum.widths[network] += widths[network];
     }
     return sum;
   }
@@ -57,11 +61,11 @@ export class Scales {
       const { size, mtimeMs } = await stat(file);
       const known = this.known.get(file);
       if (known?.size === size && known.mtimeMs === mtimeMs) return known;
-      const weight = { stored: size, widened: await widenedBytes(file, size), size, mtimeMs };
+      const weight = { stored: size, ...(await readWeight(file, size)), size, mtimeMs };
       this.known.set(file, weight);
       return weight;
     } catch {
-      return { stored: 0, widened: 0 };
+      return { stored: 0, widened: 0, widths: noWidths };
     }
   }
 }
@@ -104,13 +108,13 @@ async function shardsOf(index: string): Promise<string[]> {
 /** What an element takes as float32, over what it takes as it is stored; 1 for all others. */
 const widening: Partial<Record<StoredDtype, number>> = { F16: 2, BF16: 2, F8_E4M3: 4, F8_E5M2: 4, F64: 0.5 };
 
-async function widenedBytes(file: string, size: number): Promise<number> {
+async function readWeight(file: string, size: number): Promise<Omit<Weight, 'stored'>> {
   // ONNX graphs keep the precision that they were exported in.
-  if (!file.endsWith('.safetensors')) return size;
+  if (!file.endsWith('.safetensors')) return { widened: size, widths: await widthsOfExported(file) };
   const { tensors } = await readSafetensorsHeader(file);
-  let bytes = 0;
-  for (const { dtype, length } of tensors.values()) bytes += length * (widening[dtype] ?? 1);
-  return bytes;
+  let widened = 0;
+  for (const { dtype, length } of tensors.values()) widened += length * (widening[dtype] ?? 1);
+  return { widened, widths: widthsOf(tensors) };
 }
 
 /** Undefined for what is no folder. */

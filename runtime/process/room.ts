@@ -1,13 +1,18 @@
+import { RuntimeError } from '../errors.ts';
 import type { Life } from './life.ts';
 import { modelsOf, Scales } from './needs.ts';
-import { isSubset } from './quarantine.ts';
+import { isSubset, MODEST_PIXELS } from './quarantine.ts';
 import type { Run } from './run.ts';
+import { noWidths, workingBytes } from './working.ts';
 
 /** Runs between two recyclings for memory, where recycling does not help, become never more than these. */
 const MOST_PATIENCE = 1_024;
 
 /** A recycling has helped when the process stays within the limit for so many times the runs it had to be kept for. */
 const STEADY_RUNS = 8;
+
+/** Sides of pictures are multiples of this in every model. */
+const STEP = 8;
 
 /** What fits into one process: so many models, and so much memory. */
 export class Room {
@@ -27,7 +32,7 @@ export class Room {
     this.limitBytes = limitBytes;
   }
 
-  /** Finds out what the files of a run weigh, where there is a limit. */
+  /** Finds out what the files of a run weigh; a run waits for that only where there is a limit. */
   async weigh(run: Run): Promise<void> {
     const weights = await Promise.all(run.files.map(async (file) => [file, await this.scales.weigh(file)] as const));
     run.weights = new Map(weights);
@@ -38,12 +43,48 @@ export class Room {
   }
 
   /** Why no process can take a run; undefined when one can. */
-  tooLarge(run: Run): string | undefined {
+  tooLarge(run: Run): RuntimeError | undefined {
     if (this.limitBytes === 0) return undefined;
-    const bytes = this.bytesOf(run, run.files);
+    const weights = this.bytesOf(run, run.files);
+    const what = run.files.length > 1 ? 'this model and what the task adds to it need' : 'this model needs';
+    const limit = `but the memory limit is ${sizeText(this.limitBytes)}`;
+    if (weights > this.limitBytes) {
+      const message = `${what[0]!.toUpperCase()}${what.slice(1)} about ${sizeText(weights)} of memory, ${limit}.`;
+      return new RuntimeError('modelUnavailable', message);
+    }
+    const bytes = weights + this.workingBytes(run);
     if (bytes <= this.limitBytes) return undefined;
-    const what = run.files.length > 1 ? 'This model and what the task adds to it need' : 'This model needs';
-    return `${what} about ${sizeText(bytes)} of memory, but the memory limit is ${sizeText(this.limitBytes)}.`;
+    const { width, height } = run.request;
+    const pixels = Math.floor((this.limitBytes - weights) / this.pixelBytes(run));
+    const [parameter, other] = width >= height ? ['width', height] : ['height', width];
+    const max = Math.floor(pixels / other / STEP) * STEP;
+    return new RuntimeError(
+      'invalidParameter',
+      `For a picture of ${width}×${height} pixels ${what} about ${sizeText(bytes)} of memory, ${limit}: at most ${pixels} pixels fit.`,
+      { parameter, ...(max > 0 && { max }) },
+    );
+  }
+
+  /**
+   * Whether a run takes more memory to compute than the process may still get, so that another process, which holds
+   * nothing of earlier pictures, would serve it better. Only asked for pictures of more than modest size.
+   */
+  isShortFor(life: Life, run: Run): boolean {
+    if (this.limitBytes === 0 || life.finished === 0 || run.pixels <= MODEST_PIXELS) return false;
+    return (this.usedBytes ?? 0) + this.bytesAdded(life, run) + this.workingBytes(run) > this.limitBytes;
+  }
+
+  /** What a run takes to compute, beside its weights, by an estimate. */
+  private workingBytes(run: Run): number {
+    return run.pixels * this.pixelBytes(run);
+  }
+
+  /** What each pixel of a run's picture takes while it is computed; 0 where nothing was weighed. */
+  pixelBytes(run: Run): number {
+    return workingBytes(
+      run.request,
+      run.files.map((file) => run.weights?.get(file)?.widths ?? noWidths),
+    );
   }
 
   /**
@@ -52,6 +93,7 @@ export class Room {
    * @param live - the runs under way
    */
   fits(life: Life, run: Run, live: Iterable<Run>): boolean {
+    if (this.isShortFor(life, run)) return false;
     if (isSubset([...life.touched], run.files)) return true;
     const models = new Set([...life.touchedModels, ...modelsOf(run.request)]);
     if (models.size > life.touchedModels.size && models.size > this.maxModels) return false;

@@ -1,4 +1,5 @@
 import type { GenerateRequest, Stage } from '../messages.ts';
+import type { Clock } from './clock.ts';
 import { Inbox } from './inbox.ts';
 import { filesOf, type Weight } from './needs.ts';
 
@@ -6,14 +7,16 @@ import { filesOf, type Weight } from './needs.ts';
 export interface Run {
   id: number;
   request: GenerateRequest;
+  /** Of its picture. */
+  readonly pixels: number;
   /** Every folder and file that the request needs. */
   files: readonly string[];
   /** What each of them weighs; absent until that is known, and where there is no limit. */
   weights?: ReadonlyMap<string, Weight>;
   signal: AbortSignal;
   inbox: Inbox;
-  /** When it came to be the first that waits, and could not go on without another process; 0 before that. */
-  heldUpAt: number;
+  /** When it came to be the first that waits, and could not go on without another process; absent before that. */
+  heldUpAt: number | undefined;
   /** Runs that went before it since. */
   passes: number;
   /** Times the process died while it worked on this run. */
@@ -28,7 +31,7 @@ export interface Run {
   abandoned: boolean;
   /** The deadline of this stage passed, and the process was killed for it. */
   timedOut: boolean;
-  deadline: NodeJS.Timeout | undefined;
+  deadline: ReturnType<Clock['after']> | undefined;
 }
 
 /**
@@ -47,10 +50,11 @@ export function newRun(id: number, request: GenerateRequest, signal: AbortSignal
   return {
     id,
     request,
+    pixels: request.width * request.height,
     files: filesOf(request),
     signal,
     inbox: new Inbox(),
-    heldUpAt: 0,
+    heldUpAt: undefined,
     passes: 0,
     deaths: 0,
     promisedBytes: 0,

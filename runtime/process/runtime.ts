@@ -59,7 +59,7 @@ export interface RuntimeStatus {
   restarts: number;
   /** How it was lost, or could not start, the last time. */
   lastLoss?: Loss;
-  /** Models, alone or with parts, that are not run until their files change, because they brought the process down; absent: none. */
+  /** What is not run for a while, because it brought the process down: models, alone or with parts, or large pictures of them; absent: none. */
   setAside?: SetAside[];
   /** Folders and files of the models that the process holds. */
   models: string[];

@@ -2,12 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fromErrorMessage, RuntimeError } from '../errors.ts';
 import type { FromRuntime, GenerateRequest, LogLevel, RunEvent } from '../messages.ts';
 import { BatchFigures } from './batchFigures.ts';
+import { type Clock, machineClock } from './clock.ts';
 import { Deadlines } from './deadlines.ts';
 import { Failures } from './failures.ts';
+import { Growth } from './growth.ts';
 import { type Broken, beginLife, deferred, dismiss, forget, type Life, ownProgram, send } from './life.ts';
 import { LoadingLog } from './loadingLog.ts';
 import { modelsOf } from './needs.ts';
-import { Quarantine } from './quarantine.ts';
+import { MODEST_PIXELS, Quarantine } from './quarantine.ts';
 import { Room } from './room.ts';
 import { leaveOutTinyDecoder, newRun, type Run } from './run.ts';
 import type { Loss, Runtime, RuntimeOptions, RuntimeStatus } from './runtime.ts';
@@ -24,6 +26,9 @@ const HOPELESS_STARTS = 3;
 const MOST_PASSES = 8;
 const PASSING_MS = 10_000;
 
+/** How long a process that has grown has nothing to do before it is replaced; the next run of its models loads them again. */
+const REST_MS = 10_000;
+
 /**
  * How long a process is kept, after a run, for another run that it can do, while one waits that takes another process:
  * this share of what changing processes cost last time, at most so long. Two users who take turns with two models, each
@@ -36,9 +41,10 @@ const MOST_LINGER_MS = 1_000;
  * Starts the runtime's process at once; `ready()` tells whether its provider came up.
  *
  * @param program - what the process runs; another one than the package's speaks the messages of messages.ts too
+ * @param clock - by which runs are timed and waits end; default: the machine's
  */
-export function startRuntime(options: RuntimeOptions, program = ownProgram()): Runtime {
-  return new Supervisor(options, program);
+export function startRuntime(options: RuntimeOptions, program = ownProgram(), clock: Clock = machineClock): Runtime {
+  return new Supervisor(options, program, clock);
 }
 
 class Supervisor implements Runtime {
@@ -51,7 +57,9 @@ class Supervisor implements Runtime {
   private readonly liveRuns: number;
   private readonly figures: BatchFigures;
   private readonly loading: LoadingLog;
-  private readonly quarantine = new Quarantine();
+  private readonly quarantine: Quarantine;
+  private readonly growth = new Growth();
+  private readonly clock: Clock;
   private readonly failures = new Failures();
   /** How the process was lost last. */
   private lastLoss: Loss | undefined;
@@ -65,18 +73,22 @@ class Supervisor implements Runtime {
   private changeMs = 0;
   /** When the process last ended a run. */
   private lastEndAt = 0;
-  private lingering: NodeJS.Timeout | undefined;
-  private restarting: NodeJS.Timeout | undefined;
+  private lingering: ReturnType<Clock['after']> | undefined;
+  private restarting: ReturnType<Clock['after']> | undefined;
+  /** Fires when the process has had nothing to do for a while. */
+  private resting: ReturnType<Clock['after']> | undefined;
   private closed: Promise<void> | undefined;
   /** Set when the very first start told that the provider cannot run here: trying again would tell the same. */
   private unusable: Error | undefined;
   private readonly firstReady = deferred();
   private idle: (() => void) | undefined;
 
-  constructor(options: RuntimeOptions, program: string) {
+  constructor(options: RuntimeOptions, program: string, clock: Clock) {
     this.options = options;
     this.program = program;
-    this.deadlines = new Deadlines(options.deadlinesMs, this.live, (run) => this.onLate(run));
+    this.clock = clock;
+    this.quarantine = new Quarantine(clock);
+    this.deadlines = new Deadlines(options.deadlinesMs, this.live, (run) => this.onLate(run), clock);
     this.liveRuns = Math.max(1, options.liveRuns ?? DEFAULT_LIVE_RUNS);
     this.room = new Room({ maxModels: Math.max(1, options.maxModels ?? 2), limitBytes: options.memoryLimitBytes ?? 0 });
     this.figures = new BatchFigures(options.batchesFile, options.log);
@@ -98,7 +110,7 @@ class Supervisor implements Runtime {
     const abort = () => this.abandon(run);
     signal.addEventListener('abort', abort, { once: true });
     this.waiting.push(run);
-    if (!this.room.isWeighed(run)) void this.room.weigh(run).then(() => this.pump());
+    void this.room.weigh(run).then(() => this.pump());
     this.pump();
     try {
       yield* run.inbox;
@@ -157,8 +169,9 @@ class Supervisor implements Runtime {
       ]);
       timer.abort();
     }
-    clearTimeout(this.restarting);
-    clearTimeout(this.lingering);
+    this.restarting?.cancel();
+    this.lingering?.cancel();
+    this.resting?.cancel();
     this.firstReady.reject(new RuntimeError('runtimeLost', 'The runtime was closed before it was ready.'));
     const interrupted = this.live.size > 0;
     for (const run of [...this.live.values(), ...this.waiting]) {
@@ -189,6 +202,7 @@ class Supervisor implements Runtime {
     const deadline = setTimeout(() => life.process.kill('SIGKILL'), this.deadlines.ms.loading);
     this.life = life;
     this.room.usedBytes = undefined;
+    this.growth.begin();
     this.deadlines.reset();
     const { provider, threads, rowsPerCall } = this.options;
     const calibrations = this.figures.known();
@@ -225,6 +239,7 @@ class Supervisor implements Runtime {
         break;
       case 'loaded':
         life.loaded.add(message.model);
+        this.growth.loaded(message.memoryBytes, this.room.usedBytes);
         this.room.usedBytes = message.memoryBytes;
         break;
       case 'working':
@@ -290,7 +305,8 @@ class Supervisor implements Runtime {
     if (event.type === 'stepped' || event.type === 'finished') this.failures.worked(run.id, event.type === 'finished');
     if (event.type === 'finished') {
       this.losses = 0;
-      this.quarantine.survived(run.files);
+      this.quarantine.survived(run);
+      this.growth.finished(run.pixels, this.room.pixelBytes(run));
       if (++life.finished === 1) this.changeMs = life.startMs + event.timings.loadingMs;
     }
     if (event.type === 'started') {
@@ -304,7 +320,7 @@ class Supervisor implements Runtime {
   /** Ends a run for its reader and frees its place. A run whose signal was aborted always ends in the signal's reason. */
   private settle(run: Run, error?: RuntimeError): void {
     this.loading.end(run, 'broken off');
-    if (this.live.delete(run.id)) this.lastEndAt = performance.now();
+    if (this.live.delete(run.id)) this.lastEndAt = this.clock.now();
     this.deadlines.end(run);
     const place = this.waiting.indexOf(run);
     if (place >= 0) this.waiting.splice(place, 1);
@@ -328,8 +344,10 @@ class Supervisor implements Runtime {
   /** Gives waiting runs to the process, as far as it has room. */
   private pump(): void {
     const { life } = this;
-    clearTimeout(this.lingering);
+    this.lingering?.cancel();
+    this.resting?.cancel();
     if (!life?.ready || life.dismissed || this.recycledForMemory(life)) return;
+    this.restAfterGrowth(life);
     while (this.live.size < this.liveRuns) {
       const first = this.waiting[0];
       // What has not been weighed yet will be in a moment, and calls again.
@@ -342,8 +360,8 @@ class Supervisor implements Runtime {
         this.give(life, first);
         continue;
       }
-      first.heldUpAt ||= performance.now();
-      const heldUpMs = performance.now() - first.heldUpAt;
+      first.heldUpAt ??= this.clock.now();
+      const heldUpMs = this.clock.now() - first.heldUpAt;
       const passing = first.passes < MOST_PASSES && heldUpMs < PASSING_MS;
       const other =
         passing &&
@@ -357,9 +375,9 @@ class Supervisor implements Runtime {
         continue;
       }
       if (this.live.size > 0) return;
-      const lingerMs = Math.min(this.changeMs * LINGER_SHARE, MOST_LINGER_MS) - (performance.now() - this.lastEndAt);
+      const lingerMs = Math.min(this.changeMs * LINGER_SHARE, MOST_LINGER_MS) - (this.clock.now() - this.lastEndAt);
       if (passing && life.finished > 0 && lingerMs > 0) {
-        this.lingering = setTimeout(() => this.pump(), lingerMs);
+        this.lingering = this.clock.after(lingerMs, () => this.pump());
       } else {
         this.log('info', 'The runtime process is replaced to make room for another model.', {
           held: [...life.touched],
@@ -386,11 +404,39 @@ class Supervisor implements Runtime {
 
   /** Fails a run that must not be given to any process; true if it did. */
   private refused(run: Run): boolean {
-    const reason = this.quarantine.reasonAgainst(run.files) ?? this.room.tooLarge(run);
-    if (reason === undefined) return false;
+    const error = this.setAside(run) ?? this.room.tooLarge(run);
+    if (error === undefined) return false;
     if (leaveOutTinyDecoder(run)) return this.refused(run);
-    this.settle(run, new RuntimeError('modelUnavailable', reason));
+    this.settle(run, error);
     return true;
+  }
+
+  private setAside(run: Run): RuntimeError | undefined {
+    const found = this.quarantine.against(run);
+    if (!found) return undefined;
+    const { reason, retryAfterMs, fromPixels } = found;
+    if (fromPixels === 0) return new RuntimeError('modelUnavailable', reason, { retryAfterMs });
+    const { width, height } = run.request;
+    return new RuntimeError('invalidParameter', reason, {
+      parameter: width >= height ? 'width' : 'height',
+      retryAfterMs,
+    });
+  }
+
+  /** Has a process that grew by more than its usual work be replaced once nobody has wanted anything for a while. */
+  private restAfterGrowth(life: Life): void {
+    if (this.live.size > 0 || this.waiting.length > 0) return;
+    const used = this.room.usedBytes;
+    if (used === undefined || !this.growth.isUnusual(used)) return;
+    this.resting = this.clock.after(REST_MS, () => {
+      if (this.life !== life || life.dismissed || this.live.size > 0 || this.waiting.length > 0) return;
+      this.log('info', 'The idle runtime process is replaced to give back the memory of large pictures.', {
+        memoryBytes: used,
+        settledBytes: this.growth.settledBytes,
+        runs: life.finished,
+      });
+      void dismiss(life);
+    });
   }
 
   /** Recycles a process that its runs left past the memory limit; until they have ended nothing is added to them. */
@@ -458,7 +504,7 @@ class Supervisor implements Runtime {
     for (const run of blamed) run.deaths++;
     if (broken?.blamesModel !== false) this.countDeaths(blamed, how);
     for (const run of [...this.live.values()].reverse()) {
-      clearTimeout(run.deadline);
+      run.deadline?.cancel();
       this.loading.end(run, 'broken off');
       if (run.timedOut) {
         const limit = `${this.deadlines.ms[run.stage]} ms`;
@@ -466,7 +512,7 @@ class Supervisor implements Runtime {
       } else if (run.abandoned) {
         this.settle(run);
       } else if (run.deaths > 1) {
-        this.settle(run, new RuntimeError('runtimeLost', 'The runtime process was lost twice during this run.'));
+        this.settle(run, lostTwice(run));
       } else {
         this.live.delete(run.id);
         if (run.deaths > 0) leaveOutTinyDecoder(run);
@@ -496,22 +542,40 @@ class Supervisor implements Runtime {
 
   private startLater(): void {
     const delay = RESTART_DELAYS_MS[Math.min(this.losses - 1, RESTART_DELAYS_MS.length - 1)] ?? 0;
-    this.restarting = setTimeout(() => this.start(), delay);
+    this.restarting = this.clock.after(delay, () => this.start());
   }
 
   /**
-   * A model that dies while loading is at fault each time. Later stages may have failed for the size of one picture, so
-   * there both deaths of one run count once, and those of runs that shared a call too. Deadlines outside of loading say
-   * the machine is slow, not the model broken.
+   * A model that dies while loading is at fault each time. Later stages may have failed for one picture, so there both
+   * deaths of one run count once, and those of runs that shared a call too; and where it was a large picture they count
+   * against its size. Deadlines outside of loading say the machine is slow, not the model broken.
    */
   private countDeaths(runs: readonly Run[], how: string): void {
     const counting = runs.filter(({ stage, timedOut, deaths }) => stage === 'loading' || !(timedOut || deaths > 1));
-    for (const { files } of this.quarantine.died(counting, how)) {
-      this.log('error', 'A model that brings the runtime down is set aside until its files change.', { files });
+    const deadly = counting.map(({ files, stage, pixels }) => ({ files, pixels: stage === 'loading' ? 0 : pixels }));
+    for (const { files, fromPixels, retryAfterMs } of this.quarantine.died(deadly, how)) {
+      this.log(
+        'error',
+        fromPixels > 0
+          ? 'Pictures of a size that brings the runtime down are refused for a while.'
+          : 'A model that brings the runtime down is set aside for a while.',
+        { files, fromPixels, retryAfterMs },
+      );
     }
   }
 
   private log(level: LogLevel, message: string, fields?: object): void {
     this.options.log(level, message, fields);
   }
+}
+
+function lostTwice({ pixels, request: { width, height } }: Run): RuntimeError {
+  if (pixels <= MODEST_PIXELS) {
+    return new RuntimeError('runtimeLost', 'The runtime process was lost twice during this run.');
+  }
+  return new RuntimeError(
+    'runtimeLost',
+    `The runtime process was lost twice while it drew ${width}×${height} pixels, which may be more than its memory allows; ask for a smaller picture.`,
+    { parameter: width >= height ? 'width' : 'height' },
+  );
 }

@@ -147,6 +147,7 @@ async function planTask(task: ImageInferenceTask, caller: Caller, context: Conte
       });
     }
   }
+  checkOutputPixels(width, height, model.sizeMultiple, context.config.maxOutputPixels);
   const steps = task.steps ?? model.defaultSteps;
   const { negativePrompt, positivePrompt2, negativePrompt2, promptWeighting, clipSkip, imageGuidanceScale } = task;
   const scheduler = schedulerOf(task);
@@ -193,6 +194,19 @@ async function planTask(task: ImageInferenceTask, caller: Caller, context: Conte
     previews,
     progress: task.progress ?? caller.progress,
   };
+}
+
+/** Names the longer side, and how long it may be beside the other. */
+function checkOutputPixels(width: number, height: number, multiple: number, most: number): void {
+  if (width * height <= most) return;
+  const [parameter, other] = width >= height ? ['width', height] : ['height', width];
+  const max = Math.floor(most / other / multiple) * multiple;
+  throw new TaskError(parameterCode('invalid', parameter), {
+    message: `A picture of ${width}×${height} pixels is larger than this server draws: at most ${most} pixels.`,
+    parameter,
+    type: 'integer',
+    ...(max > 0 && { max }),
+  });
 }
 
 function checkPriority({ priority }: ImageInferenceTask, max: number): void {

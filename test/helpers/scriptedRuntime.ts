@@ -7,6 +7,7 @@ import {
   startRuntime,
 } from '../../runtime/index.ts';
 import type { Calibration } from '../../runtime/messages.ts';
+import type { Clock } from '../../runtime/process/clock.ts';
 import { writeSafetensors } from './safetensors.ts';
 
 /** One thing that the scripted process does; scriptedProcess.mjs says what each means. */
@@ -26,8 +27,8 @@ export type ScriptStep =
 const program = fileURLToPath(new URL('./scriptedProcess.mjs', import.meta.url));
 
 /** The real supervisor over a process that does what the requests' prompts say, good or bad. */
-export function startScripted(options: Partial<RuntimeOptions> = {}): Runtime {
-  return startRuntime({ provider: 'cpu', log: () => {}, ...options }, program);
+export function startScripted(options: Partial<RuntimeOptions> = {}, clock?: Clock): Runtime {
+  return startRuntime({ provider: 'cpu', log: () => {}, ...options }, program, clock);
 }
 
 /** A request that plays a script and then finishes. */

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type GenerateRequest, type RunEvent, type RuntimeOptions, startRuntime } from '../../runtime/index.ts';
+import { ManualClock } from '../helpers/clock.ts';
 import { modelFolder } from '../helpers/goldens.ts';
 import { scripted, startScripted, writeZeros } from '../helpers/scriptedRuntime.ts';
 import { collect, draw, never } from './runtimeSuite.ts';
@@ -291,15 +292,24 @@ describe('loading', () => {
   });
 
   test('has its deadline for each component anew', async () => {
-    await using runtime = startScripted({ deadlinesMs: { loading: 4_000 } });
+    const clock = new ManualClock();
+    await using runtime = startScripted({ deadlinesMs: { loading: 4_000 } }, clock);
+    await runtime.ready();
+    const go = (component: string) => join(folder, `go ${component}`);
     const script = ['text_encoder', 'unet', 'vae_decoder'].flatMap((component, index) => [
       loading(component, index * 100),
-      { waitMs: 1_500 },
+      { waitFor: go(component) },
     ]);
-    await draw(runtime, scripted(base, script));
-    await expect(draw(runtime, scripted(base, [loading('unet', 100), { waitMs: 60_000 }]))).rejects.toMatchObject({
-      code: 'stageTimeout',
+    let advanced = Promise.resolve();
+    await collect(runtime, scripted(base, script), never(), (event) => {
+      if (event.type !== 'loading') return;
+      // Together three times as long as one may take.
+      advanced = advanced.then(() => clock.advance(3_999)).then(() => writeFileSync(go(event.component), ''));
     });
+    const late = collect(runtime, scripted(base, [loading('unet', 100), { waitMs: 60_000 }]), never(), (event) => {
+      if (event.type === 'loading') void clock.advance(4_001);
+    });
+    await expect(late).rejects.toMatchObject({ code: 'stageTimeout' });
     expect(runtime.status().loading).toBeUndefined();
   });
 
