@@ -1,7 +1,14 @@
 import { availableParallelism } from 'node:os';
 import { basename } from 'node:path';
-import { env, InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { fromFloat16, toFloat16 } from './float16.ts';
+import {
+  env,
+  InferenceSession,
+  Tensor as OrtTensor,
+  type SessionOptions,
+  type ValueMap,
+  type ValueMetadata,
+} from './onnxruntime.ts';
 import type { Provider } from './providers.ts';
 
 // Every failure is thrown as well; without this, trying a provider that is not installed writes native noise to stderr.
@@ -103,7 +110,7 @@ export class Graph {
     // Threads wait busily between the operators of a call, but not between calls: the next one is often of another graph,
     // whose threads need the same cores (a tiny preview between two steps cost 45 ms in place of 8).
     const spinning = { force_spinning_stop: '1' };
-    const options: InferenceSession.SessionOptions = {
+    const options: SessionOptions = {
       executionProviders: [provider.name],
       graphOptimizationLevel: provider.optimization ?? 'all',
       intraOpNumThreads: provider.threads ?? availableParallelism(),
@@ -174,7 +181,7 @@ export class Graph {
     for (const { name } of this.inputs) {
       if (!(name in ready)) throw new OnnxError(`${this.label} was not given its input "${name}".`);
     }
-    let results: InferenceSession.OnnxValueMapType;
+    let results: ValueMap;
     try {
       results = wanted ? await this.session.run(ready, [...wanted]) : await this.session.run(ready);
     } catch (cause) {
@@ -194,7 +201,7 @@ export class Graph {
   }
 }
 
-function infoOf(metadata: InferenceSession.ValueMetadata): ValueInfo {
+function infoOf(metadata: ValueMetadata): ValueInfo {
   if (!metadata.isTensor) return { name: metadata.name, dtype: 'other', shape: [] };
   return { name: metadata.name, dtype: metadata.type, shape: metadata.shape };
 }

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { join } from 'node:path';
-import { env } from 'onnxruntime-node';
+import { env } from './onnxruntime.ts';
 import type { Provider } from './providers.ts';
 
 /**

@@ -1,8 +1,8 @@
 import { readdirSync } from 'node:fs';
-import { listSupportedBackends } from 'onnxruntime-node';
 import { GraphBuilder } from '../graphs/builder.ts';
 import { attention } from '../graphs/layers.ts';
 import { floats, Graph } from './graph.ts';
+import { listSupportedBackends } from './onnxruntime.ts';
 
 /** Where a graph runs, and how. Everything but the name has a default. */
 export interface Provider {
