@@ -108,7 +108,10 @@ describe('who imports whom', () => {
         .split('/')
         .slice(0, target.startsWith('@') ? 2 : 1)
         .join('/');
-      return !Object.hasOwn(development.test(file) || typeOnly ? { ...dependencies, ...devDependencies } : dependencies, name);
+      return !Object.hasOwn(
+        development.test(file) || typeOnly ? { ...dependencies, ...devDependencies } : dependencies,
+        name,
+      );
     });
     expect(broken).toEqual([]);
   });

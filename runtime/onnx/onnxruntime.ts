@@ -1,6 +1,5 @@
 import { createRequire } from 'node:module';
-
-type Onnxruntime = typeof import('onnxruntime-node');
+import type * as Onnxruntime from 'onnxruntime-node';
 
 const require = createRequire(import.meta.url);
 
@@ -12,21 +11,21 @@ const vendored = '../../onnxruntime-node';
 
 const ort = load();
 export const { env, InferenceSession, Tensor, listSupportedBackends } = ort;
-export type InferenceSession = import('onnxruntime-node').InferenceSession;
-export type Tensor = import('onnxruntime-node').Tensor;
-export type SessionOptions = import('onnxruntime-node').InferenceSession.SessionOptions;
-export type ValueMap = import('onnxruntime-node').InferenceSession.OnnxValueMapType;
-export type ValueMetadata = import('onnxruntime-node').InferenceSession.ValueMetadata;
+export type InferenceSession = Onnxruntime.InferenceSession;
+export type Tensor = Onnxruntime.Tensor;
+export type SessionOptions = Onnxruntime.InferenceSession.SessionOptions;
+export type ValueMap = Onnxruntime.InferenceSession.OnnxValueMapType;
+export type ValueMetadata = Onnxruntime.InferenceSession.ValueMetadata;
 
 /**
  * onnxruntime-node where it is installed in the version this package was built for: in a clone of the repository, and where
  * somebody added it for CUDA. Otherwise the copy in this package.
  */
-function load(): Onnxruntime {
-  const wanted = (require('onnxruntime-common') as Onnxruntime).env.versions.common;
+function load(): typeof Onnxruntime {
+  const wanted = (require('onnxruntime-common') as typeof Onnxruntime).env.versions.common;
   const name = versionOf('onnxruntime-node') === wanted ? 'onnxruntime-node' : vendored;
   try {
-    return require(name) as Onnxruntime;
+    return require(name) as typeof Onnxruntime;
   } catch (cause) {
     const here = `${process.platform} on ${process.arch}`;
     throw new Error(
