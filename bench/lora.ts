@@ -56,7 +56,7 @@ function randomLora(graph: Graph): ActiveLora {
   for (const { name } of graph.inputs) {
     if (!name.endsWith('.lora_down')) continue;
     const path = name.slice(0, -'.lora_down'.length);
-    const [out, inner, ...kernel] = shapes.get(path) as [number, number, ...number[]];
+    const [out, inner, ...kernel] = shapes.get(path)!.shape as [number, number, ...number[]];
     const size = kernel.reduce((product, dim) => product * dim, inner);
     const random = (count: number) => Float32Array.from({ length: count }, () => (Math.random() - 0.5) * 0.05);
     layers.set(path, {

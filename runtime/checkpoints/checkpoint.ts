@@ -158,7 +158,7 @@ async function describeFile(description: ModelDescription, file: string): Promis
   if (isPickle(name)) throw new ModelError(`${name} cannot be used: ${pickleReason}`);
   if (!(await isFile(file))) throw new ModelError(`There is no folder or file ${file}.`);
   const { tensors, metadata } = await readSafetensorsHeader(file);
-  const { kind, architecture, reason } = recognise(name, tensors, metadata);
+  const { kind, architecture, reason, note } = recognise(name, tensors, metadata);
   description.kind = kind;
   if (reason !== undefined) throw new ModelError(reason);
   if (kind === 'checkpoint') return describeCheckpoint(description);
@@ -166,6 +166,7 @@ async function describeFile(description: ModelDescription, file: string): Promis
   if (title) description.name = title;
   applySettings(description, await readSettings(`${file}.json`));
   if (kind === 'vae') return describePart(description, kind);
+  if (note !== undefined) description.reason = note;
   description.architecture = architecture;
   description.family = familyOf(architecture);
   description.precision = precisionOf(tensors);

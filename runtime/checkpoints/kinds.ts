@@ -1,3 +1,4 @@
+import { collectLayers, holdsLora, LoraError, type StoredLora } from './loraLayers.ts';
 import type { StoredTensors } from './safetensors.ts';
 
 /** What a folder or file in the models directory is. */
@@ -20,11 +21,9 @@ export interface Recognised {
   architecture: Architecture;
   /** Why a file of this kind cannot be used; a sentence. */
   reason?: string;
+  /** What of a file that can be used has no effect; a sentence. */
+  note?: string;
 }
-
-const loraName =
-  /(\.lora_(down|up|[AB])\.(default\.)?weight|\.lora\.(down|up)\.weight|\.lora_linear_layer\.(down|up)\.weight)$/;
-const otherAdapter = /\.(hada_w[12]_[ab]|lokr_w[12](_[ab])?|oft_blocks|on_input|a1\.weight|b1\.weight)$/;
 
 /**
  * What one safetensors file holds, told by the names and shapes in its header.
@@ -46,15 +45,7 @@ export function recognise(
   });
 
   if (starts('model.diffusion_model.')) return { kind: 'checkpoint', architecture: 'unknown' };
-  if (some((name) => loraName.test(name))) {
-    return notComputable(file, tensors, 'lora') ?? lora(file, tensors, metadata);
-  }
-  if (some((name) => otherAdapter.test(name))) {
-    return unknown(
-      'lora',
-      'it is a LyCORIS file of another kind (LoHa, LoKr, OFT, IA3); supported are low-rank pairs.',
-    );
-  }
+  if (holdsLora(tensors)) return lora(file, tensors, metadata);
   if (starts('control_model.')) {
     return unknown(
       'controlNet',
@@ -87,11 +78,10 @@ export function recognise(
   );
 }
 
-/** Small files are read here and not by onnxruntime, so these are all that may be stored in them, but for single numbers. */
+/** Small files are read here and not by onnxruntime, so these are all that may be stored in them. */
 function notComputable(file: string, tensors: StoredTensors, kind: Kind): Recognised | undefined {
   for (const [name, { dtype, shape }] of tensors) {
-    if (['F32', 'F16', 'BF16'].includes(dtype) || shape.length === 0 || name.endsWith('.alpha')) continue;
-    if (kind === 'lora' && dtype === 'F64') continue;
+    if (['F32', 'F16', 'BF16'].includes(dtype) || shape.length === 0) continue;
     const reason = `${file} cannot be used: "${name}" is stored as ${dtype}; supported are F32, F16 and BF16.`;
     return { kind, architecture: 'unknown', reason };
   }
@@ -108,28 +98,33 @@ function statedArchitecture(metadata: Readonly<Record<string, string>>): Archite
 }
 
 function lora(file: string, tensors: StoredTensors, metadata: Readonly<Record<string, string>>): Recognised {
+  let stored: StoredLora;
+  try {
+    stored = collectLayers(tensors, file);
+  } catch (error) {
+    if (!(error instanceof LoraError)) throw error;
+    return { kind: 'lora', architecture: 'unknown', reason: error.message };
+  }
   let architecture: Architecture = 'unknown';
-  for (const [name, { shape }] of tensors) {
-    const side = /lora_(down|up|A|B)\.|lora(?:_linear_layer)?\.(down|up)\.weight$/.exec(name);
-    const which = side?.[1] ?? side?.[2];
-    if (which === undefined) continue;
-    // [rank, channels read, …] narrows and [channels written, rank, …] widens.
-    const narrows = which === 'down' || which === 'A';
-    const partnerSide = { down: 'up', up: 'down', A: 'B', B: 'A' }[which]!;
-    const partner = tensors.get(name.replace(side![0], side![0].replace(which, partnerSide)));
-    const [rank, partnerRank] = narrows ? [shape[0], partner?.shape[1]] : [shape[1], partner?.shape[0]];
-    if (rank === undefined || rank !== partnerRank) {
-      const reason = `${file} cannot be used: "${name}" has no partner of the same rank (${rank ?? 'none'}).`;
-      return { kind: 'lora', architecture, reason };
-    }
-    if (!narrows) continue;
-    if (/^lora_te2_|^text_encoder_2\./.test(name)) architecture = 'sdxl';
-    else if (/attn2[._]to_[kv]\./.test(name)) architecture = architectureOfWidth(shape[1]);
-    else if (architecture === 'unknown' && /^(lora_te_|text_encoder\.).*[qkv]_proj\./.test(name)) {
-      architecture = architectureOfWidth(shape[1]);
+  for (const [name, { columns }] of stored.layers) {
+    if (/^(lora|lycoris)_te2_|(^|\.)text_encoder_2\.|^te2\.|clip_g\./.test(name)) architecture = 'sdxl';
+    else if (architecture === 'sdxl') continue;
+    // What a UNet's attention to the text reads is as wide as the text's states.
+    else if (/attn2[._](processor[._])?to_[kv]$/.test(name)) architecture = architectureOfWidth(columns);
+    else if (architecture === 'unknown' && /^(lora_te_|(base_model\.model\.)?text_encoder\.).*[qkv]_proj$/.test(name)) {
+      architecture = architectureOfWidth(columns);
     }
   }
-  return { kind: 'lora', architecture: architecture === 'unknown' ? statedArchitecture(metadata) : architecture };
+  if (architecture === 'unknown') architecture = statedArchitecture(metadata);
+  const [unused] = stored.unused;
+  if (unused === undefined) return { kind: 'lora', architecture };
+  const count = stored.unused.length;
+  const which = count === 1 ? `its tensor "${unused}" is` : `${count} of its tensors are (such as "${unused}")`;
+  return {
+    kind: 'lora',
+    architecture,
+    note: `${file} can be used, but ${which} no part of a LoRA and without effect.`,
+  };
 }
 
 /** A textual inversion: vectors [count, width] for new words, for one encoder or for the two of SDXL. */

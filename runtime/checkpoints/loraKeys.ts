@@ -3,10 +3,24 @@ import { type UNetStructure, unetPaths } from './originalLayout.ts';
 /** The networks of a model that a LoRA can change. */
 export type LoraComponent = 'unet' | 'text_encoder' | 'text_encoder_2';
 
+/** What a tensor is to its layer; see `loraLayers.ts` for what each kind of layer is made of. */
+export type LoraPart =
+  | 'down'
+  | 'up'
+  | 'mid'
+  | 'upBias'
+  | 'alpha'
+  | 'doraScale'
+  | 'magnitude'
+  | `hada_${'w1_a' | 'w1_b' | 'w2_a' | 'w2_b' | 't1' | 't2'}`
+  | `lokr_${'w1' | 'w1_a' | 'w1_b' | 'w2' | 'w2_a' | 'w2_b' | 't2'}`
+  | 'diff'
+  | 'diffBias';
+
 export interface LoraKey {
   /** The key without what names the matrix; what a layer is called in the file. */
   layer: string;
-  part: 'down' | 'up' | 'alpha';
+  part: LoraPart;
 }
 
 /** Where a layer of the file belongs. */
@@ -17,45 +31,68 @@ export interface LoraTarget {
 }
 
 /**
- * Endings of a layer's two matrices: `.lora_down.weight` (kohya), `.lora_A.weight` and `.lora_A.<adapter>.weight` (PEFT),
- * `.lora.down.weight` and `.lora_linear_layer.down.weight` (diffusers), and `_lora.down.weight` (diffusers before 0.17).
+ * Every ending of a key that is known, and what the tensor is. The catalog and the reader know these names from here alone.
+ *
+ * PEFT puts the name of the adapter, such as `default_0`, before the last word where a model has several.
  */
-const matrix = /^(.+?)(?:\.lora_(down|up|A|B)(?:\.\w+)?|[._]lora(?:_linear_layer)?\.(down|up))\.weight$/;
-const alpha = /^(.+?)(?:[._]lora)?\.alpha$/;
-
-/** Undefined for a key that names neither a matrix nor an alpha. */
-export function parseLoraKey(key: string): LoraKey | undefined {
-  const found = matrix.exec(key);
-  if (found) {
-    const which = found[2] ?? found[3];
-    return { layer: found[1]!, part: which === 'down' || which === 'A' ? 'down' : 'up' };
-  }
-  const factor = alpha.exec(key);
-  return factor ? { layer: factor[1]!, part: 'alpha' } : undefined;
-}
-
-/** Keys of kinds of adapters that are more than two matrices. */
-const otherKinds: readonly (readonly [RegExp, string])[] = [
-  [/\.dora_scale$|\.lora_magnitude_vector/, 'a DoRA (dora_scale)'],
-  [/\.hada_/, 'a LoHa (hada_)'],
-  [/\.lokr_/, 'a LoKr (lokr_)'],
-  [/\.lora_mid\./, 'a LoRA with a third matrix for convolutions (lora_mid)'],
-  [/\.oft_/, 'an OFT (oft_)'],
-  [/\.on_input$/, 'an IA3 (on_input)'],
-  [/\.[ab]1\.weight$/, 'a GLoRA (a1, b1)'],
-  [/\.(diff|diff_b|w_norm|b_norm)$/, 'an adapter with whole weights beside its low-rank ones (diff)'],
-  [/\.lora(_B|_up)?(\.\w+)?\.bias$/, 'a LoRA with biases'],
+const endings: readonly (readonly [RegExp, (...words: string[]) => LoraPart])[] = [
+  // kohya: `.lora_down.weight`; PEFT: `.lora_A.weight`, `.lora_A.default.weight`.
+  [/^(.+?)\.lora_(down|up|mid|A|B)(?:\.[^.]+)?\.weight$/, matrix],
+  // diffusers: `.lora.down.weight`, `.lora_linear_layer.down.weight`; before 0.17: `_lora.down.weight`.
+  [/^(.+?)[._]lora(?:_linear_layer)?\.(down|up|mid)\.weight$/, matrix],
+  [/^(.+?)(?:[._]lora(?:_linear_layer)?)?\.alpha$/, () => 'alpha'],
+  [/^(.+?)\.lora_(?:up|B)(?:\.[^.]+)?\.bias$/, () => 'upBias'],
+  [/^(.+?)\.dora_scale$/, () => 'doraScale'],
+  [/^(.+?)\.lora_magnitude_vector(?:\.[^.]+){0,2}$/, () => 'magnitude'],
+  // LyCORIS, also as PEFT writes it.
+  [/^(.+?)\.(hada_(?:w[12]_[ab]|t[12]))(?:\.[^.]+)?$/, (part) => part as LoraPart],
+  [/^(.+?)\.(lokr_(?:w[12]|w[12]_[ab]|t2))(?:\.[^.]+)?$/, (part) => part as LoraPart],
+  [/^(.+?)\.(?:diff|w_norm)$/, () => 'diff'],
+  [/^(.+?)\.(?:diff_b|b_norm)$/, () => 'diffBias'],
 ];
 
-/** What kind of adapter a key gives away, if it is not a LoRA of two matrices for each layer. */
+function matrix(which = ''): LoraPart {
+  if (which === 'mid') return 'mid';
+  return which === 'down' || which === 'A' ? 'down' : 'up';
+}
+
+/** Undefined for a key that names no part of a layer. */
+export function parseLoraKey(key: string): LoraKey | undefined {
+  for (const [pattern, partOf] of endings) {
+    const found = pattern.exec(key);
+    if (found) return { layer: found[1]!, part: partOf(...found.slice(2)) };
+  }
+  return undefined;
+}
+
+/** Keys of adapters that cannot be computed here. */
+const otherKinds: readonly (readonly [RegExp, string])[] = [
+  [/\.(b?oft_(blocks|diag|r|s)|oft_R)(\.|$)/, 'an OFT (oft_blocks)'],
+  [/\.(on_input|ia3_l)(\.|$)/, 'an IA3 (on_input)'],
+  [/\.[ab]1\.weight$/, 'a GLoRA (a1, b1)'],
+  [/\.(vera_lambda_[bd]|hra_u|vblora_logits_[AB])(\.|$)/, 'an adapter of another kind (VeRA, HRA or VB-LoRA)'],
+  [/\.lora_embedding_[AB](\.|$)/, 'a LoRA of token embeddings (lora_embedding_A)'],
+  [/\.lokr_t1(\.|$)/, 'a LoKr with two cores (lokr_t1)'],
+  [/^(unet|text_encoder):\d+:(up|down)$/, 'a LoRA whose layers are numbered and not named (unet:0:up)'],
+];
+
+/** What kind of adapter a key gives away that cannot be computed here. */
 export function otherKindOf(key: string): string | undefined {
   return otherKinds.find(([pattern]) => pattern.test(key))?.[1];
 }
 
-const kohyaPrefixes: Record<LoraComponent, readonly string[]> = {
-  unet: ['lora_unet_'],
-  text_encoder: ['lora_te_', 'lora_te1_'],
-  text_encoder_2: ['lora_te2_'],
+/** Before names whose dots became underscores: of kohya's trainer, and of LyCORIS around a whole network. */
+const flatPrefixes: Record<LoraComponent, readonly string[]> = {
+  unet: ['lora_unet_', 'lycoris_unet_', 'lycoris_'],
+  text_encoder: ['lora_te_', 'lora_te1_', 'lycoris_te_', 'lycoris_te1_', 'lycoris_text_encoder_'],
+  text_encoder_2: ['lora_te2_', 'lycoris_te2_', 'lycoris_text_encoder_2_'],
+};
+
+/** Before names with dots, beside that of the component: of ComfyUI, which saves a model's parts under one root. */
+const dottedPrefixes: Record<LoraComponent, readonly string[]> = {
+  unet: [],
+  text_encoder: ['text_encoders.clip_l.transformer.', 'text_encoders.clip_h.transformer.', 'te1.', 'te.'],
+  text_encoder_2: ['text_encoders.clip_g.transformer.', 'te2.'],
 };
 
 const flat = (path: string) => path.replaceAll('.', '_');
@@ -81,19 +118,20 @@ export function loraNames(
       if (original !== undefined) add(`diffusion_model.${original}`);
       for (const name of dotted) {
         add(`${component}.${name}`);
+        for (const prefix of dottedPrefixes[component]) add(prefix + name);
         add(name);
       }
       for (const name of original === undefined ? dotted : [...dotted, original]) {
-        for (const prefix of kohyaPrefixes[component]) add(prefix + flat(name));
+        for (const prefix of flatPrefixes[component]) add(prefix + flat(name));
       }
     }
   }
   return names;
 }
 
-/** A layer's name without the wrapper that PEFT puts around a whole network. */
+/** A layer's name without what PEFT and training on several devices put around a whole network. */
 export function unwrapped(layer: string): string {
-  return layer.replace(/(^|\.)base_model\.model\./, '$1');
+  return layer.replace(/^module\./, '').replace(/(^|\.)base_model\.model\./, '$1');
 }
 
 /** Diffusers before 0.17 kept the matrices in the attention's processor, and called its last layer `to_out`. */

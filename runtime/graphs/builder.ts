@@ -34,7 +34,17 @@ export interface AdaptedForm extends GraphForm {
    * they make of the layer's input is added to its output; zeros of rank 1 change nothing. Default `none`.
    */
   adapters?: Adapters | undefined;
+  /**
+   * Inputs for what adapters change beside the product of two matrices, zeros for nothing: `<module path>.lora_input` and
+   * `.lora_output` (how much of what the layer's weight is given, and of what it gives, is added to that) and `.lora_bias`
+   * for each layer that `adapters` names; `.lora_vector` and `.lora_bias` (added to weight and bias) for every
+   * normalization. Default false.
+   */
+  vectors?: boolean | undefined;
 }
+
+/** A vector that an adapter changes something by; see `AdaptedForm.vectors`. */
+export type AdapterVector = 'input' | 'output' | 'bias' | 'vector';
 
 /** TensorProto.DataType of the ONNX format. */
 const dataTypes = {
@@ -112,6 +122,7 @@ export class GraphBuilder {
   readonly attention: 'fused' | 'plain';
   readonly linear: 'fused' | 'plain';
   private readonly adapters: Adapters;
+  private readonly takesVectors: boolean;
   private readonly tensors: StoredTensors;
   private readonly nodes: Node[] = [];
   private readonly initializers: Uint8Array[] = [];
@@ -130,6 +141,7 @@ export class GraphBuilder {
     this.precision = form.precision ?? 'float32';
     this.attention = form.attention ?? 'fused';
     this.adapters = form.adapters ?? 'none';
+    this.takesVectors = form.vectors ?? false;
     this.linear = this.precision === 'float32' ? (form.linear ?? 'plain') : 'plain';
   }
 
@@ -247,6 +259,25 @@ export class GraphBuilder {
       for (const [i, name] of names.entries()) this.input(name, this.precision, both[i]!);
     }
     return names;
+  }
+
+  /**
+   * The vector inputs of a layer or a normalization, or undefined where the graph has none for its kind.
+   *
+   * @param kind - the least a graph must adapt for this layer to be among it; undefined for normalizations
+   */
+  vectors<Role extends AdapterVector>(
+    path: string,
+    kind: Exclude<Adapters, 'none'> | undefined,
+    shapes: Readonly<Record<Role, readonly number[]>>,
+  ): Record<Role, Value> | undefined {
+    if (!this.takesVectors || (kind && this.adapters !== 'all' && this.adapters !== kind)) return undefined;
+    const values = {} as Record<Role, Value>;
+    for (const role of Object.keys(shapes) as Role[]) {
+      values[role] = `${path}.lora_${role}`;
+      if (!this.names.has(values[role])) this.input(values[role], this.precision, shapes[role]);
+    }
+    return values;
   }
 
   /** Whole numbers: shapes, axes, sizes. A bare number is a scalar. */

@@ -17,11 +17,49 @@ export function linear(
 export function linearProduct(graph: GraphBuilder, x: Value, path: string, rows?: readonly [number, number]): Value {
   const shape = graph.shapeOf(`${path}.weight`);
   const part = rows ? { rows } : { shape: shape.slice(0, 2) };
-  const product =
+  const vectors = layerVectors(graph, path, 'linear', rows);
+  const read = vectors ? changedBy(graph, x, vectors.input, path) : x;
+  let product =
     graph.linear === 'fused'
-      ? graph.node('FusedMatMul', [x, graph.weight(`${path}.weight`, part)], { name: path, attributes: { transB: 1 } })
-      : graph.node('MatMul', [x, graph.weight(`${path}.weight`, { transpose: true, ...part })], { name: path });
-  return lowRankProduct(graph, product, x, path, 'linear', rows);
+      ? graph.node('FusedMatMul', [read, graph.weight(`${path}.weight`, part)], {
+          name: path,
+          attributes: { transB: 1 },
+        })
+      : graph.node('MatMul', [read, graph.weight(`${path}.weight`, { transpose: true, ...part })], { name: path });
+  if (vectors) product = changedBy(graph, product, vectors.output, path);
+  const y = lowRankProduct(graph, product, x, path, 'linear', rows);
+  return vectors ? graph.node('Add', [y, vectors.bias], { name: `${path}.lora` }) : y;
+}
+
+/** The vectors that adapters change a layer by, of `rows` of its weight; see `AdaptedForm`. */
+function layerVectors(graph: GraphBuilder, path: string, kind: 'linear' | 'all', rows?: readonly [number, number]) {
+  const [out, inner, ...window] = graph.shapeOf(`${path}.weight`) as [number, number, ...number[]];
+  const spread = kind === 'all' && window.length > 0 ? [1, 1] : [];
+  const vectors = graph.vectors(path, kind, {
+    input: [inner, ...spread],
+    output: [out, ...spread],
+    bias: [out, ...spread],
+  });
+  if (!vectors || !rows) return vectors;
+  const part = (value: Value) =>
+    graph.node('Slice', [value, graph.ints([rows[0]]), graph.ints([rows[1]]), graph.ints([0])], {
+      name: `${path}.lora`,
+    });
+  return { ...vectors, output: part(vectors.output), bias: part(vectors.bias) };
+}
+
+/** x + x · change: x itself, to the bit, where the change is 0. */
+function changedBy(graph: GraphBuilder, x: Value, change: Value, path: string): Value {
+  const name = `${path}.lora`;
+  return graph.node('Add', [x, graph.node('Mul', [x, change], { name })], { name });
+}
+
+/** y + (y - bias) · change: what the weight alone gives is changed, and the bias is not. */
+function weightChangedBy(graph: GraphBuilder, y: Value, bias: Value | undefined, change: Value, path: string): Value {
+  if (bias === undefined) return changedBy(graph, y, change, path);
+  const name = `${path}.lora`;
+  const alone = graph.node('Sub', [y, bias], { name });
+  return graph.node('Add', [y, graph.node('Mul', [alone, change], { name })], { name });
 }
 
 /**
@@ -53,10 +91,14 @@ function lowRankProduct(
 
 /** Two-dimensional y = x Wᵀ + b in one node; `x` is [rows, in]. */
 export function dense(graph: GraphBuilder, x: Value, path: string): Value {
-  const inputs = [x, graph.weight(`${path}.weight`)];
-  if (graph.has(`${path}.bias`)) inputs.push(graph.weight(`${path}.bias`));
-  const y = graph.node('Gemm', inputs, { name: path, attributes: { transB: 1 } });
-  return lowRankProduct(graph, y, x, path, 'all');
+  const vectors = layerVectors(graph, path, 'all');
+  const bias = graph.has(`${path}.bias`) ? graph.weight(`${path}.bias`) : undefined;
+  const inputs = [vectors ? changedBy(graph, x, vectors.input, path) : x, graph.weight(`${path}.weight`)];
+  if (bias !== undefined) inputs.push(bias);
+  let y = graph.node('Gemm', inputs, { name: path, attributes: { transB: 1 } });
+  if (vectors) y = weightChangedBy(graph, y, bias, vectors.output, path);
+  y = lowRankProduct(graph, y, x, path, 'all');
+  return vectors ? graph.node('Add', [y, vectors.bias], { name: `${path}.lora` }) : y;
 }
 
 /** A convolution over [batch, channels, height, width]. `pads` is top, left, bottom, right; default keeps the size. */
@@ -70,7 +112,13 @@ export function conv(
   // A linear layer over channels is a 1×1 convolution of the same bytes.
   const shape = stored.length === 2 ? [...stored, 1, 1] : stored;
   const [kernelHeight, kernelWidth] = [shape[2] ?? 1, shape[3] ?? 1];
-  const inputs = [x, graph.weight(`${path}.weight`, { shape })];
+  const vectors = graph.vectors(path, 'all', {
+    input: [shape[1]!, 1, 1],
+    output: [shape[0]!, 1, 1],
+    bias: [shape[0]!, 1, 1],
+  });
+  const read = vectors ? changedBy(graph, x, vectors.input, path) : x;
+  const inputs = [read, graph.weight(`${path}.weight`, { shape })];
   if (graph.has(`${path}.bias`)) inputs.push(graph.weight(`${path}.bias`));
   const [top, left] = [kernelHeight >> 1, kernelWidth >> 1];
   const attributes = {
@@ -78,14 +126,19 @@ export function conv(
     strides: [options.stride ?? 1, options.stride ?? 1],
     pads: options.pads ?? [top, left, top, left],
   };
-  const y = graph.node('Conv', inputs, { name: path, attributes });
+  let y = graph.node('Conv', inputs, { name: path, attributes });
+  const name = `${path}.lora`;
+  if (vectors) {
+    const bias = graph.has(`${path}.bias`) ? graph.weight(`${path}.bias`, { shape: [shape[0]!, 1, 1] }) : undefined;
+    y = weightChangedBy(graph, y, bias, vectors.output, path);
+    y = graph.node('Add', [y, vectors.bias], { name });
+  }
   const adapter = graph.adapter(path, 'all', (rank) => [
     [rank, shape[1]!, kernelHeight, kernelWidth],
     [shape[0]!, rank, 1, 1],
   ]);
   if (!adapter) return y;
   const [down, up] = adapter;
-  const name = `${path}.lora`;
   const low = graph.node('Conv', [x, down], { name, attributes });
   return graph.node('Add', [y, graph.node('Conv', [low, up], { name, attributes: { kernel_shape: [1, 1] } })], {
     name,
@@ -107,8 +160,21 @@ export function groupNorm(graph: GraphBuilder, x: Value, path: string, groups: n
     attributes: { epsilon: { float: epsilon } },
   });
   const back = graph.node('Reshape', [normal, graph.ints([0, channels, -1, 0])], { name: path });
-  const scaled = graph.node('Mul', [back, graph.weight(`${path}.weight`, { shape: [channels, 1, 1] })], { name: path });
-  return graph.node('Add', [scaled, graph.weight(`${path}.bias`, { shape: [channels, 1, 1] })], { name: path });
+  const { weight, bias } = normWeights(graph, path, [channels, 1, 1]);
+  const scaled = graph.node('Mul', [back, weight], { name: path });
+  return graph.node('Add', [scaled, bias], { name: path });
+}
+
+/** Weight and bias of a normalization, with what adapters add to them. */
+function normWeights(graph: GraphBuilder, path: string, shape: readonly number[]): { weight: Value; bias: Value } {
+  const [weight, bias] = [graph.weight(`${path}.weight`, { shape }), graph.weight(`${path}.bias`, { shape })];
+  const vectors = graph.vectors(path, undefined, { vector: shape, bias: shape });
+  if (!vectors) return { weight, bias };
+  const name = `${path}.lora`;
+  return {
+    weight: graph.node('Add', [weight, vectors.vector], { name }),
+    bias: graph.node('Add', [bias, vectors.bias], { name }),
+  };
 }
 
 /** x · sigmoid(x): QuickGelu with alpha 1, one node instead of two. */
@@ -118,7 +184,8 @@ export function silu(graph: GraphBuilder, x: Value, name: string): Value {
 
 /** Layer normalization over the last axis. */
 export function layerNorm(graph: GraphBuilder, x: Value, path: string, epsilon: number): Value {
-  return graph.node('LayerNormalization', [x, graph.weight(`${path}.weight`), graph.weight(`${path}.bias`)], {
+  const { weight, bias } = normWeights(graph, path, graph.shapeOf(`${path}.weight`));
+  return graph.node('LayerNormalization', [x, weight, bias], {
     name: path,
     attributes: { axis: -1, epsilon: { float: epsilon } },
   });

@@ -7,6 +7,7 @@ import {
   type LoraModules,
   modulesOf,
   readLora,
+  takesLayer,
 } from '../checkpoints/lora.ts';
 import { RuntimeError } from '../errors.ts';
 import type { WeightedFile } from '../messages.ts';
@@ -57,12 +58,14 @@ export class Adapters {
   }
 
   /** The form of a network that LoRAs need. */
-  form(active: ActiveLoras, component: Adapted): NonNullable<Form['adapters']> {
-    let needed: NonNullable<Form['adapters']> = 'none';
+  form(active: ActiveLoras, component: Adapted): Pick<Form, 'adapters' | 'vectors'> {
+    const needed: Required<Pick<Form, 'adapters' | 'vectors'>> = { adapters: 'none', vectors: false };
     for (const { lora } of active.loras) {
       const layers = lora.layers[component];
-      if (layers.size === 0 || needed === 'all') continue;
-      needed = adaptersNeeded(layers);
+      if (layers.size === 0) continue;
+      const { adapters, vectors } = adaptersNeeded(layers);
+      if (needed.adapters !== 'all') needed.adapters = adapters;
+      needed.vectors ||= vectors;
     }
     return needed;
   }
@@ -135,7 +138,7 @@ export class Adapters {
 }
 
 function layersOf(graph: Graph, layers: ReadonlyMap<string, LoraLayer>): ReadonlyMap<string, LoraLayer> {
-  return new Map([...layers].filter(([module]) => graph.takes(`${module}.lora_down`)));
+  return new Map([...layers].filter(([module]) => takesLayer((input) => graph.takes(input), module)));
 }
 
 function bytesOfLora({ layers }: Lora): number {

@@ -108,7 +108,7 @@ function neededBy(library: Library, opened: Opened, plan: Plan, request: Generat
   const encoders = (of: Model, active: ActiveLoras): Needed[] =>
     conditionersOf[of.configs.family].encoders(of).map((component) => ({
       network: of.network(component),
-      form: { adapters: library.adapters.form(active, component) },
+      form: library.adapters.form(active, component),
     }));
   const deep = plan.shallow.size > 0;
   const unets = (of: Model, form: Form): Needed[] => [
@@ -117,7 +117,7 @@ function neededBy(library: Library, opened: Opened, plan: Plan, request: Generat
   ];
   return [
     ...encoders(model, loras),
-    ...unets(model, { adapters: library.adapters.form(loras, 'unet'), residuals: controlNets.length > 0 }),
+    ...unets(model, { ...library.adapters.form(loras, 'unet'), residuals: controlNets.length > 0 }),
     ...controlNets.map((network) => ({ network })),
     ...(refiner ? [...encoders(refiner, noLoras), ...unets(refiner, {})] : []),
     { network: decoder },

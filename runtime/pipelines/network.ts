@@ -22,6 +22,8 @@ export interface Form {
   residuals?: boolean;
   /** Inputs for LoRAs: for no layer, for the linear ones of transformers, or for all. */
   adapters?: 'none' | 'linear' | 'all';
+  /** Inputs for what LoRAs change beside products of matrices: see `AdaptedForm.vectors`. */
+  vectors?: boolean;
   /** A further output, for the calls between in which only a UNet's outermost layers run. */
   deep?: boolean;
 }
@@ -43,7 +45,7 @@ export interface NetworkOptions {
   whenUnused: () => Promise<unknown> | undefined;
 }
 
-const plainForm: Required<Form> = { residuals: false, adapters: 'none', deep: false };
+const plainForm: Required<Form> = { residuals: false, adapters: 'none', vectors: false, deep: false };
 
 /** Ranks of `Form.adapters`; a later one does for an earlier one. */
 const adapterRanks = ['none', 'linear', 'all'] as const;
@@ -172,7 +174,8 @@ async function retire(graph: Promise<Graph>, unused: Promise<unknown> | undefine
 
 function covers(held: Required<Form>, wanted: Form): boolean {
   const rank = (form: Form) => adapterRanks.indexOf(form.adapters ?? 'none');
-  return (held.residuals || !wanted.residuals) && (held.deep || !wanted.deep) && rank(held) >= rank(wanted);
+  const hasFlags = (['residuals', 'vectors', 'deep'] as const).every((flag) => held[flag] || !wanted[flag]);
+  return hasFlags && rank(held) >= rank(wanted);
 }
 
 function union(a: Required<Form>, b: Form): Required<Form> {
@@ -180,6 +183,7 @@ function union(a: Required<Form>, b: Form): Required<Form> {
   return {
     residuals: a.residuals || b.residuals === true,
     adapters: adapterRanks[rank]!,
+    vectors: a.vectors || b.vectors === true,
     deep: a.deep || b.deep === true,
   };
 }

@@ -24,6 +24,8 @@ const zeros = (...shape: number[]): Content => ({
   bytes: new Uint8Array(shape.reduce((product, size) => product * size, 2)),
 });
 
+const attended = 'down_blocks.0.attentions.0.transformer_blocks.0.attn2';
+
 async function copyOf(model: 'tiny-sd15' | 'tiny-sdxl'): Promise<string> {
   const folder = newPath();
   await cp(modelFolder(model), folder, { recursive: true });
@@ -124,13 +126,90 @@ describe('what a path holds is told by its names and shapes', () => {
       {
         kind: 'lora',
         available: false,
-        reason: expect.stringMatching(/"unet\.conv_in\.lora_A\.weight" has no partner/),
+        reason: expect.stringMatching(/"unet\.conv_in" is not of low rank, as .*\[8, 4, 3, 3\] and \[320, 4, 1, 1\]/),
       },
+    ],
+    ...(
+      [
+        [
+          'with matrices in the attention processor',
+          ['processor.to_k_lora.down.weight', 'processor.to_k_lora.up.weight'],
+        ],
+        ['of PEFT', ['to_k.lora_A.weight', 'to_k.lora_B.weight']],
+        ['of PEFT with a named adapter', ['to_k.lora_A.default_0.weight', 'to_k.lora_B.default_0.weight']],
+        ['of PEFT with a hyphen in its name', ['to_k.lora_A.my-style.weight', 'to_k.lora_B.my-style.weight']],
+        ['of diffusers', ['to_k.lora.down.weight', 'to_k.lora.up.weight']],
+        ['of diffusers for text', ['to_k.lora_linear_layer.down.weight', 'to_k.lora_linear_layer.up.weight']],
+        ['of kohya with dots', ['to_k.lora_down.weight', 'to_k.lora_up.weight']],
+      ] as const
+    ).map(([what, [down, up]]): [string, [string, Content][], object] => [
+      what,
+      [
+        [`unet.${attended}.${down}`, zeros(8, 768)],
+        [`unet.${attended}.${up}`, zeros(320, 8)],
+      ],
+      { kind: 'lora', available: true, architecture: 'sd1x' },
+    ]),
+    [
+      'DoRA',
+      [
+        [`lora_unet_${attended.replaceAll('.', '_')}_to_k.lora_down.weight`, zeros(8, 1024)],
+        [`lora_unet_${attended.replaceAll('.', '_')}_to_k.lora_up.weight`, zeros(320, 8)],
+        [`lora_unet_${attended.replaceAll('.', '_')}_to_k.dora_scale`, zeros(320, 1)],
+      ],
+      { kind: 'lora', available: true, architecture: 'sd2x' },
     ],
     [
       'LoHa',
+      [
+        [`lora_unet_${attended.replaceAll('.', '_')}_to_k.hada_w1_a`, zeros(320, 4)],
+        [`lora_unet_${attended.replaceAll('.', '_')}_to_k.hada_w1_b`, zeros(4, 2048)],
+        [`lora_unet_${attended.replaceAll('.', '_')}_to_k.hada_w2_a`, zeros(320, 4)],
+        [`lora_unet_${attended.replaceAll('.', '_')}_to_k.hada_w2_b`, zeros(4, 2048)],
+      ],
+      { kind: 'lora', available: true, architecture: 'sdxl' },
+    ],
+    [
+      'LoKr',
+      [
+        [`lora_unet_${attended.replaceAll('.', '_')}_to_v.lokr_w1`, zeros(4, 8)],
+        [`lora_unet_${attended.replaceAll('.', '_')}_to_v.lokr_w2_a`, zeros(80, 4)],
+        [`lora_unet_${attended.replaceAll('.', '_')}_to_v.lokr_w2_b`, zeros(4, 96)],
+      ],
+      { kind: 'lora', available: true, architecture: 'sd1x' },
+    ],
+    [
+      'half a LoHa',
       [['lora_unet_mid_block_attentions_0_proj_in.hada_w1_a', zeros(8, 4)]],
-      { kind: 'lora', available: false, reason: expect.stringMatching(/LyCORIS file of another kind/) },
+      { kind: 'lora', available: false, reason: expect.stringMatching(/lacks one of its matrices \(hada_w1_a/) },
+    ],
+    [
+      'OFT',
+      [['lora_unet_mid_block_attentions_0_proj_in.oft_blocks', zeros(8, 4, 4)]],
+      { kind: 'lora', available: false, reason: expect.stringMatching(/it is an OFT .*supported are LoRA, LoCon/) },
+    ],
+    [
+      'with tensors that mean nothing here',
+      [
+        [`unet.${attended}.to_k.lora_A.weight`, zeros(8, 768)],
+        [`unet.${attended}.to_k.lora_B.weight`, zeros(320, 8)],
+        ['position_ids', { dtype: 'I64', shape: [1, 77], bytes: new Uint8Array(616) }],
+        ['lora_te_text_model_encoder_layers_0_mlp_fc1.alpha', zeros()],
+      ],
+      {
+        kind: 'lora',
+        available: true,
+        architecture: 'sd1x',
+        reason: expect.stringMatching(/its tensor "position_ids" is no part of a LoRA and without effect\.$/),
+      },
+    ],
+    [
+      'whose matrices are whole numbers',
+      [
+        [`unet.${attended}.to_k.lora_A.weight`, { dtype: 'I8', shape: [8, 768], bytes: new Uint8Array(8 * 768) }],
+        [`unet.${attended}.to_k.lora_B.weight`, zeros(320, 8)],
+      ],
+      { kind: 'lora', available: false, reason: expect.stringMatching(/is stored as I8 \(down, \[8, 768\]\)/) },
     ],
   ])('a LoRA: %s', async (_what, tensors, expected) => {
     const file = newPath('.safetensors');

@@ -3,172 +3,33 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
-  type ActiveLora,
   adapterFeeds,
   adaptersNeeded,
   type Lora,
   LoraError,
-  type LoraModules,
   modulesOf,
   readLora,
 } from '../../runtime/checkpoints/lora.ts';
-import type { LoraComponent } from '../../runtime/checkpoints/loraKeys.ts';
 import { unetPaths } from '../../runtime/checkpoints/originalLayout.ts';
 import { type ClipTextConfig, writeClipText } from '../../runtime/graphs/clipText.ts';
-import { type UNet2DConditionConfig, writeUNet2DCondition } from '../../runtime/graphs/unet2DCondition.ts';
 import { toFloat16 } from '../../runtime/onnx/float16.ts';
-import { type Graph, int64s, type Tensor } from '../../runtime/onnx/graph.ts';
-import {
-  modelFolder,
-  modelsFolder,
-  readGoldens,
-  relativeError,
-  type TinyModel,
-  tinyModels,
-} from '../helpers/goldens.ts';
-import { cpu, expectClose, openWritten, type Part, readPart, unetFeeds } from '../helpers/graphs.ts';
-import { openComponent } from '../helpers/openComponent.ts';
-import { float32View, type NewTensor, readOwn, writeSafetensors } from '../helpers/safetensors.ts';
+import { type Graph, int64s } from '../../runtime/onnx/graph.ts';
+import { modelsFolder, readGoldens, relativeError, type TinyModel, tinyModels } from '../helpers/goldens.ts';
+import { expectClose, openWritten, readPart } from '../helpers/graphs.ts';
+import { type NewTensor, readOwn, writeSafetensors } from '../helpers/safetensors.ts';
+import { errorOf, flat, layerOf, merge, Tiny, values } from '../helpers/tinyLora.ts';
 
 let folder: string;
-const loaded = new Map<TinyModel, Promise<Tiny>>();
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'latentwire-lora-'));
 });
 
 afterAll(async () => {
-  for (const tiny of await Promise.all(loaded.values())) await tiny.close();
+  await Tiny.closeAll();
   await rm(folder, { recursive: true });
 });
 
-/** A tiny model's UNet and text encoders, and what its UNet is fed with for its recorded call. */
-class Tiny {
-  readonly folder: string;
-  readonly unet: Part<UNet2DConditionConfig>;
-  readonly text: Part<ClipTextConfig>;
-  readonly feeds: Record<string, Tensor>;
-  readonly modules: Record<LoraComponent, LoraModules>;
-  /** Graphs that were needed so far, by the form of their adapters. */
-  private readonly graphs = new Map<string, Graph>();
-
-  private constructor(
-    model: TinyModel,
-    unet: Part<UNet2DConditionConfig>,
-    text: Part<ClipTextConfig>,
-    feeds: Record<string, Tensor>,
-    text2: LoraModules,
-  ) {
-    this.folder = modelFolder(model);
-    this.unet = unet;
-    this.text = text;
-    this.feeds = feeds;
-    this.modules = {
-      unet: [...modulesOf(unet.tensors)],
-      text_encoder: [...modulesOf(text.tensors)],
-      text_encoder_2: text2,
-    };
-  }
-
-  /** The same for all who ask: graphs with places for adapters take a second to open. */
-  static load(model: TinyModel): Promise<Tiny> {
-    const tiny = loaded.get(model) ?? Tiny.open(model);
-    loaded.set(model, tiny);
-    return tiny;
-  }
-
-  private static async open(model: TinyModel): Promise<Tiny> {
-    const goldens = readGoldens(model);
-    const open = (component: LoraComponent) => openComponent(modelFolder(model), component, cpu);
-    const encoders = [await open('text_encoder')];
-    let text2: LoraModules = [];
-    if (goldens.textEncoder2) {
-      encoders.push(await open('text_encoder_2'));
-      text2 = [...modulesOf((await readPart(join(modelFolder(model), 'text_encoder_2'), 'model')).tensors)];
-    }
-    const feeds = await unetFeeds(goldens, encoders[0]!, encoders[1]);
-    for (const encoder of encoders) await encoder.close();
-    const unet = await readPart<UNet2DConditionConfig>(join(modelFolder(model), 'unet'));
-    const text = await readPart<ClipTextConfig>(join(modelFolder(model), 'text_encoder'), 'model');
-    return new Tiny(model, unet, text, feeds, text2);
-  }
-
-  read(file: string): Promise<Lora> {
-    return readLora(file, this.modules, this.unet.config);
-  }
-
-  async graph(adapters: 'none' | 'linear' | 'all'): Promise<Graph> {
-    const graph =
-      this.graphs.get(adapters) ??
-      (await openWritten(writeUNet2DCondition(this.unet.config, this.unet.tensors, { adapters })));
-    this.graphs.set(adapters, graph);
-    return graph;
-  }
-
-  async close(): Promise<void> {
-    for (const graph of this.graphs.values()) await graph.close();
-  }
-
-  async plain(): Promise<Tensor> {
-    return (await (await this.graph('none')).run(this.feeds)).out_sample!;
-  }
-
-  /** The UNet's output with LoRAs as inputs of the graph. */
-  async adapted(loras: readonly ActiveLora[], adapters: 'linear' | 'all' = 'linear'): Promise<Tensor> {
-    const graph = await this.graph(adapters);
-    return (await graph.run({ ...this.feeds, ...adapterFeeds(graph.inputs, loras) })).out_sample!;
-  }
-
-  /** The UNet's output with LoRAs merged into its weights: W + weight · scale · up · down, in double precision. */
-  async merged(loras: readonly ActiveLora[]): Promise<Tensor> {
-    const bytes = readOwn(join(this.folder, 'unet/diffusion_pytorch_model.safetensors'));
-    merge(this.unet, bytes, loras);
-    const graph = await openWritten(writeUNet2DCondition(this.unet.config, this.unet.tensors), bytes);
-    const { out_sample: out } = await graph.run(this.feeds);
-    await graph.close();
-    return out!;
-  }
-}
-
-function merge({ tensors }: Part<unknown>, bytes: Uint8Array, loras: readonly ActiveLora[]): void {
-  for (const { layers, weight } of loras) {
-    for (const [path, { down, up, rank, scale }] of layers) {
-      const values = float32View(tensors, `${path}.weight`, bytes);
-      const size = down.length / rank;
-      for (let i = 0; i < values.length; i++) {
-        const [row, column] = [Math.floor(i / size), i % size];
-        let sum = 0;
-        for (let r = 0; r < rank; r++) sum += up[row * rank + r]! * down[r * size + column]!;
-        values[i] = values[i]! + weight * scale * sum;
-      }
-    }
-  }
-}
-
-const errorOf = (actual: Tensor, expected: Tensor) =>
-  relativeError(actual.data as Float32Array, expected.data as Float32Array);
-
-/** Repeatable values in ±`size`. */
-function values(count: number, seed: number, size = 0.3): Float32Array {
-  let state = seed * 2654435761 + 1;
-  return Float32Array.from({ length: count }, () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return (state / 2 ** 31 - 1) * size;
-  });
-}
-
-/** A layer's tensors under names of kohya, for a weight of the shape given. */
-function layerOf(name: string, weight: readonly number[], rank: number, seed: number): Record<string, NewTensor> {
-  const [out, inner, ...kernel] = weight as [number, number, ...number[]];
-  const size = kernel.reduce((product, dim) => product * dim, inner);
-  return {
-    [`${name}.lora_down.weight`]: { shape: [rank, inner, ...kernel], data: values(rank * size, seed) },
-    [`${name}.lora_up.weight`]: { shape: [out, rank, ...kernel.map(() => 1)], data: values(out * rank, seed + 1) },
-    [`${name}.alpha`]: { shape: [], data: Float32Array.of(rank / 2) },
-  };
-}
-
-const flat = (path: string) => path.replaceAll('.', '_');
 const fileOf = (model: TinyModel) => join(modelsFolder, `${model}-lora.safetensors`);
 
 describe.each(tinyModels)('the UNet of %s', (model) => {
@@ -178,10 +39,15 @@ describe.each(tinyModels)('the UNet of %s', (model) => {
     tiny = await Tiny.load(model);
   });
 
-  test.each(['linear', 'all'] as const)(
-    'is the plain one, bit for bit, with adapters for its %s layers but no LoRA',
-    async (adapters) => {
-      expect(await tiny.adapted([], adapters)).toEqual(await tiny.plain());
+  test.each([
+    ['linear', false],
+    ['all', false],
+    ['linear', true],
+    ['all', true],
+  ] as const)(
+    'is the plain one, bit for bit, with adapters for its %s layers (with vectors: %s) but no LoRA',
+    async (adapters, vectors) => {
+      expect(await tiny.adapted([], adapters, vectors)).toEqual(await tiny.plain());
     },
   );
 
@@ -190,7 +56,7 @@ describe.each(tinyModels)('the UNet of %s', (model) => {
     if (!goldens.lora) return expect(model).toBe('tiny-sd21-v');
     const { weight, unetOutput } = goldens.lora;
     const { layers } = await tiny.read(fileOf(model));
-    expect(adaptersNeeded(layers.unet)).toBe('linear');
+    expect(adaptersNeeded(layers.unet)).toEqual({ adapters: 'linear', vectors: false });
     const active = [{ layers: layers.unet, weight }];
     expectClose(await tiny.adapted(active), unetOutput, 1e-5);
     expectClose(await tiny.adapted(active, 'all'), unetOutput, 1e-5);
@@ -212,7 +78,7 @@ describe('LoRAs at work', () => {
     const some: Record<string, NewTensor> = {};
     const every: Record<string, NewTensor> = {};
     let seed = 1;
-    for (const [path, shape] of modulesOf(tiny.unet.tensors)) {
+    for (const [path, { shape }] of modulesOf(tiny.unet.tensors)) {
       if (shape.length < 2) continue;
       Object.assign(every, layerOf(`lora_unet_${flat(path)}`, shape, 3, seed++));
       if (/attn2|ff\.net|proj_in/.test(path)) Object.assign(some, layerOf(`lora_unet_${flat(path)}`, shape, 5, seed++));
@@ -238,7 +104,7 @@ describe('LoRAs at work', () => {
   });
 
   test('change every convolution, linear layer and projection of time, in a graph that takes them all', async () => {
-    expect(adaptersNeeded(whole.layers.unet)).toBe('all');
+    expect(adaptersNeeded(whole.layers.unet)).toEqual({ adapters: 'all', vectors: false });
     expect(whole.layers.unet.size).toBe(281);
     const active = [{ layers: whole.layers.unet, weight: 0.1 }];
     const expected = await tiny.merged(active);
@@ -278,7 +144,7 @@ describe('a LoRA of text encoders', () => {
     const prefixes = { text_encoder: 'lora_te1_', text_encoder_2: 'lora_te2_' };
     for (const [component, part] of Object.entries(parts)) {
       let seed = 7;
-      for (const [path, shape] of modulesOf(part.tensors)) {
+      for (const [path, { shape }] of modulesOf(part.tensors)) {
         if (shape.length !== 2 || path.includes('embedding')) continue;
         Object.assign(tensors, layerOf(prefixes[component as keyof typeof parts] + flat(path), shape, 2, seed++));
       }
@@ -289,7 +155,7 @@ describe('a LoRA of text encoders', () => {
     expect(layers.unet.size).toBe(0);
     for (const [component, part] of Object.entries(parts)) {
       const active = [{ layers: layers[component as keyof typeof parts], weight: 0.7 }];
-      expect(adaptersNeeded(active[0]!.layers)).toBe('linear');
+      expect(adaptersNeeded(active[0]!.layers)).toEqual({ adapters: 'linear', vectors: false });
       const bytes = readOwn([...part.tensors.values()][0]!.file);
       merge(part, bytes, active);
       const [plain, adapted, merged] = [
@@ -337,7 +203,7 @@ describe('names of layers', () => {
     return tiny.read(file);
   }
 
-  test.each([
+  test.each<readonly [what: string, layer: string, down: string, up: string, end: string]>([
     ['kohya', `lora_unet_${flat(attention)}_to_q`, 'lora_down', 'lora_up', 'to_q'],
     [
       'kohya, original',
@@ -352,13 +218,19 @@ describe('names of layers', () => {
     ['diffusers, attention processors', `unet.${attention}.processor.to_q_lora`, 'down', 'up', 'to_q'],
     ['diffusers, attention processors alone', `${attention}.processor.to_out_lora`, 'down', 'up', 'to_out.0'],
     ['PEFT', `base_model.model.${attention}.to_q`, 'lora_A', 'lora_B', 'to_q'],
-    [
-      'PEFT with the name of an adapter',
-      `base_model.model.${attention}.to_q`,
-      'lora_A.default',
-      'lora_B.default',
-      'to_q',
-    ],
+    ...['default', 'default_0', 'my-style'].map(
+      (adapter) =>
+        [
+          `PEFT with an adapter called ${adapter}`,
+          `base_model.model.${attention}.to_q`,
+          `lora_A.${adapter}`,
+          `lora_B.${adapter}`,
+          'to_q',
+        ] as const,
+    ),
+    ['PEFT on several devices', `module.base_model.model.${attention}.to_q`, 'lora_A', 'lora_B', 'to_q'],
+    ['kohya with dots', `unet.${attention}.to_q`, 'lora_down', 'lora_up', 'to_q'],
+    ['LyCORIS', `lycoris_${flat(attention)}_to_q`, 'lora_down', 'lora_up', 'to_q'],
   ])('of the UNet: %s', async (_, layer, down, up, end) => {
     const { layers } = await readOne(`${layer}.${down}.weight`, `${layer}.${up}.weight`);
     expect([...layers.unet.keys()]).toEqual([`${attention}.${end}`]);
@@ -372,6 +244,8 @@ describe('names of layers', () => {
     ['PEFT around the encoder', `base_model.model.${clip}`, 'lora_A', 'lora_B'],
     ['diffusers', `text_encoder.${clip}.lora_linear_layer`, 'down', 'up'],
     ['diffusers, older', `text_encoder.${clip.replace('q_proj', 'to_q_lora')}`, 'down', 'up'],
+    ['LyCORIS', `lycoris_text_encoder_${flat(clip)}`, 'lora_down', 'lora_up'],
+    ['ComfyUI', `text_encoders.clip_l.transformer.${clip}`, 'lora_down', 'lora_up'],
     ['without the outer prefix', 'text_encoder.encoder.layers.0.self_attn.q_proj', 'lora_A', 'lora_B'],
   ])('of the text encoder: %s', async (_, layer, down, up) => {
     const { layers } = await readOne(`${layer}.${down}.weight`, `${layer}.${up}.weight`, {}, undefined, 32);
@@ -382,7 +256,7 @@ describe('names of layers', () => {
   test('cover every layer of the UNet in the original layout', async () => {
     const tensors: Record<string, NewTensor> = {};
     const renames = [...unetPaths(tiny.unet.config)];
-    for (const [path, shape] of modulesOf(tiny.unet.tensors)) {
+    for (const [path, { shape }] of modulesOf(tiny.unet.tensors)) {
       if (shape.length < 2) continue;
       const [original, diffusers] = renames.find(([, ours]) => path === ours || path.startsWith(`${ours}.`))!;
       const name = `lora_unet_${flat(original + path.slice(diffusers.length))}`;
@@ -391,7 +265,9 @@ describe('names of layers', () => {
     const file = join(folder, 'original.safetensors');
     await writeSafetensors(file, tensors);
     const { layers } = await tiny.read(file);
-    const expected = [...modulesOf(tiny.unet.tensors)].filter(([, shape]) => shape.length > 1).map(([path]) => path);
+    const expected = [...modulesOf(tiny.unet.tensors)]
+      .filter(([, { shape }]) => shape.length > 1)
+      .map(([path]) => path);
     expect([...layers.unet.keys()].sort()).toEqual(expected.sort());
   });
 
@@ -469,6 +345,7 @@ describe('a file that is no LoRA for the model', () => {
     },
   });
   const fitting = matrices([4, 16], [16, 4]);
+  const matrix = (...shape: number[]): NewTensor => ({ shape, data: values(shape[0]! * shape[1]!, 1) });
   const one = (key: string): Record<string, NewTensor> => ({ [key]: { shape: [1], data: Float32Array.of(1) } });
 
   beforeAll(async () => {
@@ -509,18 +386,43 @@ describe('a file that is no LoRA for the model', () => {
       `the alpha of "${name}" is no number.`,
     ],
     [
-      'it is a DoRA',
+      'a DoRA has too few magnitudes',
       { ...fitting, ...one(`${name}.dora_scale`) },
-      'cannot be used: it is a DoRA (dora_scale); supported are LoRAs of two matrices for each layer.',
+      `cannot be used: "${name}" has 1 magnitudes for 16 rows and 16 columns.`,
     ],
-    ['it is a LoHa', one(`${name}.hada_w1_a`), 'it is a LoHa (hada_)'],
-    ['it is a LoKr', one(`${name}.lokr_w1`), 'it is a LoKr (lokr_)'],
+    ['a LoHa lacks a matrix', one(`${name}.hada_w1_a`), 'lacks one of its matrices (hada_w1_a, hada_w1_b).'],
+    ['a LoKr lacks a factor', { [`${name}.lokr_w1`]: matrix(2, 2) }, 'lacks one of its factors (lokr_w2, or'],
     [
-      'it has a third matrix',
+      'the core of a convolution does not fit',
       { ...fitting, ...one(`${name}.lora_mid.weight`) },
-      'third matrix for convolutions (lora_mid)',
+      `"${name}" has matrices that do not fit each other: [4, 16], [16, 4] and [1].`,
     ],
-    ['it has whole weights', { ...fitting, ...one(`${name}.diff`) }, 'whole weights beside its low-rank ones (diff)'],
+    [
+      'a layer is of two kinds',
+      { ...fitting, [`${name}.diff`]: matrix(16, 16) },
+      'holds adapters of several kinds at once.',
+    ],
+    ['it is an OFT', one(`${name}.oft_blocks`), 'it is an OFT (oft_blocks); supported are LoRA, LoCon, LoHa'],
+    [
+      'it changes embeddings',
+      { ...matrices([4, 16], [16, 4]), 'lora_te_text_model_embeddings_token_embedding.diff': matrix(9, 9) },
+      'changes the embeddings of tokens, which is not supported.',
+    ],
+    [
+      'a matrix is of whole numbers',
+      { ...fitting, [`${name}.lora_up.weight`]: { shape: [16, 4], data: new BigInt64Array(64), dtype: 'I64' } },
+      'is stored as I64 (up, [16, 4]); supported are F32, F16, BF16 and F64.',
+    ],
+    [
+      'a value is no number',
+      { ...fitting, [`${name}.lora_up.weight`]: { shape: [16, 4], data: new Float32Array(64).fill(Number.NaN) } },
+      'holds values that are no numbers (NaN or infinite).',
+    ],
+    [
+      'it holds two adapters',
+      { ...fitting, [`${name}.lora_A.second.weight`]: matrix(4, 16) },
+      `it holds several adapters at once ("${name}.lora_A.second.weight" is a second one).`,
+    ],
   ])('is refused in a sentence: %s', async (_, tensors, reason) => {
     const file = join(folder, 'wrong.safetensors');
     await writeSafetensors(file, tensors);
