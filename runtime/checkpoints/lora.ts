@@ -3,7 +3,7 @@ import { basename, dirname, join } from 'node:path';
 import type { FloatTensor, ValueInfo } from '../onnx/graph.ts';
 import { type LoraComponent, type LoraTarget, loraNames, unwrapped } from './loraKeys.ts';
 import { collectLayers, LoraError, type StoredLayer } from './loraLayers.ts';
-import { LayerReader, type LoraLayer } from './loraReader.ts';
+import { LayerReader, type LoraLayer, TensorReader } from './loraReader.ts';
 import type { UNetStructure } from './originalLayout.ts';
 import { readSafetensorsHeader, type StoredTensor, type StoredTensors } from './safetensors.ts';
 
@@ -59,11 +59,12 @@ export async function readLora(
   const scaleOf = await adapterConfig(file, metadata, stored);
 
   const layers = { unet: new Map(), text_encoder: new Map(), text_encoder_2: new Map() } satisfies Lora['layers'];
+  await using reader = new TensorReader(name);
   for (const [layer, found] of stored) {
     const target = names.get(unwrapped(layer));
     if (!target) continue;
-    const reader = new LayerReader(name, layer, found, weights[target.component].get(target.path));
-    const read = await reader.read((rank) => scaleOf(target, rank));
+    const weight = weights[target.component].get(target.path);
+    const read = await new LayerReader(name, layer, found, weight, reader).read((rank) => scaleOf(target, rank));
     (layers[target.component] as Map<string, LoraLayer>).set(target.path, read);
   }
   if (Object.values(layers).every(({ size }) => size === 0)) {

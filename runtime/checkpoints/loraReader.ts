@@ -1,4 +1,5 @@
-import { open } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { fromFloat16 } from '../onnx/float16.ts';
 import type { LoraPart } from './loraKeys.ts';
 import { LoraError, type StoredLayer } from './loraLayers.ts';
@@ -48,19 +49,62 @@ interface Product {
   columns: number;
 }
 
+/** Opens each file once, however many tensors are read. */
+export class TensorReader implements AsyncDisposable {
+  private readonly handles = new Map<string, FileHandle>();
+  private readonly name: string;
+
+  /** @param name - of the LoRA, for complaints */
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  /** @throws {LoraError} where the type is none of F32, F64, F16, BF16, I32 and I64 */
+  async floats({ dtype, file, offset, length }: StoredTensor): Promise<Float32Array> {
+    let handle = this.handles.get(file);
+    if (!handle) {
+      handle = await open(file, 'r');
+      this.handles.set(file, handle);
+    }
+    const bytes = new Uint8Array(length);
+    for (let filled = 0; filled < length; ) {
+      const { bytesRead } = await handle.read(bytes, filled, length - filled, offset + filled);
+      if (bytesRead === 0) throw new LoraError(`${basename(file)} became shorter while it was read.`);
+      filled += bytesRead;
+    }
+    const values = toFloats(dtype, bytes.buffer);
+    if (values) return values;
+    throw new LoraError(
+      `${this.name} cannot be used: ${basename(file)} has values of ${dtype}, which are not read here.`,
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const handle of this.handles.values()) await handle.close();
+  }
+}
+
 /** Reads one layer of a file, and turns it into the form that graphs are fed with. */
 export class LayerReader {
   private readonly name: string;
   private readonly layer: string;
   private readonly stored: StoredLayer;
   private readonly weight: StoredTensor | undefined;
+  private readonly tensors: TensorReader;
 
   /**
    * @param name - of the file, for complaints
    * @param layer - what the file calls the layer
    * @param weight - of the module; undefined where it is not known, so that the layer is checked when it is fed
    */
-  constructor(name: string, layer: string, stored: StoredLayer, weight: StoredTensor | undefined) {
+  constructor(
+    name: string,
+    layer: string,
+    stored: StoredLayer,
+    weight: StoredTensor | undefined,
+    tensors: TensorReader,
+  ) {
+    this.tensors = tensors;
     this.name = name;
     this.layer = layer;
     this.stored = stored;
@@ -91,7 +135,7 @@ export class LayerReader {
     // What is whole is stored as it is meant, whatever alpha a trainer wrote beside it.
     if (rank === undefined) return 1;
     const { alpha } = this.stored.parts;
-    const scale = alpha ? (await readFloats(alpha, this.name, this.layer))[0]! / rank : scaleOf(rank);
+    const scale = alpha ? (await this.tensors.floats(alpha))[0]! / rank : scaleOf(rank);
     if (!Number.isFinite(scale)) {
       throw new LoraError(`${this.name} cannot be used: the alpha of "${this.layer}" is no number.`);
     }
@@ -208,7 +252,7 @@ export class LayerReader {
       );
     }
     const squares = new Float64Array(wanted);
-    const weight = await readWeight(this.weight, this.name, this.layer);
+    const weight = await this.wholeWeight(this.weight);
     const window = columns / channels;
     const row = new Float64Array(columns);
     for (let o = 0; o < out; o++) {
@@ -231,13 +275,21 @@ export class LayerReader {
     }
   }
 
+  /** Row by row. */
+  private async wholeWeight(tensor: StoredTensor): Promise<Float32Array> {
+    const data = await this.tensors.floats(tensor);
+    if (!tensor.transposed) return data;
+    const [rows = 0, columns = 0] = tensor.shape;
+    return transposed({ rows: columns, columns: rows, data }).data;
+  }
+
   private async matrix(part: LoraPart): Promise<Matrix> {
     const [rows = 0, ...rest] = this.stored.parts[part]!.shape;
     return { rows, columns: sizeOf(rest), data: await this.values(part) };
   }
 
   private async values(part: LoraPart): Promise<Float32Array> {
-    const values = await readFloats(this.stored.parts[part]!, this.name, this.layer);
+    const values = await this.tensors.floats(this.stored.parts[part]!);
     if (values.every(Number.isFinite)) return values;
     throw new LoraError(
       `${this.name} cannot be used: "${this.layer}" holds values that are no numbers (NaN or infinite).`,
@@ -376,32 +428,6 @@ function kronecker(a: Matrix, b: Matrix): Matrix {
     }
   }
   return { rows, columns, data };
-}
-
-/** The weight of a module, row by row. */
-async function readWeight(tensor: StoredTensor, name: string, layer: string): Promise<Float32Array> {
-  const data = await readFloats(tensor, name, layer);
-  if (!tensor.transposed) return data;
-  const [rows = 0, columns = 0] = tensor.shape;
-  return transposed({ rows: columns, columns: rows, data }).data;
-}
-
-async function readFloats(tensor: StoredTensor, name: string, layer: string): Promise<Float32Array> {
-  const { dtype, file, offset, length } = tensor;
-  const bytes = new Uint8Array(length);
-  const handle = await open(file, 'r');
-  try {
-    for (let filled = 0; filled < length; ) {
-      const { bytesRead } = await handle.read(bytes, filled, length - filled, offset + filled);
-      if (bytesRead === 0) throw new LoraError(`${name} became shorter while it was read.`);
-      filled += bytesRead;
-    }
-  } finally {
-    await handle.close();
-  }
-  const values = toFloats(dtype, bytes.buffer);
-  if (!values) throw new LoraError(`${name} cannot be used: what "${layer}" needs is stored as ${dtype}.`);
-  return values;
 }
 
 function toFloats(dtype: StoredTensor['dtype'], bytes: ArrayBuffer): Float32Array | undefined {

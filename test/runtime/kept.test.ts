@@ -74,7 +74,8 @@ test('LoRAs are kept up to a number of bytes, those used last, and read again wh
   expect(bytes).toBeGreaterThan(0);
 
   const adapters = new Adapters(bytes * 2.5);
-  const first = await Promise.all(files.map(async (file) => (await adapters.open(model, file)).loras[0]!.lora));
+  const first = [];
+  for (const file of files) first.push((await adapters.open(model, file)).loras[0]!.lora);
   expect(adapters.keptBytes).toBe(bytes * 2);
   const again = await adapters.open(model, files[3]!);
   expect(again.loras[0]!.lora).toBe(first[3]);
