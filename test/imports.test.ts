@@ -166,7 +166,7 @@ function sourcesOf(folder: string): string[] {
   return readdirSync(path.join(root, folder), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && /\.(ts|js|mjs)$/.test(entry.name))
     .map((entry) => path.relative(root, path.join(entry.parentPath, entry.name)).split(path.sep).join('/'))
-    .filter((file) => !file.includes('node_modules/') && !file.startsWith('test/fixtures/'))
+    .filter((file) => !/(^|\/)(node_modules|dist)\//.test(file) && !file.startsWith('test/fixtures/'))
     .sort();
 }
 

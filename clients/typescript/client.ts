@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import type { WireError } from '../../protocol/errors.ts';
 import type { TaskEvent } from '../../protocol/events.ts';
 import type { ModelSearchResult, TaskCancelResult } from '../../protocol/replies.ts';

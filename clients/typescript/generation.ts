@@ -97,7 +97,7 @@ export class GenerationImpl implements Generation {
     this.#events.push({ ...result, event: 'result' });
     this.#first.resolve(result);
     if (this.#finished.length < this.#expected) return false;
-    this.#all.resolve(this.#finished.toSorted((a, b) => a.resultIndex - b.resultIndex));
+    this.#all.resolve([...this.#finished].sort((a, b) => a.resultIndex - b.resultIndex));
     this.#events.end();
     return true;
   }

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** The parent's handle on the runtime, as others see it. */
 import type { Batch, Calls, GenerateRequest, LogLevel, RunEvent, Stage } from '../messages.ts';
 import type { SetAside } from './quarantine.ts';
