@@ -16,6 +16,7 @@ export type {
   WeightedFile,
 } from './messages.ts';
 export { countRows, type ModelTraits, type RowCounts } from './pipelines/rows.ts';
+export { type Describer, type DescriberOptions, startDescriber } from './process/describer.ts';
 export type { Runtime, RuntimeOptions, RuntimeStatus } from './process/runtime.ts';
 export { startRuntime } from './process/supervisor.ts';
 export { noSuchScheduler, resolveScheduler, schedulerSpellings } from './schedulers/index.ts';

@@ -24,6 +24,8 @@ export interface CatalogEntry {
 /** A description, when it was made, and what the files looked like then. */
 interface Described {
   stamp: string;
+  /** Milliseconds that it took. */
+  tookMs: number;
   /** Milliseconds since the epoch. */
   at: number;
   model: ModelDescription;
@@ -44,6 +46,9 @@ const freshMs = 2_000;
 
 /** How long a description of what cannot be used counts: what it lacks may come from elsewhere. */
 const brokenFreshMs = 10_000;
+
+/** And at least so many times as long as describing it took: what takes until it is given up is not tried again at once. */
+const brokenPatience = 60;
 
 /** How many models a message names; `allowedValues` has all. */
 const namedAtMost = 20;
@@ -168,8 +173,12 @@ export class Catalog {
   async #describe({ path: file, stamp }: FoundModel): Promise<Described> {
     const known = this.#described.get(file);
     const now = this.#options.clock.now();
-    if (known?.stamp === stamp && (known.model.available || now - known.at < brokenFreshMs)) return known;
-    return { stamp, at: now, model: await this.#options.describe(file) };
+    if (known?.stamp === stamp) {
+      const freshMs = Math.max(brokenFreshMs, known.tookMs * brokenPatience);
+      if (known.model.available || now - known.at < freshMs) return known;
+    }
+    const model = await this.#options.describe(file);
+    return { stamp, at: now, tookMs: this.#options.clock.now() - now, model };
   }
 }
 

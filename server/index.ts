@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
-import { describeModel, type ModelDescription, type Runtime, startRuntime } from '../runtime/index.ts';
+import { type ModelDescription, type Runtime, startDescriber, startRuntime } from '../runtime/index.ts';
 import { isAllowedOrigin, isKnownHost } from './access.ts';
 import { Catalog } from './catalog.ts';
 import { type Clock, systemClock, type Timer } from './clock.ts';
@@ -32,7 +32,7 @@ export interface ServerOptions extends Partial<Config> {
   runtime?: Runtime;
   /** Default: lines of JSON on stderr, as `logLevel` says. */
   log?: Logger;
-  /** Reads what a model folder is; default: the runtime's way. */
+  /** Reads what a model folder is; default: the runtime's way, in a process of its own. */
   describe?: (folder: string) => Promise<ModelDescription>;
   /** Default: the system's. */
   clock?: Clock;
@@ -51,11 +51,13 @@ export interface Server extends AsyncDisposable {
 
 /** Starts a server. Settles when it listens and its runtime is ready; rejects where one of them cannot be. */
 export async function startServer(options: ServerOptions = {}): Promise<Server> {
-  const { runtime: givenRuntime, log: givenLog, describe = describeModel, clock = systemClock, ...given } = options;
+  const { runtime: givenRuntime, log: givenLog, describe: givenDescribe, clock = systemClock, ...given } = options;
   const config = completeConfig(given);
   const log = givenLog ?? createLog(config.logLevel);
   const runtime = givenRuntime ?? (await startOwnRuntime(config, log));
+  const describer = startDescriber();
   const closeRuntime = async () => {
+    await describer.close();
     if (givenRuntime === undefined) await runtime.close();
   };
 
@@ -89,7 +91,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
       catalog: new Catalog({
         modelsDirs: [path.join(packageRoot, 'models'), ...config.modelsDir],
         defaultModel: config.defaultModel,
-        describe,
+        describe: givenDescribe ?? ((path) => describer.describe(path)),
         log,
         clock,
       }),

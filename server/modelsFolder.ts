@@ -27,6 +27,9 @@ export const customaryFolders: Record<string, ModelDescription['kind']> = {
   vae: 'vae',
 };
 
+/** Bytes of the largest config that is read here. */
+const mostBytes = 4 * 2 ** 20;
+
 /** Pickled files and other formats cannot be used; they are found so that people read why. */
 const modelFile = /\.(safetensors|ckpt|pt|pth|bin|gguf)$/i;
 
@@ -101,7 +104,7 @@ export class ModelsFolder {
     const places: Names['places'] = new Map();
     try {
       // Some editors put a byte order mark before everything.
-      const text = stamp === '' ? '{}' : (await readFile(file, 'utf8')).replace(/^\ufeff/, '');
+      const text = stamp === '' ? '{}' : (await readSmall(file)).replace(/^\ufeff/, '');
       const content: unknown = JSON.parse(text);
       if (!isObject(content)) throw new TypeError('It is not an object that maps AIRs to models.');
       for (const [air, value] of Object.entries(content)) {
@@ -139,6 +142,13 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** Throws for what is larger than any real config, and for pipes and devices, which would be read for ever. */
+async function readSmall(file: string): Promise<string> {
+  const found = await stat(file);
+  if (!found.isFile() || found.size > mostBytes) throw new Error(`It is not a file of at most ${mostBytes} bytes.`);
+  return await readFile(file, 'utf8');
+}
+
 async function isFolder(file: string): Promise<boolean> {
   const found = await stat(file).catch(() => undefined);
   return found?.isDirectory() ?? false;
@@ -146,7 +156,7 @@ async function isFolder(file: string): Promise<boolean> {
 
 async function isModelFolder(folder: string): Promise<boolean> {
   if (await stat(path.join(folder, 'model_index.json')).catch(() => undefined)) return true;
-  const text = await readFile(path.join(folder, 'config.json'), 'utf8').catch(() => undefined);
+  const text = await readSmall(path.join(folder, 'config.json')).catch(() => undefined);
   // What is no JSON is a model still, though a broken one, and its description says so.
   return text?.includes('"_class_name"') ?? false;
 }

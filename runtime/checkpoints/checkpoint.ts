@@ -102,7 +102,20 @@ export async function openCheckpoint(path: string): Promise<Checkpoint> {
  * @param path - absolute
  */
 export async function describeModel(path: string): Promise<ModelDescription> {
-  const description: ModelDescription = {
+  const description = emptyDescription(path);
+  try {
+    if (await isFolder(path)) await describeFolder(description, path);
+    else await describeFile(description, path);
+    description.available = true;
+  } catch (error) {
+    description.reason = error instanceof Error ? error.message : String(error);
+  }
+  return description;
+}
+
+/** What is said of something before it is read: nothing, and that it is not available. */
+export function emptyDescription(path: string): ModelDescription {
+  return {
     folder: path,
     kind: 'checkpoint',
     architecture: 'unknown',
@@ -121,14 +134,6 @@ export async function describeModel(path: string): Promise<ModelDescription> {
     defaultScheduler: '',
     tags: [],
   };
-  try {
-    if (await isFolder(path)) await describeFolder(description, path);
-    else await describeFile(description, path);
-    description.available = true;
-  } catch (error) {
-    description.reason = error instanceof Error ? error.message : String(error);
-  }
-  return description;
 }
 
 async function describeFolder(description: ModelDescription, folder: string): Promise<void> {
@@ -200,6 +205,7 @@ async function describeCheckpoint(description: ModelDescription): Promise<void> 
   description.defaultHeight = settings.defaultHeight ?? pixels(height);
   description.defaultSteps = settings.defaultSteps ?? 20;
   description.defaultGuidanceScale = settings.defaultGuidanceScale ?? (family === 'sdxl' ? 5 : 7.5);
+  checkDefaults(description);
   const scheduler = checkpoint.scheduler._class_name;
   description.defaultScheduler = typeof scheduler === 'string' ? scheduler : '';
   // A single file never says it, and the family's is the published one.
@@ -209,11 +215,13 @@ async function describeCheckpoint(description: ModelDescription): Promise<void> 
 
   const kinds = new Set<string>();
   const counted = new Map<string, number>();
+  const wordsOf = new Map<Component, number>();
   for (const component of checkpoint.components) {
     const part = await inspect(component, await checkpoint.component(component));
     kinds.add(part.kind);
     for (const [file, bytes] of part.files) counted.set(file, bytes);
     if (component === 'unet') description.precision = part.precision;
+    if (part.words !== undefined) wordsOf.set(component, part.words);
   }
   const tinyDecoder = join(description.folder, 'tiny_decoder');
   if (await isFolder(tinyDecoder)) {
@@ -226,7 +234,23 @@ async function describeCheckpoint(description: ModelDescription): Promise<void> 
   description.layout = kinds.size > 1 ? 'mixed' : kinds.has('onnx') ? 'onnx' : 'safetensors';
   for (const name of checkpoint.tokenizers) {
     const { folder } = await checkpoint.tokenizer(name);
-    if (folder !== undefined) await checkTokenizer(folder, name);
+    if (folder === undefined) continue;
+    const highest = await checkTokenizer(folder, name);
+    const words = wordsOf.get(name === 'tokenizer' ? 'text_encoder' : 'text_encoder_2');
+    if (words === undefined || highest < words) continue;
+    throw new ModelError(
+      `The ${name} cannot be used: it has ids up to ${highest}, but the text encoder knows ${words} words; it belongs to another model.`,
+    );
+  }
+}
+
+/** Sizes by default must be ones that the model takes. */
+function checkDefaults({ defaultWidth, defaultHeight, sizeMultiple }: ModelDescription): void {
+  for (const [field, value] of Object.entries({ defaultWidth, defaultHeight })) {
+    if (value % sizeMultiple === 0) continue;
+    throw new ModelError(
+      `The settings say ${field}: ${value}; it must be a multiple of ${sizeMultiple} for this model.`,
+    );
   }
 }
 
@@ -293,6 +317,8 @@ interface Inspected {
   precision: string;
   /** Bytes by absolute path. */
   files: Map<string, number>;
+  /** That a text encoder knows, where that is told. */
+  words?: number | undefined;
 }
 
 function inspect(component: Component, source: ComponentSource): Promise<Inspected> {
@@ -303,7 +329,12 @@ function inspect(component: Component, source: ComponentSource): Promise<Inspect
       return { kind: 'onnx', precision: onnxPrecision(onnx), files: new Map([[source.file, onnx.sizeBytes]]) };
     }
     checkGraph(component, source);
-    return { kind: 'safetensors', precision: precisionOf(source.tensors), files: await sizesOf(source.tensors) };
+    return {
+      kind: 'safetensors',
+      precision: precisionOf(source.tensors),
+      files: await sizesOf(source.tensors),
+      words: embeddingOf(source.tensors, 'token_embedding')?.[0],
+    };
   });
 }
 
@@ -311,9 +342,38 @@ function inspect(component: Component, source: ComponentSource): Promise<Inspect
 function checkGraph(component: Component, { config, tensors }: SafetensorsSource): void {
   writeComponent(component, config, tensors);
   checkShapes(tensors);
+  checkSizes(component, config, tensors);
   // Without it CLIP is whole, but SDXL lacks what its UNet is told of the text as a whole.
   if (component === 'text_encoder_2' && !tensors.has('text_projection.weight')) {
     throw new ModelError('the weights have no tensor "text_projection.weight".');
+  }
+}
+
+function embeddingOf(tensors: StoredTensors, name: string): readonly number[] | undefined {
+  return ['text_model.', '']
+    .map((root) => tensors.get(`${root}embeddings.${name}.weight`)?.shape)
+    .find((shape) => shape !== undefined);
+}
+
+/** Numbers of a config by which memory is reserved, or inputs are made, must be those of the weights. */
+function checkSizes(component: Component, config: Record<string, unknown>, tensors: StoredTensors): void {
+  const sizes: Record<string, number | undefined> = {};
+  if (component === 'unet') {
+    sizes.in_channels = tensors.get('conv_in.weight')?.shape[1];
+    sizes.out_channels = tensors.get('conv_out.weight')?.shape[0];
+  } else if (component === 'vae_decoder') {
+    sizes.latent_channels = tensors.get('decoder.conv_in.weight')?.shape[1];
+  } else if (component.startsWith('text_encoder')) {
+    const positions = embeddingOf(tensors, 'position_embedding')?.[0] ?? 0;
+    const given = config.max_position_embeddings ?? 77;
+    if (Number(given) > positions) {
+      throw new ModelError(`its config says max_position_embeddings: ${given}, but the weights have ${positions}.`);
+    }
+  }
+  for (const [field, size] of Object.entries(sizes)) {
+    const given = config[field];
+    if (size === undefined || given === undefined || given === null || given === size) continue;
+    throw new ModelError(`its config says ${field}: ${given}, but the weights have ${size}.`);
   }
 }
 

@@ -1,4 +1,6 @@
+import { basename } from 'node:path';
 import { ModelError, readJson } from './files.ts';
+import { checkConfig, checkSettings } from './ranges.ts';
 
 /** The kinds of pipeline a model folder may ask for in `model_index.json`, and the family that runs each. */
 export const pipelineClasses = {
@@ -108,6 +110,16 @@ export function completeConfigs(
   >,
 ): ModelConfigs {
   const family = pipelineClasses[given.className];
+  const parts = {
+    scheduler: given.scheduler,
+    text_encoder: given.textEncoder,
+    text_encoder_2: given.textEncoder2,
+    unet: given.unet,
+    vae: given.vae,
+  } satisfies Record<ConfigPart, Record<string, unknown>>;
+  for (const [part, config] of Object.entries(parts)) {
+    checkConfig(part as ConfigPart, config, `The ${part} cannot be used: its config`);
+  }
   const { vae, settings } = given;
   const blocks = vae.block_out_channels;
   const own = vae.scaling_factor;
@@ -140,7 +152,11 @@ function unetInputOf(taken: unknown, latents: unknown): UNetInput {
   );
 }
 
-/** Reads a settings file; fields of the wrong type count as absent, and a missing file as an empty one. */
+/**
+ * Reads a settings file; fields of the wrong type count as absent, and a missing file as an empty one.
+ *
+ * @throws {ModelError} for a number out of its range
+ */
 export async function readSettings(file: string): Promise<ModelSettings> {
   const raw = (await readJson(file)) ?? {};
   const settings: ModelSettings = {};
@@ -176,6 +192,7 @@ export async function readSettings(file: string): Promise<ModelSettings> {
       settings.configs = { ...settings.configs, [part]: value };
     }
   }
+  checkSettings(settings, basename(file));
   return settings;
 }
 

@@ -20,17 +20,39 @@ export async function inPart<T>(part: string, work: () => T | Promise<T>): Promi
   }
 }
 
-/** Undefined when the file does not exist; a sentence naming it when it cannot be read or is not a JSON object. */
-export async function readJson(file: string): Promise<Record<string, unknown> | undefined> {
+/** Bytes of the largest config that is read; published ones have a few thousand. */
+const mostConfigBytes = 4 * 2 ** 20;
+
+/** Bytes of the largest file of a tokenizer that is read; CLIP's have 2 MB. */
+export const mostTokenizerBytes = 32 * 2 ** 20;
+
+/** Undefined when the file does not exist; a sentence naming it when it cannot be read or is larger than `mostBytes`. */
+export async function readText(file: string, mostBytes = mostConfigBytes): Promise<string | undefined> {
   const name = `${basename(dirname(file))}/${basename(file)}`;
-  let text: string;
   try {
-    text = await readFile(file, 'utf8');
+    const found = await stat(file);
+    // A pipe or a device would be read for ever.
+    if (!found.isFile()) throw new ModelError(`${name} is not a file.`);
+    if (found.size > mostBytes) {
+      throw new ModelError(`${name} has ${found.size} bytes, more than any real one; at most ${mostBytes} are read.`);
+    }
+    return await readFile(file, 'utf8');
   } catch (cause) {
+    if (cause instanceof ModelError) throw cause;
     const { code } = cause as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
     throw new ModelError(`${name} cannot be read: ${code}.`, { cause });
   }
+}
+
+/** The same for what is not a JSON object. */
+export async function readJson(
+  file: string,
+  mostBytes = mostConfigBytes,
+): Promise<Record<string, unknown> | undefined> {
+  const name = `${basename(dirname(file))}/${basename(file)}`;
+  const text = await readText(file, mostBytes);
+  if (text === undefined) return undefined;
   const value = parsed(text);
   if (isObject(value)) return value;
   const kind = await foreignKind(file, 'json');

@@ -1,9 +1,10 @@
-import { readFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
+import { readTokenizerFiles } from '../text/tokenizerFiles.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import type { ComponentSource } from './component.ts';
 import {
   type Component,
+  type ConfigPart,
   completeConfigs,
   type ModelConfigs,
   type ModelSettings,
@@ -12,10 +13,21 @@ import {
   readSettings,
   type TokenizerName,
 } from './configs.ts';
-import { inPart, isFile, isFolder, isObject, ModelError, parsed, readJson } from './files.ts';
+import {
+  inPart,
+  isFile,
+  isFolder,
+  isObject,
+  ModelError,
+  mostTokenizerBytes,
+  parsed,
+  readJson,
+  readText,
+} from './files.ts';
 import { foreignKind } from './foreign.ts';
 import { inspectOnnxFile } from './onnxFile.ts';
 import { openPart } from './part.ts';
+import { checkConfig } from './ranges.ts';
 import { readStoredTensors } from './safetensors.ts';
 import { knowsPublishedWords } from './tokenizerSource.ts';
 import { locateWeights, networkStem, textStem } from './weights.ts';
@@ -157,6 +169,7 @@ async function sourceOf(folder: string, component: Component): Promise<Component
   checkClass(own, componentClasses[part]!);
   const { configs = {} } = await readFolderSettings(folder);
   const config = { ...own, ...configs[part as keyof typeof configs] };
+  checkConfig(part as ConfigPart, config);
   return { kind: 'safetensors', tensors: await readStoredTensors(file), config };
 }
 
@@ -166,25 +179,33 @@ function checkClass(config: Record<string, unknown>, supported: readonly string[
   throw new ModelError(`its config says ${String(given)}, which is not supported. Supported: ${supported.join(', ')}.`);
 }
 
-/** @throws {ModelError} where the files of a tokenizer are missing or unreadable */
-export async function checkTokenizer(folder: string, name: TokenizerName): Promise<void> {
-  if (await isFile(join(folder, 'tokenizer.json'))) {
-    await inPart(name, () => readJson(join(folder, 'tokenizer.json')));
-    return;
-  }
-  for (const needed of ['vocab.json', 'merges.txt']) {
+/**
+ * Reads the files of a tokenizer.
+ * @returns the highest id of its vocabulary
+ * @throws {ModelError} where they are missing, unreadable, or not those of CLIP
+ */
+export async function checkTokenizer(folder: string, name: TokenizerName): Promise<number> {
+  const described = await isFile(join(folder, 'tokenizer.json'));
+  for (const needed of described ? [] : ['vocab.json', 'merges.txt']) {
     if (await isFile(join(folder, needed))) continue;
     throw new ModelError(`The ${name} is missing: there is no ${basename(folder)}/${needed}.`);
   }
-  await inPart(name, async () => {
-    await readJson(join(folder, 'vocab.json'));
-    await checkMerges(join(folder, 'merges.txt'));
+  return inPart(name, async () => {
+    if (described) await readJson(join(folder, 'tokenizer.json'), mostTokenizerBytes);
+    else {
+      await readJson(join(folder, 'vocab.json'), mostTokenizerBytes);
+      await checkMerges(join(folder, 'merges.txt'));
+    }
+    const { vocab = {} } = (await readTokenizerFiles(folder)) ?? {};
+    let highest = 0;
+    for (const id of Object.values(vocab)) highest = Math.max(highest, id);
+    return highest;
   });
 }
 
 /** Texts would be cut wrongly, but without an error, by what is no list of pairs. */
 async function checkMerges(file: string): Promise<void> {
-  const text = await readFile(file, 'utf8');
+  const text = (await readText(file, mostTokenizerBytes)) ?? '';
   const kind = text.startsWith('#version') ? undefined : await foreignKind(file, 'merges');
   const lines = text.split(/\r?\n/).filter((line) => line !== '' && !line.startsWith('#version'));
   const odd = lines.find((line) => line.split(' ').length !== 2);

@@ -4,6 +4,7 @@ import { readSettings } from './configs.ts';
 import { autoencoderIn } from './derived.ts';
 import { inPart, isFolder, isPickle, ModelError, pickleReason, readJson } from './files.ts';
 import { recognise } from './kinds.ts';
+import { checkConfig } from './ranges.ts';
 import { readSafetensorsHeader, readStoredTensors } from './safetensors.ts';
 import { locateWeights, networkStem } from './weights.ts';
 
@@ -30,6 +31,7 @@ export async function openPart(path: string, kind: PartKind): Promise<Safetensor
   if (config._class_name !== expected) {
     throw new ModelError(`${basename(path)}/config.json says ${String(config._class_name)}; expected is ${expected}.`);
   }
+  checkConfig(kind === 'controlNet' ? 'unet' : 'vae', config);
   const file = await locateWeights(path, networkStem, 'network');
   if (file === undefined) throw new ModelError(`There is no ${basename(path)}/${networkStem}.safetensors.`);
   return { kind: 'safetensors', config, tensors: await readStoredTensors(file) };
@@ -48,5 +50,6 @@ async function openPartFile(file: string, kind: PartKind): Promise<SafetensorsSo
   const source = await inPart('vae', () =>
     autoencoderIn(tensors, { own: configs.vae ?? {}, where: `"vae" in ${name}.json` }),
   );
+  checkConfig('vae', source.config);
   return { kind: 'safetensors', ...source };
 }

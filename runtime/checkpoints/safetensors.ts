@@ -58,8 +58,11 @@ export class SafetensorsError extends Error {
   override readonly name = 'SafetensorsError';
 }
 
-/** The reference implementation's own limit; a longer header is an attack or not safetensors at all. */
-const longestHeader = 100_000_000;
+/**
+ * Bytes; a longer header is an attack or not safetensors at all. Those of published models have less than 1 MB, and the
+ * reference implementation reads 100 MB, which would hold a process up for seconds.
+ */
+const longestHeader = 16_000_000;
 
 /**
  * Reads the header of one safetensors file, never its tensors.
@@ -201,8 +204,13 @@ export async function readStoredTensors(file: string): Promise<StoredTensors> {
     throw new SafetensorsError(`${name} cannot be opened: ${codeOf(cause)}.`, { cause });
   });
   try {
+    const found = await handle.stat();
+    if (!found.isFile() || found.size > longestHeader) {
+      throw new SafetensorsError(`${name} is not an index: it has ${found.size} bytes, more than any real one.`);
+    }
     index = JSON.parse(await handle.readFile('utf8'));
   } catch (cause) {
+    if (cause instanceof SafetensorsError) throw cause;
     const kind = await foreignKind(file, 'json');
     throw new SafetensorsError(`${name} is not readable JSON${kind === undefined ? '' : `: ${kind}`}.`, { cause });
   } finally {

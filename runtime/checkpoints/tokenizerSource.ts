@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { ModelSettings, TokenizerName, TokenizerSource } from './configs.ts';
-import { isFile, isObject, ModelError, readJson } from './files.ts';
+import { isFile, isObject, ModelError, mostTokenizerBytes, readJson } from './files.ts';
 
 /** Words of CLIP's published vocabulary, which comes with the program. */
 const publishedWords = 49408;
@@ -76,9 +76,9 @@ async function fitting(folder: string, rows: number): Promise<string> {
 }
 
 async function vocabularySize(folder: string): Promise<number> {
-  const vocabulary = await readJson(join(folder, 'vocab.json'));
+  const vocabulary = await readJson(join(folder, 'vocab.json'), mostTokenizerBytes);
   if (vocabulary) return Object.keys(vocabulary).length;
-  const model = (await readJson(join(folder, 'tokenizer.json')))?.model;
+  const model = (await readJson(join(folder, 'tokenizer.json'), mostTokenizerBytes))?.model;
   if (!isObject(model) || !isObject(model.vocab)) throw new ModelError(`There is no ${basename(folder)}/vocab.json.`);
   return Object.keys(model.vocab).length;
 }

@@ -61,8 +61,6 @@ const dataTypes = {
   uint32: 12,
   uint64: 13,
   bfloat16: 16,
-  float8e4m3fn: 17,
-  float8e5m2: 19,
 } as const;
 
 export type OnnxDtype = keyof typeof dataTypes;
@@ -73,9 +71,10 @@ const onnxDtypes: Partial<Record<StoredDtype, OnnxDtype>> = {
   F32: 'float32',
   F16: 'float16',
   BF16: 'bfloat16',
-  F8_E4M3: 'float8e4m3fn',
-  F8_E5M2: 'float8e5m2',
 };
+
+/** A tensor without values may claim any size for its other axes; none that has values comes near. */
+const LARGEST_AXIS = 2 ** 31;
 
 /** A number is written as INT, so a FLOAT says so: `{ float: 1 }`. */
 export type Attribute = number | string | readonly number[] | { float: number };
@@ -207,7 +206,9 @@ export class GraphBuilder {
     const stored = this.stored(tensor);
     const dtype = onnxDtypes[stored.dtype];
     if (!dtype)
-      throw new GraphError(`The tensor "${tensor}" is stored as ${stored.dtype}, which cannot be computed with.`);
+      throw new GraphError(
+        `The tensor "${tensor}" is stored as ${stored.dtype}, which cannot be computed with; supported are F32, F16, BF16 and F64.`,
+      );
     const [from, to] = options.rows ?? [0, stored.shape[0] ?? 1];
     if (stored.transposed && (options.rows || stored.shape.length !== 2)) {
       throw new GraphError(`The tensor "${tensor}" is stored transposed, which only whole matrices can be.`);
@@ -361,6 +362,11 @@ export class GraphBuilder {
   private stored(tensor: string): StoredTensor {
     const stored = this.tensors.get(tensor);
     if (!stored) throw new GraphError(`The weights have no tensor "${tensor}".`);
+    if (stored.shape.some((size) => size < 1 || size > LARGEST_AXIS)) {
+      throw new GraphError(
+        `The tensor "${tensor}" has the shape [${stored.shape.join(', ')}], which holds no numbers.`,
+      );
+    }
     return stored;
   }
 

@@ -153,6 +153,7 @@ export function conv(
  */
 export function groupNorm(graph: GraphBuilder, x: Value, path: string, groups: number, epsilon: number): Value {
   const channels = graph.shapeOf(`${path}.weight`)[0]!;
+  if (channels % groups !== 0) throw new GraphError(`${groups} groups do not divide ${channels} channels (${path}).`);
   const filled = (value: number) => graph.inPrecision(graph.floats(new Array<number>(groups).fill(value)), path);
   const grouped = graph.node('Reshape', [x, graph.ints([0, groups, -1, 0])], { name: path });
   const normal = graph.node('InstanceNormalization', [grouped, filled(1), filled(0)], {

@@ -139,7 +139,7 @@ export function ownProgram(): string {
 }
 
 /** The folder of this package. Sources and built files lie at different depths, so it is looked for. */
-function packageRoot(): string {
+export function packageRoot(): string {
   let folder = dirname(fileURLToPath(import.meta.url));
   for (;;) {
     const file = join(folder, 'package.json');

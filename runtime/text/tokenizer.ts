@@ -1,6 +1,5 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { Tokenizer as BytePairTokenizer } from '@huggingface/tokenizers';
+import { LEAST_LENGTH, readTokenizerFiles } from './tokenizerFiles.ts';
 
 /** CLIP's tokenizer for one text encoder of a model. */
 export interface Tokenizer {
@@ -33,19 +32,27 @@ export async function openTokenizer(
   maxPositions: number,
   padding?: string,
 ): Promise<Tokenizer> {
-  const { config, special, vocab, merges, description }: TokenizerFiles =
-    folder === undefined ? {} : await readFiles(folder);
+  const files = folder === undefined ? undefined : await readTokenizerFiles(folder);
+  if (folder !== undefined && !files) {
+    throw new Error('The tokenizer has neither vocab.json and merges.txt nor tokenizer.json.');
+  }
+  const { config, special } = files ?? {};
   const named = (key: string) => contentOf(special?.[key]) ?? contentOf(config?.[key]);
   const startToken = named('bos_token') ?? '<|startoftext|>';
   const endToken = named('eos_token') ?? '<|endoftext|>';
   const padToken = padding ?? named('pad_token') ?? endToken;
 
-  const complete =
-    vocab && merges ? describe(vocab, merges, [startToken, endToken], named('unk_token') ?? endToken) : description;
-  if (folder !== undefined && !complete) {
-    throw new Error('The tokenizer has neither vocab.json and merges.txt nor tokenizer.json.');
-  }
-  const tokenizer = complete ? new BytePairTokenizer(complete, {}) : await publishedTokenizer();
+  const tokenizer = files
+    ? new BytePairTokenizer(
+        describe(
+          files.vocab,
+          files.merges,
+          [...new Set([startToken, endToken, ...files.added])],
+          named('unk_token') ?? endToken,
+        ),
+        {},
+      )
+    : await publishedTokenizer();
   const idOf = (token: string): number => {
     const id = tokenizer.token_to_id(token);
     if (id === undefined) throw new Error(`The vocabulary of the tokenizer lacks its own special token ${token}.`);
@@ -55,7 +62,10 @@ export async function openTokenizer(
 
   // Some tokenizers give a length of 1e30 for "none".
   const stated = config?.model_max_length;
-  const length = typeof stated === 'number' ? Math.min(stated, maxPositions) : maxPositions;
+  const length = typeof stated === 'number' ? Math.min(Math.floor(stated), maxPositions) : maxPositions;
+  if (!Number.isInteger(length) || length < LEAST_LENGTH) {
+    throw new Error(`The text encoder takes ${length} tokens at once; it must take ${LEAST_LENGTH} at least.`);
+  }
 
   return {
     length,
@@ -69,33 +79,6 @@ export async function openTokenizer(
       // The end of a word is told by the vocabulary's own suffix; special tokens have none and stand alone.
       return ids.map((id, index) => ({ id, endsWord: tokens[index]!.endsWith('</w>') || id === end }));
     },
-  };
-}
-
-/** What is said of a tokenizer, in either form. */
-interface TokenizerFiles {
-  config?: Record<string, unknown> | undefined;
-  special?: Record<string, unknown> | undefined;
-  vocab?: Record<string, number> | undefined;
-  /** Pairs of tokens that become one, the first of all first. */
-  merges?: string[][] | undefined;
-  /** `tokenizer.json`. */
-  description?: object | undefined;
-}
-
-async function readFiles(folder: string): Promise<TokenizerFiles> {
-  const vocab = (await readJson(join(folder, 'vocab.json'))) as Record<string, number> | undefined;
-  const merges = await readText(join(folder, 'merges.txt'));
-  const isWhole = vocab !== undefined && merges !== undefined;
-  return {
-    config: await readJson(join(folder, 'tokenizer_config.json')),
-    special: await readJson(join(folder, 'special_tokens_map.json')),
-    vocab,
-    merges: merges
-      ?.split(/\r?\n/)
-      .filter((line) => line !== '' && !line.startsWith('#version'))
-      .map((line) => line.split(' ')),
-    description: isWhole ? undefined : await readJson(join(folder, 'tokenizer.json')),
   };
 }
 
@@ -175,18 +158,4 @@ function contentOf(value: unknown): string | undefined {
   if (typeof value === 'string') return value;
   const content = (value as { content?: unknown } | null | undefined)?.content;
   return typeof content === 'string' ? content : undefined;
-}
-
-async function readText(file: string): Promise<string | undefined> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
-async function readJson(file: string): Promise<Record<string, unknown> | undefined> {
-  const text = await readText(file);
-  return text === undefined ? undefined : JSON.parse(text);
 }

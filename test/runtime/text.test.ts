@@ -69,9 +69,16 @@ describe('the tokenizer', () => {
       await writeFile(
         join(own, 'tokenizer.json'),
         JSON.stringify({
-          added_tokens: [],
-          normalizer: { type: 'Lowercase' },
-          pre_tokenizer: { type: 'Whitespace' },
+          added_tokens: [{ id: 999, content: '<|endoftext|>', special: true }],
+          normalizer: {
+            type: 'Sequence',
+            normalizers: [
+              { type: 'NFC' },
+              { type: 'Replace', pattern: { Regex: '\\s+' }, content: ' ' },
+              { type: 'Lowercase' },
+            ],
+          },
+          pre_tokenizer: { type: 'ByteLevel', add_prefix_space: false },
           post_processor: null,
           decoder: null,
           model: { type: 'BPE', unk_token: '<|endoftext|>', end_of_word_suffix: '</w>', vocab, merges: [] },
