@@ -3,9 +3,10 @@ import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/pr
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect } from 'vitest';
-import { startDescriber } from '../../runtime/index.ts';
+import { startDescriber, startRuntime } from '../../runtime/index.ts';
+import { machineClock } from '../../runtime/process/clock.ts';
 import { ManualClock } from '../helpers/clock.ts';
-import { modelFolder } from '../helpers/goldens.ts';
+import { modelFolder, modelsFolder } from '../helpers/goldens.ts';
 import { imageTask, startTestServer } from '../helpers/server.ts';
 import { type Content, readContents, writeSafetensors } from '../helpers/singleFile.ts';
 import { type Attack, attackTable, type Target } from './table.ts';
@@ -343,5 +344,165 @@ attackTable('the files of a model', openModels, [
     attack: 'plants a model that is whole, which is one like any other',
     expected: 'drawn',
     run: ({ plant }) => plant(async () => {}),
+  },
+]);
+
+/** A server with a real runtime of little memory, and tasks for it. */
+async function openSmall(): Promise<Target & { end(task: Record<string, unknown>): Promise<unknown> }> {
+  const modelsDir = await mkdtemp(path.join(tmpdir(), 'latentwire-small-'));
+  await cp(modelFolder('tiny-sd15'), path.join(modelsDir, 'tiny'), { recursive: true });
+  await cp(path.join(modelsFolder, 'tiny-taesd'), path.join(modelsDir, 'taesd'), { recursive: true });
+  const describer = startDescriber();
+  const runtime = startRuntime({ provider: 'cpu', threads: 1, log: () => {}, memoryLimitBytes: 300e6 });
+  const server = await startTestServer({
+    runtime,
+    modelsDir: [modelsDir],
+    describe: (folder) => describer.describe(folder),
+    maxOutputPixels: 1024 * 1024,
+  });
+  return {
+    server,
+    async end(task) {
+      const { body } = await server.post([imageTask({ steps: 1, ...task })]);
+      const [error] = body.errors ?? [];
+      if (error === undefined) return 'drawn';
+      const { code, parameter, max, allowedValues } = error;
+      return { code, parameter, ...(max !== undefined && { max }), ...(allowedValues && { allowedValues }) };
+    },
+    async [Symbol.asyncDispose]() {
+      await server[Symbol.asyncDispose]();
+      await runtime.close();
+      await describer.close();
+      await rm(modelsDir, { recursive: true });
+    },
+  };
+}
+
+const size = (width: number, height: number) => ({ width, height });
+const tooLarge = (parameter: 'width' | 'height', max: unknown) => ({
+  code: parameter === 'width' ? 'invalidWidth' : 'invalidHeight',
+  parameter,
+  max,
+});
+/** What fits by the estimate, which may become better. */
+const some = expect.any(Number);
+
+type Small = Awaited<ReturnType<typeof openSmall>>;
+
+function task(attack: string, changes: Record<string, unknown>, expected: unknown): Attack<Small> {
+  return { attack, expected, run: ({ end }) => end(changes) };
+}
+
+attackTable('tasks that ask for more than the machine has', openSmall, [
+  task('asks for more pixels than the server draws', size(2048, 2048), tooLarge('width', 512)),
+  task('asks for a long picture of more pixels than it draws', size(704, 1536), tooLarge('height', 1488)),
+  task('asks for a picture that does not fit into the memory limit', size(1024, 1024), tooLarge('width', some)),
+  task('asks for a high one that does not fit', size(512, 2048), tooLarge('height', some)),
+  task('asks for a wide one that does not fit', size(2048, 512), tooLarge('width', some)),
+  task('asks for four of them', { ...size(1024, 1024), numberResults: 4 }, tooLarge('width', some)),
+  task('asks for a picture that fits', size(256, 256), 'drawn'),
+  task('asks for sharp previews', { ...size(256, 256), previews: { decoder: 'tiny' } }, 'drawn'),
+  task('asks for them in capitals', { ...size(128, 128), previews: { decoder: 'TINY' } }, 'drawn'),
+  task(
+    'asks for previews by a decoder that does not exist',
+    { previews: { decoder: 'sharp' } },
+    { code: 'invalidPreviews', parameter: 'previews.decoder', allowedValues: ['linear', 'tiny'] },
+  ),
+  task(
+    'asks for previews by what every object has',
+    { previews: { decoder: 'toString' } },
+    { code: 'invalidPreviews', parameter: 'previews.decoder', allowedValues: ['linear', 'tiny'] },
+  ),
+  task(
+    'asks for previews by a decoder that is no text',
+    { previews: { decoder: ['tiny'] } },
+    { code: 'invalidPreviews', parameter: 'previews.decoder', allowedValues: ['linear', 'tiny'] },
+  ),
+  {
+    attack: 'has chosen such a decoder for the whole session',
+    expected: { code: 'invalidPreviews', parameter: 'previews.decoder' },
+    async run({ server }) {
+      const socket = await server.socket({ authenticate: false });
+      const { errors } = await socket.authenticate({ previews: { decoder: 'sharp' } });
+      socket.terminate();
+      return { code: errors?.[0]?.code, parameter: errors?.[0]?.parameter };
+    },
+  },
+]);
+
+/** A runtime process that draws black, and dies of pictures of more than 1024² pixels and of the model `deadly`. */
+const dying = `process.on('disconnect', () => process.exit(0));
+process.on('message', ({ type, run, request }) => {
+  if (type === 'start') process.send({ type: 'ready', provider: 'cpu', reason: 'a test asked for it' });
+  if (type !== 'generate') return;
+  const { model, width, height } = request;
+  process.send({ type: 'reported', run, event: { type: 'staged', stage: 'decoding' } });
+  if (width * height > 1024 * 1024 || model.endsWith('deadly')) process.kill(process.pid, 'SIGKILL');
+  const timings = ${JSON.stringify({ loadingMs: 0, encodingMs: 0, denoisingMs: 0, decodingMs: 0 })};
+  const pixels = { width, height, data: new Uint8Array(width * height * 3) };
+  process.send({ type: 'reported', run, event: { type: 'finished', pixels, timings } });
+});`;
+
+/** Waits no longer than it must before it starts the next process. */
+const eager = {
+  now: () => performance.now(),
+  after: (ms: number, run: () => void) => machineClock.after(ms > 60_000 ? ms : 0, run),
+};
+
+async function openDying(): Promise<Target & { ends(task: Record<string, unknown>): Promise<unknown> }> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'latentwire-dying-'));
+  for (const name of ['tiny', 'deadly'])
+    await cp(modelFolder('tiny-sd15'), path.join(folder, name), { recursive: true });
+  const program = path.join(folder, 'dying.mjs');
+  await writeFile(program, dying);
+  const runtime = startRuntime({ provider: 'cpu', log: () => {} }, program, eager);
+  const server = await startTestServer({ runtime, modelsDir: [folder] });
+  return {
+    server,
+    async ends(changes) {
+      const { body } = await server.post([imageTask(changes)]);
+      const [error] = body.errors ?? [];
+      if (error === undefined) return 'drawn';
+      return [error.code, error.parameter, error.retryAfterMs === undefined ? 'for good' : 'for a while'];
+    },
+    async [Symbol.asyncDispose]() {
+      await server[Symbol.asyncDispose]();
+      await runtime.close();
+      await rm(folder, { recursive: true });
+    },
+  };
+}
+
+type Dying = Awaited<ReturnType<typeof openDying>>;
+
+function deadly(attack: string, changes: Record<string, unknown>, expected: unknown): Attack<Dying> {
+  return { attack, expected, run: ({ ends }) => ends(changes) };
+}
+
+const giant = size(2048, 2048);
+
+attackTable('tasks that the runtime dies of', openDying, [
+  deadly('asks for a picture that kills', giant, ['runtimeLost', 'width', 'for good']),
+  deadly('asks for another one', giant, ['invalidWidth', 'width', 'for a while']),
+  deadly('asks for it again', giant, ['invalidWidth', 'width', 'for a while']),
+  deadly('asks for a smaller one of the same model', size(1024, 1024), 'drawn'),
+  deadly('asks for ten small ones of the same model', { ...size(128, 128), numberResults: 10 }, 'drawn'),
+  deadly('names a model that kills', { model: 'deadly' }, ['runtimeLost', undefined, 'for good']),
+  deadly('names it again', { model: 'deadly' }, ['modelUnavailable', undefined, 'for a while']),
+  deadly('names it for a smaller picture', { model: 'deadly', ...size(128, 128) }, [
+    'modelUnavailable',
+    undefined,
+    'for a while',
+  ]),
+  {
+    attack: 'asks what is set aside',
+    expected: [
+      { models: ['local:tiny@1'], fromPixels: 2048 * 2048, retryAfterMs: expect.any(Number) },
+      { models: ['local:deadly@1'], retryAfterMs: expect.any(Number) },
+    ],
+    async run({ server }) {
+      const { runtime } = await (await fetch(`${server.url}/health`)).json();
+      return runtime.setAside.map(({ reason: _reason, ...rest }: { reason: string }) => rest);
+    },
   },
 ]);
