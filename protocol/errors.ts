@@ -17,7 +17,7 @@ interface ErrorRow {
  * `conflict`, `array`: the request is wrong) or by ending (`NotFound`, `Timeout`).
  */
 export const errors = {
-  invalidApiKey: { status: 401, message: 'The API key is not valid.' },
+  invalidApiKey: { status: 401, message: 'Invalid API key.' },
   missingApiKey: { status: 401, message: 'Authenticate first: no API key was sent.' },
   forbiddenOrigin: { status: 403, message: 'Pages of this origin may not use this server.' },
   invalidRequest: { status: 400, message: 'A request is a JSON array of task objects.' },

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { isIPv6 } from 'node:net';
+import { TaskError } from '../protocol/errors.ts';
 import { isLoopbackHost } from './config.ts';
 import type { Context } from './context.ts';
 
@@ -13,6 +13,24 @@ export function isKnownHost(request: IncomingMessage, { config, keys }: Context)
   if (host === undefined) return false;
   if (isLoopbackHost(host) || host === config.host.toLowerCase()) return true;
   return config.publicUrl !== '' && host === new URL(config.publicUrl).hostname;
+}
+
+/** The path that a request asks for. Throws `invalidRequest` where its target is no URL of this server. */
+export function pathOf(request: IncomingMessage): string {
+  const target = request.url ?? '';
+  // `//host/path` would be read as another host.
+  const isPath = target.startsWith('/') && !target.startsWith('//');
+  if ((isPath || /^https?:\/\//i.test(target)) && URL.canParse(target, 'http://localhost')) {
+    return new URL(target, 'http://localhost').pathname;
+  }
+  throw new TaskError('invalidRequest', { message: 'The target of the request is not a URL of this server.' });
+}
+
+/** Said to pages that may not use this server. */
+export function originRefused(origin: string | undefined): TaskError {
+  return new TaskError('forbiddenOrigin', {
+    message: `Pages of ${origin?.slice(0, 200) ?? 'this origin'} may not use this server. Its operator can allow them with --allowed-origins.`,
+  });
 }
 
 /**
@@ -29,22 +47,32 @@ export function isAllowedOrigin(request: IncomingMessage, { config, keys }: Cont
 }
 
 /** What image URLs begin with for whoever sent this request: the address it came by, unless a public one is set. */
-export function baseUrlOf(request: IncomingMessage, { config, url }: Context): string {
+export function baseUrlOf(request: IncomingMessage, { config, proxies, url }: Context): string {
   if (config.publicUrl !== '') return config.publicUrl;
-  const { host } = request.headers;
-  return host !== undefined && /^[\w.-]+(:\d+)?$|^\[[0-9a-f:.]+\](:\d+)?$/i.test(host) ? `http://${host}` : url;
+  const { host = request.headers.host, protocol = 'http' } = proxies.forwarded(request);
+  const isPlain = host !== undefined && /^[\w.-]+(:\d+)?$|^\[[0-9a-f:.]+\](:\d+)?$/i.test(host);
+  return isPlain ? `${protocol}://${host}` : url;
 }
 
-/** Addresses that one client may have at will count as one: those of a 64 bit network of IPv6, and an IPv4 address in its IPv6 form. */
-export function networkOf(address: string): string {
-  const [, mapped] = /^::ffff:([\d.]+)$/i.exec(address) ?? [];
-  if (mapped !== undefined) return mapped;
-  if (!isIPv6(address)) return address;
-  const [head = '', tail] = address.split('%')[0]!.split('::');
-  const groups = (text: string) => (text === '' ? [] : text.split(':'));
-  const [before, after] = [groups(head), groups(tail ?? '')];
-  const zeros = tail === undefined ? 0 : 8 - before.length - after.length;
-  return [...before, ...new Array<string>(zeros).fill('0'), ...after].slice(0, 4).join(':');
+/** The key in a request's header. */
+export function bearerOf(request: IncomingMessage): string | undefined {
+  return /^Bearer\s+(.+)$/i.exec(request.headers.authorization ?? '')?.[1];
+}
+
+/** The owner behind a key. Throws `missingApiKey`, `invalidApiKey`, or `rateLimitExceeded` after too many wrong keys. */
+export function authorize(apiKey: string | undefined, address: string, { keys, log }: Context): string {
+  const owner = keys.ownerOf(apiKey);
+  if (owner !== undefined) return owner;
+  const details = { parameter: 'apiKey', type: 'string', taskType: 'authentication' };
+  if (apiKey === undefined) throw new TaskError('missingApiKey', details);
+  const isGuessing = keys.countWrong(address);
+  log.info({ address, isGuessing }, 'A key was refused.');
+  if (!isGuessing) throw new TaskError('invalidApiKey', details);
+  throw new TaskError('rateLimitExceeded', {
+    ...details,
+    message: 'Invalid API key. Too many wrong keys came from this network; try again in a minute.',
+    retryAfterMs: 60_000,
+  });
 }
 
 function hostnameOf(host: string | undefined): string | undefined {

@@ -3,6 +3,7 @@ import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { parseProxy } from './proxies.ts';
 
 /** A value that an option does not take, said as a sentence. The command line ends with status 2. */
 export class ConfigError extends Error {
@@ -127,6 +128,12 @@ export const options = {
     parse: parsePublicUrl,
     defaultText: 'the address the client came by',
   }),
+  trustedProxy: list<string>(
+    [],
+    'ADDRESS',
+    'A reverse proxy in front of this server: an address, a network such as 10.0.0.0/8, `loopback` or `private`. Its `X-Forwarded-For`, `-Host` and `-Proto` say who a client is and by what URL it came; those of others are not read.',
+    { parse: parseTrustedProxy, defaultText: 'none' },
+  ),
   allowPrivateUrls: flag(
     'Fetch image URLs that lead to this machine or to private networks. Only where every client is trusted with them.',
   ),
@@ -526,6 +533,12 @@ function parseApiKey(given: Record<string, unknown>): ApiKey {
 function parseNonEmpty(value: string): string {
   if (value.trim() === '') throw new Error('must not be empty');
   return value.trim();
+}
+
+function parseTrustedProxy(value: string): string {
+  const proxy = parseProxy(value);
+  if (proxy === undefined) throw new Error('must be an IP address, a network such as 10.0.0.0/8, loopback or private');
+  return proxy;
 }
 
 function parseOrigin(value: string): string {

@@ -5,7 +5,7 @@ import { stringifyJson } from '../protocol/json.ts';
 import { type DataFrame, dataFrame } from '../protocol/replies.ts';
 import type { AuthenticationTask } from '../protocol/tasks/authentication.ts';
 import { parseRequest, parseTask } from '../protocol/tasks/index.ts';
-import { baseUrlOf } from './access.ts';
+import { authorize, baseUrlOf } from './access.ts';
 import type { Context } from './context.ts';
 import type { Session } from './session.ts';
 import { toTaskError } from './taskErrors.ts';
@@ -19,12 +19,17 @@ const authenticationMs = 30_000;
 const strangerBytes = 64 * 1024;
 
 /** Serves one open socket until it closes: reads tasks, and gives each to its handler on behalf of the session. */
-export function serveConnection(socket: WebSocket, request: IncomingMessage, context: Context): void {
+export function serveConnection(
+  socket: WebSocket,
+  request: IncomingMessage,
+  context: Context,
+  onKnown: () => void = () => {},
+): void {
   const { keys, sessions, log, clock } = context;
-  const address = request.socket.remoteAddress ?? '';
+  const address = context.proxies.addressOf(request);
   const baseUrl = baseUrlOf(request, context);
   // Without keys there is nothing to wait for: tasks may come first.
-  const owner = keys.ownerOf(undefined, address);
+  const owner = keys.ownerOf(undefined);
   let session = owner === undefined ? undefined : sessions.create(owner, baseUrl);
   if (session !== undefined) sessions.attach(session, socket);
   // Nobody comes back to a session that nobody was told of and that has no tasks.
@@ -85,18 +90,16 @@ export function serveConnection(socket: WebSocket, request: IncomingMessage, con
   }
 
   function authenticate(task: AuthenticationTask): void {
-    const owner = keys.refuses(address) ? undefined : keys.ownerOf(task.apiKey, address);
-    if (owner === undefined) {
-      log.info({ address }, 'A key was refused.');
-      reply(
-        toErrorFrame(
-          new TaskError('invalidApiKey', { parameter: 'apiKey', type: 'string', taskType: 'authentication' }),
-        ),
-      );
+    let owner: string;
+    try {
+      owner = authorize(task.apiKey ?? '', address, context);
+    } catch (error) {
+      reply(toErrorFrame(toTaskError(error, context)));
       // 1008: policy violation. The reply is on its way before the close frame.
       socket.close(1008, 'invalidApiKey');
       return;
     }
+    onKnown();
     const next = sessions.find(task.connectionSessionUUID, owner) ?? ownSession(owner);
     next.baseUrl = baseUrl;
     if (task.previews !== undefined) next.previews = task.previews;

@@ -3,9 +3,11 @@ import type { Catalog } from './catalog.ts';
 import type { Clock } from './clock.ts';
 import type { Config } from './config.ts';
 import type { ImageStore } from './images/store.ts';
+import type { Intake } from './intake.ts';
 import type { Keys } from './keys.ts';
 import type { Logger } from './log.ts';
 import type { Metrics } from './metrics.ts';
+import type { Proxies } from './proxies.ts';
 import type { Queue } from './queue.ts';
 import type { Sessions } from './session.ts';
 import type { TaskRecords } from './taskRecords.ts';
@@ -23,6 +25,8 @@ export interface Context {
   readonly sessions: Sessions;
   readonly keys: Keys;
   readonly metrics: Metrics;
+  readonly proxies: Proxies;
+  readonly intake: Intake;
   /** Where the server listens; known once it does. */
   url: string;
   /** From the first signal to stop on: no task is taken any more. */

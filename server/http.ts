@@ -1,45 +1,54 @@
-import { createReadStream } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { v4 as createUUID } from 'uuid';
+import type { Socket } from 'node:net';
 import { TaskError, toHttpFailure } from '../protocol/errors.ts';
-import type { TaskEvent } from '../protocol/events.ts';
-import { stringifyJson } from '../protocol/json.ts';
-import type { PreviewOptions } from '../protocol/previews.ts';
-import { mimeType, type ResultItem } from '../protocol/replies.ts';
-import { parseRequest, parseTask, type Task } from '../protocol/tasks/index.ts';
-import { baseUrlOf, isAllowedOrigin, isKnownHost, networkOf } from './access.ts';
-import type { Caller } from './caller.ts';
+import { mimeType } from '../protocol/replies.ts';
+import { authorize, bearerOf, isAllowedOrigin, isKnownHost, originRefused, pathOf } from './access.ts';
 import type { Context } from './context.ts';
 import { health } from './health.ts';
+import { serveTasks } from './httpTasks.ts';
 import { extensions } from './images/encode.ts';
 import { servePage } from './page.ts';
-import type { Claimant } from './queue.ts';
+import { sendBody, sendFile, sendJson } from './reply.ts';
 import { toTaskError } from './taskErrors.ts';
-import { handleTask } from './tasks/index.ts';
 
-/** Answers one HTTP request: tasks by POST on any path, images, health, metrics and the page by GET. */
-export async function serveRequest(
-  request: IncomingMessage,
-  response: ServerResponse,
-  context: Context,
-): Promise<void> {
+/** Requests of one connection that may wait for their answers; browsers send one at a time. */
+const maxPipelined = 16;
+
+/** Answers HTTP requests: tasks by POST on any path, images, health, metrics and the page by GET. */
+export function createRequestListener(context: Context): (request: IncomingMessage, response: ServerResponse) => void {
+  const unanswered = new WeakMap<Socket, number>();
+  return (request, response) => {
+    const { socket } = request;
+    const count = (unanswered.get(socket) ?? 0) + 1;
+    if (count > maxPipelined) {
+      socket.destroy();
+      return;
+    }
+    unanswered.set(socket, count);
+    response.once('close', () => unanswered.set(socket, (unanswered.get(socket) ?? 1) - 1));
+    void serveRequest(request, response, context);
+  };
+}
+
+async function serveRequest(request: IncomingMessage, response: ServerResponse, context: Context): Promise<void> {
   response.setHeader('x-content-type-options', 'nosniff');
   try {
+    allowReading(request, response, context);
     if (!isKnownHost(request, context)) {
       throw new TaskError('forbiddenOrigin', { message: 'This server does not answer to that host name.' });
     }
-    const path = new URL(request.url ?? '/', 'http://localhost').pathname;
+    if (request.method === 'OPTIONS') return servePreflight(request, response, context);
+    const path = pathOf(request);
     switch (request.method) {
       case 'POST':
+        if (!isAllowedOrigin(request, context)) throw originRefused(request.headers.origin);
         return await serveTasks(request, response, context);
-      case 'OPTIONS':
-        return servePreflight(request, response, context);
       case 'GET':
       case 'HEAD': {
         if (path.startsWith('/images/')) return await serveImage(path, request, response, context);
         if (path === '/health') return await serveHealth(request, response, context);
         if (path === '/metrics') return await serveMetrics(request, response, context);
-        if (await servePage(path, request, response)) return;
+        if (await servePage(path, request, response, context)) return;
         response.writeHead(404, { 'content-type': 'text/plain; charset=utf-8' }).end('There is nothing here.\n');
         return;
       }
@@ -48,146 +57,19 @@ export async function serveRequest(
         throw new TaskError('methodNotAllowed');
     }
   } catch (error) {
-    const { status, body } = toHttpFailure(toTaskError(error, context));
-    if (response.headersSent) response.destroy();
-    else sendJson(response, status, body);
-  }
-}
-
-/** The largest request, on the socket and by POST: one upload in base64 and some room for the rest of its task. */
-export function maxRequestBytes(maxUploadBytes: number): number {
-  return Math.ceil(maxUploadBytes * 1.5) + 64 * 1024;
-}
-
-/** Collects the answers to one task of a POST. Events have no place there. */
-class HttpCaller implements Caller {
-  /** That of the request. */
-  readonly id: string;
-  readonly owner: string;
-  readonly claimant: Claimant;
-  readonly baseUrl: string;
-  readonly previews: PreviewOptions | false = false;
-  readonly progress = false;
-  readonly items: ResultItem[] = [];
-  readonly errors: TaskError[] = [];
-
-  constructor(id: string, claimant: Claimant, baseUrl: string) {
-    this.id = id;
-    this.owner = claimant.owner;
-    this.claimant = claimant;
-    this.baseUrl = baseUrl;
-  }
-
-  data(...items: [ResultItem, ...ResultItem[]]): void {
-    this.items.push(...items);
-  }
-
-  fail(error: TaskError): void {
-    this.errors.push(error);
-  }
-
-  event(event: TaskEvent): void {
-    // Here somebody waits for an answer, so unlike on a socket there has to be one.
-    if (event.event === 'cancelled') this.fail(new TaskError('taskCancelled').of(event));
-  }
-
-  holds(): boolean {
-    return false;
-  }
-
-  forget(): void {}
-}
-
-async function serveTasks(request: IncomingMessage, response: ServerResponse, context: Context): Promise<void> {
-  allowReading(request, response, context);
-  if (!isAllowedOrigin(request, context)) throw new TaskError('forbiddenOrigin');
-  const address = request.socket.remoteAddress ?? '';
-  refuseGuessing(address, response, context);
-  const values = parseRequest(await readBody(request, response, maxRequestBytes(context.config.maxUploadBytes)));
-  const tasks = values.map((value): Task | TaskError => {
-    try {
-      return parseTask(value);
-    } catch (error) {
-      return toTaskError(error, context);
+    if (response.headersSent) {
+      response.destroy();
+      return;
     }
-  });
-  const authentication = tasks.find((task) => !(task instanceof TaskError) && task.taskType === 'authentication');
-  const apiKey = bearerOf(request) ?? (authentication as { apiKey?: string } | undefined)?.apiKey;
-  const owner = context.keys.ownerOf(apiKey, address);
-  if (owner === undefined) throw wrongKey(apiKey);
-  const requestId = createUUID();
-  const baseUrl = baseUrlOf(request, context);
-  // A request of its own for each task must not make a client's part of the machine larger.
-  const claimant: Claimant = { kind: 'address', id: `${owner} at ${networkOf(address)}`, owner };
-  const callers = tasks.map(() => new HttpCaller(requestId, claimant, baseUrl));
-  // Nobody reads the answer any more. Like a session, its tasks wait a while for somebody to ask for them again.
-  response.once('close', () => {
-    if (response.writableFinished) return;
-    const abandon = () => {
-      for (const caller of callers) context.records.abandon(caller);
-    };
-    context.clock.after(context.config.sessionKeepMs, abandon);
-  });
-  await Promise.all(
-    tasks.map(async (task, index) => {
-      const caller = callers[index]!;
-      if (task instanceof TaskError) caller.fail(task);
-      else if (task.taskType === 'ping') caller.data({ taskType: 'ping', pong: true });
-      else if (task.taskType === 'authentication') {
-        caller.data({ taskType: 'authentication', connectionSessionUUID: requestId });
-      } else {
-        await handleTask(task, caller, context).catch((error) => caller.fail(toTaskError(error, context).of(task)));
-      }
-    }),
-  );
-  const items = callers.flatMap((caller) => caller.items);
-  const [first, ...others] = callers.flatMap((caller) => caller.errors);
-  if (first === undefined) return sendJson(response, 200, { data: items });
-  const { status, body } = toHttpFailure([first, ...others], items);
-  const { retryAfterMs } = first.details;
-  if (retryAfterMs !== undefined) response.setHeader('retry-after', Math.ceil(retryAfterMs / 1000));
-  sendJson(response, status, body);
-}
-
-function bearerOf(request: IncomingMessage): string | undefined {
-  return /^Bearer\s+(.+)$/i.exec(request.headers.authorization ?? '')?.[1];
-}
-
-function refuseGuessing(address: string, response: ServerResponse, { keys }: Context): void {
-  if (!keys.refuses(address)) return;
-  response.setHeader('retry-after', '60');
-  throw new TaskError('rateLimitExceeded', {
-    message: 'Too many wrong keys came from this address. Try again in a minute.',
-  });
-}
-
-function wrongKey(apiKey: string | undefined): TaskError {
-  return new TaskError(apiKey === undefined ? 'missingApiKey' : 'invalidApiKey', {
-    parameter: 'apiKey',
-    type: 'string',
-    taskType: 'authentication',
-  });
-}
-
-async function readBody(request: IncomingMessage, response: ServerResponse, maxBytes: number): Promise<string> {
-  const tooLarge = () => {
-    // The rest of the body is not read, so nothing after it could be.
-    response.setHeader('connection', 'close');
-    return new TaskError('payloadTooLarge', { max: maxBytes });
-  };
-  if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw tooLarge();
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    length += chunk.byteLength;
-    if (length > maxBytes) throw tooLarge();
-    chunks.push(chunk);
+    const failure = toTaskError(error, context);
+    const { status, body } = toHttpFailure(failure);
+    const { retryAfterMs } = failure.details;
+    if (retryAfterMs !== undefined) response.setHeader('retry-after', Math.ceil(retryAfterMs / 1000));
+    await sendJson(response, status, body, context.clock);
   }
-  return Buffer.concat(chunks).toString('utf8');
 }
 
 function servePreflight(request: IncomingMessage, response: ServerResponse, context: Context): void {
-  allowReading(request, response, context);
   response.setHeader('access-control-allow-methods', 'GET, HEAD, POST, OPTIONS');
   response.setHeader('access-control-allow-headers', 'authorization, content-type, user-agent');
   response.setHeader('access-control-max-age', '600');
@@ -232,21 +114,15 @@ async function serveImage(
   }
   response.writeHead(200, { 'content-type': mimeType(image.format), 'content-length': image.bytes });
   if (request.method === 'HEAD') response.end();
-  else {
-    createReadStream(image.file)
-      .on('error', () => response.destroy())
-      .pipe(response);
-  }
+  else await sendFile(response, image.file, context.clock);
 }
 
 async function serveHealth(request: IncomingMessage, response: ServerResponse, context: Context): Promise<void> {
-  const bearer = bearerOf(request);
-  const address = request.socket.remoteAddress ?? '';
-  const known = !context.keys.refuses(address) && context.keys.ownerOf(bearer, address) !== undefined;
+  const known = isKnown(request, context);
   const state = await health(context);
   response.setHeader('cache-control', 'no-store');
   // A stranger learns whether it works, and nothing about what is here.
-  sendJson(response, state.status === 'ok' ? 200 : 503, known ? state : { status: state.status });
+  await sendJson(response, state.status === 'ok' ? 200 : 503, known ? state : { status: state.status }, context.clock);
 }
 
 /**
@@ -254,27 +130,23 @@ async function serveHealth(request: IncomingMessage, response: ServerResponse, c
  * behind a proxy on this machine everybody comes from there.
  */
 async function serveMetrics(request: IncomingMessage, response: ServerResponse, context: Context): Promise<void> {
-  const address = request.socket.remoteAddress ?? '';
-  refuseGuessing(address, response, context);
-  const apiKey = bearerOf(request);
-  if (context.keys.ownerOf(apiKey, address) === undefined) {
-    response.setHeader('www-authenticate', 'Bearer');
-    throw wrongKey(apiKey);
-  }
+  if (!context.keys.open) response.setHeader('www-authenticate', 'Bearer');
+  authorize(bearerOf(request), context.proxies.addressOf(request), context);
+  response.removeHeader('www-authenticate');
   const text = await context.metrics.text();
   response.writeHead(200, {
     'content-type': context.metrics.contentType,
     'content-length': Buffer.byteLength(text),
     'cache-control': 'no-store',
   });
-  response.end(request.method === 'HEAD' ? undefined : text);
+  if (request.method === 'HEAD') response.end();
+  else await sendBody(response, [text], context.clock);
 }
 
-function sendJson(response: ServerResponse, status: number, body: unknown): void {
-  const text = stringifyJson(body);
-  response.writeHead(status, {
-    'content-type': 'application/json; charset=utf-8',
-    'content-length': Buffer.byteLength(text),
-  });
-  response.end(text);
+/** Whether the request came with a key that is right, or needs none. */
+function isKnown(request: IncomingMessage, context: Context): boolean {
+  const apiKey = bearerOf(request);
+  if (context.keys.ownerOf(apiKey) !== undefined) return true;
+  if (apiKey !== undefined) context.keys.countWrong(context.proxies.addressOf(request));
+  return false;
 }

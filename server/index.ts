@@ -2,29 +2,33 @@
 import { createServer, type Server as HttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
-import type { Duplex } from 'node:stream';
-import { WebSocketServer } from 'ws';
 import { type ModelDescription, type Runtime, startDescriber, startRuntime } from '../runtime/index.ts';
-import { isAllowedOrigin, isKnownHost } from './access.ts';
 import { Catalog } from './catalog.ts';
 import { type Clock, systemClock, type Timer } from './clock.ts';
 import { type Config, completeConfig } from './config.ts';
-import { serveConnection } from './connection.ts';
 import type { Context } from './context.ts';
-import { maxRequestBytes, serveRequest } from './http.ts';
+import { createRequestListener } from './http.ts';
 import { openImageStore } from './images/store.ts';
+import { Intake, maxRequestBytes } from './intake.ts';
 import { Keys } from './keys.ts';
 import { createLog, type Logger } from './log.ts';
 import { Metrics } from './metrics.ts';
 import { packageRoot } from './packageRoot.ts';
+import { Proxies } from './proxies.ts';
 import { Queue, shuttingDown } from './queue.ts';
 import { Sessions } from './session.ts';
 import { TaskRecords } from './taskRecords.ts';
+import { Upgrades } from './upgrade.ts';
 
 export { type Config, ConfigError, loadConfig, optionsHelp, optionsTable } from './config.ts';
 
 /** How long sockets may take to close when the server stops. */
 const closingMs = 2_000;
+/** How long a client may take for the headers of a request, and for all of it. */
+const headersMs = 15_000;
+const requestMs = 300_000;
+/** Bytes of unfinished requests held for all who have not shown a key, where keys are set. */
+const maxStrangerBytes = 8 * 2 ** 20;
 
 /** Options left out have the defaults of the command line. */
 export interface ServerOptions extends Partial<Config> {
@@ -61,7 +65,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
     if (givenRuntime === undefined) await runtime.close();
   };
 
-  const httpServer = createServer();
+  const httpServer = createServer({ headersTimeout: headersMs, requestTimeout: requestMs });
   let context: Context;
   try {
     const records = new TaskRecords(config.taskKeepMs, clock);
@@ -108,6 +112,8 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
       sessions,
       keys,
       metrics,
+      proxies: new Proxies(config.trustedProxy),
+      intake: new Intake({ maxBytes: unfinishedBytes(config), maxStrangerBytes }),
       url: '',
       closing: false,
     };
@@ -122,23 +128,9 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
   const { port } = httpServer.address() as AddressInfo;
   context.url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
 
-  const sockets = new WebSocketServer({
-    noServer: true,
-    // Compression costs more than it gives on images, and previews must not wait for it.
-    perMessageDeflate: false,
-    maxPayload: maxRequestBytes(config.maxUploadBytes),
-  });
-  httpServer.on('request', (request, response) => void serveRequest(request, response, context));
-  httpServer.on('upgrade', (request, socket, head) => {
-    socket.on('error', () => socket.destroy());
-    if (context.closing) return refuse(socket, '503 Service Unavailable');
-    if (!isKnownHost(request, context) || !isAllowedOrigin(request, context)) return refuse(socket, '403 Forbidden');
-    if (context.keys.refuses(request.socket.remoteAddress ?? '')) return refuse(socket, '429 Too Many Requests');
-    sockets.handleUpgrade(request, socket, head, (webSocket) => {
-      context.metrics.connected(request.socket);
-      serveConnection(webSocket, request, context);
-    });
-  });
+  const upgrades = new Upgrades(context);
+  httpServer.on('request', createRequestListener(context));
+  httpServer.on('upgrade', (request, socket, head) => upgrades.handle(request, socket, head));
   log.info({ url: context.url, provider: runtime.status().provider, open: context.keys.open }, 'The server listens.');
 
   let closed: Promise<void> | undefined;
@@ -158,16 +150,16 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
     grace?.cancel();
     for (const record of context.records.unfinished()) record.fail(shuttingDown());
     // 1012, service restart: on 1000 and 1001 one of the Python clients waits for five minutes.
-    for (const socket of sockets.clients) socket.close(1012, 'the server restarts');
+    for (const socket of upgrades.sockets) socket.close(1012, 'the server restarts');
     const stopped = new Promise<void>((resolve) => httpServer.close(() => resolve()));
     httpServer.closeIdleConnections();
     const cut = clock.after(closingMs, () => {
-      for (const socket of sockets.clients) socket.terminate();
+      for (const socket of upgrades.sockets) socket.terminate();
       httpServer.closeAllConnections();
     });
     await stopped;
     cut.cancel();
-    sockets.close();
+    upgrades.close();
     context.sessions.close();
     await context.store[Symbol.asyncDispose]();
     await closeRuntime();
@@ -200,6 +192,11 @@ async function startOwnRuntime(config: Config, log: Logger): Promise<Runtime> {
   });
 }
 
+/** Two of the largest requests may be read at once, and small ones beside them. */
+function unfinishedBytes({ maxUploadBytes }: Config): number {
+  return 2 * maxRequestBytes(maxUploadBytes) + 32 * 2 ** 20;
+}
+
 function listen(server: HttpServer, config: Config): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
@@ -208,8 +205,4 @@ function listen(server: HttpServer, config: Config): Promise<void> {
       resolve();
     });
   });
-}
-
-function refuse(socket: Duplex, status: string): void {
-  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
 }

@@ -1,9 +1,17 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Clock } from './clock.ts';
 import type { ApiKey } from './config.ts';
+import { networkOf } from './proxies.ts';
 
-const failuresAllowed = 30;
+/** Wrong keys in a window: of one client, of one customer's network, and of one provider's, see `networkOf`. */
+const guessBudgets = [
+  { bits: 64, allowed: 30 },
+  { bits: 48, allowed: 120 },
+  { bits: 32, allowed: 600 },
+];
 const failureWindowMs = 60_000;
+/** Networks whose wrong keys are counted at once. */
+const maxNetworks = 10_000;
 
 /** The owner of everything where no keys are set. */
 const anyone = 'anyone';
@@ -25,12 +33,12 @@ export interface KeyPolicy {
 
 const plain: KeyPolicy = { weight: 1, shared: true, maxPriority: 9, overtakes: false, queueLimit: 0, runLimit: 0 };
 
-/** Knows the API keys, and the addresses that guess at them. */
+/** Knows the API keys, and counts the wrong ones by where they come from. */
 export class Keys {
   readonly #digests: Buffer[];
   readonly #policies = new Map<string, KeyPolicy>();
+  /** By network; the oldest first. */
   readonly #failures = new Map<string, { count: number; until: number }>();
-
   readonly #clock: Clock;
 
   constructor(keys: readonly (string | ApiKey)[], clock: Clock) {
@@ -49,14 +57,13 @@ export class Keys {
   }
 
   /** The owner behind a key; undefined where the key is wrong or missing. Without keys, any key will do, and none. */
-  ownerOf(apiKey: string | undefined, address: string): string | undefined {
+  ownerOf(apiKey: string | undefined): string | undefined {
     if (this.open) return anyone;
     // Digests have one length, so the comparison takes as long for a key that is nearly right as for any other; all
     // keys are compared for the same reason.
     const given = digest(apiKey ?? '');
     let owner: string | undefined;
     for (const known of this.#digests) if (timingSafeEqual(known, given)) owner = known.toString('base64url');
-    if (owner === undefined && apiKey !== undefined) this.#count(address);
     return owner;
   }
 
@@ -65,22 +72,28 @@ export class Keys {
     return this.#policies.get(owner) ?? { ...plain, shared: false };
   }
 
-  /** Whether an address has sent so many wrong keys lately that it is not listened to for a while. */
-  refuses(address: string): boolean {
-    const failures = this.#failures.get(address);
-    return failures !== undefined && failures.until > this.#clock.now() && failures.count >= failuresAllowed;
-  }
-
-  #count(address: string): void {
+  /**
+   * Counts a wrong key. Tells whether more came from there lately than from somebody who mistypes. A right key is let in all the
+   * same: behind one address there may be others than the one who guesses.
+   */
+  countWrong(address: string): boolean {
     const now = this.#clock.now();
-    // Entries of others that are over; an attacker with many addresses must not fill the memory.
-    if (this.#failures.size > 1000) {
-      for (const [key, { until }] of this.#failures) if (until <= now) this.#failures.delete(key);
+    let isGuessing = false;
+    for (const { bits, allowed } of guessBudgets) {
+      const network = `${networkOf(address, bits)}/${bits}`;
+      const known = this.#failures.get(network);
+      const failures = known !== undefined && known.until > now ? known : { count: 0, until: now + failureWindowMs };
+      failures.count++;
+      if (failures.count > allowed) isGuessing = true;
+      this.#failures.delete(network);
+      this.#failures.set(network, failures);
     }
-    const failures = this.#failures.get(address);
-    if (failures === undefined || failures.until <= now) {
-      this.#failures.set(address, { count: 1, until: now + failureWindowMs });
-    } else failures.count++;
+    // An attacker with many addresses must not fill the memory.
+    for (const network of this.#failures.keys()) {
+      if (this.#failures.size <= maxNetworks) break;
+      this.#failures.delete(network);
+    }
+    return isGuessing;
   }
 }
 

@@ -1,8 +1,9 @@
-import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import path from 'node:path';
+import type { Context } from './context.ts';
 import { packageRoot } from './packageRoot.ts';
+import { sendFile } from './reply.ts';
 
 const types: Record<string, string> = {
   '.html': 'text/html; charset=utf-8',
@@ -24,6 +25,7 @@ export async function servePage(
   pathname: string,
   request: IncomingMessage,
   response: ServerResponse,
+  { clock }: Context,
 ): Promise<boolean> {
   const file = fileOf(pathname);
   if (file === undefined) return false;
@@ -46,10 +48,7 @@ export async function servePage(
   }
   response.writeHead(200, { 'content-length': found.size });
   if (request.method === 'HEAD') response.end();
-  else
-    createReadStream(file)
-      .on('error', () => response.destroy())
-      .pipe(response);
+  else await sendFile(response, file, clock);
   return true;
 }
 

@@ -2,7 +2,7 @@
 
 import type * as z from 'zod';
 import { TaskError } from '../errors.ts';
-import { parseJson } from '../json.ts';
+import { exceedsStructure, parseJson } from '../json.ts';
 import { present, type TaskKind, toTaskError } from '../parameters.ts';
 import { authentication } from './authentication.ts';
 import { getResponse } from './getResponse.ts';
@@ -34,8 +34,18 @@ export type Task = z.output<(typeof tasks)[TaskType]['schema']>;
 /** Most tasks of one request; official clients send one. */
 export const MAX_TASKS_PER_REQUEST = 100;
 
+/** Values (numbers, strings, objects, …) of one request, and how deep they may be nested: far beyond what any task needs. */
+export const MAX_VALUES_PER_REQUEST = 20_000;
+export const MAX_REQUEST_DEPTH = 32;
+
 /** The task objects of a request, not yet parsed, so that a bad one does not spoil its neighbours. */
 export function parseRequest(text: string): unknown[] {
+  if (exceedsStructure(text, { maxValues: MAX_VALUES_PER_REQUEST, maxDepth: MAX_REQUEST_DEPTH })) {
+    throw new TaskError('payloadTooLarge', {
+      message: `A request may have ${MAX_VALUES_PER_REQUEST} values, nested ${MAX_REQUEST_DEPTH} deep.`,
+      max: MAX_VALUES_PER_REQUEST,
+    });
+  }
   let request: unknown;
   try {
     request = parseJson(text);

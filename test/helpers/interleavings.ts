@@ -11,8 +11,10 @@ import { defaultConfig } from '../../server/config.ts';
 import { serveConnection } from '../../server/connection.ts';
 import type { Context } from '../../server/context.ts';
 import type { ImageStore, StoredImage } from '../../server/images/store.ts';
+import { Intake } from '../../server/intake.ts';
 import { Keys } from '../../server/keys.ts';
 import { Metrics } from '../../server/metrics.ts';
+import { Proxies } from '../../server/proxies.ts';
 import { Queue } from '../../server/queue.ts';
 import { Sessions } from '../../server/session.ts';
 import { TaskRecords } from '../../server/taskRecords.ts';
@@ -236,6 +238,9 @@ export async function scriptedServer(dice: Dice, changes: Partial<Context['confi
       log,
       clock: systemClock,
       runtime: runs,
+      proxies: new Proxies([]),
+      intake: new Intake({ maxBytes: 2 ** 30, maxStrangerBytes: 2 ** 20 }),
+
       records,
       keys,
       store,

@@ -1,6 +1,6 @@
 import http from 'node:http';
 import { describe, expect, test } from 'vitest';
-import { networkOf } from '../../server/access.ts';
+import { networkOf } from '../../server/proxies.ts';
 import { imageTask, startTestServer, type TestServer, TestSocket } from '../helpers/server.ts';
 
 /** Unlike fetch, lets a test say any Host and Origin. */
@@ -20,7 +20,11 @@ describe('without keys', () => {
     'keeps out pages of the origin %s',
     async (origin) => {
       await using server = await startTestServer();
-      await expect(TestSocket.open(server.url, { headers: { origin } })).rejects.toThrow('403');
+      const socket = await server.socket({ headers: { origin }, authenticate: false });
+      const error = await socket.error();
+      expect(error.code).toBe('forbiddenOrigin');
+      expect(error.message).toContain('--allowed-origins');
+      expect(await socket.closed).toMatchObject({ code: 1008 });
       expect(await request(server, 'POST', '/v1', { origin, 'content-type': 'text/plain' })).toBe(403);
       expect(await request(server, 'OPTIONS', '/v1', { origin })).toBe(403);
     },
@@ -93,11 +97,13 @@ test('does not listen beyond loopback without a key, unless it is told to', asyn
 
 test('takes the addresses that one client may have at will for one', () => {
   const same = ['2001:db8:1:2::1', '2001:db8:1:2:aaaa::', '2001:db8:1:2:1:2:3:4%eth0'];
-  expect(new Set(same.map(networkOf))).toEqual(new Set(['2001:db8:1:2']));
+  expect(new Set(same.map((address) => networkOf(address)))).toEqual(new Set(['2001:db8:1:2']));
   expect(networkOf('2001:db8:1:3::1')).not.toBe(networkOf(same[0]!));
   expect(networkOf('fe80::1')).toBe('fe80:0:0:0');
   expect(networkOf('::1')).toBe('0:0:0:0');
   expect(networkOf('::ffff:10.0.0.7')).toBe('10.0.0.7');
   expect(networkOf('10.0.0.7')).not.toBe(networkOf('10.0.0.8'));
   expect(networkOf('')).toBe('');
+  expect(networkOf('2001:db8:1:3::1', 48)).toBe(networkOf(same[0]!, 48));
+  expect(networkOf('10.0.0.7', 48)).toBe('10.0.0');
 });

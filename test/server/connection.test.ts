@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { WebSocket } from 'ws';
+import { ManualClock } from '../helpers/clock.ts';
 import { createFakeRuntime } from '../helpers/fakeRuntime.ts';
-import { imageTask, startTestServer, TestSocket } from '../helpers/server.ts';
+import { imageTask, startTestServer } from '../helpers/server.ts';
 
 test('accepts any path and query', async () => {
   await using server = await startTestServer();
@@ -104,16 +105,23 @@ test('answers a task before authentication with missingApiKey and its taskUUID',
   expect((await socket.authenticate({ apiKey: 'first-key' })).data).toBeDefined();
 });
 
-test('does not listen for a while to an address that keeps guessing keys', async () => {
-  await using server = await startTestServer({ apiKey: ['first-key'] });
+test('tells who guesses keys to wait, and still lets in the right key from the same address', async () => {
+  const clock = new ManualClock();
+  await using server = await startTestServer({ apiKey: ['first-key'], clock });
   for (let guess = 0; guess < 30; guess++) {
     const { status, body } = await server.post([{ taskType: 'authentication', apiKey: `guess ${guess}` }]);
     expect(status).toBe(401);
     expect(body.error!.code).toBe('invalidApiKey');
   }
-  const { status } = await server.post([{ taskType: 'authentication', apiKey: 'first-key' }]);
-  expect(status).toBe(429);
-  await expect(TestSocket.open(server.url)).rejects.toThrow('429');
+  const guess = () => server.post([{ taskType: 'authentication', apiKey: 'one more guess' }]);
+  const { status, body, headers } = await guess();
+  expect([status, body.error!.code, headers.get('retry-after')]).toEqual([429, 'rateLimitExceeded', '60']);
+  const right = await server.post([{ taskType: 'authentication', apiKey: 'first-key' }]);
+  expect(right.status).toBe(200);
+  const socket = await server.socket({ authenticate: { apiKey: 'first-key' } });
+  expect(socket.sessionUUID).toBeDefined();
+  await clock.advance(60_000);
+  expect((await guess()).status).toBe(401);
 });
 
 test('answers what is not a request with an error and goes on', async () => {

@@ -235,6 +235,7 @@ test('takes a key where keys are set, from this machine too', async () => {
   for (let guess = 0; guess < 30; guess++) {
     await fetch(`${server.url}/metrics`, { headers: { authorization: `Bearer ${randomUUID()}` } });
   }
-  const refused = await fetch(`${server.url}/metrics`, { headers: { authorization: 'Bearer secret-key' } });
+  const refused = await fetch(`${server.url}/metrics`, { headers: { authorization: 'Bearer wrong' } });
   expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '60']);
+  expect((await read(server.url, { authorization: 'Bearer secret-key' })).get('latentwire_connections')).toBe(0);
 });

@@ -1,0 +1,124 @@
+import { type IncomingMessage, STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { TaskError, toErrorFrame } from '../protocol/errors.ts';
+import { stringifyJson } from '../protocol/json.ts';
+import { isAllowedOrigin, isKnownHost, originRefused, pathOf } from './access.ts';
+import { serveConnection } from './connection.ts';
+import type { Context } from './context.ts';
+import { maxRequestBytes, type Reading, strangerBytes } from './intake.ts';
+import { networkOf } from './proxies.ts';
+
+/** Sockets of one network that may be open without having shown a key, where one is needed. */
+const maxStrangers = 256;
+/** How long a client may send nothing of a message that it has begun. */
+const messagePauseMs = 30_000;
+/** How long a socket that was cut may take to read why; what it sends meanwhile is dropped. */
+const cutMs = 1_000;
+/** How often one origin that is refused is logged. */
+const originLogMs = 60_000;
+const maxLoggedOrigins = 1_000;
+
+/** Makes WebSockets of requests that ask for one, on any path. */
+export class Upgrades {
+  readonly #context: Context;
+  readonly #server: WebSocketServer;
+  /** When a refused origin may be logged again. */
+  readonly #logged = new Map<string, number>();
+
+  constructor(context: Context) {
+    this.#context = context;
+    this.#server = new WebSocketServer({
+      noServer: true,
+      // Compression costs more than it gives on images, and previews must not wait for it.
+      perMessageDeflate: false,
+      maxPayload: maxRequestBytes(context.config.maxUploadBytes),
+    });
+  }
+
+  get sockets(): ReadonlySet<WebSocket> {
+    return this.#server.clients;
+  }
+
+  close(): void {
+    this.#server.close();
+  }
+
+  handle(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const context = this.#context;
+    socket.on('error', () => socket.destroy());
+    const status = this.#refusal(request);
+    if (status !== undefined) {
+      socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+      return;
+    }
+    this.#server.handleUpgrade(request, socket, head, (webSocket) => {
+      context.metrics.connected(request.socket);
+      if (!isAllowedOrigin(request, context)) return this.#refuseOrigin(webSocket, request);
+      const reading = this.#countUnfinished(webSocket, request, head.byteLength);
+      serveConnection(webSocket, request, context, () => reading.known());
+    });
+  }
+
+  #refusal(request: IncomingMessage): number | undefined {
+    const { closing, keys, intake, proxies } = this.#context;
+    if (closing) return 503;
+    try {
+      pathOf(request);
+    } catch (error) {
+      return error instanceof TaskError ? error.status : 400;
+    }
+    if (!isKnownHost(request, this.#context)) return 403;
+    if (!keys.open && intake.strangersOf(networkOf(proxies.addressOf(request))) >= maxStrangers) return 429;
+    return undefined;
+  }
+
+  /** A page is told nothing of a refused upgrade, so this socket is opened to say why. */
+  #refuseOrigin(webSocket: WebSocket, request: IncomingMessage): void {
+    const { log, clock } = this.#context;
+    const origin = request.headers.origin ?? '';
+    webSocket.on('error', () => {});
+    webSocket.send(stringifyJson(toErrorFrame(originRefused(origin))));
+    webSocket.close(1008, 'forbiddenOrigin');
+    if ((this.#logged.get(origin) ?? 0) > clock.now() || this.#logged.size >= maxLoggedOrigins) return;
+    this.#logged.set(origin, clock.now() + originLogMs);
+    clock.after(originLogMs, () => this.#logged.delete(origin));
+    log.info({ origin: origin.slice(0, 200) }, 'A page was refused: --allowed-origins does not name its origin.');
+  }
+
+  /** Counts what the client has sent of a message that is not complete, and cuts it where that is too much or takes too long. */
+  #countUnfinished(webSocket: WebSocket, request: IncomingMessage, headBytes: number): Reading {
+    const { intake, keys, proxies, clock, log } = this.#context;
+    const address = proxies.addressOf(request);
+    const cut = () => {
+      log.info({ address }, 'A client has sent too much of an unfinished message. Its socket is closed.');
+      // 1013: try again later.
+      if (reading.isStranger) webSocket.close(1008, 'missingApiKey');
+      else webSocket.close(1013, 'unfinishedMessage');
+      // Closing at once, with bytes unread, would make the system reset the connection, and the client would not learn why.
+      request.socket.removeAllListeners('data').resume();
+      clock.after(cutMs, () => request.socket.destroy());
+    };
+    const reading = intake.open(networkOf(address), !keys.open, cut);
+    reading.add(headBytes);
+    let heard = 0;
+    const pauses = clock.every(messagePauseMs, () => {
+      if (reading.bytes > 0 && reading.bytes === heard) reading.cut();
+      heard = reading.bytes;
+    });
+    // Before ws gets to see the same bytes and tells of a message that they complete.
+    request.socket.prependListener('data', (chunk: Buffer) => {
+      reading.add(chunk.byteLength);
+      if (reading.isStranger && reading.bytes > strangerBytes) reading.cut();
+    });
+    webSocket.on('message', () => reading.reset());
+    // Control frames may come between the fragments of a message. A client's have six bytes of header and mask.
+    const forget = (data: Buffer) => reading.add(-(data.byteLength + 6));
+    webSocket.on('ping', forget).on('pong', forget);
+    webSocket.on('close', () => {
+      pauses.cancel();
+      reading.close();
+    });
+    return reading;
+  }
+}
