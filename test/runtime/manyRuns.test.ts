@@ -1,8 +1,10 @@
+import { writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { RunEvent } from '../../runtime/index.ts';
+import { ManualClock } from '../helpers/clock.ts';
 import { type ScriptStep, scripted, startScripted, writeZeros } from '../helpers/scriptedRuntime.ts';
 import { collect, draw, never } from './runtimeSuite.ts';
 
@@ -24,6 +26,12 @@ const staged = (stage: 'encoding' | 'denoising'): ScriptStep => ({ event: { type
 const stepped = (step: number): ScriptStep => ({ event: { type: 'stepped', step, steps: 5 } });
 const atOnce: ScriptStep = { atOnce: true };
 
+/** Files that a script waits for, by name. */
+function signsIn(test: string) {
+  const file = (name: string | number) => join(folder, `${test} ${name}`);
+  return { file, give: (name: string | number) => writeFileSync(file(name), '') };
+}
+
 describe('runs under way at once', () => {
   test('are as many as the option says', async () => {
     await using runtime = startScripted({ liveRuns: 2 });
@@ -40,32 +48,66 @@ describe('runs under way at once', () => {
   });
 
   test('have no deadline while the process works on others', async () => {
-    await using runtime = startScripted({ deadlinesMs: { encoding: 2_400, denoising: 2_400 } });
+    const clock = new ManualClock();
+    await using runtime = startScripted({ deadlinesMs: { encoding: 2_400, denoising: 2_400 } }, clock);
     await runtime.ready();
-    const steps = [0, 1, 2, 3, 4].flatMap((step): ScriptStep[] => [{ waitMs: 600 }, stepped(step)]);
-    const busy = draw(runtime, scripted(one, [atOnce, { working: 'me' }, staged('denoising'), ...steps]));
-    const silent = draw(runtime, scripted(two, [atOnce, staged('encoding'), { waitMs: 2_800 }]));
-    await Promise.all([busy, silent]);
+    const signs = signsIn('busy');
+    const steps = [0, 1, 2, 3, 4].flatMap((step): ScriptStep[] => [{ waitFor: signs.file(step) }, stepped(step)]);
+    const silent = draw(runtime, scripted(two, [atOnce, staged('encoding'), { waitFor: signs.file('silent') }]));
+    let step = 0;
+    let last = Promise.resolve();
+    await collect(
+      runtime,
+      scripted(one, [atOnce, { working: 'me' }, staged('denoising'), ...steps]),
+      never(),
+      (event) => {
+        if (event.type !== 'staged' && event.type !== 'stepped') return;
+        // Four times what the silent one may take, all in all.
+        last = last.then(() => clock.advance(2_000)).then(() => signs.give(step++));
+      },
+    );
+    await last;
+    signs.give('silent');
+    await silent;
     expect(runtime.status().restarts).toBe(0);
   });
 
   test('have one while the process works on nothing', async () => {
-    await using runtime = startScripted({ deadlinesMs: { encoding: 500 } });
+    const clock = new ManualClock();
+    await using runtime = startScripted({ deadlinesMs: { encoding: 500 } }, clock);
     await runtime.ready();
-    const ending = draw(runtime, scripted(one, [atOnce, { working: 'me' }, { waitMs: 300 }]));
-    const silent = draw(runtime, scripted(two, [atOnce, staged('encoding'), { waitMs: 10_000 }]));
-    await expect(silent).rejects.toMatchObject({ code: 'stageTimeout' });
+    const signs = signsIn('nothing');
+    const ending = draw(runtime, scripted(one, [atOnce, { working: 'me' }, { waitFor: signs.file('end') }]));
+    const script: ScriptStep[] = [atOnce, staged('encoding'), { waitFor: signs.file('never') }];
+    const silent = collect(runtime, scripted(two, script), never(), (event) => {
+      if (event.type === 'staged') void clock.advance(5_000).then(() => signs.give('end'));
+    });
+    silent.catch(() => {});
     await ending;
+    await clock.advance(501);
+    await expect(silent).rejects.toMatchObject({ code: 'stageTimeout' });
   });
 
   test('that share a call which takes too long end with it, and the others go on', async () => {
-    await using runtime = startScripted({ deadlinesMs: { denoising: 1_500 } });
+    const clock = new ManualClock();
+    await using runtime = startScripted({ deadlinesMs: { denoising: 1_500 } }, clock);
     await runtime.ready();
-    const mate = draw(runtime, scripted(one, [atOnce, staged('denoising'), { waitMs: 10_000 }]));
-    const hung = draw(runtime, scripted(one, [atOnce, staged('denoising'), { working: 'all' }, { waitMs: 10_000 }]));
-    const aside = draw(runtime, scripted(two, [atOnce, staged('encoding'), { waitMs: 1_000 }]));
-    await expect(hung).rejects.toMatchObject({ code: 'stageTimeout' });
-    await expect(mate).rejects.toMatchObject({ code: 'stageTimeout' });
+    const signs = signsIn('hung');
+    const hang: ScriptStep = { waitFor: signs.file('never') };
+    const mate = draw(runtime, scripted(one, [atOnce, staged('denoising'), hang]));
+    const hung = draw(runtime, scripted(one, [atOnce, staged('denoising'), { working: 'all' }, hang]));
+    const ends = Promise.allSettled([mate, hung]);
+    const script: ScriptStep[] = [atOnce, staged('encoding'), { waitFor: signs.file('aside') }];
+    let late = false;
+    const aside = collect(runtime, scripted(two, script), never(), (event) => {
+      if (event.type !== 'staged' || late) return;
+      late = true;
+      void clock.advance(1_501);
+    });
+    for (const end of await ends) expect(end).toMatchObject({ status: 'rejected', reason: { code: 'stageTimeout' } });
+    signs.give('aside');
+    // The next process is started without a pause.
+    await clock.advance(0);
     await aside;
     expect(runtime.status().restarts).toBe(1);
   });

@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type GenerateRequest, type Pixels, type Runtime, startRuntime } from '../../runtime/index.ts';
@@ -96,18 +95,26 @@ describe('a task', () => {
       const random = generator(7919);
       const shares = ['a', 'b', 'c'].map((key, index) => ({ key, weight: index + 1 }));
       let finished = 0;
-      const runs = Array.from({ length: 14 }, async () => {
+      /** Told when a run has come as far as it was to come before a later one begins, or has ended. */
+      const reached = Array.from({ length: 14 }, () => {
+        let tell = () => {};
+        const told = new Promise<void>((resolve) => {
+          tell = resolve;
+        });
+        return { tell, told };
+      });
+      const runs = reached.map(async ({ tell }, place) => {
         const index = random(requests.length);
         const share = shares[random(4)];
         const request = { ...requests[index]!, ...(share && { share }), previews: { every: 1 + random(3) } };
-        const [cancelled, at, delayMs] = [random(4) === 0, random(4), random(600)];
-        // All have begun before the first ends, on a quick machine too: the first ones load the models.
-        await sleep(delayMs);
+        const [cancelled, at, before, behind] = [random(4) === 0, random(4), random(3), random(4)];
+        await reached[place - 1 - before]?.told;
         const controller = new AbortController();
         const run = collect(busy, request, controller.signal, (event) => {
+          if (event.type === 'stepped' ? event.step >= behind - 1 : behind === 0) tell();
           if (cancelled && event.type === 'stepped' && event.step === at) controller.abort(new Error('cancelled'));
         });
-        const events = await run.catch((error) => {
+        const events = await run.finally(tell).catch((error) => {
           if (controller.signal.aborted) return undefined;
           throw error;
         });
