@@ -1,7 +1,7 @@
 /** `acceleratorOptions`: pictures in less time, at some loss. */
 
 import type * as z from 'zod';
-import { boolean, integer, nested } from './parameters.ts';
+import { boolean, choice, ignored, integer, isFalse, nested } from './parameters.ts';
 import { endShape, type StepChoice, startShape, stepChoices } from './steps.ts';
 
 /** Steps between whole ones, in which only the outermost layers of the network run. */
@@ -12,30 +12,56 @@ export interface DeepCache {
   start?: StepChoice | undefined;
   /** Absent: up to the last step. */
   end?: StepChoice | undefined;
+  /** It comes from `acceleration`: a wish, which a model without it may leave unfulfilled. */
+  isPreset?: true;
 }
+
+/** Steps from one whole step to the next. */
+const presets = { none: 1, low: 2, medium: 3, high: 5 } as const;
+
+export const acceleration = choice(['none', 'low', 'medium', 'high'], 'none');
 
 const { startStep, startStepPercentage } = startShape({ minStep: 1, minPercentage: 0 });
 
-/** What else Runware has here is for models of other families, and is read over. */
 export const acceleratorOptions = nested(
   {
     deepCache: boolean(false),
     deepCacheInterval: integer({ min: 1, max: 100, default: 3 }),
-    deepCacheBranchId: integer({ min: 0, max: 100, default: 0 }),
+    deepCacheBranchId: ignored(
+      'the outermost layer alone is run in between, which is branch 0.',
+      (value) => value === 0,
+      integer({ min: 0, max: 100, default: 0 }),
+    ),
     cacheStartStep: startStep,
     cacheStartStepPercentage: startStepPercentage,
     cacheEndStep: endShape.endStep,
     cacheEndStepPercentage: endShape.endStepPercentage,
+    ...Object.fromEntries(
+      [
+        'teaCache',
+        'teaCacheDistance',
+        'fbCache',
+        'fbCacheThreshold',
+        'dbCache',
+        'dbCacheThreshold',
+        'dbCacheSkipInterval',
+        'cacheMaxConsecutiveSteps',
+      ].map((name) => [name, ignored('it is for models of other families; `deepCache` is there.', isFalse)]),
+    ),
   },
   'an object of deepCache, deepCacheInterval, cacheStartStep, cacheStartStepPercentage, cacheEndStep, cacheEndStepPercentage',
 );
 
-/** Absent where it was not asked for. `deepCacheBranchId` says nothing: there is one branch, 0. */
+/** Absent where it was not asked for. What `acceleratorOptions` says of `deepCache` counts, whatever the preset. */
 export function deepCacheOf(
-  parsed: NonNullable<z.output<typeof acceleratorOptions>>,
+  parsed: z.output<typeof acceleratorOptions>,
+  preset: keyof typeof presets | undefined,
   context: z.RefinementCtx,
 ): DeepCache | undefined {
-  if (!parsed.deepCache) return undefined;
+  if (parsed?.deepCache === undefined && preset !== undefined && preset !== 'none') {
+    return { interval: presets[preset], isPreset: true };
+  }
+  if (!parsed?.deepCache) return undefined;
   const { deepCacheInterval: interval = 3 } = parsed;
   const places = {
     startStep: parsed.cacheStartStep,

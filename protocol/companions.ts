@@ -3,7 +3,7 @@
 import * as z from 'zod';
 import type { DeepCache } from './acceleration.ts';
 import { type ImageReference, image } from './images.ts';
-import { choice, decimal, described, list, nested, refuse } from './parameters.ts';
+import { choice, decimal, described, ignored, list, nested, refuse } from './parameters.ts';
 import { endShape, type StepChoice, startShape, stepChoice, stepChoices } from './steps.ts';
 
 /** A model that acts beside the main one. */
@@ -51,7 +51,11 @@ const modelName = () =>
 export const weightedModels = (name: string) =>
   list(
     name,
-    { model: modelName(), weight: decimal({ min: -4, max: 4, default: 1 }) },
+    {
+      model: modelName(),
+      weight: decimal({ min: -4, max: 4, default: 1 }),
+      transformer: ignored('models with two transformers are not available.'),
+    },
     { max: MAX_WEIGHTED_MODELS, keys: 'model and weight' },
     ({ model, weight = 1 }) => ({ model, weight }),
   );
@@ -66,6 +70,15 @@ export const controlNets = () =>
       ...startShape({ minStep: 1, minPercentage: 0 }),
       ...endShape,
       controlMode: choice(['balanced', 'prompt', 'controlnet'], 'balanced'),
+      ...Object.fromEntries(
+        [
+          'preprocessor',
+          'preProcessorType',
+          'lowThresholdCanny',
+          'highThresholdCanny',
+          'includeHandsAndFaceOpenPose',
+        ].map((key) => [key, ignored('guide images are taken as they are, not preprocessed.')]),
+      ),
     },
     {
       max: MAX_CONTROL_NETS,

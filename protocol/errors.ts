@@ -65,7 +65,8 @@ export interface ErrorDetails {
   taskUUID?: string | undefined;
   taskType?: string | undefined;
   min?: number | undefined;
-  max?: number | undefined;
+  /** A bigint where it is beyond 2⁵³. */
+  max?: number | bigint | undefined;
   default?: string | number | boolean | undefined;
   /** What would have been accepted. */
   allowedValues?: readonly (string | number | boolean)[] | undefined;

@@ -45,6 +45,7 @@ export {
   eventFrame,
   type ImageResult,
   type ImageUploadResult,
+  type MayWarn,
   type MediaStorageResult,
   type ModelItem,
   type ModelSearchResult,
@@ -55,6 +56,7 @@ export {
   type ResultItem,
   type ServerFrame,
   type TaskCancelResult,
+  type Warning,
 } from './replies.ts';
 export { errorSchema, eventSchema, httpReplySchema, resultSchema, serverFrameSchema } from './replySchemas.ts';
 export { type StepChoice, stepRange } from './steps.ts';

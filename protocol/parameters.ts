@@ -14,11 +14,15 @@ export interface Facts {
   /** Ends the sentence "`name` must be …". */
   rule: string;
   min?: number | undefined;
-  max?: number | undefined;
+  max?: number | bigint | undefined;
   default?: string | number | boolean | undefined;
   allowedValues?: readonly (string | number | boolean)[] | undefined;
   /** Why the parameter cannot be honoured; makes the code `unsupportedParameter`. */
   unsupported?: string;
+  /** Why a value that is not `harmless` has no effect; makes a warning, never an error. */
+  ignored?: string;
+  /** Whether a value asks for nothing. */
+  harmless?: (value: unknown) => boolean;
   /** Facts of a nested object, by key. */
   children?: z.ZodRawShape;
   /** Facts of each entry of an array of objects; errors then say which entry: `lora[2].weight`. */
@@ -40,6 +44,11 @@ export function taskKind<S extends z.ZodRawShape, T>(
 }
 
 const factsOf = new WeakMap<object, Facts>();
+
+/** What was registered for a schema. */
+export function factsAbout(schema: object): Facts | undefined {
+  return factsOf.get(schema);
+}
 
 /** Registers facts for a schema and returns it. */
 export function described<S extends z.ZodType>(schema: S, facts: Facts): S {
@@ -85,9 +94,17 @@ export function boolean(byDefault?: boolean) {
   return described(z.boolean().optional(), { type: 'boolean', rule: 'true or false', default: byDefault });
 }
 
-/** One of a few words, in any case; the result has the case of the list. */
-export function choice<const T extends string>(values: readonly T[], byDefault?: T) {
-  return described(word(values).optional(), {
+/**
+ * One of a few words, in any case; the result has the case of the list.
+ *
+ * @param aliases - other spellings, in lower case, and what they stand for
+ */
+export function choice<const T extends string>(
+  values: readonly T[],
+  byDefault?: T,
+  aliases: ReadonlyMap<string, T> = new Map(),
+) {
+  return described(word(values, aliases).optional(), {
     type: 'string',
     rule: `one of ${values.join(', ')}`,
     allowedValues: values,
@@ -117,6 +134,35 @@ export function unsupported(reason: string, harmless: (value: unknown) => boolea
   const schema = z.custom<undefined>((value) => value === undefined || harmless(value)).optional();
   return described(schema, { type: 'null', rule: 'left out', unsupported: reason });
 }
+
+/**
+ * A parameter of Runware's that makes no difference here. Values that are not `harmless` are answered with a warning.
+ *
+ * @param reason - ends the sentence "`name` has no effect: …"
+ * @param schema - where the value is read all the same
+ */
+export function ignored<S extends z.ZodType = z.ZodOptional<z.ZodUnknown>>(
+  reason: string,
+  harmless: (value: unknown) => boolean = () => false,
+  schema?: S,
+): S {
+  const read = schema ?? (z.unknown().optional() as unknown as S);
+  return described(read, { type: 'any', rule: 'anything', ...factsOf.get(read), ignored: reason, harmless });
+}
+
+/** For switches: off asks for nothing. */
+export const isFalse = (value: unknown): boolean => value === false;
+
+/** What results are sent without, whatever the task: `includeCost` is honoured by image tasks alone, the rest costs nothing. */
+export const answeredAtOnce = () => ({
+  includeCost: boolean(false),
+  deliveryMethod: ignored('the task is answered at once.', (value) => value === 'sync'),
+  webhookURL: unsupported(NO_CALLS),
+  uploadEndpoint: unsupported(NO_CALLS),
+});
+
+export const NO_CALLS =
+  'this server does not call addresses that it is given; take results from the socket or with getResponse.';
 
 export const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
@@ -271,9 +317,10 @@ function valueAt(raw: unknown, path: readonly PropertyKey[]): unknown {
   return value;
 }
 
-function word<const T extends string>(values: readonly T[]) {
+function word<const T extends string>(values: readonly T[], aliases?: ReadonlyMap<string, T>) {
   return z.string().transform((written, context): T => {
-    const found = values.find((value) => value.toLowerCase() === written.toLowerCase());
+    const found =
+      values.find((value) => value.toLowerCase() === written.toLowerCase()) ?? aliases?.get(written.toLowerCase());
     if (found !== undefined) return found;
     context.issues.push({ code: 'custom', message: 'not one of the allowed words', input: written });
     return z.NEVER;

@@ -20,13 +20,16 @@ export interface PreviewOptions {
 
 export const IMAGE_FORMATS = ['JPG', 'PNG', 'WEBP'] as const;
 
+/** A format for images, JPG unless something else is said; some clients write `JPEG`. */
+export const imageFormat = () => choice(IMAGE_FORMATS, 'JPG', new Map([['jpeg', 'JPG']]));
+
 /** A linear map of the latents, or a tiny network. */
 export const PREVIEW_DECODERS = ['linear', 'tiny'] as const;
 
 const shape = {
   every: integer({ min: 1, max: 100, default: 1 }),
   size: integer({ min: 16, max: 2048 }),
-  format: choice(IMAGE_FORMATS, 'JPG'),
+  format: imageFormat(),
   quality: integer({ min: 20, max: 99, default: 70 }),
   delivery: choice(['base64', 'binary'], 'base64'),
   decoder: choice(PREVIEW_DECODERS, 'linear'),

@@ -13,8 +13,23 @@ interface NotAnError {
   errorId?: never;
 }
 
+/** One of `warnings`, beside the results of a task. */
+export interface Warning {
+  /** A key that this server does not know, or one that it knows and that makes no difference here. */
+  code: 'unknownParameter' | 'ignoredParameter';
+  message: string;
+  /** With its place in nested objects and arrays: `lora[0].wieght`. */
+  parameter: string;
+}
+
+/** What answers may say of the task they belong to. */
+export interface MayWarn {
+  /** What the task says that has no effect. */
+  warnings?: Warning[];
+}
+
 /** The connection is authenticated. */
-export interface AuthenticationResult extends NotAnError {
+export interface AuthenticationResult extends NotAnError, MayWarn {
   taskType: 'authentication';
   /** Names the session; sent with the next authentication, it resumes it. Never empty. */
   connectionSessionUUID: string;
@@ -27,7 +42,7 @@ export interface PingResult extends NotAnError {
 }
 
 /** An image was stored. */
-export interface ImageUploadResult extends NotAnError {
+export interface ImageUploadResult extends NotAnError, MayWarn {
   taskType: string;
   taskUUID: string;
   imageUUID: string;
@@ -35,7 +50,7 @@ export interface ImageUploadResult extends NotAnError {
 }
 
 /** An image was stored or deleted, in the newer words. */
-export interface MediaStorageResult extends NotAnError {
+export interface MediaStorageResult extends NotAnError, MayWarn {
   taskType: string;
   taskUUID: string;
   operation: 'upload' | 'delete';
@@ -45,7 +60,7 @@ export interface MediaStorageResult extends NotAnError {
 }
 
 /** One finished image. */
-export interface ImageResult extends NotAnError {
+export interface ImageResult extends NotAnError, MayWarn {
   taskType: string;
   taskUUID: string;
   status: 'success';
@@ -63,7 +78,7 @@ export interface ImageResult extends NotAnError {
 }
 
 /** A task that is not finished: the acknowledgement of an asynchronous task, and getResponse's answer until the end. */
-export interface ProcessingResult extends NotAnError {
+export interface ProcessingResult extends NotAnError, MayWarn {
   taskType: string;
   taskUUID: string;
   status: 'processing';
@@ -76,7 +91,7 @@ export interface ProcessingResult extends NotAnError {
 }
 
 /** Tasks were stopped. */
-export interface TaskCancelResult extends NotAnError {
+export interface TaskCancelResult extends NotAnError, MayWarn {
   taskType: string;
   taskUUID: string;
   /** Those stopped by this task. The rest of what was asked for had already ended, or was never known. */
@@ -129,7 +144,7 @@ export interface PartItem extends AnyModelItem {
 export type ModelItem = CheckpointItem | PartItem;
 
 /** Models found. */
-export interface ModelSearchResult extends NotAnError {
+export interface ModelSearchResult extends NotAnError, MayWarn {
   taskType: string;
   taskUUID: string;
   results: ModelItem[];

@@ -15,7 +15,19 @@ const percentage = z.number().min(0).max(100);
 const format = z.enum(IMAGE_FORMATS);
 const scalar = z.union([z.string(), z.number(), z.boolean()]);
 
+const warnings = z
+  .array(
+    z.strictObject({
+      code: z.enum(['unknownParameter', 'ignoredParameter']),
+      message: z.string().min(1),
+      parameter: z.string().min(1),
+    }),
+  )
+  .min(1)
+  .optional();
+
 const task = { taskType: z.string(), taskUUID: uuid };
+const answer = { ...task, warnings };
 const place = { ...task, resultIndex: count };
 
 const preview = z.strictObject({
@@ -72,10 +84,10 @@ const model = z.discriminatedUnion('category', [
 
 /** One item of `data`. */
 export const resultSchema = z.union([
-  z.strictObject({ taskType: z.literal('authentication'), connectionSessionUUID: uuid }),
+  z.strictObject({ taskType: z.literal('authentication'), connectionSessionUUID: uuid, warnings }),
   z.strictObject({ taskType: z.literal('ping'), pong: z.literal(true) }),
   z.strictObject({
-    ...task,
+    ...answer,
     status: z.literal('success'),
     imageUUID: uuid,
     imageURL: url,
@@ -85,22 +97,22 @@ export const resultSchema = z.union([
     resultIndex: count,
     cost: z.number().optional(),
   }),
-  z.strictObject({ ...task, imageUUID: uuid, imageURL: url }),
+  z.strictObject({ ...answer, imageUUID: uuid, imageURL: url }),
   z.strictObject({
-    ...task,
+    ...answer,
     operation: z.enum(['upload', 'delete']),
     mediaUUID: uuid,
     mediaURL: url.optional(),
   }),
   z.strictObject({
-    ...task,
+    ...answer,
     status: z.literal('processing'),
     progress: percentage.optional(),
     loading: z.strictObject({ component: z.string().min(1), progress: percentage }).optional(),
     preview: preview.optional(),
   }),
-  z.strictObject({ ...task, cancelled: z.array(uuid) }),
-  z.strictObject({ ...task, results: z.array(model), totalResults: count }),
+  z.strictObject({ ...answer, cancelled: z.array(uuid) }),
+  z.strictObject({ ...answer, results: z.array(model), totalResults: count }),
 ]);
 
 // A member of a family is named after its parameter, so its next letter is a capital.
@@ -118,7 +130,7 @@ export const errorSchema = z.strictObject({
   taskUUID: z.string().optional(),
   taskType: z.string().optional(),
   min: z.number().optional(),
-  max: z.number().optional(),
+  max: z.union([z.number(), z.bigint()]).optional(),
   default: scalar.optional(),
   allowedValues: z.array(scalar).readonly().optional(),
   retryAfterMs: z.int().positive().optional(),

@@ -2,11 +2,12 @@ import type { IncomingMessage } from 'node:http';
 import type { RawData, WebSocket } from 'ws';
 import { type ErrorFrame, TaskError, toErrorFrame } from '../protocol/errors.ts';
 import { stringifyJson } from '../protocol/json.ts';
-import { type DataFrame, dataFrame } from '../protocol/replies.ts';
+import { type DataFrame, dataFrame, type MayWarn } from '../protocol/replies.ts';
 import type { AuthenticationTask } from '../protocol/tasks/authentication.ts';
 import { parseRequest, parseTask } from '../protocol/tasks/index.ts';
 import { authorize, baseUrlOf } from './access.ts';
 import type { Context } from './context.ts';
+import { warned } from './results.ts';
 import type { Session } from './session.ts';
 import { toTaskError } from './taskErrors.ts';
 import { handleTask } from './tasks/index.ts';
@@ -89,7 +90,7 @@ export function serveConnection(
     }
   }
 
-  function authenticate(task: AuthenticationTask): void {
+  function authenticate(task: AuthenticationTask & MayWarn): void {
     let owner: string;
     try {
       owner = authorize(task.apiKey ?? '', address, context);
@@ -104,7 +105,7 @@ export function serveConnection(
     next.baseUrl = baseUrl;
     if (task.previews !== undefined) next.previews = task.previews;
     if (task.progress !== undefined) next.progress = task.progress;
-    reply(dataFrame({ taskType: 'authentication', connectionSessionUUID: next.id }));
+    reply(dataFrame({ taskType: 'authentication', connectionSessionUUID: next.id, ...warned(task) }));
     if (next !== session) {
       leave();
       session = next;

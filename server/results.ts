@@ -1,11 +1,16 @@
 import { TaskError } from '../protocol/errors.ts';
-import { type ImageResult, mimeType } from '../protocol/replies.ts';
+import { type ImageResult, type MayWarn, mimeType } from '../protocol/replies.ts';
 import type { Caller } from './caller.ts';
 import type { Context } from './context.ts';
 import { EncodedImage } from './images/encodedImage.ts';
 import type { ImageStore } from './images/store.ts';
 import { imageUrl } from './taskImages.ts';
 import type { TaskRecord, TaskResult } from './taskRecords.ts';
+
+/** The part of an answer that repeats the warnings about its task. */
+export function warned({ warnings }: MayWarn): MayWarn {
+  return warnings === undefined || warnings.length === 0 ? {} : { warnings };
+}
 
 /** A finished image as it is sent. `image` where it is at hand; else it is read where the task wants it. */
 export async function resultItem(
@@ -25,6 +30,7 @@ export async function resultItem(
     seed: result.seed <= Number.MAX_SAFE_INTEGER ? Number(result.seed) : result.seed,
     resultIndex: index,
     ...(record.includeCost && { cost: 0 }),
+    ...warned(record),
   };
   const encoded = record.outputType.filter((type) => type !== 'URL');
   if (encoded.length === 0) return item;

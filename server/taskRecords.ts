@@ -3,6 +3,7 @@ import { setMaxListeners } from 'node:events';
 import { TaskError } from '../protocol/errors.ts';
 import type { CancelledEvent, ImageFormat, PreviewedEvent } from '../protocol/events.ts';
 import { stringifyJson } from '../protocol/json.ts';
+import type { MayWarn, Warning } from '../protocol/replies.ts';
 import type { ImageInferenceTask } from '../protocol/tasks/imageInference.ts';
 import type { Caller } from './caller.ts';
 import type { Clock } from './clock.ts';
@@ -28,6 +29,8 @@ export class TaskRecord {
   readonly outputType: ImageInferenceTask['outputType'];
   readonly includeCost: boolean;
   readonly fingerprint: string;
+  /** What the task says that has no effect; told with every answer. */
+  readonly warnings: Warning[];
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
   state: TaskState = 'unfinished';
@@ -56,7 +59,7 @@ export class TaskRecord {
   readonly #end: () => void;
   readonly #controller = new AbortController();
 
-  constructor(task: ImageInferenceTask, caller: Caller, startedAt: number) {
+  constructor(task: ImageInferenceTask & MayWarn, caller: Caller, startedAt: number) {
     this.startedAt = startedAt;
     this.taskUUID = task.taskUUID;
     this.taskType = task.taskType;
@@ -66,6 +69,7 @@ export class TaskRecord {
     this.outputType = task.outputType;
     this.includeCost = task.includeCost;
     this.fingerprint = fingerprintOf(task);
+    this.warnings = [...(task.warnings ?? [])];
     this.callers.add(caller);
     // Each of up to 20 results listens, which is no leak.
     setMaxListeners(0, this.#controller.signal);
@@ -199,8 +203,8 @@ export class TaskRecords {
  * Equal for two tasks that ask for the same. The number of results is left out: a client that repeats a task may ask
  * for those that are still missing only.
  */
-export function fingerprintOf(task: ImageInferenceTask): string {
-  const { numberResults: _, ...payload } = task;
+export function fingerprintOf(task: ImageInferenceTask & MayWarn): string {
+  const { numberResults: _, warnings: _none, ...payload } = task;
   return createHash('sha256').update(stringifyJson(payload)).digest('base64');
 }
 

@@ -23,7 +23,7 @@ export class LatentwireError extends Error {
   readonly allowed: readonly unknown[] | undefined;
   /** The range the parameter may have, where that is a range. */
   readonly min: number | undefined;
-  readonly max: number | undefined;
+  readonly max: number | bigint | undefined;
   /** When it may go better, in milliseconds: where the queue is full, or a limit is reached. */
   readonly retryAfterMs: number | undefined;
   readonly taskUUID: string | undefined;

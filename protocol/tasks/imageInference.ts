@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { acceleratorOptions, type DeepCache, deepCacheOf } from '../acceleration.ts';
+import { acceleration, acceleratorOptions, type DeepCache, deepCacheOf } from '../acceleration.ts';
 import {
   type ControlNet,
   checkCompanions,
@@ -19,14 +19,17 @@ import {
   choices,
   decimal,
   described,
+  ignored,
   integer,
+  isFalse,
+  NO_CALLS,
   nested,
   taskKind,
   text,
   unsupported,
   uuid,
 } from '../parameters.ts';
-import { IMAGE_FORMATS, type PreviewOptions, previews } from '../previews.ts';
+import { imageFormat, type PreviewOptions, previews } from '../previews.ts';
 
 /** Ways to deliver an image; `imageURL` is always there. */
 export type OutputType = 'URL' | 'base64Data' | 'dataURI';
@@ -50,7 +53,7 @@ export interface ImageInferenceTask {
   steps?: number | undefined;
   /** A spelling; the runtime knows which there are. */
   scheduler?: string | undefined;
-  /** Absent: the server draws one of 32 bits. Result n uses seed + n. */
+  /** Absent: the server draws one of 32 bits. Result n uses seed + n, modulo 2^64. */
   seed?: bigint | undefined;
   CFGScale?: number | undefined;
   /** Of models that edit a picture: how closely to keep to it. */
@@ -117,7 +120,7 @@ const seed = described(
       return z.NEVER;
     })
     .optional(),
-  { type: 'integer', rule: `an integer from 0 to ${MAX_SEED}, or -1 for any`, min: 0, max: Number(MAX_SEED) },
+  { type: 'integer', rule: `an integer from 0 to ${MAX_SEED}, or -1 for any`, min: 0, max: MAX_SEED },
 );
 
 const prompt = described(z.string().min(1).max(10_000), {
@@ -135,7 +138,6 @@ const furtherPrompt = () =>
     max: 10_000,
   });
 
-const isFalse = (value: unknown) => value === false;
 const isNone = (value: unknown) => typeof value === 'string' && value.toLowerCase() === 'none';
 const isHollow = (value: unknown) =>
   typeof value === 'object' &&
@@ -152,7 +154,6 @@ function checksNothing(value: unknown): boolean {
 const NO_REFERENCES = 'reference images are not available; image-to-image takes `seedImage`.';
 const NO_FACES = 'identity features are not available.';
 const NO_CHECKER = 'no content checker is installed, and a check that is silently left out would be worse than none.';
-const NO_CALLS = 'this server does not call addresses it is given; take results from the socket or with getResponse.';
 const NOT_HERE = 'it belongs to models that are not available here.';
 
 const shape = {
@@ -197,9 +198,10 @@ const shape = {
   controlNet: controlNets(),
   vae: text({ min: 1, max: 256 }),
   refiner,
+  acceleration,
   acceleratorOptions,
   outputType: choices(['URL', 'base64Data', 'dataURI'], 'URL'),
-  outputFormat: choice(IMAGE_FORMATS, 'JPG'),
+  outputFormat: imageFormat(),
   outputQuality: integer({ min: 20, max: 99, default: 95 }),
   ttl: integer({ min: 60, max: 31_536_000 }),
   includeCost: boolean(false),
@@ -223,7 +225,6 @@ const shape = {
   ultralytics: unsupported(NO_FACES),
   layerDiffuse: unsupported('transparent images are not available.', isFalse),
   advancedFeatures: unsupported('transparent images are not available.', isHollow),
-  acceleration: unsupported('presets trade the picture for speed; choose `steps` and `scheduler`.', isNone),
   trueCFGScale: unsupported(NOT_HERE),
   settings: unsupported(NOT_HERE, isHollow),
   providerSettings: unsupported(NOT_HERE, isHollow),
@@ -234,6 +235,11 @@ const shape = {
   safety: unsupported(NO_CHECKER, checksNothing),
   uploadEndpoint: unsupported(NO_CALLS),
   webhookURL: unsupported(NO_CALLS),
+
+  // Known, and the picture is the same without them.
+  useCache: ignored('every task is drawn anew.', isFalse),
+  includePayload: ignored('results do not repeat what was sent.', isFalse),
+  includeGenerationTime: ignored('the log and the metrics of the server tell it.', isFalse),
 };
 
 export const imageInference = taskKind(shape, (parsed, context): ImageInferenceTask => {
@@ -271,7 +277,7 @@ export const imageInference = taskKind(shape, (parsed, context): ImageInferenceT
     controlNet: parsed.controlNet ?? [],
     vae: parsed.vae,
     refiner: parsed.refiner && refinerOf(parsed.refiner, context),
-    deepCache: parsed.acceleratorOptions && deepCacheOf(parsed.acceleratorOptions, context),
+    deepCache: deepCacheOf(parsed.acceleratorOptions, parsed.acceleration, context),
     outputType: parsed.outputType ?? ['URL'],
     outputFormat: parsed.outputFormat ?? 'JPG',
     outputQuality: parsed.outputQuality ?? 95,

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { type ImageReference, image } from '../images.ts';
-import { taskKind, uuid } from '../parameters.ts';
+import { answeredAtOnce, taskKind, uuid } from '../parameters.ts';
 
 /** Stores an image, to be used by its UUID. */
 export interface ImageUploadTask {
@@ -9,6 +9,9 @@ export interface ImageUploadTask {
   image: ImageReference;
 }
 
-const shape = { taskType: z.literal('imageUpload'), taskUUID: uuid(), image: image() };
+const shape = { taskType: z.literal('imageUpload'), taskUUID: uuid(), image: image(), ...answeredAtOnce() };
 
-export const imageUpload = taskKind(shape, (task): ImageUploadTask => task);
+export const imageUpload = taskKind(
+  shape,
+  ({ taskType, taskUUID, image }): ImageUploadTask => ({ taskType, taskUUID, image }),
+);

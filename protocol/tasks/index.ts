@@ -4,6 +4,8 @@ import type * as z from 'zod';
 import { TaskError } from '../errors.ts';
 import { exceedsStructure, parseJson } from '../json.ts';
 import { present, type TaskKind, toTaskError } from '../parameters.ts';
+import type { MayWarn } from '../replies.ts';
+import { warningsOf } from '../warnings.ts';
 import { authentication } from './authentication.ts';
 import { getResponse } from './getResponse.ts';
 import { imageInference } from './imageInference.ts';
@@ -29,7 +31,7 @@ export const tasks = {
 export type TaskType = keyof typeof tasks;
 
 /** A parsed task, told apart by `taskType`. */
-export type Task = z.output<(typeof tasks)[TaskType]['schema']>;
+export type Task = z.output<(typeof tasks)[TaskType]['schema']> & MayWarn;
 
 /** Most tasks of one request; official clients send one. */
 export const MAX_TASKS_PER_REQUEST = 100;
@@ -84,7 +86,11 @@ export function parseTask(value: unknown): Task {
   }
   const kind: TaskKind<Task> = tasks[taskType];
   const parsed = kind.schema.safeParse(raw);
-  if (parsed.success) return parsed.data;
+  if (parsed.success) {
+    // A pong says nothing but itself: official clients send `ping` with keys of their own.
+    const warnings = taskType === 'ping' ? [] : warningsOf(kind.shape, raw);
+    return warnings.length === 0 ? parsed.data : { ...parsed.data, warnings };
+  }
   throw toTaskError(kind.shape, parsed.error, raw).of(of);
 }
 

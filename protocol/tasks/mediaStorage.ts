@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { type ImageReference, image } from '../images.ts';
-import { choice, taskKind, uuid } from '../parameters.ts';
+import { answeredAtOnce, choice, taskKind, uuid } from '../parameters.ts';
 
 /** Stores or deletes an image: the newer words for what imageUpload does. */
 export type MediaStorageTask =
@@ -12,11 +12,16 @@ const shape = {
   taskUUID: uuid(),
   operation: choice(['upload', 'delete'], 'upload'),
   media: image(),
+  ...answeredAtOnce(),
 };
 
-export const mediaStorage = taskKind(shape, ({ operation = 'upload', media, ...task }, context): MediaStorageTask => {
-  if (operation === 'upload') return { ...task, operation, media };
-  if (media.kind === 'uuid') return { ...task, operation, media };
-  context.issues.push({ code: 'custom', message: 'only a UUID can be deleted', input: undefined, path: ['media'] });
-  return z.NEVER;
-});
+export const mediaStorage = taskKind(
+  shape,
+  ({ operation = 'upload', media, taskType, taskUUID }, context): MediaStorageTask => {
+    const task = { taskType, taskUUID };
+    if (operation === 'upload') return { ...task, operation, media };
+    if (media.kind === 'uuid') return { ...task, operation, media };
+    context.issues.push({ code: 'custom', message: 'only a UUID can be deleted', input: undefined, path: ['media'] });
+    return z.NEVER;
+  },
+);

@@ -1,7 +1,7 @@
 import * as z from 'zod';
-import { described, integer, taskKind, text, uuid } from '../parameters.ts';
+import { answeredAtOnce, described, ignored, integer, taskKind, text, uuid } from '../parameters.ts';
 
-/** Lists the models of this server. `source`, `capabilities` and `sort` are ignored: one catalog, in one order. */
+/** Lists the models of this server. One catalog, in one order. */
 export interface ModelSearchTask {
   taskType: 'modelSearch';
   taskUUID: string;
@@ -13,8 +13,6 @@ export interface ModelSearchTask {
   category?: string | undefined;
   type?: string | undefined;
   architecture?: string | undefined;
-  conditioning?: string | undefined;
-  visibility?: string | undefined;
   limit: number;
   offset: number;
 }
@@ -24,6 +22,8 @@ const words = z.preprocess(
   z.array(z.string().max(100)).max(50),
 );
 
+const isOwn = (value: unknown) => value === 'all' || value === 'private' || value === 'owned';
+
 const shape = {
   taskType: z.literal('modelSearch'),
   taskUUID: uuid(),
@@ -32,13 +32,19 @@ const shape = {
   category: text({ max: 100 }),
   type: text({ max: 100 }),
   architecture: text({ max: 100 }),
-  conditioning: text({ max: 100 }),
-  visibility: text({ max: 100 }),
   limit: integer({ min: 1, max: 100, default: 20 }),
   offset: integer({ min: 0, max: 1_000_000, default: 0 }),
+  ...answeredAtOnce(),
+  conditioning: ignored('no model says what it is conditioned on.'),
+  visibility: ignored('all models are the server’s own.', isOwn),
+  source: ignored('all models are the server’s own.'),
+  capabilities: ignored('`category` and `architecture` tell models apart.'),
+  sort: ignored('models are listed in one order.'),
 };
 
-export const modelSearch = taskKind(shape, ({ category, limit = 20, offset = 0, ...task }): ModelSearchTask => {
-  const asked = category?.toLowerCase();
-  return { ...task, category: asked === 'lycoris' ? 'lora' : asked, limit, offset };
+export const modelSearch = taskKind(shape, (task): ModelSearchTask => {
+  const { taskType, taskUUID, search, tags, type, architecture, limit = 20, offset = 0 } = task;
+  const asked = task.category?.toLowerCase();
+  const category = asked === 'lycoris' ? 'lora' : asked;
+  return { taskType, taskUUID, search, tags, category, type, architecture, limit, offset };
 });

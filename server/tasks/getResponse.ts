@@ -1,16 +1,16 @@
 import { TaskError } from '../../protocol/errors.ts';
-import type { ResultItem } from '../../protocol/replies.ts';
+import type { MayWarn, ResultItem } from '../../protocol/replies.ts';
 import type { GetResponseTask } from '../../protocol/tasks/getResponse.ts';
 import type { Caller } from '../caller.ts';
 import type { Context } from '../context.ts';
-import { resultItem } from '../results.ts';
+import { resultItem, warned } from '../results.ts';
 import type { TaskRecord } from '../taskRecords.ts';
 
 /**
  * Tells how a task stands, synchronous ones too: its results in the order of their index, and whether there will be
  * more. The answer has the type and UUID of the task asked about.
  */
-export async function getResponse(task: GetResponseTask, caller: Caller, context: Context): Promise<void> {
+export async function getResponse(task: GetResponseTask & MayWarn, caller: Caller, context: Context): Promise<void> {
   const record = context.records.find(caller.owner, task.taskUUID);
   if (record === undefined) throw new TaskError('taskNotFound', { parameter: 'taskUUID', type: 'string' });
   const items: ResultItem[] = [];
@@ -22,7 +22,11 @@ export async function getResponse(task: GetResponseTask, caller: Caller, context
   }
   if (state === 'unfinished') items.push(processingItem(record));
   const [first, ...others] = items;
-  if (first !== undefined) caller.data(first, ...others);
+  // Of this task, which has no item of its own; the others say what the task asked about says in vain.
+  if (first !== undefined) {
+    const both = warned({ warnings: [...record.warnings, ...(task.warnings ?? [])] });
+    caller.data({ ...first, ...both } as ResultItem, ...others);
+  }
   // Never in one frame with results: TypeScript clients drop those then.
   if (state === 'failed' && error !== undefined) throw error;
   if (state === 'cancelled') throw new TaskError('taskCancelled').of(record);
@@ -30,7 +34,14 @@ export async function getResponse(task: GetResponseTask, caller: Caller, context
 
 function processingItem(record: TaskRecord): ResultItem {
   const { taskType, taskUUID, progress, loading, preview } = record;
-  const item = { taskType, taskUUID, status: 'processing', progress, ...(loading && { loading }) } as const;
+  const item = {
+    taskType,
+    taskUUID,
+    status: 'processing',
+    progress,
+    ...(loading && { loading }),
+    ...warned(record),
+  } as const;
   if (preview === undefined) return item;
   const { event: _, taskType: _type, taskUUID: _uuid, ...rest } = preview.event;
   return { ...item, preview: { ...rest, imageBase64Data: preview.image.base64 } };

@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { parameterCode, TaskError } from '../../protocol/errors.ts';
 import type { PreviewOptions } from '../../protocol/previews.ts';
-import type { ResultItem } from '../../protocol/replies.ts';
+import type { MayWarn, ResultItem, Warning } from '../../protocol/replies.ts';
 import { stepRange } from '../../protocol/steps.ts';
 import type { ImageInferenceTask } from '../../protocol/tasks/imageInference.ts';
 import {
@@ -21,7 +21,7 @@ import { encodeImage } from '../images/encode.ts';
 import { EncodedImage } from '../images/encodedImage.ts';
 import { Previewer } from '../previewer.ts';
 import { type QueuedRunEvent, shuttingDown } from '../queue.ts';
-import { resultItem } from '../results.ts';
+import { resultItem, warned } from '../results.ts';
 import { toTaskError } from '../taskErrors.ts';
 import { storeImage } from '../taskImages.ts';
 import { logEnd } from '../taskLog.ts';
@@ -40,17 +40,23 @@ interface Plan {
   request: Omit<GenerateRequest, 'seed' | 'image' | 'mask' | 'controlNets'>;
   /** All but their guide images, in the order of the task. */
   controlNets: Omit<ControlNetRequest, 'pixels'>[];
-  /** Of result 0; result k has seed + k. */
+  /** Of result 0; result k has seed + k, modulo 2^64. */
   seed: bigint;
   previews: PreviewOptions | false;
   progress: boolean;
+  /** What the model cannot do of the task, and that changes nothing but the time it takes. */
+  warnings: Warning[];
 }
 
 /**
  * Makes images. A task that is already known here by its UUID is not run again: whoever repeats it gets its results,
  * those that are there now and the others as they finish.
  */
-export async function imageInference(task: ImageInferenceTask, caller: Caller, context: Context): Promise<void> {
+export async function imageInference(
+  task: ImageInferenceTask & MayWarn,
+  caller: Caller,
+  context: Context,
+): Promise<void> {
   if (repeats(task, caller, context)) return await attach(task, caller, context);
   if (context.closing) throw shuttingDown();
   // Before the first wait: a cancel may follow in the same breath, and so may the same task once more.
@@ -64,6 +70,7 @@ export async function imageInference(task: ImageInferenceTask, caller: Caller, c
   let plan: Plan;
   try {
     plan = await planTask(task, caller, context);
+    record.warnings.push(...plan.warnings);
     if (record.state !== 'unfinished') return;
     const freed = context.records.inLane(caller, task.lane)?.numberResults;
     context.queue.admit(caller.claimant, task.numberResults, freed);
@@ -127,8 +134,8 @@ async function attach(task: ImageInferenceTask, caller: Caller, context: Context
   if (record.deliveryMethod === 'sync') await record.ended;
 }
 
-function acknowledge({ taskType, taskUUID }: TaskRecord, caller: Caller): void {
-  caller.data({ taskType, taskUUID, status: 'processing' });
+function acknowledge({ taskType, taskUUID, warnings }: TaskRecord, caller: Caller): void {
+  caller.data({ taskType, taskUUID, status: 'processing', ...warned({ warnings }) });
 }
 
 /** Checks the task against what there is, and fills in what it leaves to the model. */
@@ -151,7 +158,9 @@ async function planTask(task: ImageInferenceTask, caller: Caller, context: Conte
   const steps = task.steps ?? model.defaultSteps;
   const { negativePrompt, positivePrompt2, negativePrompt2, promptWeighting, clipSkip, imageGuidanceScale } = task;
   const scheduler = schedulerOf(task);
-  const deepCache = deepCacheOf(task, steps);
+  // A preset is a wish for speed: a model without DeepCache draws the better picture, later.
+  const isSpared = task.deepCache?.isPreset === true && model.layout !== 'safetensors';
+  const deepCache = isSpared ? undefined : deepCacheOf(task, steps);
   const previews = task.previews ?? caller.previews;
   const isTiny = previews !== false && previews.decoder === 'tiny';
   const tinyDecoder = isTiny ? await findTinyDecoder(main, context.catalog) : undefined;
@@ -193,8 +202,15 @@ async function planTask(task: ImageInferenceTask, caller: Caller, context: Conte
     seed: task.seed ?? BigInt(randomInt(0, 2 ** 32)),
     previews,
     progress: task.progress ?? caller.progress,
+    warnings: isSpared ? [withoutDeepCache] : [],
   };
 }
+
+const withoutDeepCache: Warning = {
+  code: 'ignoredParameter',
+  message: '`acceleration` has no effect: models exported to ONNX run all of the network in every step.',
+  parameter: 'acceleration',
+};
 
 /** Names the longer side, and how long it may be beside the other. */
 function checkOutputPixels(width: number, height: number, multiple: number, most: number): void {
@@ -269,7 +285,8 @@ async function runTask(
     const request = withPictures(plan, task, pictures);
     const work = workOf({ ...request, seed: plan.seed }, plan.model);
     const runs = Array.from({ length: task.numberResults }, (_, index) => {
-      const ofResult = { ...request, seed: plan.seed + BigInt(index) };
+      // Every seed that is answered can be asked for.
+      const ofResult = { ...request, seed: BigInt.asUintN(64, plan.seed + BigInt(index)) };
       const events = context.queue.run(caller.claimant, ofResult, task.priority, work, record.signal);
       return runResult(index, ofResult, meter.follow(events), task, plan, pictures, record, context);
     });

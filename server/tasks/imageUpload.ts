@@ -1,15 +1,18 @@
+import type { MayWarn } from '../../protocol/replies.ts';
 import type { ImageUploadTask } from '../../protocol/tasks/imageUpload.ts';
 import type { Caller } from '../caller.ts';
 import type { Context } from '../context.ts';
+import { warned } from '../results.ts';
 import { imageUrl, storeReference } from '../taskImages.ts';
 
 /** Keeps an image as it was sent, once it has been found whole. */
-export async function imageUpload(task: ImageUploadTask, caller: Caller, context: Context): Promise<void> {
+export async function imageUpload(task: ImageUploadTask & MayWarn, caller: Caller, context: Context): Promise<void> {
   const image = await storeReference(task.image, 'image', caller, context);
   caller.data({
     taskType: task.taskType,
     taskUUID: task.taskUUID,
     imageUUID: image.imageUUID,
     imageURL: imageUrl(image, caller),
+    ...warned(task),
   });
 }

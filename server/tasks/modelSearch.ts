@@ -1,9 +1,10 @@
-import type { CheckpointItem, ModelItem } from '../../protocol/replies.ts';
+import type { CheckpointItem, MayWarn, ModelItem } from '../../protocol/replies.ts';
 import type { ModelSearchTask } from '../../protocol/tasks/modelSearch.ts';
 import { schedulerSpellings } from '../../runtime/index.ts';
 import type { Caller } from '../caller.ts';
 import type { CatalogEntry, ModelKind } from '../catalog.ts';
 import type { Context } from '../context.ts';
+import { warned } from '../results.ts';
 import { tinyDecoderOf } from '../taskModels.ts';
 
 /** Runware's word for each kind, which also tells the parameter that takes it. */
@@ -17,7 +18,11 @@ const categories: Record<ModelKind, ModelItem['category']> = {
 };
 
 /** Lists the models of the catalog that fit, the unavailable ones with their reason. */
-export async function modelSearch(task: ModelSearchTask, caller: Caller, { catalog }: Context): Promise<void> {
+export async function modelSearch(
+  task: ModelSearchTask & MayWarn,
+  caller: Caller,
+  { catalog }: Context,
+): Promise<void> {
   const schedulers = schedulerSpellings();
   const entries = await catalog.list();
   const found = entries.filter((entry) => matches(entry, task));
@@ -26,6 +31,7 @@ export async function modelSearch(task: ModelSearchTask, caller: Caller, { catal
     taskUUID: task.taskUUID,
     results: found.slice(task.offset, task.offset + task.limit).map((entry) => toItem(entry, entries, schedulers)),
     totalResults: found.length,
+    ...warned(task),
   });
 }
 

@@ -1,9 +1,11 @@
+import type { MayWarn } from '../../protocol/replies.ts';
 import type { TaskCancelTask } from '../../protocol/tasks/taskCancel.ts';
 import type { Caller } from '../caller.ts';
 import type { Context } from '../context.ts';
+import { warned } from '../results.ts';
 
 /** Stops tasks, queued or running, and says which of them it was that stopped them. */
-export async function taskCancel(task: TaskCancelTask, caller: Caller, { records }: Context): Promise<void> {
+export async function taskCancel(task: TaskCancelTask & MayWarn, caller: Caller, { records }: Context): Promise<void> {
   const cancelled = task.tasks.filter((taskUUID) => records.find(caller.owner, taskUUID)?.cancel('cancelled'));
-  caller.data({ taskType: task.taskType, taskUUID: task.taskUUID, cancelled });
+  caller.data({ taskType: task.taskType, taskUUID: task.taskUUID, cancelled, ...warned(task) });
 }

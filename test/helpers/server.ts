@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { WebSocket } from 'ws';
-import { decodeFrame, parseJson, type TaskEvent, type WireError } from '../../protocol/index.ts';
+import { decodeFrame, parseJson, stringifyJson, type TaskEvent, type WireError } from '../../protocol/index.ts';
 import type { ModelDescription, Runtime } from '../../runtime/index.ts';
 import { type Server, type ServerOptions, startServer } from '../../server/index.ts';
 import { createFakeRuntime } from './fakeRuntime.ts';
@@ -169,7 +169,7 @@ export class TestSocket {
   }
 
   send(...tasks: unknown[]): void {
-    this.webSocket.send(JSON.stringify(tasks));
+    this.webSocket.send(stringifyJson(tasks));
   }
 
   #wake(): void {

@@ -91,7 +91,7 @@ describe('imageInference', () => {
     });
   });
 
-  it('takes null and empty arrays for absent, and ignores unknown keys', () => {
+  it('takes null and empty arrays for absent', () => {
     const silent = {
       negativePrompt: null,
       seed: null,
@@ -108,12 +108,13 @@ describe('imageInference', () => {
       imageGuidanceScale: null,
       positivePrompt2: null,
       outputType: [],
-      somethingNew: { a: 1 },
+      somethingNew: null,
+      anotherNew: [],
     };
     expect(inference(silent)).toEqual(inference({}));
     expect(
       inference({
-        inputs: { seedImage: null, maskImage: null, mask: null, referenceImages: [], images: null, other: 1 },
+        inputs: { seedImage: null, maskImage: null, mask: null, referenceImages: [], images: null, other: null },
       }),
     ).toEqual(inference({}));
   });
@@ -187,6 +188,8 @@ describe('imageInference', () => {
     expect(inference({ seed: 2n ** 64n - 1n }).seed).toBe(2n ** 64n - 1n);
     expect(inference({ seed: 9223372036854776000 }).seed).toBe(2n ** 63n);
     for (const seed of [-1, -1n, null, undefined]) expect(inference({ seed }).seed).toBeUndefined();
+    // Exactly, so that the bound of the error is one that is taken.
+    expect(inferenceRefusal({ seed: 2n ** 64n })).toMatchObject({ min: 0, max: 2n ** 64n - 1n });
     for (const seed of [-2, 1.5, '7', 2n ** 64n, 1e30, Number.NaN]) {
       expect(inferenceRefusal({ seed })).toMatchObject({ code: 'invalidSeed', parameter: 'seed', type: 'integer' });
     }
@@ -225,7 +228,6 @@ describe('imageInference', () => {
     ['ultralytics', {}],
     ['layerDiffuse', true],
     ['advancedFeatures', { layerDiffuse: true }],
-    ['acceleration', 'high'],
     ['trueCFGScale', 2],
     ['settings', { a: 1 }],
     ['providerSettings', { bfl: {} }],
@@ -242,6 +244,26 @@ describe('imageInference', () => {
     expect(inferenceRefusal(task)).toMatchObject({ code: 'unsupportedParameter', parameter, taskUUID });
   });
 
+  it('turns a preset of acceleration into an interval of DeepCache, unless deepCache itself is said', () => {
+    const intervals = ['low', 'MEDIUM', 'high'].map((acceleration) => inference({ acceleration }).deepCache?.interval);
+    expect(intervals).toEqual([2, 3, 5]);
+    expect(inference({ acceleration: 'none' })).toEqual(inference({}));
+    const own = (deepCache: object) => inference({ acceleration: 'high', acceleratorOptions: deepCache }).deepCache;
+    expect(own({ deepCache: false })).toBeUndefined();
+    expect(own({ deepCache: true, deepCacheInterval: 4 })).toMatchObject({ interval: 4 });
+    expect(own({ teaCache: true })).toMatchObject({ interval: 5 });
+    expect(inferenceRefusal({ acceleration: 'ultra' })).toMatchObject({
+      code: 'invalidAcceleration',
+      allowedValues: ['none', 'low', 'medium', 'high'],
+    });
+  });
+
+  it('reads JPEG as JPG, in any case', () => {
+    for (const outputFormat of ['JPEG', 'jpeg', 'jpg']) expect(inference({ outputFormat }).outputFormat).toBe('JPG');
+    expect(inference({ previews: { format: 'Jpeg' } }).previews).toMatchObject({ format: 'JPG' });
+    expect(inferenceRefusal({ outputFormat: 'jpegs' })).toMatchObject({ allowedValues: ['JPG', 'PNG', 'WEBP'] });
+  });
+
   it.each<[string, unknown]>([
     ['promptWeighting', 'None'],
     ['usePromptWeighting', false],
@@ -256,7 +278,7 @@ describe('imageInference', () => {
     ['safety', { checkContent: false }],
     ['safety', { checkContent: true, mode: 'none' }],
     ['safety', {}],
-    ['acceleratorOptions', { teaCache: true }],
+    ['acceleratorOptions', { teaCache: false, deepCache: false, deepCacheBranchId: 0 }],
     ['useCache', false],
   ])('takes %s %j, which changes nothing', (parameter, value) => {
     expect(inference({ [parameter]: value })).toEqual(inference({}));
