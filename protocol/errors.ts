@@ -33,6 +33,7 @@ export const errors = {
   modelUnavailable: { status: 422, message: 'The model is listed, but it cannot be loaded.' },
   unsupportedModel: { status: 400, message: 'The model is of another kind or family than is needed here.' },
   mediaNotFound: { status: 404, message: 'There is no image with this UUID; it may have expired.' },
+  forbiddenMedia: { status: 403, message: 'The image belongs to another key, which alone may delete it.' },
   downloadFailed: { status: 400, message: 'The image could not be fetched from its URL.' },
   taskNotFound: { status: 404, message: 'There is no task with this taskUUID; its results may have expired.' },
   taskCancelled: { status: 409, message: 'The task was cancelled before it finished.' },

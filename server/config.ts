@@ -60,6 +60,22 @@ export const options = {
     parse: (value) => path.resolve(value),
     defaultText: '~/.latentwire',
   }),
+  imageQuota: {
+    kind: 'value',
+    placeholder: 'SIZE',
+    default: 10e9,
+    defaultText: '10GB',
+    doc: 'Bytes of all images together: a size such as 10GB, or 0 for no limit. Beyond it, the images go that were not drawn from or fetched for longest; those of unfinished tasks and pinned ones stay.',
+    parse: parseSize,
+  },
+  imageTtl: {
+    kind: 'value',
+    placeholder: 'DURATION',
+    default: 0,
+    defaultText: '0, for ever',
+    doc: 'How long an image is kept after it was last drawn from or fetched: 30d, 12h, 90m, 45s, or 0 for ever.',
+    parse: parseDuration,
+  },
   modelsDir: list<string>(
     [path.join(home, 'models')],
     'FOLDER',
@@ -569,7 +585,7 @@ const sizeUnits: Record<string, number> = {
   tib: 2 ** 40,
 };
 
-function parseSize(value: string): number {
+export function parseSize(value: string): number {
   const [, number, unit] = /^(\d+(?:\.\d+)?) ?([a-z]*)$/.exec(value.trim().toLowerCase()) ?? [];
   const factor = sizeUnits[unit ?? ''];
   const bytes = Math.floor(Number(number) * (factor ?? Number.NaN));
@@ -578,6 +594,16 @@ function parseSize(value: string): number {
   // A number without its unit, most likely: no model fits into less.
   if (bytes > 0 && bytes < 1e6) throw new Error('must be 0 for no limit, or 1MB or more');
   return bytes;
+}
+
+const durationUnits: Record<string, number> = { s: 1e3, m: 60e3, h: 3_600e3, d: 86_400e3 };
+
+/** Milliseconds of `30d`, `12h`, `90m` or `45s`. */
+export function parseDuration(value: string): number {
+  const [, number, unit = ''] = /^(\d+(?:\.\d+)?) ?([a-z]?)$/.exec(value.trim().toLowerCase()) ?? [];
+  const ms = Math.floor(Number(number) * (durationUnits[unit] ?? (Number(number) === 0 ? 1 : Number.NaN)));
+  if (!Number.isSafeInteger(ms)) throw new Error('must be a duration such as 30d, 12h, 90m or 45s, or 0');
+  return ms;
 }
 
 function parsePublicUrl(value: string): string {

@@ -3,7 +3,8 @@ import { packageVersion } from './packageRoot.ts';
 
 /** How the server is, for people and for whoever restarts it. */
 export interface Health {
-  status: 'ok' | 'starting' | 'stopping';
+  /** `storageFull`: there is no room for an image, so tasks are refused. */
+  status: 'ok' | 'starting' | 'stopping' | 'storageFull';
   version: string;
   node: string;
   runtime: {
@@ -27,9 +28,10 @@ export interface Health {
   /** Those that make images; `modelSearch` lists LoRAs and the rest too. */
   models: { air: string; name: string; available: boolean; reason?: string; loaded: boolean }[];
   queue: { waiting: number; running: number };
+  images: { count: number; bytes: number; quotaBytes: number };
 }
 
-export async function health({ runtime, catalog, queue, closing }: Context): Promise<Health> {
+export async function health({ runtime, catalog, queue, closing, store }: Context): Promise<Health> {
   const {
     state,
     pid,
@@ -43,9 +45,15 @@ export async function health({ runtime, catalog, queue, closing }: Context): Pro
     loading,
   } = runtime.status();
   const entries = await catalog.list();
+  const isFull = await store.checkRoom().then(
+    () => false,
+    () => true,
+  );
+  const { images: count, bytes, quotaBytes } = store.usage();
   const airOf = (path: string | undefined) => entries.find((entry) => entry.path === path)?.air;
   return {
-    status: closing || state === 'stopped' ? 'stopping' : state === 'ready' ? 'ok' : 'starting',
+    status:
+      closing || state === 'stopped' ? 'stopping' : state !== 'ready' ? 'starting' : isFull ? 'storageFull' : 'ok',
     version: packageVersion,
     node: process.versions.node,
     runtime: {
@@ -77,5 +85,6 @@ export async function health({ runtime, catalog, queue, closing }: Context): Pro
         loaded: models.includes(model.folder),
       })),
     queue: { waiting: queue.waiting, running: queue.running },
+    images: { count, bytes, quotaBytes },
   };
 }

@@ -7,6 +7,7 @@ import { Catalog } from './catalog.ts';
 import { type Clock, systemClock, type Timer } from './clock.ts';
 import { type Config, completeConfig } from './config.ts';
 import type { Context } from './context.ts';
+import { lockDataFolder } from './dataLock.ts';
 import { createRequestListener } from './http.ts';
 import { openImageStore } from './images/store.ts';
 import { Intake, maxRequestBytes } from './intake.ts';
@@ -67,14 +68,22 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
 
   const httpServer = createServer({ headersTimeout: headersMs, requestTimeout: requestMs });
   let context: Context;
+  let lock: AsyncDisposable | undefined;
   try {
     const records = new TaskRecords(config.taskKeepMs, clock);
     const keys = new Keys(config.apiKey, clock);
-    const store = await openImageStore(path.join(config.dataDir, 'images'), clock);
+    lock = await lockDataFolder(config.dataDir, clock);
+    const store = await openImageStore(path.join(config.dataDir, 'images'), {
+      clock,
+      quotaBytes: config.imageQuota,
+      ttlMs: config.imageTtl,
+      evicted: (image, reason) => metrics.imageEvicted(image.bytes, reason),
+    });
     const metrics: Metrics = new Metrics(
       runtime,
       () => sessions.size,
       () => context.catalog.list(),
+      () => store.usage(),
       clock,
     );
     const sessions = new Sessions({
@@ -122,6 +131,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
     await context.catalog.list();
     await listen(httpServer, config);
   } catch (error) {
+    await lock?.[Symbol.asyncDispose]();
     await closeRuntime();
     throw error;
   }
@@ -131,6 +141,8 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
   const upgrades = new Upgrades(context);
   httpServer.on('request', createRequestListener(context));
   httpServer.on('upgrade', (request, socket, head) => upgrades.handle(request, socket, head));
+  const { images, bytes, quotaBytes } = context.store.usage();
+  log.info({ images, bytes, quotaBytes, ttlMs: config.imageTtl }, 'Images are kept up to the quota (--image-quota).');
   log.info({ url: context.url, provider: runtime.status().provider, open: context.keys.open }, 'The server listens.');
 
   let closed: Promise<void> | undefined;
@@ -162,6 +174,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
     upgrades.close();
     context.sessions.close();
     await context.store[Symbol.asyncDispose]();
+    await lock?.[Symbol.asyncDispose]();
     await closeRuntime();
   }
 

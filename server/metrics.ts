@@ -3,6 +3,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from '@pla
 import { type ErrorCode, errors } from '../protocol/errors.ts';
 import type { Runtime } from '../runtime/index.ts';
 import { type Clock, systemClock } from './clock.ts';
+import type { StoreUsage } from './images/store.ts';
 import { packageVersion } from './packageRoot.ts';
 import { type RunMetrics, TaskMeter } from './taskMeter.ts';
 import type { TaskRecord } from './taskRecords.ts';
@@ -42,6 +43,8 @@ export class Metrics implements PreviewMeter {
   readonly #taskSeconds: Histogram<'model'>;
   readonly #previewsDropped: Counter<'reason'>;
   readonly #imagesStored: Counter;
+  readonly #imagesEvicted: Counter<'reason'>;
+  readonly #evictedBytes: Counter<'reason'>;
   readonly #imageBytes: Counter;
   /** Open sockets, and how many of their bytes are counted. */
   readonly #sockets = new Map<Socket, { read: number; written: number }>();
@@ -62,11 +65,13 @@ export class Metrics implements PreviewMeter {
   /**
    * @param sessions - how many there are, those without a socket too
    * @param models - AIRs of models and parts, and where they lie
+   * @param storage - how full the store of images is
    */
   constructor(
     runtime: Runtime,
     sessions: () => number,
     models: () => Promise<readonly { air: string; path: string }[]> = async () => [],
+    storage: () => StoreUsage | undefined = () => undefined,
     clock: Clock = systemClock,
   ) {
     this.#clock = clock;
@@ -183,6 +188,20 @@ export class Metrics implements PreviewMeter {
       help: 'Bytes of the images stored.',
       registers,
     });
+    gauge('latentwire_images', 'Images that are kept.', () => storage()?.images);
+    gauge('latentwire_image_bytes', 'Bytes of the images that are kept.', () => storage()?.bytes);
+    this.#imagesEvicted = new Counter({
+      name: 'latentwire_images_evicted_total',
+      help: 'Images deleted to stay within the quota, or for their age.',
+      labelNames: ['reason'],
+      registers,
+    });
+    this.#evictedBytes = new Counter({
+      name: 'latentwire_images_evicted_bytes_total',
+      help: 'Bytes of the images deleted to stay within the quota, or for their age.',
+      labelNames: ['reason'],
+      registers,
+    });
     gauge('latentwire_connections', 'Open WebSockets.', () => this.#sockets.size);
     this.#opened = new Counter({
       name: 'latentwire_connections_opened_total',
@@ -272,6 +291,11 @@ export class Metrics implements PreviewMeter {
   imageStored(bytes: number): void {
     this.#imagesStored.inc();
     this.#imageBytes.inc(bytes);
+  }
+
+  imageEvicted(bytes: number, reason: 'quota' | 'age'): void {
+    this.#imagesEvicted.inc({ reason });
+    this.#evictedBytes.inc({ reason }, bytes);
   }
 
   /** Counts a WebSocket and its bytes until it closes. */

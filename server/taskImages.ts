@@ -7,7 +7,7 @@ import { decodeImage, type ImageLimits, sniffFormat } from './images/decode.ts';
 import { extensions } from './images/encode.ts';
 import { ImageError } from './images/imageError.ts';
 import { readReference } from './images/reference.ts';
-import type { StoredImage } from './images/store.ts';
+import { type PutOptions, StorageFullError, type StoredImage } from './images/store.ts';
 import { shuttingDown } from './queue.ts';
 
 const fetchTimeoutMs = 20_000;
@@ -48,25 +48,34 @@ export async function storeReference(
   } catch (error) {
     throw ofParameter(error, parameter, context);
   }
-  return await storeImage(bytes, sniffFormat(bytes), undefined, context);
+  return await storeImage(bytes, sniffFormat(bytes), { owner: caller.owner }, context);
 }
 
 /** Stores an image; a full disk becomes an error of its own. */
 export async function storeImage(
   bytes: Uint8Array,
   format: ImageFormat,
-  ttlSeconds: number | undefined,
+  options: PutOptions,
   { store, metrics }: Context,
 ): Promise<StoredImage> {
   try {
-    const stored = await store.put(bytes, format, { ttlSeconds });
+    const stored = await store.put(bytes, format, options);
     metrics.imageStored(stored.bytes);
     return stored;
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    if (code === 'ENOSPC' || code === 'EDQUOT') throw new TaskError('storageFull', { cause: error });
-    throw error;
+    throw ofStorage(error);
   }
+}
+
+/** Asks before a task is run whether its images could be kept. Throws `storageFull`. */
+export async function checkRoom({ store }: Context): Promise<void> {
+  await store.checkRoom().catch((error) => {
+    throw ofStorage(error);
+  });
+}
+
+function ofStorage(error: unknown): unknown {
+  return error instanceof StorageFullError ? new TaskError('storageFull', { cause: error }) : error;
 }
 
 export function imageUrl(image: { imageUUID: string; format: ImageFormat }, caller: Caller): string {

@@ -11,6 +11,7 @@ const help = `Usage: latentwire <command> [options]
 Commands:
   serve              Run the server: tasks over one WebSocket, a page to try it at its address
   generate PROMPT    Make a picture and write it to a file
+  images             List, prune and pin the images that are kept on this machine
   models             List, add, fetch and remove the models of this machine
 
   latentwire <command> --help tells the options of a command.
@@ -39,6 +40,10 @@ async function main([command, ...rest]: string[]): Promise<void> {
     }
     case 'generate':
       return wantsHelp ? print(generateHelp) : await generate(rest);
+    case 'images': {
+      const { images, imagesHelp } = await import('./images.ts');
+      return wantsHelp ? print(imagesHelp) : await images(rest);
+    }
     case 'models':
       return wantsHelp ? print(await modelsHelp(rest)) : await models(rest);
     case '--help':

@@ -1,5 +1,8 @@
-import { mkdir, open, readdir, readFile, rename, rm, stat, unlink } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { type Dirent, readFileSync, statSync } from 'node:fs';
+import { mkdir, open, readdir, readFile, rename, rm, stat, statfs, unlink, utimes } from 'node:fs/promises';
 import path from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import { v4 as createUUID, validate as isUUID } from 'uuid';
 import type { ImageFormat } from '../../protocol/events.ts';
 import type { Clock } from '../clock.ts';
@@ -10,43 +13,103 @@ export interface StoredImage {
   format: ImageFormat;
   file: string;
   bytes: number;
+  /** Who may delete it; absent for images of versions that did not remember. */
+  owner?: string;
+  /** SHA-256 of the bytes, in base64url; absent like `owner`. */
+  hash?: string;
+  /** Is never deleted to make room. */
+  pinned?: boolean;
   /** Milliseconds since the epoch; absent: kept until deleted. */
   expiresAt?: number;
+  /** When it was last drawn from or fetched, to the hour; milliseconds since the epoch. */
+  usedAt: number;
+}
+
+export interface StoreOptions {
+  clock: Clock;
+  /** Bytes of all images, beyond which those go that were not used for longest; 0 sets no limit. Default 0. */
+  quotaBytes?: number;
+  /** How long an image is kept after its last use, in milliseconds; 0: for ever. Default 0. */
+  ttlMs?: number;
+  /** Another process may be writing to the folder, so what looks half written is left alone. Default false. */
+  isLive?: boolean;
+  /** Hears of each image that was deleted to make room or for its age. */
+  evicted?: (image: StoredImage, reason: 'quota' | 'age') => void;
+}
+
+/** How full the store is. */
+export interface StoreUsage {
+  images: number;
+  bytes: number;
+  /** 0: no limit. */
+  quotaBytes: number;
 }
 
 export interface ImageStore extends AsyncDisposable {
-  /** Keeps the bytes as they are under a fresh UUID; once it resolves they survive a crash and a power cut. */
-  put(bytes: Uint8Array, format: ImageFormat, options?: { ttlSeconds?: number | undefined }): Promise<StoredImage>;
-  /** `undefined` for what was never stored, has expired or is not a UUID at all. */
+  /**
+   * Keeps the bytes as they are under a fresh UUID; once it resolves they survive a crash and a power cut. Throws
+   * `StorageFullError` where there is no room for them.
+   */
+  put(bytes: Uint8Array, format: ImageFormat, options: PutOptions): Promise<StoredImage>;
+  /** `undefined` for what was never stored, has expired, is damaged, or is not a UUID at all. Counts as a use. */
   find(imageUUID: string): Promise<StoredImage | undefined>;
+  /** Like `find`, with the bytes, of which each has been compared with what was stored. */
   read(imageUUID: string): Promise<{ image: StoredImage; bytes: Buffer } | undefined>;
   /** Tells whether there was anything to delete. */
   delete(imageUUID: string): Promise<boolean>;
+  /** Keeps an image from being deleted to make room until it is released. */
+  hold(imageUUID: string): Disposable;
+  /** Throws `StorageFullError` where there is no room for an image of usual size. */
+  checkRoom(): Promise<void>;
+  list(): readonly StoredImage[];
+  usage(): StoreUsage;
 }
 
+export interface PutOptions {
+  /** Who may delete it, see `Keys.ownerOf`. */
+  owner: string;
+  ttlSeconds?: number | undefined;
+}
+
+/** There is no room for an image: the disk is full, or a limit of the system is reached. */
+export class StorageFullError extends Error {
+  constructor(options?: ErrorOptions) {
+    super('There is no room left for images.', options);
+    this.name = 'StorageFullError';
+  }
+}
+
+/** What lies beside an image, as JSON. */
+type Sidecar = Pick<StoredImage, 'owner' | 'hash' | 'pinned' | 'expiresAt'> & { bytes?: number };
+
 const formats = Object.entries(extensions) as [ImageFormat, string][];
+const formatOf = new Map(formats.map(([format, extension]) => [`.${extension}`, format]));
 const sweepIntervalMs = 30_000;
+/** A use is written down only when the last one is so long ago: it is for finding out which images nobody needs. */
+const useIntervalMs = 3_600_000;
+/** Bytes that must be free beside an image, so that the disk is not filled to its last block. */
+const reserveBytes = 16 * 2 ** 20;
+/** Codes of the system for a write that found no room. */
+const fullCodes = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
 /**
- * Opens the store in `folder`: `<first two of the UUID>/<UUID>.<jpg|png|webp>`, beside it `<UUID>.expires` with the time
- * in milliseconds where a time to live was asked for. The extension is all there is to know about an image, so a lookup
- * is at most three `stat` calls and the store needs no index to survive a restart.
+ * Opens the store in `folder`: `<first two of the UUID>/<UUID>.<jpg|png|webp>`, beside it `<UUID>.json` with the owner, the
+ * length and hash of the bytes, and the time when it expires. The time of the file's last change is that of the image's last
+ * use. All that is known is kept in memory as well; files that somebody else deletes are missed when they are asked for.
  */
-export async function openImageStore(folder: string, clock: Clock): Promise<ImageStore> {
-  const expiries = new Map<string, number>();
+export async function openImageStore(folder: string, options: StoreOptions): Promise<ImageStore> {
+  const { clock, quotaBytes = 0, ttlMs = 0, isLive = false, evicted = () => {} } = options;
+  /** Those used last at the end. */
+  const images = new Map<string, StoredImage>();
+  const held = new Map<string, number>();
   const synced = new Set<string>();
   const changes = new Set<Promise<void>>();
+  let total = 0;
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  for (const shard of await readdir(folder)) {
-    if (!/^[0-9a-f]{2}$/.test(shard)) continue;
-    for (const name of await readdir(path.join(folder, shard))) {
-      const file = path.join(folder, shard, name);
-      // What a crash left half written; nothing points at it.
-      if (name.endsWith('.tmp')) await rm(file, { force: true });
-      if (name.endsWith('.expires')) expiries.set(name.slice(0, -8), Number(await readFile(file, 'utf8')) || 0);
-    }
+  for (const image of (await readAll(folder, isLive)).sort((a, b) => a.usedAt - b.usedAt)) {
+    images.set(image.imageUUID, image);
+    total += image.bytes;
   }
-
   const timer = clock.every(sweepIntervalMs, () => void change(sweep()));
   await sweep();
 
@@ -56,10 +119,40 @@ export async function openImageStore(folder: string, clock: Clock): Promise<Imag
 
   async function sweep(): Promise<void> {
     const now = clock.now();
-    for (const [imageUUID, expiresAt] of expiries) if (expiresAt <= now) await remove(imageUUID);
+    for (const image of [...images.values()]) {
+      if (image.expiresAt !== undefined && image.expiresAt <= now) await remove(image.imageUUID);
+      else if (ttlMs > 0 && image.usedAt + ttlMs <= now && !isKept(image)) await evict(image, 'age');
+    }
+    await makeRoom();
+  }
+
+  /** Deletes what was not used for longest until the rest is within the quota. */
+  async function makeRoom(): Promise<void> {
+    if (quotaBytes === 0) return;
+    for (const image of [...images.values()]) {
+      if (total <= quotaBytes) return;
+      if (!isKept(image)) await evict(image, 'quota');
+    }
+  }
+
+  function isKept(image: StoredImage): boolean {
+    // Read anew: the command line pins images while the server runs.
+    return held.has(image.imageUUID) || readSidecar(location(image.imageUUID, 'json')).pinned === true;
+  }
+
+  async function evict(image: StoredImage, reason: 'quota' | 'age'): Promise<void> {
+    if (await remove(image.imageUUID)) evicted(image, reason);
+  }
+
+  function forget(imageUUID: string): void {
+    const image = images.get(imageUUID);
+    if (image === undefined) return;
+    images.delete(imageUUID);
+    total -= image.bytes;
   }
 
   async function remove(imageUUID: string): Promise<boolean> {
+    forget(imageUUID);
     let found = false;
     for (const [, extension] of formats) {
       await unlink(location(imageUUID, extension)).then(
@@ -70,58 +163,97 @@ export async function openImageStore(folder: string, clock: Clock): Promise<Imag
       );
     }
     // After the image: the other order would leave, at a crash in between, an image that never expires.
+    await rm(location(imageUUID, 'json'), { force: true });
     await rm(location(imageUUID, 'expires'), { force: true });
-    expiries.delete(imageUUID);
     return found;
   }
 
   async function writeDurably(file: string, bytes: Uint8Array | string): Promise<void> {
     const temporary = `${file}.tmp`;
-    const handle = await open(temporary, 'wx', 0o600);
     try {
-      await handle.writeFile(bytes);
-      await handle.sync();
-    } finally {
-      await handle.close();
+      const handle = await open(temporary, 'wx', 0o600);
+      try {
+        await handle.writeFile(bytes);
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
+      await rename(temporary, file);
+    } catch (error) {
+      await rm(temporary, { force: true });
+      throw error;
     }
-    await rename(temporary, file);
+  }
+
+  async function checkRoom(bytes = 0): Promise<void> {
+    const { bavail, bsize } = await statfs(folder);
+    if (bavail * bsize < reserveBytes + bytes) throw new StorageFullError();
   }
 
   async function find(given: string): Promise<StoredImage | undefined> {
     if (!isUUID(given)) return undefined;
-    const imageUUID = given.toLowerCase();
-    const expiresAt = expiries.get(imageUUID);
-    if (expiresAt !== undefined && expiresAt <= clock.now()) return undefined;
-    for (const [format, extension] of formats) {
-      const file = location(imageUUID, extension);
-      const found = await stat(file).catch(() => undefined);
-      if (found === undefined) continue;
-      return { imageUUID, format, file, bytes: found.size, ...(expiresAt !== undefined && { expiresAt }) };
+    const image = images.get(given.toLowerCase());
+    const now = clock.now();
+    if (image === undefined || (image.expiresAt !== undefined && image.expiresAt <= now)) return undefined;
+    const found = await stat(image.file).catch(() => undefined);
+    if (found === undefined) forget(image.imageUUID);
+    if (found?.size !== image.bytes) return undefined;
+    // The last place is that of the image used last.
+    if (images.delete(image.imageUUID)) images.set(image.imageUUID, image);
+    if (now - image.usedAt > useIntervalMs) {
+      image.usedAt = now;
+      await utimes(image.file, now / 1000, now / 1000).catch(() => {});
     }
-    return undefined;
+    return image;
   }
 
-  async function put(
-    bytes: Uint8Array,
-    format: ImageFormat,
-    options: { ttlSeconds?: number | undefined } = {},
-  ): Promise<StoredImage> {
+  async function put(bytes: Uint8Array, format: ImageFormat, { owner, ttlSeconds }: PutOptions): Promise<StoredImage> {
     const imageUUID = createUUID();
     const shard = path.join(folder, imageUUID.slice(0, 2));
     const file = location(imageUUID, extensions[format]);
-    await mkdir(shard, { recursive: true, mode: 0o700 });
-    const expiresAt = options.ttlSeconds === undefined ? undefined : clock.now() + options.ttlSeconds * 1000;
-    if (expiresAt !== undefined) {
-      await writeDurably(location(imageUUID, 'expires'), String(expiresAt));
-      expiries.set(imageUUID, expiresAt);
+    const now = clock.now();
+    const expiresAt = ttlSeconds === undefined ? undefined : now + ttlSeconds * 1000;
+    const about = {
+      owner: digest(`image owner ${owner}`),
+      hash: digest(bytes),
+      ...(expiresAt !== undefined && { expiresAt }),
+    };
+    try {
+      await checkRoom(bytes.byteLength);
+      await mkdir(shard, { recursive: true, mode: 0o700 });
+      // First, so that no image is ever without it.
+      await writeDurably(location(imageUUID, 'json'), JSON.stringify({ ...about, bytes: bytes.byteLength }));
+      await writeDurably(file, bytes);
+      await syncFolder(shard);
+      if (!synced.has(shard)) {
+        await syncFolder(folder);
+        synced.add(shard);
+      }
+    } catch (error) {
+      await remove(imageUUID).catch(() => {});
+      if (fullCodes.has((error as NodeJS.ErrnoException).code ?? '')) throw new StorageFullError({ cause: error });
+      throw error;
     }
-    await writeDurably(file, bytes);
-    await syncFolder(shard);
-    if (!synced.has(shard)) {
-      await syncFolder(folder);
-      synced.add(shard);
-    }
-    return { imageUUID, format, file, bytes: bytes.byteLength, ...(expiresAt !== undefined && { expiresAt }) };
+    const image: StoredImage = { imageUUID, format, file, bytes: bytes.byteLength, usedAt: now, ...about };
+    images.set(imageUUID, image);
+    total += image.bytes;
+    using _ = hold(imageUUID);
+    await makeRoom();
+    return image;
+  }
+
+  function hold(imageUUID: string): Disposable {
+    held.set(imageUUID, (held.get(imageUUID) ?? 0) + 1);
+    let isHeld = true;
+    return {
+      [Symbol.dispose]() {
+        if (!isHeld) return;
+        isHeld = false;
+        const left = (held.get(imageUUID) ?? 1) - 1;
+        if (left > 0) held.set(imageUUID, left);
+        else held.delete(imageUUID);
+      },
+    };
   }
 
   /** Remembers a change of the folder until it is done, so that whoever closes the store can take the folder away. */
@@ -143,16 +275,95 @@ export async function openImageStore(folder: string, clock: Clock): Promise<Imag
       if (image === undefined) return undefined;
       // Deleted or expired since the lookup: the same answer as a moment later.
       const bytes = await readFile(image.file).catch(() => undefined);
-      return bytes === undefined ? undefined : { image, bytes };
+      if (bytes === undefined || (image.hash !== undefined && digest(bytes) !== image.hash)) return undefined;
+      return { image, bytes };
     },
     async delete(imageUUID) {
       return isUUID(imageUUID) && (await change(remove(imageUUID.toLowerCase())));
     },
+    hold,
+    checkRoom: () => checkRoom(),
+    list: () => [...images.values()],
+    usage: () => ({ images: images.size, bytes: total, quotaBytes }),
     async [Symbol.asyncDispose]() {
       timer.cancel();
       await Promise.all(changes);
     },
   };
+}
+
+/** Whether an image is `owner`'s, see `Keys.ownerOf`. */
+export function belongsTo(image: StoredImage, owner: string): boolean {
+  return image.owner === digest(`image owner ${owner}`);
+}
+
+/** Pins an image, so that it is never deleted to make room, or lets go of it again. */
+export async function pinImage(image: StoredImage, pinned: boolean): Promise<void> {
+  const file = image.file.replace(/\.\w+$/, '.json');
+  const { pinned: _, ...about } = { bytes: image.bytes, ...readSidecar(file) };
+  const temporary = `${file}.${process.pid}.tmp`;
+  const handle = await open(temporary, 'w', 0o600);
+  try {
+    await handle.writeFile(JSON.stringify(pinned ? { ...about, pinned } : about));
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await rename(temporary, file);
+}
+
+/** All images of a folder. What a crash left half written is taken away, where nobody else can be writing it. */
+async function readAll(folder: string, isLive: boolean): Promise<StoredImage[]> {
+  const all: StoredImage[] = [];
+  for (const shard of await readdir(folder)) {
+    if (!/^[0-9a-f]{2}$/.test(shard)) continue;
+    const names = new Set<string>();
+    for (const { name } of (await readdir(path.join(folder, shard), { withFileTypes: true })) as Dirent[]) {
+      // Nothing points at it.
+      if (!name.endsWith('.tmp')) names.add(name);
+      else if (!isLive) await rm(path.join(folder, shard, name), { force: true });
+    }
+    for (const name of names) {
+      const file = path.join(folder, shard, name);
+      const { ext, name: imageUUID } = path.parse(name);
+      const format = formatOf.get(ext);
+      // A sidecar whose image was not written before a crash.
+      if (!isLive && ext === '.json' && !formats.some(([, extension]) => names.has(`${imageUUID}.${extension}`))) {
+        await rm(file, { force: true });
+      }
+      if (format === undefined || !isUUID(imageUUID)) continue;
+      // Without threads: at start there is nothing else to do, and each look takes microseconds.
+      const { size, mtimeMs } = statSync(file, { throwIfNoEntry: false }) ?? { size: -1, mtimeMs: 0 };
+      if (size < 0) continue;
+      const { bytes = size, ...about } = readSidecar(path.join(folder, shard, `${imageUUID}.json`));
+      // Versions before 0.2 kept only the time when an image expires, in a file of its own.
+      const legacy = `${imageUUID}.expires`;
+      if (names.has(legacy)) about.expiresAt = Number(readFileSync(path.join(folder, shard, legacy), 'utf8')) || 0;
+      all.push({ imageUUID, format, file, bytes, usedAt: mtimeMs, ...about });
+    }
+    await turn();
+  }
+  return all;
+}
+
+/** What is known beside the file itself; nothing where the sidecar is missing or broken. */
+function readSidecar(file: string): Sidecar {
+  try {
+    const { owner, hash, pinned, expiresAt, bytes } = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
+    return {
+      ...(typeof owner === 'string' && { owner }),
+      ...(typeof hash === 'string' && { hash }),
+      ...(pinned === true && { pinned }),
+      ...(typeof expiresAt === 'number' && { expiresAt }),
+      ...(typeof bytes === 'number' && { bytes }),
+    };
+  } catch {
+    return {};
+  }
+}
+
+function digest(content: string | Uint8Array): string {
+  return createHash('sha256').update(content).digest('base64url');
 }
 
 /** Makes a rename durable. Windows cannot open a folder, and does not need it. */

@@ -23,7 +23,7 @@ import { Previewer } from '../previewer.ts';
 import { type QueuedRunEvent, shuttingDown } from '../queue.ts';
 import { resultItem, warned } from '../results.ts';
 import { toTaskError } from '../taskErrors.ts';
-import { storeImage } from '../taskImages.ts';
+import { checkRoom, storeImage } from '../taskImages.ts';
 import { logEnd } from '../taskLog.ts';
 import type { TaskMeter } from '../taskMeter.ts';
 import { findTaskModels, findTinyDecoder } from '../taskModels.ts';
@@ -69,6 +69,7 @@ export async function imageInference(
   });
   let plan: Plan;
   try {
+    await checkRoom(context);
     plan = await planTask(task, caller, context);
     record.warnings.push(...plan.warnings);
     if (record.state !== 'unfinished') return;
@@ -393,12 +394,20 @@ async function deliver(
   if (record.state !== 'unfinished') return;
   const image = new EncodedImage(await encodeImage(pixels, task.outputFormat, task.outputQuality));
   if (record.state !== 'unfinished') return;
-  const stored = await storeImage(image.bytes, task.outputFormat, task.ttl, context);
+  const stored = await storeImage(
+    image.bytes,
+    task.outputFormat,
+    { owner: record.owner, ttlSeconds: task.ttl },
+    context,
+  );
   if (record.state !== 'unfinished') {
     // Cancelled meanwhile: nobody will hear of this image.
     await context.store.delete(stored.imageUUID);
     return;
   }
+  // Until the task has ended, and with it its last result, none of them goes to make room.
+  const hold = context.store.hold(stored.imageUUID);
+  void record.ended.then(() => hold[Symbol.dispose]());
   const result = { imageUUID: stored.imageUUID, format: stored.format, seed };
   record.results[index] = result;
   const place = record.order.push(index) - 1;

@@ -3,6 +3,7 @@ import type { MayWarn } from '../../protocol/replies.ts';
 import type { MediaStorageTask } from '../../protocol/tasks/mediaStorage.ts';
 import type { Caller } from '../caller.ts';
 import type { Context } from '../context.ts';
+import { belongsTo } from '../images/store.ts';
 import { warned } from '../results.ts';
 import { imageUrl, storeReference } from '../taskImages.ts';
 
@@ -10,8 +11,14 @@ import { imageUrl, storeReference } from '../taskImages.ts';
 export async function mediaStorage(task: MediaStorageTask & MayWarn, caller: Caller, context: Context): Promise<void> {
   const { taskType, taskUUID, operation } = task;
   if (task.operation === 'delete') {
-    if (!(await context.store.delete(task.media.uuid))) {
-      throw new TaskError('mediaNotFound', { parameter: 'media', type: 'string' });
+    const image = await context.store.find(task.media.uuid);
+    const details = { parameter: 'media', type: 'string' };
+    // Everybody who knows its UUID may read an image, but only its owner may delete it.
+    if (image !== undefined && !context.keys.open && !belongsTo(image, caller.owner)) {
+      throw new TaskError('forbiddenMedia', details);
+    }
+    if (image === undefined || !(await context.store.delete(image.imageUUID))) {
+      throw new TaskError('mediaNotFound', details);
     }
     return caller.data({ taskType, taskUUID, operation, mediaUUID: task.media.uuid, ...warned(task) });
   }

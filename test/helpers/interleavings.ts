@@ -192,13 +192,18 @@ function memoryStore(): ImageStore {
   const images = new Map<string, { image: StoredImage; bytes: Buffer }>();
   return {
     async put(bytes, format) {
-      const image = { imageUUID: crypto.randomUUID(), format, file: '', bytes: bytes.byteLength };
+      const imageUUID = crypto.randomUUID();
+      const image = { imageUUID, format, file: '', bytes: bytes.byteLength, usedAt: Date.now() };
       images.set(image.imageUUID, { image, bytes: Buffer.from(bytes) });
       return image;
     },
     find: async (imageUUID) => images.get(imageUUID)?.image,
     read: async (imageUUID) => images.get(imageUUID),
     delete: async (imageUUID) => images.delete(imageUUID),
+    hold: () => ({ [Symbol.dispose]() {} }),
+    checkRoom: async () => {},
+    list: () => [...images.values()].map(({ image }) => image),
+    usage: () => ({ images: images.size, bytes: 0, quotaBytes: 0 }),
     async [Symbol.asyncDispose]() {},
   };
 }

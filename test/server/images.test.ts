@@ -12,6 +12,7 @@ import { createFakeRuntime } from '../helpers/fakeRuntime.ts';
 import { imageTask, startTestServer, type TestServer } from '../helpers/server.ts';
 
 const clock = new ManualClock();
+const owner = 'someone';
 
 const limits = { maxBytes: 10_000_000, maxPixels: 1_000_000 };
 
@@ -266,17 +267,17 @@ describe('the store', () => {
     const folder = await mkdtemp(path.join(os.tmpdir(), 'latentwire-'));
     let imageUUID: string;
     {
-      await using store = await openImageStore(folder, clock);
-      ({ imageUUID } = await store.put(Buffer.from('bytes'), 'PNG'));
+      await using store = await openImageStore(folder, { clock });
+      ({ imageUUID } = await store.put(Buffer.from('bytes'), 'PNG', { owner }));
     }
     const shard = path.join(folder, imageUUID.slice(0, 2));
-    expect(await readdir(shard)).toEqual([`${imageUUID}.png`]);
+    expect(await readdir(shard)).toEqual([`${imageUUID}.json`, `${imageUUID}.png`]);
     await writeFile(path.join(shard, `${randomUUID()}.png.tmp`), 'half');
     {
-      await using store = await openImageStore(folder, clock);
+      await using store = await openImageStore(folder, { clock });
       expect((await store.read(imageUUID))!.bytes.toString()).toBe('bytes');
     }
-    expect(await readdir(shard)).toEqual([`${imageUUID}.png`]);
+    expect(await readdir(shard)).toEqual([`${imageUUID}.json`, `${imageUUID}.png`]);
     await rm(folder, { recursive: true });
   });
 
@@ -284,13 +285,13 @@ describe('the store', () => {
     const folder = await mkdtemp(path.join(os.tmpdir(), 'latentwire-'));
     let first: string;
     {
-      await using store = await openImageStore(folder, clock);
-      ({ imageUUID: first } = await store.put(Buffer.from('bytes'), 'PNG', { ttlSeconds: 0.05 }));
+      await using store = await openImageStore(folder, { clock });
+      ({ imageUUID: first } = await store.put(Buffer.from('bytes'), 'PNG', { owner, ttlSeconds: 0.05 }));
       expect(await store.find(first)).toBeDefined();
       await clock.advance(80);
       expect(await store.find(first)).toBeUndefined();
     }
-    await using store = await openImageStore(folder, clock);
+    await using store = await openImageStore(folder, { clock });
     expect(await store.find(first)).toBeUndefined();
     expect(await readdir(path.join(folder, first.slice(0, 2)))).toEqual([]);
     await rm(folder, { recursive: true });
@@ -299,7 +300,7 @@ describe('the store', () => {
   test('touches no path for what is not a UUID', async () => {
     const folder = await mkdtemp(path.join(os.tmpdir(), 'latentwire-'));
     await writeFile(path.join(folder, 'secret.png'), 'secret');
-    await using store = await openImageStore(path.join(folder, 'images'), clock);
+    await using store = await openImageStore(path.join(folder, 'images'), { clock });
     for (const name of ['../secret', '..%2fsecret', '', '/etc/passwd', '../../secret.png\0']) {
       expect(await store.find(name)).toBeUndefined();
       expect(await store.delete(name)).toBe(false);

@@ -1,0 +1,93 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdir, rm, stat, utimes } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import type { Clock } from './clock.ts';
+
+/** How often the holder on another machine or in another container shows that it lives, and after what time it does not. */
+const beatMs = 10_000;
+const silentMs = 60_000;
+
+interface Holder {
+  pid: number;
+  /** When the process was started, as the system tells it; tells a process from a later one with the same number. */
+  started: string;
+  /** Containers have names of their own, and process numbers of their own. */
+  host: string;
+}
+
+/**
+ * Takes a data folder for this server alone: two that sweep, evict and calibrate in one folder would undo each other's work.
+ * A holder that died, by `kill -9` too, holds nothing. Throws an Error where another server has the folder.
+ */
+export async function lockDataFolder(folder: string, clock: Clock): Promise<AsyncDisposable> {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const file = path.join(folder, 'lock');
+  const mine: Holder = { pid: process.pid, started: startOf(process.pid), host: os.hostname() };
+  const text = JSON.stringify(mine);
+  for (let attempt = 0; !tryCreate(file, text); attempt++) {
+    const holder = readHolder(file);
+    const isAlive = holder !== undefined && (await lives(holder, file));
+    if (isAlive || attempt > 2) {
+      const who = holder === undefined ? '' : ` (process ${holder.pid} on ${holder.host})`;
+      throw new Error(`Another server${who} uses the data folder ${folder}. Give this one its own with --data-dir.`);
+    }
+    await rm(file, { force: true });
+  }
+  const beat = clock.every(beatMs, () => void utimes(file, new Date(), new Date()).catch(() => {}));
+  return {
+    async [Symbol.asyncDispose]() {
+      beat.cancel();
+      if (readFileSafely(file) === text) await rm(file, { force: true });
+    },
+  };
+}
+
+function tryCreate(file: string, text: string): boolean {
+  try {
+    writeFileSync(file, text, { flag: 'wx', mode: 0o600 });
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+function readHolder(file: string): Holder | undefined {
+  try {
+    const { pid, started, host } = JSON.parse(readFileSync(file, 'utf8')) as Partial<Holder>;
+    return typeof pid === 'number' && typeof started === 'string' && typeof host === 'string'
+      ? { pid, started, host }
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function lives({ pid, started, host }: Holder, file: string): Promise<boolean> {
+  if (host !== os.hostname()) {
+    const beaten = await stat(file).catch(() => undefined);
+    return beaten !== undefined && Date.now() - beaten.mtimeMs < silentMs;
+  }
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
+  }
+  return startOf(pid) === started;
+}
+
+/** Ticks after the start of the system, of Linux; elsewhere nothing is known but the number of the process. */
+function startOf(pid: number): string {
+  // Behind the name, which may hold blanks and parentheses; field 22 of proc(5).
+  const [, fields = ''] = /^.*\) (.*)$/s.exec(readFileSafely(`/proc/${pid}/stat`) ?? '') ?? [];
+  return fields.split(' ')[19] ?? '';
+}
+
+function readFileSafely(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
