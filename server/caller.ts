@@ -1,8 +1,9 @@
 import type { TaskError } from '../protocol/errors.ts';
 import type { TaskEvent } from '../protocol/events.ts';
 import type { PreviewOptions } from '../protocol/previews.ts';
-import type { ResultItem } from '../protocol/replies.ts';
+import type { EncodedImage } from './images/encodedImage.ts';
 import type { Claimant } from './queue.ts';
+import type { Answer, ResultReference } from './results.ts';
 
 /** Where the answers to a task go: to a session, which outlives its sockets, or into the reply to one HTTP request. */
 export interface Caller {
@@ -18,8 +19,14 @@ export interface Caller {
   readonly previews: PreviewOptions | false;
   /** Whether tasks that do not say are told about their queue, start and steps. */
   readonly progress: boolean;
+  /** Whether results of asynchronous tasks are sent when they are finished, and not only to those who ask for them. */
+  readonly pushes: boolean;
+  /** Whether `getResponse` tells finished results of an unfinished task. */
+  readonly tellsParts: boolean;
   /** One frame of results or acknowledgements, all of one task; never lost while the caller lives. */
-  data(...items: [ResultItem, ...ResultItem[]]): void;
+  data(...answers: [Answer, ...Answer[]]): void;
+  /** A frame with one result whose image is at hand. */
+  result(result: ResultReference, image: EncodedImage): void;
   /** Errors that end a task; never lost while the caller lives. */
   fail(error: TaskError): void;
   /**
@@ -29,6 +36,8 @@ export interface Caller {
   event(event: TaskEvent, image?: Uint8Array): void;
   /** Whether a result is on its way already, so that it need not be sent again. */
   holds(taskUUID: string, resultIndex: number): boolean;
+  /** The answer to a task is not whole before `ended`. */
+  awaits(ended: Promise<void>): void;
   /** The task has ended: events of it that still wait are untrue now. */
   forget(taskUUID: string): void;
 }

@@ -6,6 +6,7 @@ import { type DataFrame, dataFrame, type MayWarn } from '../protocol/replies.ts'
 import type { AuthenticationTask } from '../protocol/tasks/authentication.ts';
 import { parseRequest, parseTask } from '../protocol/tasks/index.ts';
 import { authorize, baseUrlOf } from './access.ts';
+import { ClientSocket, fullBytes, slowReaderCode } from './clientSocket.ts';
 import type { Context } from './context.ts';
 import { warned } from './results.ts';
 import type { Session } from './session.ts';
@@ -18,6 +19,10 @@ const heartbeatMs = 45_000;
 const authenticationMs = 30_000;
 /** Longest frame that is read from a socket without a key, where one is needed: parsing is work done for strangers. */
 const strangerBytes = 64 * 1024;
+/** Tasks of one socket that are looked at in one turn of the event loop. */
+const tasksPerTurn = 100;
+/** Tasks of one socket that are neither answered nor taken, beyond which no more are read. */
+const maxUnanswered = 100;
 
 /** Serves one open socket until it closes: reads tasks, and gives each to its handler on behalf of the session. */
 export function serveConnection(
@@ -31,11 +36,23 @@ export function serveConnection(
   const baseUrl = baseUrlOf(request, context);
   // Without keys there is nothing to wait for: tasks may come first.
   const owner = keys.ownerOf(undefined);
-  let session = owner === undefined ? undefined : sessions.create(owner, baseUrl);
-  if (session !== undefined) sessions.attach(session, socket);
+  const client = new ClientSocket(socket, { clock, slowReaderMs: context.config.slowReaderMs, slow, room: workAgain });
+  const pushes = isPushedTo(request);
+  let session: Session | undefined;
+  if (owner === undefined) client.maxWaiting = strangerBytes;
+  else {
+    session = ownSession(owner);
+    sessions.attach(session, client);
+  }
   // Nobody comes back to a session that nobody was told of and that has no tasks.
   let isWanted = false;
   let missedBeats = 0;
+  /** Frames that arrived and were not looked at, binary ones without their bytes; and the rest of one that was. */
+  const unread: (string | undefined)[] = [];
+  let values: Iterator<unknown> | undefined;
+  /** `later`: when there is room for answers again. */
+  let reading: 'idle' | 'now' | 'later' = 'idle';
+  let unanswered = 0;
 
   const heartbeat = clock.every(heartbeatMs, () => {
     if (missedBeats++ >= 2) socket.terminate();
@@ -50,27 +67,81 @@ export function serveConnection(
   socket.on('ping', alive);
   socket.on('pong', (data) => {
     alive();
-    session?.ponged(socket, data.toString());
+    session?.ponged(client, data.toString());
   });
-  socket.on('error', (error) => log.debug({ address, reason: error.message }, 'A socket failed.'));
-  socket.on('close', () => {
+  let failed = false;
+  socket.on('error', (error) => {
+    failed = true;
+    log.debug({ address, reason: error.message }, 'A socket failed.');
+  });
+  socket.on('close', (code) => {
     heartbeat.cancel();
     authenticating.cancel();
+    // Where this side found a frame too large, the code is its own, sent back.
+    if (code === 1009 && !failed) session?.refused(client);
     leave();
   });
   socket.on('message', (data, isBinary) => {
     alive();
-    if (isBinary) return reply(toErrorFrame(new TaskError('invalidRequest', { message: 'Tasks are sent as text.' })));
-    const text = textOf(data);
-    if (session === undefined && text.length > strangerBytes) return socket.close(1008, 'missingApiKey');
-    let values: unknown[];
-    try {
-      values = parseRequest(text);
-    } catch (error) {
-      return reply(toErrorFrame(toTaskError(error, context)));
-    }
-    for (const value of values) receive(value);
+    unread.push(isBinary ? undefined : textOf(data));
+    if (reading === 'idle') work();
   });
+
+  /**
+   * Takes tasks out of what was read: none while too much waits for the reader or too many of them are unanswered, and only
+   * so many in one turn of the event loop. Meanwhile nothing is read, so that little is unread here.
+   */
+  function work(): void {
+    if (reading === 'now') return;
+    reading = 'now';
+    for (let taken = 0; values !== undefined || unread.length > 0; taken++) {
+      if (taken === tasksPerTurn) {
+        client.hold();
+        setImmediate(() => {
+          reading = 'idle';
+          work();
+        });
+        return;
+      }
+      if (client.isFull || unanswered >= maxUnanswered) {
+        reading = 'later';
+        client.hold();
+        return;
+      }
+      takeOne();
+    }
+    reading = 'idle';
+    client.release();
+  }
+
+  function workAgain(): void {
+    if (reading === 'later') work();
+  }
+
+  function takeOne(): void {
+    if (values === undefined) {
+      values = parse(unread.shift())?.values();
+      return;
+    }
+    const { done, value } = values.next();
+    if (done) values = undefined;
+    else receive(value);
+  }
+
+  function parse(text: string | undefined): unknown[] | undefined {
+    try {
+      if (text === undefined) throw new TaskError('invalidRequest', { message: 'Tasks are sent as text.' });
+      if (session === undefined && text.length > strangerBytes) {
+        client.close(1008, 'missingApiKey');
+        unread.length = 0;
+        return undefined;
+      }
+      return parseRequest(text);
+    } catch (error) {
+      reply(toErrorFrame(toTaskError(error, context)));
+      return undefined;
+    }
+  }
 
   function receive(value: unknown): void {
     try {
@@ -81,7 +152,13 @@ export function serveConnection(
       else {
         const caller = session;
         isWanted = true;
-        void handleTask(task, caller, context).catch((error) => caller.fail(toTaskError(error, context).of(task)));
+        unanswered++;
+        void handleTask(task, caller, context)
+          .catch((error) => caller.fail(toTaskError(error, context).of(task)))
+          .finally(() => {
+            unanswered--;
+            workAgain();
+          });
       }
     } catch (error) {
       const failure = toTaskError(error, context);
@@ -97,12 +174,17 @@ export function serveConnection(
     } catch (error) {
       reply(toErrorFrame(toTaskError(error, context)));
       // 1008: policy violation. The reply is on its way before the close frame.
-      socket.close(1008, 'invalidApiKey');
+      client.close(1008, 'invalidApiKey');
+      // Nothing behind a wrong key is looked at.
+      unread.length = 0;
+      values = undefined;
       return;
     }
     onKnown();
     const next = sessions.find(task.connectionSessionUUID, owner) ?? ownSession(owner);
     next.baseUrl = baseUrl;
+    next.pushes = task.push ?? pushes;
+    client.maxWaiting = fullBytes;
     if (task.previews !== undefined) next.previews = task.previews;
     if (task.progress !== undefined) next.progress = task.progress;
     reply(dataFrame({ taskType: 'authentication', connectionSessionUUID: next.id, ...warned(task) }));
@@ -110,25 +192,43 @@ export function serveConnection(
       leave();
       session = next;
       // After the reply, which clients expect first: sends what the last socket of the session did not deliver.
-      sessions.attach(next, socket);
+      sessions.attach(next, client);
     }
     isWanted = true;
   }
 
   function leave(): void {
     if (session === undefined) return;
-    if (isWanted) sessions.detach(session, socket);
-    else sessions.discard(session, socket);
+    if (isWanted) sessions.detach(session, client);
+    else sessions.discard(session, client);
   }
 
   function ownSession(owner: string): Session {
-    return session?.owner === owner ? session : sessions.create(owner, baseUrl);
+    if (session?.owner === owner) return session;
+    const created = sessions.create(owner, baseUrl);
+    created.pushes = pushes;
+    return created;
+  }
+
+  /** The session keeps what the reader did not take, and may be resumed at once. */
+  function slow(): void {
+    log.info({ address, session: session?.id }, 'A client takes too little of what is sent; its socket is closed.');
+    leave();
+    client.close(slowReaderCode, 'slowReader');
   }
 
   /** For what concerns this socket and not the session: nobody misses it on another one. */
   function reply(frame: DataFrame | ErrorFrame): void {
-    socket.send(stringifyJson(frame), () => {});
+    if (client.isOpen) client.send(stringifyJson(frame));
   }
+}
+
+/**
+ * Whether results of asynchronous tasks are pushed to this client where it does not say. The older official Python client
+ * waits half a minute for them after its first poll. The others poll, and take a pushed result for the answer to a poll.
+ */
+function isPushedTo({ headers }: IncomingMessage): boolean {
+  return headers['x-sdk-name'] === 'python';
 }
 
 function textOf(data: RawData): string {

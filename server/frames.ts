@@ -2,6 +2,8 @@ import type { TaskEvent } from '../protocol/events.ts';
 import { encodeFrame } from '../protocol/frames.ts';
 import { stringifyJson } from '../protocol/json.ts';
 import { dataFrame, eventFrame, type ResultItem } from '../protocol/replies.ts';
+import type { EncodedImage } from './images/encodedImage.ts';
+import { type Answers, itemOf, ResultReference } from './results.ts';
 
 /** An event that a newer one of its kind, of the same result, makes worthless. */
 export type PassingEvent = Exclude<TaskEvent, { event: 'cancelled' }>;
@@ -16,7 +18,8 @@ export interface EventFrame {
 }
 
 const events = new WeakMap<PassingEvent, EventFrame>();
-const items = new WeakMap<ResultItem, string>();
+const texts = new WeakMap<ResultItem, string>();
+const wholes = new WeakMap<EncodedImage, WeakMap<ResultReference, Buffer>>();
 
 /** The frame of an event, made once for however many receive that same event. */
 export function eventFrameOf(event: PassingEvent, image?: Uint8Array): EventFrame {
@@ -34,14 +37,48 @@ export function eventFrameOf(event: PassingEvent, image?: Uint8Array): EventFram
   return frame;
 }
 
-/** The frame of results; that of a single one is made once for however many receive that same item. */
-export function dataFrameOf(...given: [ResultItem, ...ResultItem[]]): string {
-  const [item] = given;
-  if (given.length > 1) return stringifyJson(dataFrame(...given));
-  let frame = items.get(item);
+/** The frame of answers without base64; that of a single one is made once for however many receive that same answer. */
+export function lightFrame([first, ...others]: Answers): string {
+  const item = itemOf(first);
+  if (others.length > 0) return stringifyJson(dataFrame(item, ...others.map(itemOf)));
+  let frame = texts.get(item);
   if (frame === undefined) {
     frame = stringifyJson(dataFrame(item));
-    items.set(item, frame);
+    texts.set(item, frame);
   }
   return frame;
+}
+
+/** The frame of one result with its base64, made once for however many receive that same result with that same image. */
+export function freshFrame(reference: ResultReference, image: EncodedImage): Buffer {
+  // By the image first, which nobody keeps: what waits for a client refers to the result alone.
+  const ofImage = wholes.get(image) ?? new WeakMap<ResultReference, Buffer>();
+  wholes.set(image, ofImage);
+  let frame = ofImage.get(reference);
+  if (frame === undefined) {
+    frame = wholeFrame([reference], [image]);
+    ofImage.set(reference, frame);
+  }
+  return frame;
+}
+
+/** The frame of answers with their base64. One whose image is undefined goes without. */
+export function wholeFrame(answers: Answers, images: readonly (EncodedImage | undefined)[]): Buffer {
+  // Checks the rules of such a frame.
+  dataFrame(itemOf(answers[0]), ...answers.slice(1).map(itemOf));
+  const parts: string[] = [];
+  for (const [index, answer] of answers.entries()) {
+    parts.push(index === 0 ? '{"data":[' : ',');
+    const image = images[index];
+    const text = stringifyJson(itemOf(answer));
+    if (image === undefined || !(answer instanceof ResultReference)) parts.push(text);
+    else {
+      // Base64 needs no escaping, so JSON.stringify need not look through megabytes of it.
+      parts.push(text.slice(0, -1));
+      for (const field of answer.fields) parts.push(`,"${field}":"`, answer.valueOf(field, image), '"');
+      parts.push('}');
+    }
+  }
+  parts.push(']}');
+  return Buffer.concat(parts.map((part) => Buffer.from(part)));
 }

@@ -9,10 +9,12 @@ import { authorize, baseUrlOf, bearerOf } from './access.ts';
 import { readBody } from './body.ts';
 import type { Caller } from './caller.ts';
 import type { Context } from './context.ts';
+import type { EncodedImage } from './images/encodedImage.ts';
 import { maxRequestBytes, strangerBytes } from './intake.ts';
 import { networkOf } from './proxies.ts';
 import type { Claimant } from './queue.ts';
 import { sendJson } from './reply.ts';
+import { type Answer, type ResultReference, readWhole } from './results.ts';
 import { toTaskError } from './taskErrors.ts';
 import { handleTask } from './tasks/index.ts';
 
@@ -25,8 +27,13 @@ class HttpCaller implements Caller {
   readonly baseUrl: string;
   readonly previews: PreviewOptions | false = false;
   readonly progress = false;
-  readonly items: ResultItem[] = [];
+  readonly pushes = false;
+  // A client that polls over HTTP may take the first result for the end of the task.
+  readonly tellsParts = false;
+  readonly answers: Answer[] = [];
   readonly errors: TaskError[] = [];
+  /** Ends of tasks that the reply waits for. */
+  readonly ends: Promise<void>[] = [];
 
   constructor(id: string, claimant: Claimant, baseUrl: string) {
     this.id = id;
@@ -35,8 +42,16 @@ class HttpCaller implements Caller {
     this.baseUrl = baseUrl;
   }
 
-  data(...items: [ResultItem, ...ResultItem[]]): void {
-    this.items.push(...items);
+  data(...answers: [Answer, ...Answer[]]): void {
+    this.answers.push(...answers);
+  }
+
+  result(result: ResultReference, image: EncodedImage): void {
+    this.answers.push(result.whole(image));
+  }
+
+  awaits(ended: Promise<void>): void {
+    this.ends.push(ended);
   }
 
   fail(error: TaskError): void {
@@ -97,10 +112,18 @@ export async function serveTasks(request: IncomingMessage, response: ServerRespo
         caller.data({ taskType: 'authentication', connectionSessionUUID: requestId });
       } else {
         await handleTask(task, caller, context).catch((error) => caller.fail(toTaskError(error, context).of(task)));
+        await Promise.all(caller.ends);
       }
     }),
   );
-  const items = callers.flatMap((caller) => caller.items);
+  const items: ResultItem[] = [];
+  for (const caller of callers) {
+    try {
+      for (const answer of caller.answers) items.push(await readWhole(answer, context.store));
+    } catch (error) {
+      caller.fail(toTaskError(error, context));
+    }
+  }
   const [first, ...others] = callers.flatMap((caller) => caller.errors);
   if (first === undefined) return await sendJson(response, 200, { data: items }, clock);
   const { status, body: failure } = toHttpFailure([first, ...others], items);

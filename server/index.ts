@@ -89,9 +89,8 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
     const sessions = new Sessions({
       read: (imageUUID) => store.read(imageUUID),
       keepMs: config.sessionKeepMs,
-      slowReaderMs: config.slowReaderMs,
       expired: (session) => records.abandon(session),
-      log,
+      attached: (session) => records.showPreviews(session),
       clock,
       meter: metrics,
     });

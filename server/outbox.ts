@@ -1,80 +1,80 @@
-import type { WebSocket } from 'ws';
+import { TaskError, toErrorFrame } from '../protocol/errors.ts';
 import { stringifyJson } from '../protocol/json.ts';
-import { dataFrame, mimeType, type ResultItem } from '../protocol/replies.ts';
-import type { Clock, Timer } from './clock.ts';
+import type { ClientSocket } from './clientSocket.ts';
+import { freshFrame, lightFrame, wholeFrame } from './frames.ts';
+import { EncodedImage } from './images/encodedImage.ts';
 import type { StoredImage } from './images/store.ts';
+import { type Answer, type Answers, itemOf, ResultReference } from './results.ts';
 
-/** Bytes waiting in a socket beyond which it is given no more: its reader counts as slow. */
-export const slowReaderBytes = 256 * 1024;
-/** Bytes of frames kept for one client. Beyond it, results are kept without their base64, which the image store has. */
-const keptBytes = 1024 * 1024;
-/** Bytes that wait for a socket beyond which no more tasks are read from it, until its reader has caught up. */
-const stalledReaderBytes = 8 * 1024 * 1024;
 /** Bytes kept for a client that answers no pings, and frames; beyond it, what a socket took counts as arrived. */
-const unprovenBytes = 8 * 1024 * 1024;
+const unprovenBytes = 4 * 1024 * 1024;
 const unprovenFrames = 10_000;
+/** About what a result takes in memory without its base64, and a frame beside its text. */
+const answerBytes = 600;
+const keptFrameBytes = 200;
+/**
+ * Pings of ours that may wait for their pong. A client's pongs wait while it is busy, and `ws` ends a connection with 60
+ * automatic pongs waiting.
+ */
+const maxPings = 8;
+/** Base64 in one frame; results beyond it go with their URL alone. `ws` takes frames of up to 100 MiB by default. */
+const maxBase64 = 64 * 1024 * 1024;
+/** What most clients that limit a frame limit it to: the default of Python's `websockets`. */
+const commonFrameLimit = 1024 * 1024;
+/** No client takes so little: a frame of that size was not the one that a client refused. */
+const leastFrameLimit = 64 * 1024;
 
 /** Reads an image that was stored; undefined when it is gone. */
 export type ReadImage = (imageUUID: string) => Promise<{ image: StoredImage; bytes: Buffer } | undefined>;
 
 interface Kept {
   sequence: number;
-  /** Absent where it is made again from `items` when it is sent. */
-  frame: string | undefined;
-  /** The results in it, without base64. */
-  items: readonly ResultItem[];
-  /** Which base64 fields each of them had. */
-  encoded: readonly (readonly EncodedField[])[];
-  /** The socket that took it last. */
-  sentOn: WebSocket | undefined;
-  proven: boolean;
-}
-
-const encodedFields = ['imageBase64Data', 'imageDataURI'] as const;
-type EncodedField = (typeof encodedFields)[number];
-
-/** What all outboxes have in common. */
-export interface OutboxOptions {
-  read: ReadImage;
-  /** How long no frame may arrive while `slowReaderBytes` wait. */
-  slowReaderMs: number;
-  clock: Clock;
-}
-
-export interface OutboxOwner {
-  /** The reader of a socket takes too little. */
-  slow(socket: WebSocket): void;
-  /** A frame was written. */
-  drained(socket: WebSocket): void;
+  /** An error or an event as it is sent, or what a frame is made of when it is sent. */
+  source: string | Answers;
+  /** What it takes in memory, about. */
+  bytes: number;
+  /** Goes without base64: the client takes no frame of that size. */
+  isLight: boolean;
+  /** The socket that took it last, and how long the frame was. */
+  sentOn: ClientSocket | undefined;
+  sentBytes: number;
 }
 
 let outboxes = 0;
 
 /**
  * The frames that a client must not miss, in order. That a socket took a frame proves nothing: the system may hold it
- * when the link breaks. So a WebSocket ping with the frame's number follows each, and the frame is kept until its pong
- * is here; what is kept goes to the next socket again. A pong proves all frames before it as well, because neither
- * TCP nor a client's WebSocket changes their order.
+ * when the link breaks. So a WebSocket ping follows with the number of the last frame before it, and frames are kept until
+ * a pong with their number or a higher one is here; what is kept goes to the next socket again. A pong proves all frames
+ * before its ping, because neither TCP nor a client's WebSocket changes their order. One ping follows all frames that were
+ * sent in the same turn of the event loop.
+ *
+ * What is kept of a result is a reference to its image. Its base64 is read from the store when the socket can take it,
+ * one frame at a time.
  */
 export class Outbox {
-  readonly #owner: OutboxOwner;
-  readonly #options: OutboxOptions;
+  readonly #read: ReadImage;
   /** Begins the pings of this outbox: a socket may have had another one before. */
   readonly #name = ++outboxes;
   readonly #kept: Kept[] = [];
-  #socket: WebSocket | undefined;
-  /** How many of the first frames the socket has taken. */
+  /** The longest frame with base64 that the client takes. */
+  #maxFrame = Number.POSITIVE_INFINITY;
+  #socket: ClientSocket | undefined;
+  /** How many of the first frames the socket has taken, and what they take in memory. */
   #taken = 0;
+  #takenBytes = 0;
   #bytes = 0;
   #sequence = 0;
   #restoring = false;
-  /** When something arrived last, or could begin to. */
-  #since = 0;
-  #timer: Timer | undefined;
+  /** Of the last frame that this socket has taken, and of the last that a ping covers. */
+  #sent = 0;
+  #pinged = 0;
+  /** Numbers of the pings without a pong. */
+  #pings: number[] = [];
+  #isPingDue = false;
 
-  constructor(owner: OutboxOwner, options: OutboxOptions) {
-    this.#owner = owner;
-    this.#options = options;
+  constructor(read: ReadImage) {
+    this.#read = read;
   }
 
   /** Whether the socket has been given all that is kept, so that something else may follow. */
@@ -82,61 +82,85 @@ export class Outbox {
     return this.#taken === this.#kept.length;
   }
 
-  /** Bytes of the frames in memory. */
+  /** What is kept takes about so much memory. */
   get bytes(): number {
     return this.#bytes;
   }
 
+  /** The part of it that the socket has not been given. */
+  get unsentBytes(): number {
+    return this.#bytes - this.#takenBytes;
+  }
+
+  /** The longest frame with an image in it that the client takes. */
+  get maxFrame(): number {
+    return this.#maxFrame;
+  }
+
   /** Whether a result is on its way to the client, or waits for it. */
   holds(taskUUID: string, resultIndex: number): boolean {
-    return this.#kept.some(({ items }) =>
-      items.some((item) => 'resultIndex' in item && item.taskUUID === taskUUID && item.resultIndex === resultIndex),
+    return this.#kept.some(
+      ({ source }) =>
+        typeof source !== 'string' &&
+        source.map(itemOf).some((item) => {
+          return 'resultIndex' in item && item.taskUUID === taskUUID && item.resultIndex === resultIndex;
+        }),
     );
   }
 
   /** Sends all that is kept to `socket`, and from now on what is pushed. */
-  attach(socket: WebSocket): void {
+  attach(socket: ClientSocket): void {
+    this.#leave();
     this.#socket = socket;
-    this.#taken = 0;
-    this.#since = this.#options.clock.now();
     this.#pump();
   }
 
   detach(): void {
+    this.#leave();
     this.#socket = undefined;
-    this.#taken = 0;
-    this.#timer?.cancel();
-    this.#timer = undefined;
   }
 
-  /** @param items - those that the frame is made of, where it can be made again */
-  push(frame: string, items: readonly ResultItem[] = []): void {
-    if (this.#kept.length === 0) this.#since = this.#options.clock.now();
+  #leave(): void {
+    this.#taken = 0;
+    this.#takenBytes = 0;
+    this.#sent = 0;
+    this.#pinged = 0;
+    this.#pings = [];
+  }
+
+  /** @param image - that of the only answer, where it is at hand */
+  push(source: string | Answers, image?: EncodedImage): void {
+    const light = typeof source === 'string' ? source : lightened(source);
     const kept: Kept = {
-      sequence: ++this.#sequence,
-      frame,
-      items: items.map(withoutBase64),
-      encoded: items.map((item) => encodedFields.filter((field) => field in item)),
-      sentOn: undefined,
-      proven: false,
+      ...{ sequence: ++this.#sequence, source: light, isLight: false, sentOn: undefined, sentBytes: 0 },
+      bytes: keptFrameBytes + (typeof source === 'string' ? source.length : source.length * answerBytes),
     };
+    const isNext = this.empty && !this.#restoring;
     this.#kept.push(kept);
-    this.#bytes += frame.length;
+    this.#bytes += kept.bytes;
+    const socket = this.#socket;
+    if (isNext && socket !== undefined && !socket.isSlow) {
+      const frame = frameNow(source, image);
+      if (frame !== undefined) this.#send(socket, kept, frame.length > this.#maxFrame ? lightOf(light) : frame);
+    }
     this.#pump();
-    if (this.#bytes > keptBytes && kept.encoded.some((fields) => fields.length > 0)) this.#lighten(kept);
     while (this.#taken > 0 && (this.#bytes > unprovenBytes || this.#kept.length > unprovenFrames)) this.#shift();
   }
 
   /** A pong came on `socket`, with the text of the ping that it answers; nothing where that is not one of ours. */
-  ponged(socket: WebSocket, text: string): void {
-    const [name, sequence] = text.split(' ');
+  ponged(socket: ClientSocket, text: string): void {
+    const [name, number] = text.split(' ');
     if (Number(name) !== this.#name) return;
+    const sequence = Number(number);
     for (;;) {
       const [first] = this.#kept;
-      if (first === undefined || !(first.sequence <= Number(sequence)) || first.sentOn !== socket) break;
+      if (first === undefined || !(first.sequence <= sequence) || first.sentOn !== socket) break;
       this.#shift();
-      this.#since = this.#options.clock.now();
     }
+    if (socket !== this.#socket) return;
+    this.#pings = this.#pings.filter((ping) => ping > sequence);
+    this.#ping();
+    socket.check();
   }
 
   /** Goes on where the socket was too full for more. */
@@ -144,90 +168,134 @@ export class Outbox {
     this.#pump();
   }
 
+  /**
+   * The client closed `socket` because a frame was larger than it takes. From now on it is sent nothing that large: results
+   * go with their URL, other answers are replaced by an error. `also` is the length of the largest frame that was sent
+   * beside those kept here.
+   */
+  refused(socket: ClientSocket, also: number): void {
+    const inFlight = this.#kept.filter(({ sentOn }) => sentOn === socket);
+    const largest = Math.max(also, ...inFlight.map(({ sentBytes }) => sentBytes));
+    if (largest < leastFrameLimit) return;
+    this.#maxFrame = Math.min(this.#maxFrame, largest > commonFrameLimit ? commonFrameLimit : largest - 1);
+    for (const kept of inFlight) {
+      if (kept.sentBytes <= this.#maxFrame) continue;
+      const [answer] = kept.source;
+      const isReducible =
+        typeof kept.source !== 'string' && !kept.isLight && lightOf(kept.source).length < kept.sentBytes;
+      if (isReducible) kept.isLight = true;
+      else if (typeof answer === 'object') kept.source = tooLarge(itemOf(answer), kept.sentBytes);
+    }
+  }
+
   #shift(): void {
     const kept = this.#kept.shift();
     if (kept === undefined) return;
-    kept.proven = true;
-    this.#bytes -= kept.frame?.length ?? 0;
-    this.#taken = Math.max(0, this.#taken - 1);
-  }
-
-  #lighten(kept: Kept): void {
-    this.#bytes -= kept.frame?.length ?? 0;
-    kept.frame = undefined;
+    this.#bytes -= kept.bytes;
+    if (this.#taken === 0) return;
+    this.#taken--;
+    this.#takenBytes -= kept.bytes;
   }
 
   #pump(): void {
     while (!this.#restoring) {
       const socket = this.#socket;
       const kept = this.#kept[this.#taken];
-      if (socket === undefined || kept === undefined) break;
-      if (socket.bufferedAmount > slowReaderBytes) break;
-      if (kept.frame === undefined) void this.#restore(kept);
-      else this.#send(socket, kept, kept.frame);
+      if (socket === undefined || kept === undefined || socket.isSlow) break;
+      if (!kept.isLight && hasBase64(kept.source)) void this.#restore(socket, kept, kept.source);
+      else this.#send(socket, kept, lightOf(kept.source));
     }
-    const socket = this.#socket;
-    if (socket === undefined) return;
-    if (!socket.isPaused && this.#bytes > stalledReaderBytes && !this.empty) socket.pause();
-    // Only what waits for the socket may stop the reading: pongs are read too.
-    else if (socket.isPaused && (this.empty || this.#bytes <= keptBytes)) socket.resume();
-    if (this.#kept.length > 0) this.#watch(this.#options.slowReaderMs);
+    this.#socket?.check();
   }
 
-  #send(socket: WebSocket, kept: Kept, frame: string): void {
+  #send(socket: ClientSocket, kept: Kept, frame: string | Buffer): void {
     kept.sentOn = socket;
+    kept.sentBytes = frame.length;
     this.#taken++;
-    socket.send(frame, (error) => {
-      if (error === undefined || error === null) this.#owner.drained(socket);
+    this.#takenBytes += kept.bytes;
+    this.#sent = kept.sequence;
+    socket.send(frame);
+    if (this.#isPingDue) return;
+    this.#isPingDue = true;
+    setImmediate(() => {
+      this.#isPingDue = false;
+      this.#ping();
     });
-    // The callback takes the error of a socket that has just closed.
-    socket.ping(`${this.#name} ${kept.sequence}`, false, () => {});
   }
 
-  /** Makes a frame again out of the image store, and sends it. */
-  async #restore(kept: Kept): Promise<void> {
-    this.#restoring = true;
+  /** Asks for the proof of all that was sent; where too many pongs are missing, the next of them makes up for it. */
+  #ping(): void {
     const socket = this.#socket;
-    const items = await Promise.all(kept.items.map((item, index) => this.#withBase64(item, kept.encoded[index] ?? [])));
+    if (socket === undefined || this.#pinged === this.#sent || this.#pings.length >= maxPings) return;
+    this.#pinged = this.#sent;
+    this.#pings.push(this.#sent);
+    socket.ping(`${this.#name} ${this.#sent}`);
+  }
+
+  /** Reads the images of a frame and sends it. */
+  async #restore(socket: ClientSocket, kept: Kept, answers: Answers): Promise<void> {
+    this.#restoring = true;
+    const images = await this.#imagesOf(answers);
     this.#restoring = false;
     // Meanwhile another socket may have come, or a late pong.
-    if (socket !== undefined && socket === this.#socket && !kept.proven) {
-      const [first, ...others] = items;
-      if (first !== undefined) this.#send(socket, kept, stringifyJson(dataFrame(first, ...others)));
+    if (socket === this.#socket && kept === this.#kept[this.#taken]) {
+      this.#send(socket, kept, images === undefined ? lightFrame(answers) : wholeFrame(answers, images));
     }
     this.#pump();
   }
 
-  /** An image that is gone meanwhile leaves its URL, which says so to whoever follows it. */
-  async #withBase64(item: ResultItem, fields: readonly EncodedField[]): Promise<ResultItem> {
-    if (fields.length === 0 || !('imageUUID' in item)) return item;
-    const stored = await this.#options.read(item.imageUUID).catch(() => undefined);
-    if (stored === undefined) return item;
-    const base64 = stored.bytes.toString('base64');
-    return {
-      ...item,
-      ...(fields.includes('imageBase64Data') && { imageBase64Data: base64 }),
-      ...(fields.includes('imageDataURI') && {
-        imageDataURI: `data:${mimeType(stored.image.format)};base64,${base64}`,
-      }),
-    };
-  }
-
-  #watch(ms: number): void {
-    this.#timer ??= this.#options.clock.after(ms, () => {
-      this.#timer = undefined;
-      const socket = this.#socket;
-      if (socket === undefined || this.#kept.length === 0) return;
-      const left = this.#since + this.#options.slowReaderMs - this.#options.clock.now();
-      if (left > 0) this.#watch(left);
-      else if (socket.bufferedAmount > slowReaderBytes) this.#owner.slow(socket);
-      else this.#watch(this.#options.slowReaderMs);
-    });
+  /**
+   * One image after the other. One that is gone meanwhile leaves its URL, which says so to whoever follows it. Nothing where
+   * the frame would be larger than the client takes.
+   */
+  async #imagesOf(answers: Answers): Promise<(EncodedImage | undefined)[] | undefined> {
+    const images: (EncodedImage | undefined)[] = [];
+    let length = lightFrame(answers).length;
+    for (const answer of answers) {
+      let image: EncodedImage | undefined;
+      if (answer instanceof ResultReference && length < maxBase64) {
+        const stored = await this.#read(answer.item.imageUUID).catch(() => undefined);
+        if (stored !== undefined) {
+          image = new EncodedImage(stored.bytes);
+          for (const field of answer.fields) length += answer.valueOf(field, image).length + field.length + 6;
+          if (length > this.#maxFrame) return undefined;
+        }
+      }
+      images.push(image);
+    }
+    return images;
   }
 }
 
-function withoutBase64(item: ResultItem): ResultItem {
-  if (!encodedFields.some((field) => field in item)) return item;
-  const { imageBase64Data: _, imageDataURI: _uri, ...rest } = item as ResultItem & Record<EncodedField, string>;
-  return rest as ResultItem;
+function hasBase64(source: string | Answers): source is Answers {
+  return typeof source !== 'string' && source.some((answer) => answer instanceof ResultReference);
+}
+
+/** A frame that needs nothing from the store. */
+function frameNow(source: string | Answers, image: EncodedImage | undefined): string | Buffer | undefined {
+  if (!hasBase64(source)) return lightOf(source);
+  const [answer] = source;
+  return image !== undefined && answer instanceof ResultReference && source.length === 1
+    ? freshFrame(answer, image)
+    : undefined;
+}
+
+function lightOf(source: string | Answers): string {
+  return typeof source === 'string' ? source : lightFrame(source);
+}
+
+/** What is kept of answers: without the preview of an unfinished task, which is old by the time it is sent again. */
+function lightened([first, ...others]: Answers): Answers {
+  return [withoutPreview(first), ...others.map(withoutPreview)];
+}
+
+function withoutPreview(answer: Answer): Answer {
+  if (answer instanceof ResultReference || !('preview' in answer)) return answer;
+  const { preview: _, ...rest } = answer;
+  return rest;
+}
+
+function tooLarge(item: ReturnType<typeof itemOf>, max: number): string {
+  const message = `The answer has ${max} bytes, and the client closed its connection with 1009: it takes no frame of that size.`;
+  return stringifyJson(toErrorFrame(new TaskError('payloadTooLarge', { message }).of('taskUUID' in item ? item : {})));
 }

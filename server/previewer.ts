@@ -4,7 +4,7 @@ import type { Pixels } from '../runtime/index.ts';
 import type { Context } from './context.ts';
 import { encodePreview } from './images/encode.ts';
 import { EncodedImage } from './images/encodedImage.ts';
-import type { TaskRecord } from './taskRecords.ts';
+import { showPreview, type TaskRecord } from './taskRecords.ts';
 
 /**
  * Encodes the previews of one result and sends them. While one is encoded only the newest of the others is kept, so a
@@ -70,9 +70,10 @@ export class Previewer {
 
   #send(event: PreviewedEvent, bytes: Buffer): void {
     const image = new EncodedImage(bytes);
-    this.#record.preview = { event, image };
     const binary = this.#options.delivery === 'binary';
     const told = binary ? event : { ...event, imageBase64Data: image.base64 };
-    for (const caller of this.#record.callers) caller.event(told, binary ? bytes : undefined);
+    const preview = { event: told, image, binary };
+    this.#record.preview(preview);
+    for (const caller of this.#record.callers) showPreview(preview, caller);
   }
 }

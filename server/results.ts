@@ -1,7 +1,7 @@
 import { TaskError } from '../protocol/errors.ts';
-import { type ImageResult, type MayWarn, mimeType } from '../protocol/replies.ts';
+import type { ImageFormat } from '../protocol/events.ts';
+import { type ImageResult, type MayWarn, mimeType, type ResultItem } from '../protocol/replies.ts';
 import type { Caller } from './caller.ts';
-import type { Context } from './context.ts';
 import { EncodedImage } from './images/encodedImage.ts';
 import type { ImageStore } from './images/store.ts';
 import { imageUrl } from './taskImages.ts';
@@ -12,15 +12,52 @@ export function warned({ warnings }: MayWarn): MayWarn {
   return warnings === undefined || warnings.length === 0 ? {} : { warnings };
 }
 
-/** A finished image as it is sent. `image` where it is at hand; else it is read where the task wants it. */
-export async function resultItem(
+export type Base64Field = 'imageBase64Data' | 'imageDataURI';
+
+/**
+ * A finished image as it is kept until it is sent: with all but its base64, which is made from the stored file when the
+ * reader can take it. So what waits for a client is small, however many images that is.
+ */
+export class ResultReference {
+  readonly item: ImageResult;
+  readonly fields: readonly Base64Field[];
+  readonly format: ImageFormat;
+
+  constructor(item: ImageResult, fields: readonly Base64Field[], format: ImageFormat) {
+    this.item = item;
+    this.fields = fields;
+    this.format = format;
+  }
+
+  /** The text of a field, whole. */
+  valueOf(field: Base64Field, { base64 }: EncodedImage): string {
+    return field === 'imageBase64Data' ? base64 : `data:${mimeType(this.format)};base64,${base64}`;
+  }
+
+  with(more: MayWarn): ResultReference {
+    return new ResultReference({ ...this.item, ...more }, this.fields, this.format);
+  }
+
+  whole(image: EncodedImage): ImageResult {
+    return { ...this.item, ...Object.fromEntries(this.fields.map((field) => [field, this.valueOf(field, image)])) };
+  }
+}
+
+/** What a task is answered with. */
+export type Answer = ResultItem | ResultReference;
+export type Answers = readonly [Answer, ...Answer[]];
+
+export function itemOf(answer: Answer): ResultItem {
+  return answer instanceof ResultReference ? answer.item : answer;
+}
+
+/** A finished image, for `caller`. */
+export function resultOf(
   record: TaskRecord,
   index: number,
   result: TaskResult,
   caller: Caller,
-  { store }: Context,
-  image?: EncodedImage,
-): Promise<ImageResult> {
+): ImageResult | ResultReference {
   const item: ImageResult = {
     taskType: record.taskType,
     taskUUID: record.taskUUID,
@@ -32,16 +69,17 @@ export async function resultItem(
     ...(record.includeCost && { cost: 0 }),
     ...warned(record),
   };
-  const encoded = record.outputType.filter((type) => type !== 'URL');
-  if (encoded.length === 0) return item;
-  const { base64 } = image ?? (await readStored(result.imageUUID, record, store));
-  if (encoded.includes('base64Data')) item.imageBase64Data = base64;
-  if (encoded.includes('dataURI')) item.imageDataURI = `data:${mimeType(result.format)};base64,${base64}`;
-  return item;
+  const fields: Base64Field[] = [];
+  if (record.outputType.includes('base64Data')) fields.push('imageBase64Data');
+  if (record.outputType.includes('dataURI')) fields.push('imageDataURI');
+  return fields.length === 0 ? item : new ResultReference(item, fields, result.format);
 }
 
-async function readStored(imageUUID: string, record: TaskRecord, store: ImageStore): Promise<EncodedImage> {
-  const found = await store.read(imageUUID);
-  if (found === undefined) throw new TaskError('mediaNotFound').of(record);
-  return new EncodedImage(found.bytes);
+/** Reads what an answer lacks. Throws `mediaNotFound` where the image is gone. */
+export async function readWhole(answer: Answer, store: Pick<ImageStore, 'read'>): Promise<ResultItem> {
+  if (!(answer instanceof ResultReference)) return answer;
+  const { item } = answer;
+  const found = await store.read(item.imageUUID);
+  if (found === undefined) throw new TaskError('mediaNotFound').of(item);
+  return answer.whole(new EncodedImage(found.bytes));
 }

@@ -1,45 +1,39 @@
 import { v4 as createUUID } from 'uuid';
-import type { WebSocket } from 'ws';
 import { type TaskError, toErrorFrame } from '../protocol/errors.ts';
 import type { TaskEvent } from '../protocol/events.ts';
 import { stringifyJson } from '../protocol/json.ts';
 import type { PreviewOptions } from '../protocol/previews.ts';
-import { eventFrame, type ResultItem } from '../protocol/replies.ts';
+import { eventFrame } from '../protocol/replies.ts';
 import type { Caller } from './caller.ts';
-import type { Timer } from './clock.ts';
-import { dataFrameOf, type EventFrame, eventFrameOf } from './frames.ts';
-import type { Logger } from './log.ts';
+import type { ClientSocket } from './clientSocket.ts';
+import type { Clock, Timer } from './clock.ts';
+import { type EventFrame, eventFrameOf } from './frames.ts';
+import type { EncodedImage } from './images/encodedImage.ts';
 import type { PreviewMeter } from './metrics.ts';
-import { Outbox, type OutboxOptions, type OutboxOwner, slowReaderBytes } from './outbox.ts';
+import { Outbox, type ReadImage } from './outbox.ts';
 import type { Claimant } from './queue.ts';
-
-/** Closes a socket whose reader takes too little. Of those that are free to choose. */
-export const slowReaderCode = 4008;
-
-const asText = { binary: false };
-const asBinary = { binary: true };
+import { type Answer, itemOf, type ResultReference } from './results.ts';
 
 /** What all sessions have in common. */
-export interface SessionOptions extends OutboxOptions {
-  /** Hears of a reader that takes too little. */
-  slow: (session: Session, socket: WebSocket) => void;
+export interface SessionOptions {
+  read: ReadImage;
   meter: PreviewMeter;
 }
 
 /**
  * What a client comes back to: survives its socket, and keeps what is not known to have arrived. Of events it keeps the
- * newest of each kind, of each result that is unfinished.
+ * newest of each kind, of each result that is unfinished. While no socket is there it keeps no bytes of any picture.
  */
-export class Session implements Caller, OutboxOwner {
+export class Session implements Caller {
   readonly id = createUUID();
   readonly owner: string;
   baseUrl: string;
   previews: PreviewOptions | false = false;
   progress = false;
-  #socket: WebSocket | undefined;
+  pushes = false;
+  readonly tellsParts = true;
+  #socket: ClientSocket | undefined;
   readonly #options: SessionOptions;
-  /** Made once for each socket and not for each frame: there may be thousands a second. */
-  #whenDrained: (() => void) | undefined;
   readonly #outbox: Outbox;
   /** In the order in which they came. */
   readonly #newest = new Map<string, EventFrame>();
@@ -50,7 +44,7 @@ export class Session implements Caller, OutboxOwner {
     this.owner = owner;
     this.baseUrl = baseUrl;
     this.#options = options;
-    this.#outbox = new Outbox(this, options);
+    this.#outbox = new Outbox(options.read);
   }
 
   get kind(): 'session' {
@@ -66,36 +60,51 @@ export class Session implements Caller, OutboxOwner {
   }
 
   /** Makes `socket` the one that frames go to, and sends what is not known to have arrived on earlier ones, in order. */
-  attach(socket: WebSocket): void {
+  attach(socket: ClientSocket): void {
     if (this.#socket === socket) return;
     // The client is here; what is left of its last socket can only be half open.
     this.#socket?.terminate();
     this.#socket = socket;
-    this.#whenDrained = () => this.drained(socket);
+    socket.backlog = () => (this.#socket === socket ? this.#outbox.unsentBytes : 0);
+    socket.drained = () => this.#drained(socket);
     for (const key of this.#newest.keys()) this.#unsent.add(key);
     this.#outbox.attach(socket);
     this.#flush();
   }
 
   /** Called when `socket` has closed. False when another one has taken its place meanwhile. */
-  detach(socket: WebSocket): boolean {
+  detach(socket: ClientSocket): boolean {
     if (this.#socket !== socket) return false;
     this.#socket = undefined;
-    for (const key of this.#unsent) this.#drop(key);
+    for (const [key, { kind }] of this.#newest) {
+      this.#drop(key);
+      // Its bytes; the record of the task has the newest for whoever comes back.
+      if (kind === 'previewed') this.#newest.delete(key);
+    }
     this.#outbox.detach();
     return true;
   }
 
   /** A pong came on `socket`, with the text that its ping had. */
-  ponged(socket: WebSocket, text: string): void {
+  ponged(socket: ClientSocket, text: string): void {
     this.#outbox.ponged(socket, text);
   }
 
-  data(...items: [ResultItem, ...ResultItem[]]): void {
-    for (const item of items) {
-      if ('imageUUID' in item && 'resultIndex' in item) this.#forget(`${item.taskUUID} ${item.resultIndex} `);
-    }
-    this.#outbox.push(dataFrameOf(...items), items);
+  /** The client closed `socket` because a frame was larger than it takes. To be called before `detach`. */
+  refused(socket: ClientSocket): void {
+    let largest = 0;
+    for (const [key, { bytes }] of this.#newest) if (!this.#unsent.has(key)) largest = Math.max(largest, bytes.length);
+    this.#outbox.refused(socket, largest);
+  }
+
+  data(...answers: [Answer, ...Answer[]]): void {
+    for (const answer of answers) this.#forgetEventsOf(answer);
+    this.#outbox.push(answers);
+  }
+
+  result(result: ResultReference, image: EncodedImage): void {
+    this.#forgetEventsOf(result);
+    this.#outbox.push([result], image);
   }
 
   fail(error: TaskError): void {
@@ -109,10 +118,12 @@ export class Session implements Caller, OutboxOwner {
       this.#outbox.push(stringifyJson(eventFrame(event)));
       return;
     }
+    if (event.event === 'previewed' && this.#socket === undefined) return;
     const frame = eventFrameOf(event, image);
     const { key } = frame;
     this.#drop(key);
     this.#newest.delete(key);
+    if (frame.kind === 'previewed' && frame.bytes.length > this.#outbox.maxFrame) return;
     this.#newest.set(key, frame);
     if (this.#socket === undefined) return;
     this.#unsent.add(key);
@@ -123,8 +134,15 @@ export class Session implements Caller, OutboxOwner {
     return this.#outbox.holds(taskUUID, resultIndex);
   }
 
+  awaits(): void {}
+
   forget(taskUUID: string): void {
     this.#forget(`${taskUUID} `);
+  }
+
+  #forgetEventsOf(answer: Answer): void {
+    const item = itemOf(answer);
+    if ('imageUUID' in item && 'resultIndex' in item) this.#forget(`${item.taskUUID} ${item.resultIndex} `);
   }
 
   /** Drops events that the result, or the end, makes untrue. */
@@ -147,38 +165,30 @@ export class Session implements Caller, OutboxOwner {
     const socket = this.#socket;
     if (socket === undefined || !this.#outbox.empty) return;
     for (const key of this.#unsent) {
-      if (socket.bufferedAmount > slowReaderBytes) return;
+      if (socket.isSlow) return;
       this.#unsent.delete(key);
       const frame = this.#newest.get(key);
-      if (frame !== undefined) this.#send(socket, frame);
+      if (frame === undefined) continue;
+      socket.send(frame.bytes, frame.binary);
+      if (frame.kind === 'previewed') this.#options.meter.previewSent();
     }
   }
 
-  #send(socket: WebSocket, { kind, bytes, binary }: EventFrame): void {
-    // A socket that keeps up need not tell when it has. What makes a later frame wait, a backlog, always ends in one that does.
-    const keepsUp = socket.bufferedAmount === 0 && bytes.length <= slowReaderBytes / 2;
-    socket.send(bytes, binary ? asBinary : asText, keepsUp ? undefined : this.#whenDrained);
-    if (kind === 'previewed') this.#options.meter.previewSent();
-  }
-
-  slow(socket: WebSocket): void {
-    this.#options.slow(this, socket);
-  }
-
-  drained(socket: WebSocket): void {
-    if (socket !== this.#socket || socket.bufferedAmount > slowReaderBytes) return;
+  #drained(socket: ClientSocket): void {
+    if (socket !== this.#socket) return;
     this.#outbox.resume();
     this.#flush();
   }
 }
 
-export interface SessionsOptions extends OutboxOptions {
+export interface SessionsOptions extends SessionOptions {
+  clock: Clock;
   /** How long a session waits for its client to come back. */
   keepMs: number;
   /** Hears of sessions whose client did not come back. */
   expired: (session: Session) => void;
-  log: Logger;
-  meter: PreviewMeter;
+  /** Hears of sessions whose client is back, or new. */
+  attached: (session: Session) => void;
 }
 
 /** The sessions that live; one without a socket is kept for a while, then forgotten. */
@@ -186,11 +196,9 @@ export class Sessions {
   readonly #sessions = new Map<string, Session>();
   readonly #timers = new Map<string, Timer>();
   readonly #options: SessionsOptions;
-  readonly #ofEach: SessionOptions;
 
   constructor(options: SessionsOptions) {
     this.#options = options;
-    this.#ofEach = { ...options, slow: (session, socket) => this.#slow(session, socket) };
   }
 
   get size(): number {
@@ -198,7 +206,7 @@ export class Sessions {
   }
 
   create(owner: string, baseUrl: string): Session {
-    const session = new Session(owner, baseUrl, this.#ofEach);
+    const session = new Session(owner, baseUrl, this.#options);
     this.#sessions.set(session.id, session);
     return session;
   }
@@ -209,13 +217,14 @@ export class Sessions {
     return session?.owner === owner ? session : undefined;
   }
 
-  attach(session: Session, socket: WebSocket): void {
+  attach(session: Session, socket: ClientSocket): void {
     this.#timers.get(session.id)?.cancel();
     this.#timers.delete(session.id);
     session.attach(socket);
+    this.#options.attached(session);
   }
 
-  detach(session: Session, socket: WebSocket): void {
+  detach(session: Session, socket: ClientSocket): void {
     if (!session.detach(socket)) return;
     const timer = this.#options.clock.after(this.#options.keepMs, () => {
       this.#timers.delete(session.id);
@@ -226,17 +235,8 @@ export class Sessions {
   }
 
   /** Like `detach`, for a session that nobody will come back to. */
-  discard(session: Session, socket: WebSocket): void {
+  discard(session: Session, socket: ClientSocket): void {
     if (session.detach(socket)) this.#sessions.delete(session.id);
-  }
-
-  /** The session keeps what the reader did not take, and may be resumed at once. */
-  #slow(session: Session, socket: WebSocket): void {
-    this.#options.log.info({ session: session.id }, 'A reader takes too little; its socket is closed.');
-    this.detach(session, socket);
-    // Paused, it would read neither the pongs nor the closing of the other side.
-    socket.resume();
-    socket.close(slowReaderCode, 'slowReader');
   }
 
   close(): void {

@@ -19,6 +19,25 @@ export interface TaskResult {
 export type TaskState = 'unfinished' | 'finished' | 'failed' | 'cancelled';
 export type CancelReason = CancelledEvent['reason'];
 
+/** The newest look at a result that is not finished. */
+export interface Preview {
+  /** With its base64, unless `binary`. */
+  event: PreviewedEvent;
+  image: EncodedImage;
+  binary: boolean;
+}
+
+export function showPreview({ event, image, binary }: Preview, caller: Caller): void {
+  caller.event(event, binary ? image.bytes : undefined);
+}
+
+// What ended tasks have instead of what only running ones need: a record is kept for an hour.
+const nothing = Object.freeze([]) as unknown as never[];
+const nobody: Set<never> = new Set();
+const none = new Map<never, never>();
+const isOver = Promise.resolve();
+const aborted = AbortSignal.abort();
+
 /** What is known of a task while it runs and for some time after. Prompts are not part of it. */
 export class TaskRecord {
   readonly taskUUID: string;
@@ -34,30 +53,33 @@ export class TaskRecord {
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
   state: TaskState = 'unfinished';
+  /** Places that it has in the queue. */
+  admitted = 0;
   /** Results by index; a hole is one that is not finished. */
-  readonly results: (TaskResult | undefined)[] = [];
+  results: (TaskResult | undefined)[] = [];
   /** Indexes of the results in the order in which they are sent. */
-  readonly order: number[] = [];
+  order: number[] = [];
   /** Steps done and to do, of each result that has begun. */
-  readonly steps: ({ done: number; of: number } | undefined)[] = [];
+  steps: ({ done: number; of: number } | undefined)[] = [];
   /** Runs that come before each of its waiting results. */
-  readonly positions = new Map<number, number>();
+  positions = new Map<number, number>();
   /** What is read from disk for any of its results, and percent of all that is to be read. */
   loading: { component: string; progress: number } | undefined;
-  /** The newest of any of its results. */
-  preview: { event: PreviewedEvent; image: EncodedImage } | undefined;
   /** Settles when the results whose runs have ended are sent; never rejects. */
-  delivered: Promise<void> = Promise.resolve();
+  delivered: Promise<void> = isOver;
   error: TaskError | undefined;
   cancelReason: CancelReason = 'cancelled';
   /** Those that results are sent to: whoever sent the task, and whoever sent it again. */
-  readonly callers = new Set<Caller>();
+  callers = new Set<Caller>();
   /** Places in `order` before which results are not sent to callers that have so many from another connection. */
-  readonly from = new Map<Caller, number>();
+  from = new Map<Caller, number>();
   /** Settles with the end of the task, whatever it is; never rejects. */
-  readonly ended: Promise<void>;
-  readonly #end: () => void;
-  readonly #controller = new AbortController();
+  ended: Promise<void>;
+  /** Of the results that are not finished, by index; the newest is the last. */
+  #previews: Map<number, Preview> | undefined;
+  #end: () => void;
+  #atEnd: (() => void)[] = [];
+  #controller: AbortController | undefined = new AbortController();
 
   constructor(task: ImageInferenceTask & MayWarn, caller: Caller, startedAt: number) {
     this.startedAt = startedAt;
@@ -72,7 +94,7 @@ export class TaskRecord {
     this.warnings = [...(task.warnings ?? [])];
     this.callers.add(caller);
     // Each of up to 20 results listens, which is no leak.
-    setMaxListeners(0, this.#controller.signal);
+    setMaxListeners(0, this.signal);
     let end = () => {};
     this.ended = new Promise((resolve) => {
       end = resolve;
@@ -82,7 +104,7 @@ export class TaskRecord {
 
   /** Aborted when the task is cancelled, has failed, or is not waited for any longer. */
   get signal(): AbortSignal {
-    return this.#controller.signal;
+    return this.#controller?.signal ?? aborted;
   }
 
   /** Whether any of its results has begun. */
@@ -102,16 +124,62 @@ export class TaskRecord {
     return Math.floor((100 * done) / this.numberResults);
   }
 
+  get previews(): Iterable<Preview> {
+    return this.#previews?.values() ?? nothing;
+  }
+
+  get newestPreview(): Preview | undefined {
+    return [...this.previews].at(-1);
+  }
+
+  preview(preview: Preview): void {
+    const { resultIndex } = preview.event;
+    this.#previews ??= new Map();
+    this.#previews.delete(resultIndex);
+    this.#previews.set(resultIndex, preview);
+  }
+
+  /** A result is there: tells its place in the order in which they are sent. */
+  add(index: number, result: TaskResult): number {
+    this.#previews?.delete(index);
+    this.results[index] = result;
+    return this.order.push(index) - 1;
+  }
+
+  /** Calls `run` in the same moment in which the task ends, before anything else can happen. */
+  atEnd(run: () => void): void {
+    this.#atEnd.push(run);
+  }
+
   /** Ends the task if it has not ended; tells whether it was this call that did. */
   end(state: Exclude<TaskState, 'unfinished'>, why?: TaskError | CancelReason): boolean {
     if (this.state !== 'unfinished') return false;
     this.state = state;
     if (why instanceof TaskError) this.error = why;
     else if (why !== undefined) this.cancelReason = why;
-    this.preview = undefined;
-    this.#controller.abort();
+    this.#previews = undefined;
+    for (const run of this.#atEnd) run();
+    this.#atEnd = nothing;
+    this.#controller?.abort();
     this.#end();
     return true;
+  }
+
+  /** Keeps no more than the answers to those who ask for the task or repeat it. To be called when it has ended. */
+  shrink(): void {
+    for (const caller of this.callers) caller.forget(this.taskUUID);
+    this.callers = nobody;
+    this.from = none;
+    this.positions = none;
+    this.steps = nothing;
+    this.loading = undefined;
+    this.ended = isOver;
+    this.delivered = isOver;
+    this.#controller = undefined;
+    this.#end = () => {};
+    if (this.results.length > 0) return;
+    this.results = nothing;
+    this.order = nothing;
   }
 
   /** Stops the task, queued or running, and tells everybody who waits for it. False when it had already ended. */
@@ -135,10 +203,16 @@ export class TaskRecord {
 
 /** The tasks known here, by owner and taskUUID. */
 export class TaskRecords {
-  readonly #records = new Map<string, TaskRecord>();
-  readonly #lanes = new Map<string, TaskRecord>();
+  /** Of each owner, by taskUUID in lower case. */
+  readonly #records = new Map<string, Map<string, TaskRecord>>();
+  readonly #unfinished = new Set<TaskRecord>();
+  /** Those that have ended, in that order, and when each is forgotten. */
+  readonly #ended = new Map<TaskRecord, number>();
+  /** The unfinished tasks of each lane, in the order in which they came. */
+  readonly #lanes = new Map<string, Set<TaskRecord>>();
   readonly #keepMs: number;
   readonly #clock: Clock;
+  #isForgetting = false;
 
   constructor(keepMs: number, clock: Clock) {
     this.#keepMs = keepMs;
@@ -146,57 +220,101 @@ export class TaskRecords {
   }
 
   find(owner: string, taskUUID: string): TaskRecord | undefined {
-    return this.#records.get(key(owner, taskUUID));
+    return this.#records.get(owner)?.get(taskUUID.toLowerCase());
   }
 
   add(record: TaskRecord): void {
-    const name = key(record.owner, record.taskUUID);
-    this.#records.set(name, record);
+    const ofOwner = this.#records.get(record.owner) ?? new Map<string, TaskRecord>();
+    this.#records.set(record.owner, ofOwner);
+    ofOwner.set(record.taskUUID.toLowerCase(), record);
+    this.#unfinished.add(record);
+    record.atEnd(() => this.#unfinished.delete(record));
+    // Whoever waits has been told by then.
     void record.ended.then(() => {
-      // Whoever waited has been told. The reply to an HTTP request may be megabytes; the record is kept for an hour.
-      for (const caller of record.callers) caller.forget(record.taskUUID);
-      record.callers.clear();
-      record.from.clear();
-      this.#clock.after(this.#keepMs, () => {
-        if (this.#records.get(name) === record) this.#records.delete(name);
-      });
+      record.shrink();
+      if (this.find(record.owner, record.taskUUID) === record) this.#forgetLater(record);
     });
   }
 
   /** Refuses a task that turned out wrong: it was never here, and those who wait for it are told why. */
   refuse(record: TaskRecord, error: TaskError): void {
-    this.#records.delete(key(record.owner, record.taskUUID));
+    this.#delete(record);
     if (record.end('failed', error)) for (const caller of record.callers) caller.fail(error.of(record));
   }
 
-  /** Supersedes the unfinished task of the same caller and lane. */
-  enterLane(record: TaskRecord, caller: Caller, lane: string | undefined): void {
-    if (lane === undefined) return;
-    const name = key(caller.id, lane);
-    this.#lanes.get(name)?.cancel('superseded');
-    this.#lanes.set(name, record);
-    void record.ended.then(() => {
-      if (this.#lanes.get(name) === record) this.#lanes.delete(name);
+  /** Puts a task that has just come into a lane of its caller. */
+  enterLane(record: TaskRecord, caller: Caller, lane: string | undefined): Lane {
+    if (lane === undefined) return { older: () => [] };
+    const name = `${caller.id} ${lane.toLowerCase()}`;
+    const tasks = this.#lanes.get(name) ?? new Set();
+    this.#lanes.set(name, tasks);
+    tasks.add(record);
+    record.atEnd(() => {
+      tasks.delete(record);
+      if (tasks.size === 0) this.#lanes.delete(name);
     });
-  }
-
-  /** The task that one of this lane would supersede. */
-  inLane(caller: Caller, lane: string | undefined): TaskRecord | undefined {
-    return lane === undefined ? undefined : this.#lanes.get(key(caller.id, lane));
+    return {
+      older() {
+        const older = [...tasks];
+        return older.slice(0, older.indexOf(record));
+      },
+    };
   }
 
   unfinished(): TaskRecord[] {
-    return [...this.#records.values()].filter((record) => record.state === 'unfinished');
+    return [...this.#unfinished];
+  }
+
+  /** Shows a caller that is back the newest preview of each result that it waits for. */
+  showPreviews(caller: Caller): void {
+    for (const record of this.#unfinished) {
+      if (record.callers.has(caller)) for (const preview of record.previews) showPreview(preview, caller);
+    }
   }
 
   /** A caller that will not come back: synchronous tasks that nobody else waits for end here. */
   abandon(caller: Caller): void {
-    for (const record of this.#records.values()) {
+    for (const record of this.unfinished()) {
       record.from.delete(caller);
       if (!record.callers.delete(caller) || record.callers.size > 0) continue;
       if (record.deliveryMethod === 'sync') record.cancel('cancelled');
     }
   }
+
+  #forgetLater(record: TaskRecord): void {
+    this.#ended.set(record, this.#clock.now() + this.#keepMs);
+    if (!this.#isForgetting) this.#forget();
+  }
+
+  /** One timer for all: they are forgotten in the order in which they ended. */
+  #forget(): void {
+    this.#isForgetting = false;
+    for (const [record, at] of this.#ended) {
+      const left = at - this.#clock.now();
+      if (left > 0) {
+        this.#isForgetting = true;
+        this.#clock.after(left, () => this.#forget());
+        return;
+      }
+      this.#delete(record);
+    }
+  }
+
+  #delete(record: TaskRecord): void {
+    this.#ended.delete(record);
+    const ofOwner = this.#records.get(record.owner);
+    const name = record.taskUUID.toLowerCase();
+    // A task that failed on the side of the server may have run again under the same name.
+    if (ofOwner?.get(name) !== record) return;
+    ofOwner.delete(name);
+    if (ofOwner.size === 0) this.#records.delete(record.owner);
+  }
+}
+
+/** A task's place in its lane. */
+export interface Lane {
+  /** The unfinished tasks that came before it. */
+  older(): TaskRecord[];
 }
 
 /**
@@ -206,8 +324,4 @@ export class TaskRecords {
 export function fingerprintOf(task: ImageInferenceTask & MayWarn): string {
   const { numberResults: _, warnings: _none, ...payload } = task;
   return createHash('sha256').update(stringifyJson(payload)).digest('base64');
-}
-
-function key(owner: string, name: string): string {
-  return `${owner} ${name.toLowerCase()}`;
 }

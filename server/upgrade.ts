@@ -32,6 +32,8 @@ export class Upgrades {
       noServer: true,
       // Compression costs more than it gives on images, and previews must not wait for it.
       perMessageDeflate: false,
+      // `ClientSocket` answers pings, so that its answers are bounded like all else that is sent.
+      autoPong: false,
       maxPayload: maxRequestBytes(context.config.maxUploadBytes),
     });
   }

@@ -13,6 +13,8 @@ export interface AuthenticationTask {
   previews?: PreviewOptions | false | undefined;
   /** Default of the session's imageInference tasks. */
   progress?: boolean | undefined;
+  /** Whether results of asynchronous tasks are sent when they are finished. Absent: what helps the client that it seems to be. */
+  push?: boolean | undefined;
 }
 
 const shape = {
@@ -22,6 +24,7 @@ const shape = {
   connectionSessionUUID: z.string().regex(UUID).optional().catch(undefined),
   previews,
   progress: boolean(false),
+  push: boolean(),
 };
 
 export const authentication = taskKind(shape, (task): AuthenticationTask => task);

@@ -3,7 +3,7 @@ import type { MayWarn, ResultItem } from '../../protocol/replies.ts';
 import type { GetResponseTask } from '../../protocol/tasks/getResponse.ts';
 import type { Caller } from '../caller.ts';
 import type { Context } from '../context.ts';
-import { resultItem, warned } from '../results.ts';
+import { type Answer, ResultReference, resultOf, warned } from '../results.ts';
 import type { TaskRecord } from '../taskRecords.ts';
 
 /**
@@ -13,19 +13,21 @@ import type { TaskRecord } from '../taskRecords.ts';
 export async function getResponse(task: GetResponseTask & MayWarn, caller: Caller, context: Context): Promise<void> {
   const record = context.records.find(caller.owner, task.taskUUID);
   if (record === undefined) throw new TaskError('taskNotFound', { parameter: 'taskUUID', type: 'string' });
-  const items: ResultItem[] = [];
-  // Copied: a result that finishes while the image of another is read belongs to the next answer.
   const { state, error } = record;
-  const results = Array.from({ length: record.numberResults }, (_, index) => record.results[index]);
-  for (const [index, result] of results.entries()) {
-    if (result !== undefined) items.push(await resultItem(record, index, result, caller, context));
+  const answers: Answer[] = [];
+  if (state !== 'unfinished' || caller.tellsParts) {
+    for (let index = 0; index < record.numberResults; index++) {
+      const result = record.results[index];
+      if (result !== undefined) answers.push(resultOf(record, index, result, caller));
+    }
   }
-  if (state === 'unfinished') items.push(processingItem(record));
-  const [first, ...others] = items;
+  if (state === 'unfinished') answers.push(processingItem(record));
+  const [first, ...others] = answers;
   // Of this task, which has no item of its own; the others say what the task asked about says in vain.
   if (first !== undefined) {
     const both = warned({ warnings: [...record.warnings, ...(task.warnings ?? [])] });
-    caller.data({ ...first, ...both } as ResultItem, ...others);
+    const told = first instanceof ResultReference ? first.with(both) : ({ ...first, ...both } as ResultItem);
+    caller.data(told, ...others);
   }
   // Never in one frame with results: TypeScript clients drop those then.
   if (state === 'failed' && error !== undefined) throw error;
@@ -33,7 +35,7 @@ export async function getResponse(task: GetResponseTask & MayWarn, caller: Calle
 }
 
 function processingItem(record: TaskRecord): ResultItem {
-  const { taskType, taskUUID, progress, loading, preview } = record;
+  const { taskType, taskUUID, progress, loading, newestPreview: preview } = record;
   const item = {
     taskType,
     taskUUID,

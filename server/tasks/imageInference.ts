@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { parameterCode, TaskError } from '../../protocol/errors.ts';
 import type { PreviewOptions } from '../../protocol/previews.ts';
-import type { MayWarn, ResultItem, Warning } from '../../protocol/replies.ts';
+import type { MayWarn, Warning } from '../../protocol/replies.ts';
 import { stepRange } from '../../protocol/steps.ts';
 import type { ImageInferenceTask } from '../../protocol/tasks/imageInference.ts';
 import {
@@ -21,7 +21,7 @@ import { encodeImage } from '../images/encode.ts';
 import { EncodedImage } from '../images/encodedImage.ts';
 import { Previewer } from '../previewer.ts';
 import { type QueuedRunEvent, shuttingDown } from '../queue.ts';
-import { resultItem, warned } from '../results.ts';
+import { ResultReference, resultOf, warned } from '../results.ts';
 import { toTaskError } from '../taskErrors.ts';
 import { checkRoom, storeImage } from '../taskImages.ts';
 import { logEnd } from '../taskLog.ts';
@@ -57,11 +57,13 @@ export async function imageInference(
   caller: Caller,
   context: Context,
 ): Promise<void> {
-  if (repeats(task, caller, context)) return await attach(task, caller, context);
+  if (repeats(task, caller, context)) return attach(task, caller, context);
   if (context.closing) throw shuttingDown();
   // Before the first wait: a cancel may follow in the same breath, and so may the same task once more.
   const record = new TaskRecord(task, caller, context.clock.now());
   context.records.add(record);
+  // On arrival: what counts is which task of a lane came last, not which was planned last.
+  const lane = context.records.enterLane(record, caller, task.lane);
   let meter: TaskMeter | undefined;
   void record.ended.then(() => {
     context.metrics.taskEnded(record, meter?.model);
@@ -73,14 +75,17 @@ export async function imageInference(
     plan = await planTask(task, caller, context);
     record.warnings.push(...plan.warnings);
     if (record.state !== 'unfinished') return;
-    const freed = context.records.inLane(caller, task.lane)?.numberResults;
+    const older = lane.older();
+    const freed = older.reduce((sum, { admitted }) => sum + admitted, 0);
     context.queue.admit(caller.claimant, task.numberResults, freed);
+    record.admitted = task.numberResults;
+    record.atEnd(() => context.queue.release(caller.claimant, task.numberResults));
+    // Those that are still being planned as well: an older task never supersedes a newer one.
+    for (const each of older) each.cancel('superseded');
   } catch (error) {
     return context.records.refuse(record, toTaskError(error, context));
   }
-  void record.ended.then(() => context.queue.release(caller.claimant, task.numberResults));
   keepDeadline(record, task.deadline, context);
-  context.records.enterLane(record, caller, task.lane);
   meter = context.metrics.task(plan.air);
   context.log.info(
     {
@@ -93,8 +98,8 @@ export async function imageInference(
     'A task was taken.',
   );
   if (task.deliveryMethod === 'async') acknowledge(record, caller);
-  const running = runTask(task, plan, meter, record, caller, context);
-  if (task.deliveryMethod === 'sync') await running;
+  if (task.deliveryMethod === 'sync') caller.awaits(record.ended);
+  void runTask(task, plan, meter, record, caller, context);
 }
 
 /** Whether the task is known and asks for the same. Throws `conflictTaskUUID` where it asks for something else. */
@@ -108,31 +113,40 @@ function repeats(task: ImageInferenceTask, caller: Caller, { records }: Context)
   return record.state !== 'failed' || (record.error?.status ?? 500) < 500;
 }
 
-async function attach(task: ImageInferenceTask, caller: Caller, context: Context): Promise<void> {
+/**
+ * Gives a caller what there is of a task that it repeats. Nothing is awaited in here: what finishes later is told later, so
+ * on every connection results come in the order of the record.
+ */
+function attach(task: ImageInferenceTask, caller: Caller, context: Context): void {
   const record = context.records.find(caller.owner, task.taskUUID);
   if (record === undefined) throw new TaskError('taskNotFound');
-  // As it is now: an end that comes while results are read below is told to this caller like to all others.
-  const { state } = record;
+  const { state, error } = record;
   if (record.deliveryMethod === 'async') acknowledge(record, caller);
-  // What finishes from here on is sent to this caller as well; what is there now, below.
   // Whoever asks for fewer results has the first of them: they come in the same order on every connection.
   const from = record.numberResults - task.numberResults;
   if (state === 'unfinished' && !record.callers.has(caller)) {
     record.callers.add(caller);
     record.from.set(caller, from);
   }
-  for (const index of record.order.slice(from)) {
-    const result = record.results[index];
-    // A resumed session may have been sent it a moment ago, before the task was repeated.
-    if (result === undefined || caller.holds(record.taskUUID, index)) continue;
-    caller.data(await resultItem(record, index, result, caller, context));
+  if (isSentTo(record, caller)) {
+    for (const index of record.order.slice(from)) {
+      const result = record.results[index];
+      // A resumed session may have been sent it a moment ago, before the task was repeated.
+      if (result === undefined || caller.holds(record.taskUUID, index)) continue;
+      caller.data(resultOf(record, index, result, caller));
+    }
   }
-  if (state === 'failed' && record.error !== undefined && record.deliveryMethod === 'sync') throw record.error;
+  if (state === 'failed' && error !== undefined && record.deliveryMethod === 'sync') throw error;
   if (state === 'cancelled') {
     const { taskType, taskUUID, cancelReason: reason } = record;
     caller.event({ event: 'cancelled', taskType, taskUUID, reason });
   }
-  if (record.deliveryMethod === 'sync') await record.ended;
+  if (record.deliveryMethod === 'sync') caller.awaits(record.ended);
+}
+
+/** Whether a caller is sent the results of a task without asking for each. */
+function isSentTo({ deliveryMethod }: TaskRecord, { pushes }: Caller): boolean {
+  return deliveryMethod === 'sync' || pushes;
 }
 
 function acknowledge({ taskType, taskUUID, warnings }: TaskRecord, caller: Caller): void {
@@ -331,6 +345,8 @@ async function runResult(
   const previewer = plan.previews === false ? undefined : new Previewer(record, index, plan.previews, request, context);
   let pixels: Pixels | undefined;
   for await (const event of events) {
+    // What a run still says after its task has ended is nobody's; the run itself ends within a step.
+    if (record.state !== 'unfinished') continue;
     switch (event.type) {
       case 'queued': {
         // The place of a task is that of its next result.
@@ -409,15 +425,15 @@ async function deliver(
   const hold = context.store.hold(stored.imageUUID);
   void record.ended.then(() => hold[Symbol.dispose]());
   const result = { imageUUID: stored.imageUUID, format: stored.format, seed };
-  record.results[index] = result;
-  const place = record.order.push(index) - 1;
-  // As they are now: whoever joins while this is sent finds the result in the record.
-  // Receivers differ by the address they came by alone, so those of one address share an item and its frame.
-  const items = new Map<string, ResultItem>();
-  for (const receiver of [...record.callers].filter((each) => place >= (record.from.get(each) ?? 0))) {
-    const item = items.get(receiver.baseUrl) ?? (await resultItem(record, index, result, receiver, context, image));
-    items.set(receiver.baseUrl, item);
-    receiver.data(item);
+  const place = record.add(index, result);
+  // Receivers differ by the address they came by alone, so those of one address share a result and its frame.
+  const results = new Map<string, ReturnType<typeof resultOf>>();
+  for (const receiver of record.callers) {
+    if (!isSentTo(record, receiver) || place < (record.from.get(receiver) ?? 0)) continue;
+    const told = results.get(receiver.baseUrl) ?? resultOf(record, index, result, receiver);
+    results.set(receiver.baseUrl, told);
+    if (told instanceof ResultReference) receiver.result(told, image);
+    else receiver.data(told);
   }
 }
 

@@ -78,6 +78,8 @@ export class ScriptedSocket extends EventEmitter {
     if (this.readyState === 1) this.down.push({ ping: text });
   }
 
+  pong(): void {}
+
   pause(): void {
     this.isPaused = true;
   }
@@ -264,9 +266,8 @@ export async function scriptedServer(dice: Dice, changes: Partial<Context['confi
     sessions: new Sessions({
       read: (imageUUID) => store.read(imageUUID),
       keepMs: config.sessionKeepMs,
-      slowReaderMs: config.slowReaderMs,
       expired: (session) => records.abandon(session),
-      log,
+      attached: (session) => records.showPreviews(session),
       clock: systemClock,
       meter: shared.metrics,
     }),

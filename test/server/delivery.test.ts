@@ -7,7 +7,7 @@ import { imageTask, startTestServer } from '../helpers/server.ts';
 
 test('acknowledges an asynchronous task at once, pushes its results and keeps them for getResponse', async () => {
   await using server = await startTestServer();
-  const socket = await server.socket();
+  const socket = await server.socket({ authenticate: { push: true } });
   const task = imageTask({ deliveryMethod: 'async', numberResults: 2 });
   const acknowledgement = await socket.ask(task);
   expect(acknowledgement).toEqual({ taskType: 'imageInference', taskUUID: task.taskUUID, status: 'processing' });
@@ -31,7 +31,7 @@ test('acknowledges before anything slow, and while the task waits in the queue',
 
 test('tells progress and the newest preview of an unfinished task, and its finished results first', async () => {
   await using server = await startTestServer({ runtime: createFakeRuntime({ stepMs: 20 }) });
-  const socket = await server.socket();
+  const socket = await server.socket({ authenticate: { push: true } });
   const task = imageTask({
     deliveryMethod: 'async',
     numberResults: 2,

@@ -83,11 +83,13 @@ async function roundTrip(socket: TestSocket): Promise<void> {
 
 async function comeBack(link: FrailLink, manner: Manner, from: TestSocket, task: unknown): Promise<TestSocket> {
   if (manner === 'resume') {
-    const socket = await TestSocket.open(link.url, { authenticate: { connectionSessionUUID: from.sessionUUID } });
+    const socket = await TestSocket.open(link.url, {
+      authenticate: { connectionSessionUUID: from.sessionUUID, push: true },
+    });
     expect(socket.sessionUUID).toBe(from.sessionUUID);
     return socket;
   }
-  const socket = await TestSocket.open(link.url);
+  const socket = await TestSocket.open(link.url, { authenticate: { push: true } });
   socket.send(task);
   return socket;
 }
@@ -104,7 +106,7 @@ interface Count {
 
 async function drop(server: TestServer, manner: Manner, stage: string, cut: Cut, count: Count): Promise<void> {
   await using link = await frailLink(server.url);
-  const first = await TestSocket.open(link.url);
+  const first = await TestSocket.open(link.url, { authenticate: { push: true } });
   const task = imageTask({ numberResults: results, steps, progress: true, outputType: 'base64Data' });
   await stages[stage]!({ server, link, socket: first, task });
   const proven = stage === 'after the result' ? resultsIn(first) : [];

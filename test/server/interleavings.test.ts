@@ -75,6 +75,7 @@ class Client {
     this.#send({
       taskType: 'authentication',
       apiKey: 'any',
+      push: true,
       ...(resumes && { connectionSessionUUID: this.sessionUUID }),
     });
     socket.on('close', () => {
@@ -374,7 +375,13 @@ async function play(seed: number): Promise<void> {
     await turn();
     vi.advanceTimersByTime(context.config.taskKeepMs);
   }
-  expect(privateSizes(context.records)).toEqual({ '#records': 0, '#lanes': 0, '#keepMs': context.config.taskKeepMs });
+  expect(privateSizes(context.records)).toEqual({
+    '#records': 0,
+    '#unfinished': 0,
+    '#ended': 0,
+    '#lanes': 0,
+    '#keepMs': context.config.taskKeepMs,
+  });
   expect(privateSizes(context.sessions)).toMatchObject({ '#sessions': 0, '#timers': 0 });
   expect(vi.getTimerCount()).toBe(0);
 }

@@ -52,7 +52,7 @@ test('keeps errors and acknowledgements for the next socket too', async () => {
 test('repeats what the system took and the network lost: answers, errors and the end of a cancelled task', async () => {
   await using server = await startTestServer({ runtime: createFakeRuntime({ stepMs: 20 }) });
   await using link = await frailLink(server.url);
-  const first = await TestSocket.open(link.url);
+  const first = await TestSocket.open(link.url, { authenticate: { push: true } });
   const done = imageTask({ deliveryMethod: 'async', steps: 1 });
   await first.ask(done);
   await first.item(done.taskUUID);
@@ -97,19 +97,28 @@ test('keeps what came to a client that answers no pings', async () => {
 });
 
 test('shows a resumed session the newest preview of an unfinished result, and none that is older', async () => {
-  await using server = await startTestServer({ runtime: createFakeRuntime({ stepMs: 20 }) });
+  let goOn = () => {};
+  const resumed = new Promise<void>((resolve) => {
+    goOn = resolve;
+  });
+  const runtime = createFakeRuntime({ hold: ({ step }) => (step === 6 ? resumed : undefined) });
+  await using server = await startTestServer({ runtime });
   const first = await server.socket();
   const task = imageTask({ steps: 20, progress: true, previews: true });
   first.send(task);
   await first.event('previewed', task.taskUUID);
   first.terminate();
-  await new Promise((resolve) => setTimeout(resolve, 120));
+  await first.closed;
+  const bystander = await server.socket();
+  const asked = { taskType: 'getResponse', taskUUID: task.taskUUID };
+  // Each waits for its answer: the preview of the sixth step is encoded while they go to and fro.
+  while ((await bystander.ask(asked)).preview?.step !== 5);
+
   const second = await server.socket({ authenticate: { connectionSessionUUID: first.sessionUUID } });
-  const preview = await second.event('previewed', task.taskUUID);
-  expect(preview.step).toBeGreaterThan(2);
+  expect((await second.event('previewed', task.taskUUID)).step).toBe(5);
   expect((await second.event('started', task.taskUUID)).steps).toBe(20);
-  const next = await second.event('previewed', task.taskUUID);
-  expect(next.step).toBeGreaterThan(preview.step);
+  goOn();
+  expect((await second.event('previewed', task.taskUUID)).step).toBeGreaterThan(5);
   await second.item(task.taskUUID);
 });
 
