@@ -38,8 +38,8 @@ export async function writeRandomModel(folder: string, model: RandomModel = {}):
   const { dtype = 'F32', width = 320, parts = ['unet', 'vae', 'text_encoder'] } = model;
   if (width % 40 !== 0) throw new RangeError(`The width must be a multiple of 40, not ${width}.`);
   const text = (width * 12) / 5;
-  const unet = { width, text, heads: 8, groups: Math.min(32, width / 2) };
-  const vae = { width: (width * 2) / 5, groups: Math.min(32, (width * 2) / 5) };
+  const unet = { width, text, heads: 8, groups: groupsOf(width) };
+  const vae = { width: (width * 2) / 5, groups: groupsOf((width * 2) / 5) };
   const clip = { hidden: text, layers: width === 320 ? 12 : 2, heads: 12 };
   const configs: Record<string, object> = {
     'model_index.json': { _class_name: 'StableDiffusionPipeline' },
@@ -332,4 +332,11 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     parts: values.parts?.split(',') as RandomPart[] | undefined,
   });
   console.log(`${folder}: ${bytes} bytes of weights`);
+}
+
+/** As many as Stable Diffusion has, or the most powers of two that divide the channels. */
+function groupsOf(channels: number): number {
+  let groups = 32;
+  while (channels % groups !== 0) groups /= 2;
+  return groups;
 }
