@@ -1,4 +1,6 @@
-import { combine, type FromPrediction, levelOfRatio, readDenoised, readNoise } from './level.ts';
+import { flowSolverSchedule } from './flowSchedule.ts';
+import { combine, type FromPrediction, type Level, levelOfRatio, readDenoised, readNoise } from './level.ts';
+import { dpmSolverSchedule } from './noiseSchedule.ts';
 import type { SchedulerConfig } from './scheduler.ts';
 
 /** What the multistep and the singlestep DPM-Solver have in common: one exponential integration in λ = ln(α / σ). */
@@ -10,14 +12,14 @@ export interface DpmSolver {
   /** Where the run ends; the noise form cannot reach 0. */
   endsAtZero: boolean;
   /**
-   * Latents at ratio `to` from latents at ratio `from`, where ratio is σ / α = e^(−λ).
+   * Latents at level `to` from latents at level `from`.
    * @param derivatives of what `read` gives, by λ and scaled by hᵏ: the value, then slope and curvature
    * @param midpoint takes half of the value's weight for the slope, which is exact where the slope was found half-way
    */
   integrate(
     latents: Float32Array,
-    from: number,
-    to: number,
+    from: Level,
+    to: Level,
     derivatives: readonly Float32Array[],
     midpoint: boolean,
     noise: Float32Array | undefined,
@@ -42,24 +44,36 @@ export function dpmSolver(config: SchedulerConfig): DpmSolver {
     noisy,
     endsAtZero: !ofNoise && config.final_sigmas_type !== 'sigma_min',
     integrate(latents, from, to, derivatives, midpoint, noise) {
-      const start = levelOfRatio(from);
-      const end = levelOfRatio(to);
-      const h = Math.log(from / to);
+      const h = lambdaOf(to) - lambdaOf(from);
       // Denoised: xₜ = σₜ/σₛ x − αₜ Σₖ wₖ Dₖ with z = −h; noise: xₜ = αₜ/αₛ x − σₜ Σₖ wₖ Dₖ with z = h;
       // the SDE: z = −2h, x once more by e^(−h), and noise of deviation σₜ √(1 − e^(−2h)).
       const z = ofNoise ? h : noisy ? -2 * h : -h;
-      const scale = ofNoise ? end.sigma : end.alpha;
+      const scale = ofNoise ? to.sigma : to.alpha;
       const growth = Math.expm1(z);
       // w₀ = eᶻ − 1, w₁ = (eᶻ − 1)/z − 1, w₂ = (eᶻ − 1 − z)/z² − ½
       const weights = [growth, midpoint ? growth / 2 : growth / z - 1, (growth - z) / z ** 2 - 0.5];
-      const keep = ofNoise ? end.alpha / start.alpha : (end.sigma / start.sigma) * (noisy ? to / from : 1);
+      const keep = ofNoise ? to.alpha / from.alpha : (to.sigma / from.sigma) * (noisy ? Math.exp(-h) : 1);
       return combine(
         [keep, latents],
         ...derivatives.map((derivative, k) => [-scale * weights[k]!, derivative] as const),
-        ...(noise ? [[end.sigma * Math.sqrt(-Math.expm1(-2 * h)), noise] as const] : []),
+        ...(noise ? [[to.sigma * Math.sqrt(-Math.expm1(-2 * h)), noise] as const] : []),
       );
     },
   };
+}
+
+/** λ = ln(α / σ); infinite where there is no noise. */
+export const lambdaOf = ({ alpha, sigma }: Level): number => Math.log(alpha / sigma);
+
+/** The timesteps of a run, and its levels with the one that it ends at behind the others; of flow where the config says so. */
+export function solverSchedule(
+  config: SchedulerConfig,
+  steps: number,
+  kind: 'dpmSolver' | 'uniPC',
+): { timesteps: number[]; levels: Level[] } {
+  if (config.prediction_type === 'flow_prediction') return flowSolverSchedule(config, steps, kind);
+  const { timesteps, sigmas } = dpmSolverSchedule(config, steps);
+  return { timesteps, levels: sigmas.map(levelOfRatio) };
 }
 
 /** The order a config asks for, 1 to 3. */

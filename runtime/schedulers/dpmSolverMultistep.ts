@@ -1,6 +1,5 @@
-import { dpmSolver, solverOrder } from './dpmSolver.ts';
-import { combine, inputUnscaled, levelOfRatio, noiseAdder, readDenoised } from './level.ts';
-import { dpmSolverSchedule } from './noiseSchedule.ts';
+import { dpmSolver, lambdaOf, solverOrder, solverSchedule } from './dpmSolver.ts';
+import { combine, inputUnscaled, type Level, noiseAdder, readDenoised } from './level.ts';
 import type { Scheduler, SchedulerConfig } from './scheduler.ts';
 
 /** DPM++ 2M, 3M and their SDEs: slopes from earlier calls (Lu et al. 2022, arXiv 2211.01095, algorithm 2). */
@@ -8,8 +7,7 @@ export function dpmSolverMultistep(config: SchedulerConfig, steps: number): Sche
   const solver = dpmSolver(config);
   const highest = solverOrder(config);
   const end = solver.endsAtZero ? 'zero' : 'sigma_min';
-  const { timesteps, sigmas } = dpmSolverSchedule({ ...config, final_sigmas_type: end }, steps);
-  const levels = sigmas.map(levelOfRatio);
+  const { timesteps, levels } = solverSchedule({ ...config, final_sigmas_type: end }, steps, 'dpmSolver');
   const denoise = readDenoised(config);
   const midpoint = config.solver_type !== 'heun';
   const history: Float32Array[] = [];
@@ -33,11 +31,11 @@ export function dpmSolverMultistep(config: SchedulerConfig, steps: number): Sche
       const value = solver.read(prediction, latents, level);
       history.unshift(value);
       history.length = Math.min(history.length, highest);
-      const derivatives = backwardDerivatives(history.slice(0, orderOf(call)), sigmas, call);
+      const derivatives = backwardDerivatives(history.slice(0, orderOf(call)), levels, call);
       const drawn = solver.noisy ? noise(latents.length) : undefined;
       const half = midpoint && derivatives.length === 2;
       return {
-        latents: solver.integrate(latents, sigmas[call]!, sigmas[call + 1]!, derivatives, half, drawn),
+        latents: solver.integrate(latents, levels[call]!, levels[call + 1]!, derivatives, half, drawn),
         denoised: denoise(prediction, latents, level),
       };
     },
@@ -47,12 +45,12 @@ export function dpmSolverMultistep(config: SchedulerConfig, steps: number): Sche
 /** The value, slope and curvature at a call, by λ and scaled by hᵏ, from its value and those before it. */
 function backwardDerivatives(
   values: readonly Float32Array[],
-  sigmas: readonly number[],
+  levels: readonly Level[],
   call: number,
 ): readonly Float32Array[] {
   const [m0, m1, m2] = values;
   if (!m0 || !m1) return values;
-  const gap = (i: number) => Math.log(sigmas[i]! / sigmas[i + 1]!);
+  const gap = (i: number) => lambdaOf(levels[i + 1]!) - lambdaOf(levels[i]!);
   const h = gap(call);
   // D₁₀ = (m₀ − m₁) / r₀
   const r0 = gap(call - 1) / h;

@@ -1,6 +1,5 @@
-import { dpmSolver, solverOrder } from './dpmSolver.ts';
-import { combine, inputUnscaled, levelOfRatio, noiseAdder, readDenoised } from './level.ts';
-import { dpmSolverSchedule } from './noiseSchedule.ts';
+import { dpmSolver, lambdaOf, solverOrder, solverSchedule } from './dpmSolver.ts';
+import { combine, inputUnscaled, type Level, noiseAdder, readDenoised } from './level.ts';
 import type { Scheduler, SchedulerConfig } from './scheduler.ts';
 
 /**
@@ -11,8 +10,7 @@ export function dpmSolverSinglestep(config: SchedulerConfig, steps: number): Sch
   const solver = dpmSolver(config);
   const highest = solverOrder(config);
   const end = solver.endsAtZero ? 'zero' : 'sigma_min';
-  const { timesteps, sigmas } = dpmSolverSchedule({ ...config, final_sigmas_type: end }, steps);
-  const levels = sigmas.map(levelOfRatio);
+  const { timesteps, levels } = solverSchedule({ ...config, final_sigmas_type: end }, steps, 'dpmSolver');
   const denoise = readDenoised(config);
   const midpoint = config.solver_type !== 'heun';
   const history: Float32Array[] = [];
@@ -39,11 +37,14 @@ export function dpmSolverSinglestep(config: SchedulerConfig, steps: number): Sch
       const order = orderOf(call);
       if (order === 1) groupStart = latents;
       const first = call - order + 1;
-      const ratios = sigmas.slice(first, call + 2);
-      const derivatives = forwardDerivatives(history.slice(0, order).reverse(), ratios, midpoint);
+      const derivatives = forwardDerivatives(
+        history.slice(0, order).reverse(),
+        levels.slice(first, call + 2),
+        midpoint,
+      );
       const half = midpoint && order === 2;
       return {
-        latents: solver.integrate(groupStart!, sigmas[first]!, sigmas[call + 1]!, derivatives, half, drawn),
+        latents: solver.integrate(groupStart!, levels[first]!, levels[call + 1]!, derivatives, half, drawn),
         denoised: denoise(prediction, latents, level),
       };
     },
@@ -53,21 +54,22 @@ export function dpmSolverSinglestep(config: SchedulerConfig, steps: number): Sch
 /**
  * The value, slope and curvature at the start of a group, by λ and scaled by hᵏ, from the values in it.
  * @param values oldest first
- * @param ratios σ / α where the values were found, then where the step ends
+ * @param levels where the values were found, then where the step ends
  */
 function forwardDerivatives(
   values: readonly Float32Array[],
-  ratios: readonly number[],
+  levels: readonly Level[],
   midpoint: boolean,
 ): readonly Float32Array[] {
   const [m0, m1, m2] = values;
   if (!m0 || !m1) return values;
-  const h = Math.log(ratios[0]! / ratios.at(-1)!);
+  const lambda = (i: number) => lambdaOf(levels.at(i)!) - lambdaOf(levels[0]!);
+  const h = lambda(-1);
   const slope = (value: Float32Array, r: number) => combine([1 / r, value], [-1 / r, m0]);
-  const r1 = Math.log(ratios[0]! / ratios[1]!) / h;
+  const r1 = lambda(1) / h;
   // D₁ = (m₁ − m₀) / r₁
   if (!m2) return [m0, slope(m1, r1)];
-  const r2 = Math.log(ratios[0]! / ratios[2]!) / h;
+  const r2 = lambda(2) / h;
   const [near, far] = [slope(m1, r1), slope(m2, r2)];
   if (midpoint) return [m0, far];
   // D₁ = (r₂ D₁₁ − r₁ D₁₂) / (r₂ − r₁), D₂ = 2 (D₁₂ − D₁₁) / (r₂ − r₁)

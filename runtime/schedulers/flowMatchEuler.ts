@@ -1,26 +1,18 @@
+import { flowMatchSchedule, levelOfFlow } from './flowSchedule.ts';
 import { combine, inputUnscaled, noiseAdder } from './level.ts';
-import { linspace, trainingSteps } from './noiseSchedule.ts';
 import type { Scheduler, SchedulerConfig } from './scheduler.ts';
 
-/**
- * Euler's method for rectified flow (Esser et al. 2024, arXiv 2403.03206), where latents are (1 − σ) x₀ + σε and the
- * model returns ε − x₀. `shift` above 1 moves steps towards the noise.
- */
+/** Euler's method for rectified flow; with `stochastic_sampling` the same as the sampler of consistency models. */
 export function flowMatchEuler(config: SchedulerConfig, steps: number): Scheduler {
-  const shift = config.shift ?? 1;
-  const length = trainingSteps(config);
-  // σ' = sσ / (1 + (s − 1) σ) (section 5.3.2)
-  const shifted = (sigma: number) => (shift * sigma) / (1 + (shift - 1) * sigma);
-  // diffusers shifts the ends once for training and the whole schedule once more for the run.
-  const sigmas = [...linspace(1, shifted(1 / length), steps).map(shifted), 0];
-  const levels = sigmas.map((sigma) => ({ alpha: 1 - sigma, sigma }));
+  if (config.stochastic_sampling) return flowMatchLcm(config, steps);
+  const { timesteps, sigmas } = flowMatchSchedule(config, steps);
 
   return {
-    timesteps: sigmas.slice(0, steps).map((sigma) => sigma * length),
+    timesteps,
     callsPerStep: 1,
     initNoiseSigma: 1,
     scaleModelInput: inputUnscaled,
-    addNoise: noiseAdder(levels),
+    addNoise: noiseAdder(sigmas.map(levelOfFlow)),
     step(prediction, call, latents) {
       const sigma = sigmas[call]!;
       return {
@@ -29,6 +21,53 @@ export function flowMatchEuler(config: SchedulerConfig, steps: number): Schedule
         // x₀ = x − σv
         denoised: combine([1, latents], [-sigma, prediction]),
       };
+    },
+  };
+}
+
+/** Heun's method for rectified flow: the same step again with the mean of the slopes at both ends; Euler's alone at the end. */
+export function flowMatchHeun(config: SchedulerConfig, steps: number): Scheduler {
+  const schedule = flowMatchSchedule(config, steps);
+  // Calls 2i − 1 and 2i both look at sigma i: the end of one step and the start of the next.
+  const twice = (values: readonly number[]) => values.flatMap((value, i) => (i === 0 ? [value] : [value, value]));
+  const sigmas = twice(schedule.sigmas);
+  let start: { latents: Float32Array; slope: Float32Array } | undefined;
+
+  return {
+    timesteps: twice(schedule.timesteps),
+    callsPerStep: 2,
+    initNoiseSigma: 1,
+    scaleModelInput: inputUnscaled,
+    addNoise: noiseAdder(sigmas.map(levelOfFlow)),
+    step(prediction, call, latents) {
+      const sigma = sigmas[call]!;
+      const denoised = combine([1, latents], [-sigma, prediction]);
+      if (call % 2 === 0) {
+        start = { latents, slope: prediction };
+        return { latents: combine([1, latents], [sigmas[call + 1]! - sigma, prediction]), denoised };
+      }
+      // xₛ = x + (σₛ − σ) (v + v') / 2
+      const half = (sigma - sigmas[call - 1]!) / 2;
+      return { latents: combine([1, start!.latents], [half, start!.slope], [half, prediction]), denoised };
+    },
+  };
+}
+
+/** Consistency models of rectified flow: jump to the picture, add noise, jump again. */
+export function flowMatchLcm(config: SchedulerConfig, steps: number): Scheduler {
+  const { timesteps, sigmas } = flowMatchSchedule(config, steps);
+
+  return {
+    timesteps,
+    callsPerStep: 1,
+    initNoiseSigma: 1,
+    scaleModelInput: inputUnscaled,
+    addNoise: noiseAdder(sigmas.map(levelOfFlow)),
+    step(prediction, call, latents, noise) {
+      const next = sigmas[call + 1]!;
+      const denoised = combine([1, latents], [-sigmas[call]!, prediction]);
+      // Drawn at the last step too, where it counts nothing, so that the stream stays in step with diffusers.
+      return { latents: combine([1 - next, denoised], [next, noise(latents.length)]), denoised };
     },
   };
 }

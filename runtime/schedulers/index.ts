@@ -5,7 +5,7 @@ import { dpmSolverMultistep } from './dpmSolverMultistep.ts';
 import { dpmSolverSinglestep } from './dpmSolverSinglestep.ts';
 import { euler } from './euler.ts';
 import { eulerAncestral } from './eulerAncestral.ts';
-import { flowMatchEuler } from './flowMatchEuler.ts';
+import { flowMatchEuler, flowMatchHeun, flowMatchLcm } from './flowMatchEuler.ts';
 import { heun } from './heun.ts';
 import { ipndm } from './ipndm.ts';
 import { kdpm2 } from './kdpm2.ts';
@@ -20,26 +20,41 @@ import { uniPC } from './uniPC.ts';
 
 export type { Scheduler, SchedulerConfig, Step } from './scheduler.ts';
 
-/** Every scheduler, by the name of its class in diffusers, which is what a model's config says. */
+type Make = (config: SchedulerConfig, steps: number) => Scheduler;
+
+/** A method for each kind of model that it can serve. */
+type Forms = { readonly [kind in ModelKind]?: Make };
+
+/** What a model was trained to undo. A prediction of one kind is garbage to a scheduler of another. */
+type ModelKind = 'diffusion' | 'flow matching' | 'diffusion in continuous time';
+
+/**
+ * Every scheduler, by the name of its class in diffusers, which is what a model's config says. Where a class of diffusers
+ * serves one kind of model only, and its step is the same step for another kind, it stands for that: Euler's method leads
+ * from one level to the next along x₀ and ε, however the two are mixed.
+ */
 export const schedulers = {
-  DDIMScheduler: ddim,
-  DDPMScheduler: ddpm,
-  DEISMultistepScheduler: deis,
-  DPMSolverMultistepScheduler: dpmSolverMultistep,
-  DPMSolverSinglestepScheduler: dpmSolverSinglestep,
-  EulerAncestralDiscreteScheduler: eulerAncestral,
-  EulerDiscreteScheduler: euler,
-  FlowMatchEulerDiscreteScheduler: flowMatchEuler,
-  HeunDiscreteScheduler: heun,
-  IPNDMScheduler: ipndm,
-  KDPM2AncestralDiscreteScheduler: kdpm2Ancestral,
-  KDPM2DiscreteScheduler: kdpm2,
-  LCMScheduler: lcm,
-  LMSDiscreteScheduler: lms,
-  PNDMScheduler: pndm,
-  TCDScheduler: tcd,
-  UniPCMultistepScheduler: uniPC,
-} satisfies Record<string, (config: SchedulerConfig, steps: number) => Scheduler>;
+  DDIMScheduler: { diffusion: ddim, 'flow matching': flowMatchEuler },
+  DDPMScheduler: { diffusion: ddpm },
+  DEISMultistepScheduler: { diffusion: deis },
+  DPMSolverMultistepScheduler: { diffusion: dpmSolverMultistep, 'flow matching': dpmSolverMultistep },
+  DPMSolverSinglestepScheduler: { diffusion: dpmSolverSinglestep, 'flow matching': dpmSolverSinglestep },
+  EulerAncestralDiscreteScheduler: { diffusion: eulerAncestral },
+  EulerDiscreteScheduler: { diffusion: euler, 'flow matching': flowMatchEuler },
+  FlowMatchEulerDiscreteScheduler: { diffusion: euler, 'flow matching': flowMatchEuler },
+  FlowMatchHeunDiscreteScheduler: { diffusion: heun, 'flow matching': flowMatchHeun },
+  FlowMatchLCMScheduler: { diffusion: lcm, 'flow matching': flowMatchLcm },
+  HeunDiscreteScheduler: { diffusion: heun, 'flow matching': flowMatchHeun },
+  // Both are Adams-Bashforth methods; over the uneven sigmas of other models only LMS has the weights for them.
+  IPNDMScheduler: { diffusion: lms, 'diffusion in continuous time': ipndm },
+  KDPM2AncestralDiscreteScheduler: { diffusion: kdpm2Ancestral },
+  KDPM2DiscreteScheduler: { diffusion: kdpm2 },
+  LCMScheduler: { diffusion: lcm, 'flow matching': flowMatchLcm },
+  LMSDiscreteScheduler: { diffusion: lms },
+  PNDMScheduler: { diffusion: pndm },
+  TCDScheduler: { diffusion: tcd },
+  UniPCMultistepScheduler: { diffusion: uniPC, 'flow matching': uniPC },
+} satisfies Record<string, Forms>;
 
 export type SchedulerName = keyof typeof schedulers;
 
@@ -53,7 +68,6 @@ const methods: Record<string, SchedulerChoice> = {
   DDIM: { _class_name: 'DDIMScheduler' },
   DDPM: { _class_name: 'DDPMScheduler' },
   DEIS: { _class_name: 'DEISMultistepScheduler' },
-  'IPNDM Uniform': { _class_name: 'IPNDMScheduler' },
   LCM: { _class_name: 'LCMScheduler' },
   PNDM: { _class_name: 'PNDMScheduler' },
   TCD: { _class_name: 'TCDScheduler' },
@@ -64,6 +78,12 @@ const spacedMethods: Record<string, SchedulerChoice> = {
   'DPM++': { _class_name: 'DPMSolverMultistepScheduler', algorithm_type: 'dpmsolver++', solver_order: 2 },
   'DPM++ 2M': { _class_name: 'DPMSolverMultistepScheduler', algorithm_type: 'dpmsolver++', solver_order: 2 },
   'DPM++ 2M SDE': { _class_name: 'DPMSolverMultistepScheduler', algorithm_type: 'sde-dpmsolver++', solver_order: 2 },
+  'DPM++ 2M SDE Heun': {
+    _class_name: 'DPMSolverMultistepScheduler',
+    algorithm_type: 'sde-dpmsolver++',
+    solver_order: 2,
+    solver_type: 'heun',
+  },
   'DPM++ 2S': { _class_name: 'DPMSolverSinglestepScheduler', algorithm_type: 'dpmsolver++', solver_order: 2 },
   'DPM++ 3M': { _class_name: 'DPMSolverMultistepScheduler', algorithm_type: 'dpmsolver++', solver_order: 3 },
   'DPM++ 3M SDE': { _class_name: 'DPMSolverMultistepScheduler', algorithm_type: 'sde-dpmsolver++', solver_order: 3 },
@@ -74,6 +94,7 @@ const spacedMethods: Record<string, SchedulerChoice> = {
   Euler: { _class_name: 'EulerDiscreteScheduler' },
   'Euler a': { _class_name: 'EulerAncestralDiscreteScheduler' },
   Heun: { _class_name: 'HeunDiscreteScheduler' },
+  IPNDM: { _class_name: 'IPNDMScheduler' },
   LMS: { _class_name: 'LMSDiscreteScheduler' },
   UniPC: { _class_name: 'UniPCMultistepScheduler' },
   'UniPC 2M': { _class_name: 'UniPCMultistepScheduler', solver_order: 2 },
@@ -102,13 +123,62 @@ const spellings: readonly (readonly [string, SchedulerChoice])[] = [
   ...(Object.keys(schedulers) as SchedulerName[]).map((name) => [name, { _class_name: name }] as const),
 ];
 
-const choices: ReadonlyMap<string, SchedulerChoice> = new Map(
-  spellings.map(([spelling, choice]) => [normalize(spelling), choice]),
-);
+/**
+ * Names of other tools, and what they stand for among `spellings`. Those of classes without "Scheduler" and "Discrete" are
+ * `classNames`.
+ */
+const otherNames: Readonly<Record<string, string>> = {
+  PLMS: 'PNDM',
+  DDIMParallel: 'DDIMScheduler',
+  DDPMParallel: 'DDPMScheduler',
+  // Euler's method and DPM++ 2M over the noise levels of Karras et al.: for other models than theirs, over the model's own.
+  EDMEuler: 'Euler Karras',
+  EDMDPMSolverMultistep: 'DPM++ 2M Karras',
+  // AUTOMATIC1111's, k-diffusion's and ComfyUI's; `normalize` has taken "k_", "sample_" and "_gpu" off.
+  'Euler Ancestral': 'Euler a',
+  'DPM 2': 'DPM2',
+  'DPM 2 a': 'DPM2 a',
+  'DPM 2 Ancestral': 'DPM2 a',
+  'DPM2 Ancestral': 'DPM2 a',
+  'Uni PC': 'UniPC',
+};
 
+const ofSpellings = spellings.map(([spelling, choice]) => [normalize(spelling), choice] as const);
+
+/** Each class also without the words that end its name, where that is not a name of its own. */
+const classNames = (Object.keys(schedulers) as SchedulerName[]).flatMap((name) => {
+  const short = name.replace(/Scheduler$/, '');
+  return [short, short.replace(/Discrete$/, ''), short.replace(/Multistep$/, '')].map(
+    (spelling) => [normalize(spelling), { _class_name: name }] as const,
+  );
+});
+
+// Of equal spellings the last one counts: what is listed.
+const choices: ReadonlyMap<string, SchedulerChoice> = new Map([
+  ...classNames.filter(([spelling]) => spelling !== 'dpmsolver'),
+  ...Object.entries(otherNames).flatMap(([spelling, meant]) => {
+    const known = Object.keys(spacings).flatMap((word) => {
+      const choice = new Map(ofSpellings).get(normalize(meant + word));
+      return choice === undefined ? [] : [[normalize(spelling + word), choice] as const];
+    });
+    return known;
+  }),
+  ...ofSpellings,
+]);
+
+/** One form for what tools write differently: case, white space, `_` and `-`, `dpmpp`, the prefixes of samplers. */
 function normalize(spelling: string): string {
-  const words = spelling.trim().toLowerCase().split(/\s+/).join(' ');
-  return words.replace(/ uniform(?= (karras|exponential|beta)$)/, '');
+  const words = spelling
+    .trim()
+    .toLowerCase()
+    .split(/[\s_-]+/)
+    .join(' ');
+  return words
+    .replace(/^(sample|k) /, '')
+    .replace(/^dpmpp/, 'dpm++')
+    .replace(/ gpu(?= |$)/, '')
+    .replace(/(?<=.)scheduler$/, '')
+    .replace(/ uniform(?= (karras|exponential|beta)$)/, '');
 }
 
 /** What a spelling of a scheduler stands for, whatever its case; `undefined` where it is unknown. */
@@ -116,18 +186,35 @@ export function resolveScheduler(spelling: string): SchedulerChoice | undefined 
   return choices.get(normalize(spelling));
 }
 
-const ofEdm = 'it is for models trained on the noise levels of EDM, and none of those can be loaded';
-const ofIpndm = 'IPNDM has timesteps of its own, which no spacing of sigmas can move';
+const ofOthers = 'it is for models of another kind, and none of those can be loaded';
+const ofBack = 'it leads from a picture back to noise, so it draws nothing';
+const ofAdaptive = 'it chooses its own number of steps';
 
 /** Names that clients may know from elsewhere and that stand for nothing here, with the reason. */
 const absent: Readonly<Record<string, string>> = {
-  DPMSolverMultistepInverse: 'it leads from a picture back to noise, so it draws nothing',
-  EDMDPMSolverMultistepScheduler: ofEdm,
-  EDMEulerScheduler: ofEdm,
-  // Its diffusers' namesake knows one fixed schedule only, which models of other schedules take for almost no noise.
-  'IPNDM Uniform Beta': ofIpndm,
-  'IPNDM Uniform Exponential': ofIpndm,
-  'IPNDM Uniform Karras': ofIpndm,
+  DPMSolverMultistepInverse: ofBack,
+  DDIMInverse: ofBack,
+  DPMSolverSDE: 'its noise (Brownian paths) is not available; DPM++ 2M SDE and DPM++ 3M SDE are near',
+  'DPM++ 2S a': 'the form with added noise is not available; DPM++ 2S is the same without',
+  'DPM++ 2S Ancestral': 'the form with added noise is not available; DPM++ 2S is the same without',
+  'DPM fast': ofAdaptive,
+  'DPM adaptive': ofAdaptive,
+  Restart: 'it goes back to noise between its steps, which is not available',
+  SASolver: 'it is not available; DPM++ 2M SDE is near',
+  AmusedScheduler: ofOthers,
+  CMStochasticIterative: ofOthers,
+  CogVideoXDDIM: ofOthers,
+  CogVideoXDPM: ofOthers,
+  ConsistencyDecoder: ofOthers,
+  CosineDPMSolverMultistep: ofOthers,
+  KarrasVe: ofOthers,
+  LTXEulerAncestralRF: ofOthers,
+  RePaint: ofOthers,
+  SCM: ofOthers,
+  ScoreSdeVe: ofOthers,
+  ScoreSdeVp: ofOthers,
+  UnCLIP: ofOthers,
+  VQDiffusion: ofOthers,
 };
 
 const reasons: ReadonlyMap<string, string> = new Map(
@@ -141,9 +228,24 @@ export function noSuchScheduler(spelling: string): string {
   return `There is no scheduler ${spelling.trim()}${because}. There are: ${schedulerSpellings().join(', ')}.`;
 }
 
-/** The spellings that `resolveScheduler` knows, for texts that list them. */
-export function schedulerSpellings(): string[] {
-  return spellings.map(([spelling]) => spelling);
+/**
+ * The spellings that are listed: of each scheduler its name in Runware's words and that of its class.
+ *
+ * @param config - the model's, for those that serve it; absent: all
+ */
+export function schedulerSpellings(config?: SchedulerConfig): string[] {
+  const all = spellings.map(([spelling]) => spelling);
+  return config === undefined ? all : all.filter((spelling) => serves(config, resolveScheduler(spelling)));
+}
+
+function serves(config: SchedulerConfig, choice: SchedulerChoice | undefined): boolean {
+  if (formFor(config, choice) === undefined) return false;
+  try {
+    createScheduler(config, choice, 4);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /**
@@ -158,13 +260,17 @@ export function createScheduler(
   choice: SchedulerChoice | undefined,
   steps: number,
 ): Scheduler {
-  const merged = { ...config, ...choice };
+  const kind = kindOf(config);
+  const make = formFor(config, choice);
+  const merged = { ...config, ...choice, ...(kind === 'flow matching' && { prediction_type: 'flow_prediction' }) };
   const name = merged._class_name ?? 'none';
   if (!Object.hasOwn(schedulers, name)) {
     throw new Error(`The model's own scheduler is ${name}, which is not available; choose another one by name.`);
   }
-  if (processOf(config) !== processOf(merged)) {
-    throw new Error(`${name} is for models of ${processOf(merged)}, but this model is one of ${processOf(config)}.`);
+  if (make === undefined) {
+    const others = kind === undefined ? [] : schedulerSpellings(config);
+    const choose = others.length === 0 ? '' : ` These serve it: ${others.join(', ')}.`;
+    throw new Error(`${name} cannot serve this model, which is one of ${kind ?? 'EDM diffusion'}.${choose}`);
   }
   refuseUnsupported(merged);
   // Closer together, some spacings would give two steps the same timestep.
@@ -172,7 +278,7 @@ export function createScheduler(
   if (!Number.isInteger(steps) || steps < 1 || steps > most) {
     throw new Error(`The number of steps is ${steps}, but must be a whole number from 1 to ${most}.`);
   }
-  return schedulers[name as SchedulerName](merged, steps);
+  return make(merged, steps);
 }
 
 /**
@@ -188,12 +294,21 @@ export function firstCall(
   return startStep === steps ? scheduler.timesteps.length : startStep * scheduler.callsPerStep;
 }
 
-/** What a model was trained to undo. A scheduler for one process makes garbage of another's predictions. */
-function processOf(config: SchedulerConfig): string {
+/** The method that a choice stands for with a model; undefined where there is none. */
+function formFor(config: SchedulerConfig, choice: SchedulerChoice | undefined): Make | undefined {
+  const kind = kindOf(config);
+  const name = choice?._class_name ?? config._class_name ?? 'none';
+  if (kind === undefined || !Object.hasOwn(schedulers, name)) return undefined;
+  const forms: Forms = schedulers[name as SchedulerName];
+  return forms[kind];
+}
+
+/** The kind of model that a config was written for; undefined for models that cannot be served. */
+function kindOf(config: SchedulerConfig): ModelKind | undefined {
   const name = config._class_name ?? '';
   const flow = config.prediction_type === 'flow_prediction' || config.use_flow_sigmas === true;
   if (flow || name.startsWith('FlowMatch')) return 'flow matching';
-  if (name.startsWith('EDM')) return 'EDM diffusion';
+  if (name.startsWith('EDM')) return undefined;
   if (name.startsWith('IPNDM')) return 'diffusion in continuous time';
   return 'diffusion';
 }
@@ -209,7 +324,6 @@ const onlyKnown = {
   thresholding: false,
   timestep_type: 'discrete',
   use_dynamic_shifting: false,
-  use_flow_sigmas: false,
   use_lu_lambdas: false,
 };
 

@@ -69,6 +69,9 @@ const denoisedFrom = {
   // x₀ = (x − σε) / α
   epsilon: (prediction, latents, { alpha, sigma }) => combine([1 / alpha, latents], [-sigma / alpha, prediction]),
   sample: (prediction) => prediction,
+  // v = ε − x₀, so x₀ = (x − σv) / (α + σ), where α + σ is 1 for latents of flow
+  flow_prediction: (prediction, latents, { alpha, sigma }) =>
+    combine([1 / (alpha + sigma), latents], [-sigma / (alpha + sigma), prediction]),
   // x₀ = αx − σv, where α and σ are those of latents with variance 1 (Salimans and Ho 2022, arXiv 2202.00512, app. D)
   v_prediction: (prediction, latents, { alpha, sigma }) => {
     const deviation = Math.hypot(alpha, sigma);
@@ -80,6 +83,9 @@ const noiseFrom = {
   epsilon: (prediction) => prediction,
   // ε = (x − αx₀) / σ
   sample: (prediction, latents, { alpha, sigma }) => combine([1 / sigma, latents], [-alpha / sigma, prediction]),
+  // ε = x₀ + v
+  flow_prediction: (prediction, latents, { alpha, sigma }) =>
+    combine([1 / (alpha + sigma), latents], [alpha / (alpha + sigma), prediction]),
   // ε = αv + σx, again at variance 1
   v_prediction: (prediction, latents, { alpha, sigma }) => {
     const deviation = Math.hypot(alpha, sigma);

@@ -149,7 +149,8 @@ export function initialSigma(config: SchedulerConfig, sigmas: readonly number[])
   return config.timestep_spacing === 'leading' ? Math.hypot(largest, 1) : largest;
 }
 
-function sigmaSpacing(config: SchedulerConfig): typeof karrasSigmas | undefined {
+/** How a config spaces the sigmas between the largest and the smallest; undefined for even timesteps. */
+export function sigmaSpacing(config: SchedulerConfig): typeof karrasSigmas | undefined {
   if (config.use_karras_sigmas) return karrasSigmas;
   if (config.use_exponential_sigmas) return exponentialSigmas;
   if (config.use_beta_sigmas) return betaSigmas;

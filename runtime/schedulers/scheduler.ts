@@ -42,7 +42,7 @@ export interface SchedulerConfig {
   readonly trained_betas?: readonly number[] | null;
   /** Shifts the betas so that the last training timestep holds no signal; default false. */
   readonly rescale_betas_zero_snr?: boolean;
-  /** What the model returns: `epsilon` (default), `sample` or `v_prediction`. */
+  /** What the model returns: `epsilon` (default), `sample`, `v_prediction` or `flow_prediction`. */
   readonly prediction_type?: string;
   /** `linspace`, `leading` or `trailing`; the default is the scheduler's. */
   readonly timestep_spacing?: string;
@@ -77,5 +77,10 @@ export interface SchedulerConfig {
   readonly timestep_scaling?: number;
   /** Flow matching: moves steps towards the noise; default 1 (evenly spaced). */
   readonly shift?: number;
+  /** The same, as the multistep solvers call it. */
+  readonly flow_shift?: number;
+  /** Flow matching: jump to the picture and add noise, as consistency models do; default false. */
+  readonly stochastic_sampling?: boolean;
+  readonly use_flow_sigmas?: boolean | null;
   readonly [other: string]: unknown;
 }

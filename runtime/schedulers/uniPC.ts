@@ -1,6 +1,5 @@
-import { solverOrder } from './dpmSolver.ts';
-import { combine, inputUnscaled, levelOfRatio, noiseAdder, readDenoised } from './level.ts';
-import { dpmSolverSchedule } from './noiseSchedule.ts';
+import { lambdaOf, solverOrder, solverSchedule } from './dpmSolver.ts';
+import { combine, inputUnscaled, noiseAdder, readDenoised } from './level.ts';
 import type { Scheduler, SchedulerConfig } from './scheduler.ts';
 
 /**
@@ -9,8 +8,7 @@ import type { Scheduler, SchedulerConfig } from './scheduler.ts';
  */
 export function uniPC(config: SchedulerConfig, steps: number): Scheduler {
   const highest = solverOrder(config);
-  const { timesteps, sigmas: ratios } = dpmSolverSchedule(config, steps);
-  const levels = ratios.map(levelOfRatio);
+  const { timesteps, levels } = solverSchedule(config, steps, 'uniPC');
   const denoise = readDenoised(config);
   const bh1 = config.solver_type === 'bh1';
   const lowerFinal = config.lower_order_final ?? true;
@@ -25,7 +23,7 @@ export function uniPC(config: SchedulerConfig, steps: number): Scheduler {
   const move = (latents: Float32Array, from: number, values: readonly Float32Array[], target?: Float32Array) => {
     const [start, end] = [levels[from]!, levels[from + 1]!];
     // z = −h, h = λₜ − λₛ with λ = ln(α / σ)
-    const lambda = (i: number) => -Math.log(ratios[i]!);
+    const lambda = (i: number) => lambdaOf(levels[i]!);
     const z = lambda(from) - lambda(from + 1);
     const growth = Math.expm1(z);
     const bh = bh1 ? z : growth;
@@ -59,7 +57,7 @@ export function uniPC(config: SchedulerConfig, steps: number): Scheduler {
       history.unshift(denoised);
       history.length = Math.min(history.length, highest);
       // At σ = 0 only the first order is finite.
-      const left = lowerFinal || ratios[call + 1] === 0 ? steps - call : highest;
+      const left = lowerFinal || levels[call + 1]!.sigma === 0 ? steps - call : highest;
       const order = Math.min(history.length, left);
       previous = { latents: corrected, order };
       return { latents: move(corrected, call, history.slice(0, order)), denoised };

@@ -23,7 +23,7 @@ export async function modelSearch(
   caller: Caller,
   { catalog }: Context,
 ): Promise<void> {
-  const schedulers = schedulerSpellings();
+  const schedulers = new Map<string, string[]>();
   const entries = await catalog.list();
   const found = entries.filter((entry) => matches(entry, task));
   caller.data({
@@ -55,7 +55,7 @@ function architecturesOf({ architecture, family }: CatalogEntry['model']): strin
   return known.length === 0 ? ['unknown'] : known;
 }
 
-function toItem(entry: CatalogEntry, entries: readonly CatalogEntry[], schedulers: string[]): ModelItem {
+function toItem(entry: CatalogEntry, entries: readonly CatalogEntry[], schedulers: Map<string, string[]>): ModelItem {
   const { air, kind, model } = entry;
   const category = categories[kind];
   const common = {
@@ -81,9 +81,16 @@ function toItem(entry: CatalogEntry, entries: readonly CatalogEntry[], scheduler
     defaultSteps: model.defaultSteps,
     defaultScheduler: model.defaultScheduler,
     defaultCFG: model.defaultGuidanceScale,
-    schedulers,
+    schedulers: spellingsFor(model.defaultScheduler, schedulers),
     previewDecoders: ['linear', ...(tinyDecoderOf(entry, entries) === undefined ? [] : ['tiny'])],
   } satisfies CheckpointItem;
+}
+
+/** Those that serve models with this scheduler of their own. */
+function spellingsFor(className: string, known: Map<string, string[]>): string[] {
+  const spellings = known.get(className) ?? schedulerSpellings({ _class_name: className });
+  known.set(className, spellings);
+  return spellings;
 }
 
 /** Runware's words `base` and `refiner` for checkpoints; for the others the kind. */

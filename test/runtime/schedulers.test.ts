@@ -30,14 +30,20 @@ interface Reference {
 }
 
 // Origin and tolerance: test/fixtures/README.md.
-const fixture = new URL('../fixtures/schedulers.json.gz', import.meta.url);
-const references = JSON.parse(gunzipSync(readFileSync(fixture)).toString('utf8')) as {
+interface References {
   pattern: number[];
   initial: number[];
   imageLatents: number[];
   cases: Reference[];
+}
+const readReferences = (name: string) => {
+  const fixture = new URL(`../fixtures/${name}`, import.meta.url);
+  return JSON.parse(gunzipSync(readFileSync(fixture)).toString('utf8')) as References;
 };
-const { cases } = references;
+const references = readReferences('schedulers.json.gz');
+/** The same for models of flow matching. */
+const flowReferences = readReferences('schedulersFlow.json.gz');
+const cases = [references, flowReferences].flatMap((from) => from.cases.map((reference) => ({ ...reference, from })));
 const initial = Float32Array.from(references.initial);
 
 const names = Object.keys(schedulers) as SchedulerName[];
@@ -52,15 +58,15 @@ const stableDiffusion: SchedulerConfig = {
   steps_offset: 1,
 };
 
-/** A config that suits the scheduler: these two are for models of their own kind. */
+/** A config that suits the scheduler: these are for models of their own kind. */
 const configFor = (name: SchedulerName): SchedulerConfig =>
-  name === 'FlowMatchEulerDiscreteScheduler' || name === 'IPNDMScheduler'
+  name.startsWith('FlowMatch') || name === 'IPNDMScheduler'
     ? { _class_name: name }
     : { ...stableDiffusion, _class_name: name };
 
 /** The model of the reference numbers: 0.4 x + 0.2 pattern cos(πt / 1000). */
-const toyModel = (input: Float32Array, timestep: number): Float32Array =>
-  input.map((value, i) => 0.4 * value + 0.2 * references.pattern[i]! * Math.cos((Math.PI * timestep) / 1000));
+const toyModel = (input: Float32Array, timestep: number, pattern = references.pattern): Float32Array =>
+  input.map((value, i) => 0.4 * value + 0.2 * pattern[i]! * Math.cos((Math.PI * timestep) / 1000));
 
 function expectClose(got: ArrayLike<number>, want: ArrayLike<number>, what: string, within = 1e-4): void {
   expect(got.length, what).toBe(want.length);
@@ -71,9 +77,15 @@ function expectClose(got: ArrayLike<number>, want: ArrayLike<number>, what: stri
 }
 
 /** Runs a scheduler from `call` to the end and yields what every call gave. */
-function* denoise(scheduler: Scheduler, latents: Float32Array, noise: (count: number) => Float32Array, call = 0) {
+function* denoise(
+  scheduler: Scheduler,
+  latents: Float32Array,
+  noise: (count: number) => Float32Array,
+  call = 0,
+  pattern = references.pattern,
+) {
   for (; call < scheduler.timesteps.length; call++) {
-    const prediction = toyModel(scheduler.scaleModelInput(latents, call), scheduler.timesteps[call]!);
+    const prediction = toyModel(scheduler.scaleModelInput(latents, call), scheduler.timesteps[call]!, pattern);
     const step = scheduler.step(prediction, call, latents, noise);
     yield step;
     latents = step.latents;
@@ -86,7 +98,7 @@ describe.each(names)('%s', (name) => {
   const own = cases.filter((reference) => reference.scheduler === name);
 
   test('has reference numbers', () => {
-    expect(own.length, 'add cases for it to test/fixtures/schedulers.json.gz').toBeGreaterThan(0);
+    expect(own.length, 'add cases for it to test/fixtures/').toBeGreaterThan(0);
   });
 
   test.each(own)('gives the latents of diffusers after every call: $name', (reference) => {
@@ -94,17 +106,20 @@ describe.each(names)('%s', (name) => {
     const start = reference.strength === undefined ? 0 : firstCall(scheduler, reference.steps, reference.strength);
     expectClose(scheduler.timesteps.slice(start), reference.timesteps, 'timesteps');
 
-    let latents = scaled(initial, scheduler.initNoiseSigma);
+    const { from } = reference;
+    const first = Float32Array.from(from.initial);
+    let latents = scaled(first, scheduler.initNoiseSigma);
     if (reference.noised) {
-      expect(start).toBe(reference.startStep! * scheduler.callsPerStep);
-      latents = scheduler.addNoise(Float32Array.from(references.imageLatents), initial, start);
+      if (reference.startStep !== undefined) expect(start).toBe(reference.startStep * scheduler.callsPerStep);
+      latents = scheduler.addNoise(Float32Array.from(from.imageLatents), first, start);
       expectClose(latents, reference.noised, 'noised');
     } else {
       expectClose([scheduler.initNoiseSigma], [reference.initNoiseSigma!], 'initNoiseSigma');
     }
 
     let draws = 0;
-    const steps = denoise(scheduler, latents, () => Float32Array.from(reference.noise[draws++]!), start);
+    const draw = () => Float32Array.from(reference.noise[draws++]!);
+    const steps = denoise(scheduler, latents, draw, start, from.pattern);
     const got = [...steps].map((step) => step.latents);
     expect(got).toHaveLength(reference.latents.length);
     got.forEach((values, call) => {
@@ -181,7 +196,7 @@ describe.each(names)('%s', (name) => {
 });
 
 function predictionTypes(name: SchedulerName): string[] {
-  if (name === 'FlowMatchEulerDiscreteScheduler') return ['flow'];
+  if (name.startsWith('FlowMatch')) return ['flow'];
   if (name === 'IPNDMScheduler') return ['v_prediction'];
   return ['epsilon', 'sample', 'v_prediction'];
 }
@@ -222,11 +237,6 @@ describe('spellings', () => {
   // Names of Runware's schemas that stand for nothing here, and what is said of each.
   const absent: Record<string, RegExp> = {
     DPMSolverMultistepInverse: /from a picture back to noise/,
-    EDMDPMSolverMultistepScheduler: /noise levels of EDM/,
-    EDMEulerScheduler: /noise levels of EDM/,
-    'IPNDM Uniform Beta': /timesteps of its own/,
-    'IPNDM Uniform Exponential': /timesteps of its own/,
-    'IPNDM Uniform Karras': /timesteps of its own/,
   };
   const runware =
     `DDIM · DDIMScheduler · DDPMScheduler · DEISMultistepScheduler · Default · DPM++ · DPM++ 2M · DPM++ 2M Beta ·
@@ -256,11 +266,67 @@ describe('spellings', () => {
     expect(choice === undefined).toBe(reason !== undefined);
     if (reason) expect(noSuchScheduler(spelling)).toMatch(reason);
     if (!choice) return;
-    const config = choice._class_name ? configFor(choice._class_name) : stableDiffusion;
-    const scheduler = createScheduler(config, choice, 12);
+    // All of them serve Stable Diffusion, those of flow matching as the same step for its kind of model.
+    const scheduler = createScheduler(stableDiffusion, choice, 12);
     const noise = createNoise(3n);
     const steps = denoise(scheduler, scaled(initial, scheduler.initNoiseSigma), (count) => noise.normal(count));
     expect([...steps].at(-1)!.latents.every(Number.isFinite)).toBe(true);
+  });
+
+  test.each([
+    ['DPMSolverMultistep', 'DPMSolverMultistepScheduler'],
+    ['EulerDiscrete', 'EulerDiscreteScheduler'],
+    ['EulerAncestralDiscrete', 'EulerAncestralDiscreteScheduler'],
+    ['EulerAncestral', 'EulerAncestralDiscreteScheduler'],
+    ['UniPCMultistep', 'UniPCMultistepScheduler'],
+    ['DEISMultistep', 'DEISMultistepScheduler'],
+    ['DPMSolverSinglestep', 'DPMSolverSinglestepScheduler'],
+    ['HeunDiscrete', 'HeunDiscreteScheduler'],
+    ['KDPM2Discrete', 'KDPM2DiscreteScheduler'],
+    ['KDPM2Ancestral', 'KDPM2AncestralDiscreteScheduler'],
+    ['LMSDiscrete', 'LMSDiscreteScheduler'],
+    ['FlowMatchEulerDiscrete', 'FlowMatchEulerDiscreteScheduler'],
+    ['FlowMatchEuler', 'FlowMatchEulerDiscreteScheduler'],
+    ['FlowMatchHeunDiscrete', 'FlowMatchHeunDiscreteScheduler'],
+    ['DDIMParallelScheduler', 'DDIMScheduler'],
+    ['ddpmparallel', 'DDPMScheduler'],
+  ])('of classes of diffusers need not end in Scheduler or Discrete: %s', (spelling, name) => {
+    expect(resolveScheduler(spelling)?._class_name).toBe(name);
+  });
+
+  test.each([
+    ['dpmpp_2m', 'DPM++ 2M'],
+    ['dpmpp_2m_karras', 'DPM++ 2M Karras'],
+    ['dpmpp_2m_sde_gpu', 'DPM++ 2M SDE'],
+    ['dpmpp_3m_sde', 'DPM++ 3M SDE'],
+    ['dpmpp_sde', 'DPM++ SDE'],
+    ['euler_ancestral', 'Euler a'],
+    ['sample_euler_ancestral', 'Euler a'],
+    ['k_euler_a', 'Euler a'],
+    ['k_lms', 'LMS'],
+    ['k-heun', 'Heun'],
+    ['dpm_2', 'DPM2'],
+    ['k_dpm_2_a', 'DPM2 a'],
+    ['dpm_2_ancestral', 'DPM2 a'],
+    ['uni_pc', 'UniPC'],
+    ['PLMS', 'PNDM'],
+    ['DPM2 a Karras', 'DPM2 a Karras'],
+    ['EDMEulerScheduler', 'Euler Karras'],
+    ['EDMDPMSolverMultistepScheduler', 'DPM++ 2M Karras'],
+  ])('of other tools are those of Runware: %s is %s', (spelling, meant) => {
+    expect(resolveScheduler(spelling)).toBeDefined();
+    expect(resolveScheduler(spelling)).toEqual(resolveScheduler(meant));
+  });
+
+  test.each([
+    ['DPMSolverSDEScheduler', /Brownian/],
+    ['dpmpp_2s_ancestral', /DPM\+\+ 2S is the same without/],
+    ['DPM adaptive', /its own number of steps/],
+    ['DDIMInverseScheduler', /back to noise/],
+    ['CosineDPMSolverMultistepScheduler', /another kind/],
+  ])('that stand for nothing here say why: %s', (spelling, reason) => {
+    expect(resolveScheduler(spelling)).toBeUndefined();
+    expect(noSuchScheduler(spelling)).toMatch(reason);
   });
 
   test('of one method in other spacings have other timesteps', () => {
@@ -273,8 +339,8 @@ describe('spellings', () => {
   });
 
   test('that stand for nothing are answered with those that do', () => {
-    expect(noSuchScheduler(' edmeulerscheduler')).toMatch(
-      /^There is no scheduler edmeulerscheduler: it is for models .*\. There are: Default, DDIM, .*UniPCMultistepScheduler\.$/,
+    expect(noSuchScheduler(' karrasvescheduler')).toMatch(
+      /^There is no scheduler karrasvescheduler: it is for models .*\. There are: Default, DDIM, .*UniPCMultistepScheduler\.$/,
     );
     expect(noSuchScheduler('Euler b')).toMatch(/^There is no scheduler Euler b\. There are: Default, /);
   });
@@ -340,14 +406,20 @@ describe('sigma spacings', () => {
 describe('a scheduler is refused with a sentence', () => {
   const refusals: [string, SchedulerConfig, string, number, RegExp][] = [
     [
-      'for a flow model',
+      'that has no form for a flow model',
       { _class_name: 'FlowMatchEulerDiscreteScheduler' },
       'Euler a',
       4,
-      /is for models of diffusion/,
+      /cannot serve this model, which is one of flow matching. These serve it: Default, DDIM, .*DPM\+\+ 2M, .*UniPCMulti/,
     ],
-    ['of flow matching for another model', stableDiffusion, 'FlowMatchEulerDiscreteScheduler', 4, /flow matching/],
-    ['of v-diffusion for another model', stableDiffusion, 'IPNDMScheduler', 4, /continuous time/],
+    [
+      'whose flow form has one spacing',
+      { _class_name: 'FlowMatchEulerDiscreteScheduler' },
+      'DPM++ 2M Karras',
+      4,
+      /without Karras, Exponential or Beta/,
+    ],
+    ['for a model of EDM', { _class_name: 'EDMEulerScheduler' }, 'Euler', 4, /one of EDM diffusion/],
     [
       'that the model names but is not here',
       { _class_name: 'VQDiffusionScheduler' },
@@ -396,19 +468,24 @@ describe('a problem with a known solution: Gaussian pictures, whose best denoise
   // Distilled models do not denoise: their schedulers jump, and would shrink these pictures to their mean.
   const applicable = schedulerSpellings().filter((spelling) => {
     const name = resolveScheduler(spelling)?._class_name;
-    return name === undefined || !['LCMScheduler', 'TCDScheduler'].includes(name);
+    return name === undefined || !['LCMScheduler', 'TCDScheduler', 'FlowMatchLCMScheduler'].includes(name);
   });
 
+  const kinds: [string, SchedulerConfig, string][] = [
+    ['diffusion', stableDiffusion, 'epsilon'],
+    ['flow matching', { _class_name: 'FlowMatchEulerDiscreteScheduler', shift: 3 }, 'flow'],
+    ['diffusion in continuous time', { _class_name: 'IPNDMScheduler' }, 'v_prediction'],
+  ];
+  const rows = kinds.flatMap(([kind, config, type]) =>
+    schedulerSpellings(config)
+      .filter((spelling) => applicable.includes(spelling))
+      .map((spelling) => [spelling, kind, config, type] as const),
+  );
+
   // 8 % is room for methods of the first order in 200 steps, and for the spread of 2048 values.
-  test.each(applicable)('%s keeps their spread', (spelling) => {
+  test.each(rows)('%s keeps their spread: %s', (spelling, _, config, type) => {
     const spread = 0.6;
-    const choice = resolveScheduler(spelling);
-    const scheduler = createScheduler(
-      choice?._class_name ? configFor(choice._class_name) : stableDiffusion,
-      choice,
-      200,
-    );
-    const type = predictionTypes(choice?._class_name ?? 'PNDMScheduler')[0]!;
+    const scheduler = createScheduler(config, resolveScheduler(spelling), 200);
     const [zero, one] = [Float32Array.of(0), Float32Array.of(1)];
     const noise = createNoise(5n);
     let latents = scaled(noise.normal(2048), scheduler.initNoiseSigma);
@@ -422,6 +499,14 @@ describe('a problem with a known solution: Gaussian pictures, whose best denoise
     }
     const deviation = Math.sqrt(latents.reduce((sum, value) => sum + value ** 2, 0) / latents.length);
     expect(Math.abs(deviation / spread - 1)).toBeLessThan(0.08);
+  });
+
+  test('serve at least Euler, Heun and the multistep solvers for flow matching', () => {
+    const flow = schedulerSpellings({ _class_name: 'FlowMatchEulerDiscreteScheduler' });
+    expect(flow).toEqual(expect.arrayContaining(['Default', 'DDIM', 'Euler', 'Euler Karras', 'Heun', 'LCM', 'UniPC']));
+    expect(flow).toEqual(expect.arrayContaining(['DPM++ 2M', 'DPM++ 2M SDE', 'DPM++ 3M', 'DPM++ 2S']));
+    expect(flow).not.toEqual(expect.arrayContaining(['DPM++ 2M Karras']));
+    expect(schedulerSpellings(stableDiffusion)).toEqual(schedulerSpellings());
   });
 });
 
