@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { dirname } from 'node:path';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from '@platformatic/prom-client';
 import { type ErrorCode, errors } from '../protocol/errors.ts';
 import type { Runtime } from '../runtime/index.ts';
@@ -316,7 +317,9 @@ export class Metrics implements PreviewMeter {
     const all = this.#runtime.status().calls ?? [];
     this.#graphSeconds.reset();
     for (const { path, component, rows, calls: count, ms } of all) {
-      const labels = { model: airs.get(path) ?? 'unlisted', graph: component };
+      // A tiny decoder that a model brings lies in a folder of the model's.
+      const air = airs.get(path) ?? airs.get(dirname(path));
+      const labels = { model: air ?? 'unlisted', graph: component };
       const key = `${rows} ${component} ${path}`;
       for (let seen = this.#calls.get(key) ?? 0; seen < count; seen++) this.#batchRows.observe(labels, rows);
       this.#calls.set(key, Math.max(count, this.#calls.get(key) ?? 0));

@@ -18,6 +18,8 @@ export interface RowCounts {
   controlNet: number;
   encoder: number;
   decoder: number;
+  /** Of the tiny decoder that makes previews. */
+  preview: number;
 }
 
 /**
@@ -25,10 +27,12 @@ export interface RowCounts {
  * run will refuse is counted somehow.
  */
 export function countRows(request: GenerateRequest, { className, defaultScheduler }: ModelTraits): RowCounts {
-  const { steps, guidanceScale, image, mask, deepCache, controlNets = [], refiner } = request;
+  const { steps, guidanceScale, image, mask, deepCache, controlNets = [], refiner, previews } = request;
   const edits = /pix2pix/i.test(className);
   const inpaints = /inpaint/i.test(className);
-  if (image && !edits && image.strength === 0) return { unet: 0, shallow: 0, controlNet: 0, encoder: 0, decoder: 0 };
+  if (image && !edits && image.strength === 0) {
+    return { unet: 0, shallow: 0, controlNet: 0, encoder: 0, decoder: 0, preview: 0 };
+  }
 
   const scheduler = schedulerOf(request.scheduler ?? defaultScheduler, steps);
   const { callsPerStep } = scheduler;
@@ -63,6 +67,11 @@ export function countRows(request: GenerateRequest, { className, defaultSchedule
     controlNet: controlled,
     encoder: shown + (image && !(inpaints && wholly) ? 1 : 0) + (edits && mask ? 1 : 0),
     decoder: 1,
+    // At every N-th step, and at the last.
+    preview:
+      previews?.tinyDecoder === undefined
+        ? 0
+        : Math.ceil(Math.ceil((calls - first) / callsPerStep) / Math.max(1, Math.floor(previews.every))),
   };
 }
 

@@ -40,8 +40,9 @@ export interface RuntimeOptions {
   /**
    * Bytes of resident memory that the process should stay within; default 0, which is no limit. A run whose models and
    * parts would pass it, going by the sizes of their files, recycles the process first if that holds anything else. One
-   * that passes it all alone fails with `modelUnavailable` before anything is loaded. A process that is past it after a
-   * run is recycled too, ever more rarely while that does not help.
+   * that passes it all alone fails with `modelUnavailable` before anything is loaded, and one whose picture would, by an
+   * estimate, with `invalidParameter`. A process that is past it after a run is recycled too, ever more rarely while that
+   * does not help.
    */
   memoryLimitBytes?: number;
   /** Threads of one graph; default: onnxruntime's own choice (one per physical core). */

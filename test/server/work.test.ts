@@ -1,11 +1,12 @@
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, type MockInstance, test, vi } from 'vitest';
-import { Batcher } from '../../runtime/batcher.ts';
+import { Batcher, previewsOf } from '../../runtime/batcher.ts';
 import { describeModel, type GenerateRequest, type Pixels } from '../../runtime/index.ts';
 import { Graph } from '../../runtime/onnx/graph.ts';
 import { diffusion } from '../../runtime/pipelines/diffusion.ts';
 import { Library } from '../../runtime/pipelines/library.ts';
 import { countRows, type RowCounts } from '../../runtime/pipelines/rows.ts';
+import { findPreviewDecoder } from '../../runtime/previews/index.ts';
 import { workOf } from '../../server/work.ts';
 import { modelsFolder } from '../helpers/goldens.ts';
 
@@ -18,6 +19,7 @@ const controlNet = {
   ...{ model: tiny('tiny-sd15-controlnet'), pixels: picture, weight: 1 },
   ...{ startStep: 0, endStep: 4, mode: 'balanced' as const },
 };
+const sharp = (every: number) => ({ every, decoder: 'tiny', tinyDecoder: tiny('tiny-taesd') });
 const deepCache = { interval: 3, startStep: 0, endStep: 100 };
 
 const base: GenerateRequest = {
@@ -35,7 +37,7 @@ describe('what a run asks for is counted as the runtime asks for it', () => {
 
   const networks: Record<string, keyof RowCounts> = {
     ...{ unet: 'unet', shallow_unet: 'shallow', controlnet: 'controlNet' },
-    ...{ vae_encoder: 'encoder', vae_decoder: 'decoder' },
+    ...{ vae_encoder: 'encoder', vae_decoder: 'decoder', tiny_decoder: 'preview' },
   };
 
   test.each<[string, Partial<GenerateRequest>]>([
@@ -43,7 +45,11 @@ describe('what a run asks for is counted as the runtime asks for it', () => {
     ['with PNDM, which asks once more', { scheduler: 'PNDM', guidanceScale: 1 }],
     ['of image to image with Heun, which asks twice a step', { image: image(0.5), scheduler: 'Heun' }],
     ['of image to image at a strength that leaves one step', { image: image(0.01), guidanceScale: 1 }],
-    ['of image to image at a strength of 0', { image: image(0) }],
+    ['of image to image at a strength of 0', { image: image(0), previews: sharp(1) }],
+    ['with a sharp preview of each step', { previews: sharp(1) }],
+    ['with a sharp preview of every third step and the last', { steps: 7, previews: sharp(3) }],
+    ['with sharp previews of image to image with Heun', { image: image(0.5), scheduler: 'Heun', previews: sharp(2) }],
+    ['with previews that no network makes', { previews: { every: 1 } }],
     ['of inpainting with any model, from noise', { image: image(1), mask }],
     [
       'of image to image with DeepCache, a refiner and two ControlNets, of which one prevails',
@@ -67,8 +73,9 @@ describe('what a run asks for is counted as the runtime asks for it', () => {
     const request = { ...base, ...changes };
     const signal = new AbortController().signal;
     const run = diffusion(library, request);
-    await library.use(() => new Batcher({ rowsPerCall: 1 }).drive({ run, signal, emit: async () => {} }));
-    const counted: RowCounts = { unet: 0, shallow: 0, controlNet: 0, encoder: 0, decoder: 0 };
+    const previews = previewsOf(request, await library.previewSource(request), findPreviewDecoder);
+    await library.use(() => new Batcher({ rowsPerCall: 1 }).drive({ run, signal, previews, emit: async () => {} }));
+    const counted: RowCounts = { unet: 0, shallow: 0, controlNet: 0, encoder: 0, decoder: 0, preview: 0 };
     for (const { label } of spied.mock.contexts as Graph[]) {
       const network = networks[label.split('/').at(-1)!];
       if (network !== undefined) counted[network]++;
@@ -94,6 +101,7 @@ describe('work', () => {
     // A few steps are not nothing: the picture is decoded all the same.
     expect(workFor({ steps: 1, guidanceScale: 1 })).toBeGreaterThan(0.05 * plain);
     expect(workFor({ image: image(0) })).toBeGreaterThan(0);
+    expect(workFor({ previews: sharp(1) }) / plain).toBeCloseTo(1.15, 1);
   });
 
   test('of what no scheduler is known for is that of its steps', () => {
