@@ -73,6 +73,8 @@ export class Queue {
   #running = 0;
   #admitted = 0;
   readonly #admittedOf = new Map<string, number>();
+  /** Those of each key that have unfinished results. */
+  readonly #claimantsOf = new Map<string, Set<string>>();
   #closed = false;
 
   constructor(runtime: Runtime, options: QueueOptions) {
@@ -95,7 +97,7 @@ export class Queue {
    * Takes room for results, from the arrival of their task until `release`. Room is counted here and not by the runs that
    * wait, because a task may still be fetching its seed image. `freed` is the room that the task's coming will free, because
    * it supersedes another. Throws `rateLimitExceeded` beyond a limit of the claimant or of its key, `serviceUnavailable`
-   * where the queue is full; a claimant with less than its part of a full queue is let in nevertheless.
+   * where the queue is full; one with less than its part of a full queue is let in nevertheless.
    */
   admit(claimant: Claimant, count: number, freed = 0): void {
     if (this.#closed) throw shuttingDown();
@@ -105,15 +107,11 @@ export class Queue {
     this.#check('key', this.#held(ownerKey(claimant)) - freed, count, queueLimit);
     const room = limit + concurrency;
     const excess = this.#admitted - freed + count - room;
-    if (excess > 0) {
-      const claimants = [...this.#admittedOf.keys()].filter((key) => !key.startsWith(ownerPrefix));
-      const part = room / new Set([...claimants, claimant.id]).size;
-      if (excess > room || this.#held(claimant.id) - freed + count > part) {
-        throw new TaskError('serviceUnavailable', {
-          message: `The queue is full: ${this.#admitted} results are unfinished, ${limit} may wait.`,
-          retryAfterMs: this.#pace.msFor(excess),
-        });
-      }
+    if (excess > 0 && !this.#isWithinPart(claimant, count - freed, room)) {
+      throw new TaskError('serviceUnavailable', {
+        message: `The queue is full: ${this.#admitted} results are unfinished, ${limit} may wait.`,
+        retryAfterMs: this.#pace.msFor(excess),
+      });
     }
     this.#count(claimant, count);
   }
@@ -316,17 +314,39 @@ export class Queue {
     });
   }
 
+  /**
+   * Whether `more` results leave a claimant within its part of a full queue. The room is divided among the keys that have
+   * unfinished results, and the part of a key among its claimants, so that a key with many sessions has no more of it. Of a
+   * key that has used up its part those claimants are still let in that have less than theirs, up to twice the key's part:
+   * parts grow smaller with each claimant that comes.
+   */
+  #isWithinPart(claimant: Claimant, more: number, room: number): boolean {
+    const owner = ownerKey(claimant);
+    const owners = new Set([owner, ...this.#claimantsOf.keys()]);
+    const part = Math.max(1, room / owners.size);
+    const ofOwner = this.#held(owner) + more;
+    if (ofOwner <= part) return true;
+    const claimants = new Set([claimant.id, ...(this.#claimantsOf.get(owner) ?? [])]);
+    return ofOwner <= 2 * part && this.#held(claimant.id) + more <= part / claimants.size;
+  }
+
   #held(key: string): number {
     return this.#admittedOf.get(key) ?? 0;
   }
 
   #count(claimant: Claimant, count: number): void {
     this.#admitted += count;
-    for (const key of [claimant.id, ownerKey(claimant)]) {
+    const owner = ownerKey(claimant);
+    for (const key of [claimant.id, owner]) {
       const held = this.#held(key) + count;
       if (held > 0) this.#admittedOf.set(key, held);
       else this.#admittedOf.delete(key);
     }
+    const claimants = this.#claimantsOf.get(owner) ?? new Set();
+    if (this.#held(claimant.id) > 0) claimants.add(claimant.id);
+    else claimants.delete(claimant.id);
+    if (claimants.size > 0) this.#claimantsOf.set(owner, claimants);
+    else this.#claimantsOf.delete(owner);
   }
 }
 

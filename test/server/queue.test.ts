@@ -2,9 +2,20 @@ import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import type { GenerateRequest } from '../../runtime/index.ts';
 import type { ServerOptions } from '../../server/index.ts';
+import type { KeyPolicy } from '../../server/keys.ts';
+import { type Claimant, Queue } from '../../server/queue.ts';
 import { workOf } from '../../server/work.ts';
+import { ManualClock } from '../helpers/clock.ts';
 import { createFakeRuntime } from '../helpers/fakeRuntime.ts';
 import { imageTask, startTestServer } from '../helpers/server.ts';
+
+/** A queue of which only the room is asked. */
+function newQueue({ limit, concurrency }: { limit: number; concurrency: number }): Queue {
+  const policy: KeyPolicy = { weight: 1, shared: true, maxPriority: 9, overtakes: false, queueLimit: 0, runLimit: 0 };
+  return new Queue(createFakeRuntime(), {
+    ...{ limit, concurrency, claimantLimit: 0, claimantRuns: 0, clock: new ManualClock(), policyOf: () => policy },
+  });
+}
 
 /** Hands one run at a time to the runtime, so that the order of its requests is that of the queue. */
 const startQueue = (options: ServerOptions = {}) => startTestServer({ concurrency: 1, ...options });
@@ -296,6 +307,38 @@ test('lets those with less than their part into a full queue', async () => {
   const tooMuch = imageTask({ numberResults: 6 });
   modest.send(tooMuch);
   expect((await modest.error(tooMuch.taskUUID)).code).toBe('serviceUnavailable');
+});
+
+test('divides a full queue among keys first, and then among the sessions of a key', () => {
+  const queue = newQueue({ limit: 84, concurrency: 16 });
+  const session = (owner: string, id: number): Claimant => ({ kind: 'session', id: `${owner} ${id}`, owner });
+  const admitted = (claimant: Claimant, count: number) => {
+    let taken = 0;
+    for (; taken < count; taken++) {
+      try {
+        queue.admit(claimant, 1);
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'serviceUnavailable' });
+        break;
+      }
+    }
+    return taken;
+  };
+  // One session has it all; 129 more of its key have a part, and all of them together no more than the room once more.
+  expect(admitted(session('many', 0), 1000)).toBe(100);
+  let more = 0;
+  for (let id = 1; id < 130; id++) more += admitted(session('many', id), 1);
+  expect(more).toBe(99);
+  // Another key has half of the room, in one session or in several, and a third key has a third of it.
+  expect(admitted(session('one', 0), 1)).toBe(1);
+  expect(admitted(session('one', 0), 1000)).toBe(49);
+  expect(admitted(session('one', 1), 1000)).toBe(25);
+  expect(admitted(session('two', 0), 1000)).toBe(33);
+  expect(admitted(session('many', 500), 1)).toBe(0);
+  // What has ended leaves room for those who have less than their part.
+  queue.release(session('many', 0), 100);
+  for (let id = 1; id < 100; id++) queue.release(session('many', id), 1);
+  expect(admitted(session('many', 500), 1)).toBe(1);
 });
 
 test.each([1, 16])('builds no queue of a lane in which 20 tasks a second come, at %i at once', async (concurrency) => {
