@@ -1,4 +1,5 @@
 import type { ImageReference } from '../../protocol/images.ts';
+import { isLoopbackHost } from '../config.ts';
 import type { ImageLimits } from './decode.ts';
 import { fetchImage, isPublicAddress } from './fetch.ts';
 import { ImageError } from './imageError.ts';
@@ -47,8 +48,21 @@ async function readStored(imageUUID: string, store: ImageStore): Promise<Buffer>
   return found.bytes;
 }
 
-function ownImage(url: string, ownBases: readonly string[]): string | undefined {
-  const base = ownBases.find((candidate) => url.startsWith(`${candidate}/images/`));
-  if (base === undefined) return undefined;
-  return /^\/images\/([0-9a-f-]{36})\.[a-z]+$/.exec(url.slice(base.length))?.[1];
+/** The UUID in a URL of this server's own, in any spelling of its address; undefined for all others. */
+function ownImage(text: string, ownBases: readonly string[]): string | undefined {
+  const url = new URL(text);
+  for (const base of ownBases.map((each) => new URL(each))) {
+    if (hostOf(url) !== hostOf(base)) continue;
+    const folder = `${base.pathname.replace(/\/+$/, '')}/images/`;
+    if (url.pathname.startsWith(folder))
+      return /^([0-9a-f-]{36})\.[a-z]+$/i.exec(url.pathname.slice(folder.length))?.[1];
+  }
+  return undefined;
+}
+
+/** Host and port; one name for all names of this machine. */
+function hostOf({ hostname, port, protocol }: URL): string {
+  const name = hostname.replace(/\.$/, '');
+  const isHere = isLoopbackHost(name) || name.endsWith('.localhost') || name === '0.0.0.0' || name === '[::]';
+  return `${isHere ? 'localhost' : name}:${port || (protocol === 'https:' ? '443' : '80')}`;
 }
