@@ -2,6 +2,7 @@ import type { Runtime } from '../runtime/index.ts';
 import type { Catalog } from './catalog.ts';
 import type { Clock } from './clock.ts';
 import type { Config } from './config.ts';
+import type { Gate } from './images/gate.ts';
 import type { ImageStore } from './images/store.ts';
 import type { Intake } from './intake.ts';
 import type { Keys } from './keys.ts';
@@ -27,6 +28,10 @@ export interface Context {
   readonly metrics: Metrics;
   readonly proxies: Proxies;
   readonly intake: Intake;
+  /** Images that are fetched by URL. */
+  readonly fetches: Gate;
+  /** Images of clients that are decoded. */
+  readonly decodes: Gate;
   /** Where the server listens; known once it does. */
   url: string;
   /** From the first signal to stop on: no task is taken any more. */

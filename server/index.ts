@@ -9,6 +9,7 @@ import { type Config, completeConfig } from './config.ts';
 import type { Context } from './context.ts';
 import { lockDataFolder } from './dataLock.ts';
 import { createRequestListener } from './http.ts';
+import { Gate } from './images/gate.ts';
 import { openImageStore } from './images/store.ts';
 import { Intake, maxRequestBytes } from './intake.ts';
 import { Keys } from './keys.ts';
@@ -30,6 +31,9 @@ const headersMs = 15_000;
 const requestMs = 300_000;
 /** Bytes of unfinished requests held for all who have not shown a key, where keys are set. */
 const maxStrangerBytes = 8 * 2 ** 20;
+
+/** Of the four threads that Node has for files and images; the others stay free for those of this server. */
+const decodesAtOnce = 2;
 
 /** Options left out have the defaults of the command line. */
 export interface ServerOptions extends Partial<Config> {
@@ -122,6 +126,8 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
       metrics,
       proxies: new Proxies(config.trustedProxy),
       intake: new Intake({ maxBytes: unfinishedBytes(config), maxStrangerBytes }),
+      fetches: new Gate({ atOnce: 12, perOwner: 4 }),
+      decodes: new Gate({ atOnce: decodesAtOnce, perOwner: 1 }),
       url: '',
       closing: false,
     };

@@ -6,29 +6,44 @@ import type { Context } from './context.ts';
 import { decodeImage, type ImageLimits, sniffFormat } from './images/decode.ts';
 import { extensions } from './images/encode.ts';
 import { ImageError } from './images/imageError.ts';
-import { readReference } from './images/reference.ts';
+import { isForeign, readReference } from './images/reference.ts';
 import { type PutOptions, StorageFullError, type StoredImage } from './images/store.ts';
 import { shuttingDown } from './queue.ts';
 
 const fetchTimeoutMs = 20_000;
 
-/** The bytes of an image that a task names by `parameter`. Throws TaskError. `signal` ends a fetch. */
-export async function readImage(
+/**
+ * Reads an image that a task names by `parameter` and gives its bytes to `use`, which decodes them. Fetches and decodes of one
+ * client wait for each other, and hold nobody else up. Throws TaskError. `signal` ends the wait and the fetch.
+ */
+export async function useImage<T>(
   reference: ImageReference,
   parameter: string,
   caller: Caller,
   context: Context,
+  use: (bytes: Buffer, limits: ImageLimits) => Promise<T>,
   signal?: AbortSignal,
-): Promise<Buffer> {
-  try {
-    return await readReference(reference, {
-      store: context.store,
-      limits: limitsOf(context),
-      allowPrivateUrls: context.config.allowPrivateUrls,
-      fetchTimeoutMs,
-      ownBases: [caller.baseUrl, context.url],
-      signal,
+): Promise<T> {
+  const { fetches, decodes, config, store, keys } = context;
+  const limits = limitsOf(context);
+  const ownBases = [caller.baseUrl, context.url];
+  // Without keys all have one owner, and only their sessions tell them apart.
+  const owner = keys.open ? caller.claimant.id : caller.owner;
+  const read = () =>
+    readReference(reference, {
+      ...{ store, limits, fetchTimeoutMs, ownBases, signal },
+      allowPrivateUrls: config.allowPrivateUrls,
     });
+  const decode = (bytes: () => Promise<Buffer>) =>
+    decodes.run(owner, async () => await use(await bytes(), limits), signal);
+  try {
+    if (!isForeign(reference, ownBases)) return await decode(read);
+    // The place is kept until the image is decoded, so that no more fetched bytes wait in memory than there are places.
+    const fetchAndDecode = async () => {
+      const bytes = await read();
+      return await decode(async () => bytes);
+    };
+    return await fetches.run(owner, fetchAndDecode, signal);
   } catch (error) {
     throw ofParameter(error, parameter, context);
   }
@@ -42,12 +57,10 @@ export async function storeReference(
   context: Context,
 ): Promise<StoredImage> {
   if (context.closing) throw shuttingDown();
-  const bytes = await readImage(reference, parameter, caller, context);
-  try {
-    await decodeImage(bytes, limitsOf(context), { width: 16, height: 16 });
-  } catch (error) {
-    throw ofParameter(error, parameter, context);
-  }
+  const bytes = await useImage(reference, parameter, caller, context, async (bytes, limits) => {
+    await decodeImage(bytes, limits, { width: 16, height: 16 });
+    return bytes;
+  });
   return await storeImage(bytes, sniffFormat(bytes), { owner: caller.owner }, context);
 }
 
@@ -82,12 +95,12 @@ export function imageUrl(image: { imageUUID: string; format: ImageFormat }, call
   return `${caller.baseUrl}/images/${image.imageUUID}.${extensions[image.format]}`;
 }
 
-export function limitsOf({ config }: Context): ImageLimits {
+function limitsOf({ config }: Context): ImageLimits {
   return { maxBytes: config.maxUploadBytes, maxPixels: config.maxPixels };
 }
 
 /** An ImageError as an error of the parameter that named the image; anything else as it is. */
-export function ofParameter(error: unknown, parameter: string, { log }: Context): unknown {
+function ofParameter(error: unknown, parameter: string, { log }: Context): unknown {
   if (!(error instanceof ImageError)) return error;
   if (error.kind === 'download')
     log.info({ err: error.cause, reason: error.message }, 'An image could not be fetched.');

@@ -7,7 +7,7 @@ import { type Canvas, wholeCanvas } from './images/canvas.ts';
 import { decodeImage, type ImageLimits } from './images/decode.ts';
 import { decodeMask, inpaintCanvas } from './images/inpaint.ts';
 import { outpaintCanvas } from './images/outpaint.ts';
-import { limitsOf, ofParameter, readImage } from './taskImages.ts';
+import { useImage } from './taskImages.ts';
 
 /** The pictures that a task names, for all of its results. */
 export interface TaskPictures {
@@ -23,7 +23,7 @@ interface Size {
 }
 
 /**
- * Fetches and decodes the pictures of a task, all at once and each once, however often the task names it. Throws
+ * Fetches and decodes the pictures of a task, all at once and each once for each size that it is needed in. Throws
  * TaskError; stops fetching when `signal` is aborted.
  */
 export async function readPictures(
@@ -58,12 +58,11 @@ async function canvasOf(task: ImageInferenceTask, size: Size, pictures: Pictures
   return mask === undefined ? wholeCanvas(picture) : await inpaintCanvas(picture, mask, maskMargin);
 }
 
-/** Remembers what it has read and decoded: guide images are often the seed image, or each other. */
+/** Remembers what it has decoded: guide images are often the seed image, or each other. */
 class Pictures {
   readonly #signal: AbortSignal;
   readonly #caller: Caller;
   readonly #context: Context;
-  readonly #read = new Map<string, Promise<Buffer>>();
   readonly #decoded = new Map<string, Promise<Pixels>>();
 
   constructor(signal: AbortSignal, caller: Caller, context: Context) {
@@ -83,20 +82,12 @@ class Pictures {
     return this.#decode(reference, 'maskImage', (bytes, limits) => decodeMask(bytes, limits, size));
   }
 
-  async #decode<T>(
+  #decode<T>(
     reference: ImageReference,
     parameter: string,
     decode: (bytes: Buffer, limits: ImageLimits) => Promise<T>,
   ): Promise<T> {
-    const bytes = await remember(this.#read, keyOf(reference), () =>
-      readImage(reference, parameter, this.#caller, this.#context, this.#signal),
-    );
-    this.#signal.throwIfAborted();
-    try {
-      return await decode(bytes, limitsOf(this.#context));
-    } catch (error) {
-      throw ofParameter(error, parameter, this.#context);
-    }
+    return useImage(reference, parameter, this.#caller, this.#context, decode, this.#signal);
   }
 }
 

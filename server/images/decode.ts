@@ -2,6 +2,7 @@ import sharp, { type Metadata, type Sharp } from 'sharp';
 import type { ImageFormat } from '../../protocol/events.ts';
 import type { Pixels } from '../../runtime/index.ts';
 import { ImageError } from './imageError.ts';
+import { countScans, maxScans } from './scans.ts';
 
 export interface ImageLimits {
   /** Bytes of one encoded image; a larger one is refused before it is looked at. */
@@ -9,6 +10,9 @@ export interface ImageLimits {
   /** Width × height of one image, read from its header; a larger one is refused before its pixels are decoded. */
   maxPixels: number;
 }
+
+/** How long decoding one image may take. */
+const decodeSeconds = 10;
 
 export interface ImageHeader {
   format: ImageFormat;
@@ -43,6 +47,9 @@ export async function readHeader(bytes: Uint8Array, limits: ImageLimits): Promis
     throw new ImageError(`The image has ${bytes.byteLength} bytes. The largest allowed is ${limits.maxBytes} bytes.`);
   }
   const format = sniffFormat(bytes);
+  if (format === 'JPG' && countScans(bytes) > maxScans) {
+    throw new ImageError(`The JPG image has more than ${maxScans} scans. Save it anew, not progressive.`);
+  }
   let metadata: Metadata;
   try {
     metadata = await sharp(bytes, { limitInputPixels: false }).metadata();
@@ -100,10 +107,14 @@ async function decode(
     image = image.resize(size.width, size.height, { fit: 'cover', position: 'centre', kernel });
   }
   try {
+    image = image.timeout({ seconds: decodeSeconds });
     const { data, info } = await image.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
     if (info.channels !== channels) throw new Error(`decoded to ${info.channels} channels`);
     return { width: info.width, height: info.height, data };
   } catch (cause) {
+    if (cause instanceof Error && /timeout/i.test(cause.message)) {
+      throw new ImageError(`Decoding the ${header.format} image takes more than ${decodeSeconds} seconds.`);
+    }
     throw new ImageError(`The ${header.format} image is broken: its pixels cannot be decoded.`, 'invalid', { cause });
   }
 }

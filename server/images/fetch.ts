@@ -1,7 +1,9 @@
-import { type LookupAddress, lookup as resolveName } from 'node:dns';
+import { promises as dns, type LookupAddress, lookup as systemLookup } from 'node:dns';
 import http from 'node:http';
 import https from 'node:https';
 import net from 'node:net';
+import { pipeline } from 'node:stream/promises';
+import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
 import { ImageError } from './imageError.ts';
 
 export interface FetchOptions {
@@ -9,6 +11,8 @@ export interface FetchOptions {
   maxBytes: number;
   /** Says which addresses may be connected to: `isPublicAddress`, unless every client is trusted with the network. */
   mayConnect: (address: string) => boolean;
+  /** Whether names are looked up as the rest of this machine does it, with its hosts file and search domains. Default false. */
+  usesSystemNames?: boolean;
   /** For the whole fetch, redirects included. */
   timeoutMs: number;
   /** Ends it when nobody waits for the image any more. */
@@ -16,6 +20,8 @@ export interface FetchOptions {
 }
 
 const maxRedirects = 5;
+/** How long one question to a name server may take; it is asked twice. */
+const nameTimeoutMs = 3_000;
 
 /** IPv4 networks that are not the public internet (RFC 6890 and its registry). */
 const privateIPv4: [string, number][] = [
@@ -88,7 +94,7 @@ function request(text: string, options: FetchOptions, signal: AbortSignal): Prom
   const sending = (url.protocol === 'https:' ? https : http).get(url, {
     signal,
     agent: false,
-    lookup: resolveAllowed(options.mayConnect),
+    lookup: resolveAllowed(options, signal),
     headers: { accept: 'image/png, image/jpeg, image/webp', 'accept-encoding': 'identity', 'user-agent': 'latentwire' },
   });
   sending.on('socket', (socket) => {
@@ -98,8 +104,11 @@ function request(text: string, options: FetchOptions, signal: AbortSignal): Prom
       if (address === undefined || !options.mayConnect(address)) sending.destroy(privateAddress());
     });
   });
-  sending.on('error', (cause) => reject(asImageError(cause, signal)));
+  let isAnswered = false;
+  // After the answer has begun, its reader tells what is wrong, such as that it is too large.
+  sending.on('error', (cause) => isAnswered || reject(asImageError(cause, signal)));
   sending.on('response', (response) => {
+    isAnswered = true;
     const status = response.statusCode ?? 0;
     if (status >= 300 && status < 400 && response.headers.location !== undefined) {
       response.destroy();
@@ -115,21 +124,55 @@ function request(text: string, options: FetchOptions, signal: AbortSignal): Prom
       reject(new ImageError(`The URL was answered with status ${status}.`, 'download'));
       return;
     }
-    const chunks: Buffer[] = [];
-    let length = 0;
-    response.on('data', (chunk: Buffer) => {
-      length += chunk.byteLength;
-      if (length > options.maxBytes) {
-        response.destroy();
-        reject(new ImageError(`The image at the URL has more than ${options.maxBytes} bytes, the largest allowed.`));
-        return;
-      }
-      chunks.push(chunk);
-    });
-    response.on('error', (cause) => reject(asImageError(cause, signal)));
-    response.on('end', () => resolve(Buffer.concat(chunks)));
+    readBody(response, options.maxBytes).then(resolve, (cause) => reject(asImageError(cause, signal)));
   });
   return promise;
+}
+
+/** Reads a body, decoded where the server encoded it although it was asked not to. */
+async function readBody(response: http.IncomingMessage, maxBytes: number): Promise<Buffer> {
+  const tooLarge = () => new ImageError(`The image at the URL has more than ${maxBytes} bytes, the largest allowed.`);
+  if (Number(response.headers['content-length'] ?? 0) > maxBytes) {
+    response.destroy();
+    throw tooLarge();
+  }
+  const chunks: Buffer[] = [];
+  let length = 0;
+  // The bytes are counted behind the decoders: a kilobyte may become a gigabyte.
+  const collect = async (decoded: AsyncIterable<Buffer>) => {
+    for await (const chunk of decoded) {
+      length += chunk.byteLength;
+      if (length > maxBytes) return;
+      chunks.push(chunk);
+    }
+  };
+  const [first, second] = decodersOf(response.headers['content-encoding']);
+  try {
+    if (first === undefined) await pipeline(response, collect);
+    else if (second === undefined) await pipeline(response, first, collect);
+    else await pipeline(response, first, second, collect);
+  } catch (error) {
+    // Streams that are stopped in the middle complain of that; the reason is here.
+    throw length > maxBytes ? tooLarge() : error;
+  }
+  if (length > maxBytes) throw tooLarge();
+  return Buffer.concat(chunks, length);
+}
+
+/** In the order in which they are to be applied: the encoding that was applied last comes first. */
+function decodersOf(header: string | undefined) {
+  const names = (header ?? '')
+    .toLowerCase()
+    .split(',')
+    .map((name) => name.trim());
+  const encodings = names.filter((name) => name !== '' && name !== 'identity').reverse();
+  if (encodings.length > 2) throw new ImageError('The image at the URL is encoded more than twice.', 'download');
+  return encodings.map((name) => {
+    if (name === 'gzip' || name === 'x-gzip') return createGunzip();
+    if (name === 'deflate') return createInflate();
+    if (name === 'br') return createBrotliDecompress();
+    throw new ImageError('The image at the URL has a Content-Encoding other than gzip, deflate or br.', 'download');
+  });
 }
 
 function parseUrl(text: string): URL {
@@ -147,18 +190,53 @@ function parseUrl(text: string): URL {
   return url;
 }
 
-/** Takes the place of the lookup inside `net.connect`, so that the address checked is the address connected to. */
-function resolveAllowed(mayConnect: (address: string) => boolean): net.LookupFunction {
+/**
+ * Takes the place of the lookup inside `net.connect`, so that the address checked is the address connected to. Names are
+ * resolved without `getaddrinfo`, which holds one of the few threads of the process for as long as a silent name server likes.
+ */
+function resolveAllowed(
+  { mayConnect, usesSystemNames = false }: FetchOptions,
+  signal: AbortSignal,
+): net.LookupFunction {
   return (hostname, options, callback) => {
-    resolveName(hostname, { ...options, all: true }, (error, found) => {
-      if (error !== null) return callback(error, '', 0);
-      const addresses: LookupAddress[] = found.filter(({ address }) => mayConnect(address));
-      const first = addresses[0];
-      if (first === undefined) return callback(privateAddress(), '', 0);
-      if (options.all === true) callback(null, addresses);
-      else callback(null, first.address, first.family);
-    });
+    const addressesOf = usesSystemNames ? lookupOfSystem : lookupByServers;
+    addressesOf(hostname, signal).then(
+      (found) => {
+        const addresses = found.filter(({ address }) => mayConnect(address));
+        const first = addresses[0];
+        if (first === undefined) callback(privateAddress(), '', 0);
+        else if (options.all === true) callback(null, addresses);
+        else callback(null, first.address, first.family);
+      },
+      (error) => callback(error, '', 0),
+    );
   };
+}
+
+function lookupOfSystem(hostname: string): Promise<LookupAddress[]> {
+  return new Promise((resolve, reject) => {
+    systemLookup(hostname, { all: true }, (error, found) => (error === null ? resolve(found) : reject(error)));
+  });
+}
+
+/** Asks the name servers. What the hosts file names is this machine or a private network, so it is refused all the same. */
+async function lookupByServers(hostname: string, signal: AbortSignal): Promise<LookupAddress[]> {
+  const name = hostname.replace(/\.$/, '').toLowerCase();
+  if (name === 'localhost' || name.endsWith('.localhost')) return [{ address: '127.0.0.1', family: 4 }];
+  const resolver = new dns.Resolver({ timeout: nameTimeoutMs, tries: 2 });
+  const cancel = () => resolver.cancel();
+  signal.addEventListener('abort', cancel, { once: true });
+  try {
+    const [four, six] = await Promise.allSettled([resolver.resolve4(hostname), resolver.resolve6(hostname)]);
+    const found = [
+      ...(four.status === 'fulfilled' ? four.value.map((address) => ({ address, family: 4 })) : []),
+      ...(six.status === 'fulfilled' ? six.value.map((address) => ({ address, family: 6 })) : []),
+    ];
+    if (found.length === 0 && four.status === 'rejected') throw four.reason;
+    return found;
+  } finally {
+    signal.removeEventListener('abort', cancel);
+  }
 }
 
 function privateAddress(): ImageError {

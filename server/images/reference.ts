@@ -17,6 +17,11 @@ export interface ReferenceOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** Whether bytes come from elsewhere, and may take long to come. */
+export function isForeign(reference: ImageReference, ownBases: readonly string[]): boolean {
+  return reference.kind === 'url' && ownImage(reference.url, ownBases) === undefined;
+}
+
 /** Reads the bytes behind an image reference, as they were sent. Throws ImageError. */
 export async function readReference(reference: ImageReference, options: ReferenceOptions): Promise<Buffer> {
   switch (reference.kind) {
@@ -29,6 +34,7 @@ export async function readReference(reference: ImageReference, options: Referenc
       return await fetchImage(reference.url, {
         maxBytes: options.limits.maxBytes,
         mayConnect: options.allowPrivateUrls ? () => true : isPublicAddress,
+        usesSystemNames: options.allowPrivateUrls,
         timeoutMs: options.fetchTimeoutMs,
         signal: options.signal,
       });

@@ -10,6 +10,7 @@ import { systemClock } from '../../server/clock.ts';
 import { defaultConfig } from '../../server/config.ts';
 import { serveConnection } from '../../server/connection.ts';
 import type { Context } from '../../server/context.ts';
+import { Gate } from '../../server/images/gate.ts';
 import type { ImageStore, StoredImage } from '../../server/images/store.ts';
 import { Intake } from '../../server/intake.ts';
 import { Keys } from '../../server/keys.ts';
@@ -246,6 +247,8 @@ export async function scriptedServer(dice: Dice, changes: Partial<Context['confi
       clock: systemClock,
       runtime: runs,
       proxies: new Proxies([]),
+      fetches: new Gate({ atOnce: 12, perOwner: 4 }),
+      decodes: new Gate({ atOnce: 2, perOwner: 1 }),
       intake: new Intake({ maxBytes: 2 ** 30, maxStrangerBytes: 2 ** 20 }),
 
       records,
