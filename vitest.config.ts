@@ -3,6 +3,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** Files that take longest, of all that there are: the last ones to run should be short, or one worker waits for the other. */
 const longest = [
+  'readme',
   'runtime/together',
   'firstLight',
   'runtime/supervisor',
