@@ -80,7 +80,7 @@ interface Live {
   /** What it is resumed with, and the call that it answers. */
   answer: Outputs[];
   answered: Call | undefined;
-  /** Nobody waits for it to ask. */
+  /** The next call does not wait for it to ask. */
   slow: boolean;
   stage: Stage | undefined;
   since: number;
@@ -249,7 +249,7 @@ export class Batcher {
     if (this.live.delete(live)) this.shares.leave(live.account);
   }
 
-  /** Who is answered next: whoever is owed most, and who joins. */
+  /** The runs that the next call is for: the one that is owed most, and those that join. */
   private next(): Live[] {
     const asking = [...this.live].filter((live) => live.asked);
     // Stable, so that the runs of one share stay in the order of their age.
@@ -272,7 +272,7 @@ export class Batcher {
   }
 
   /**
-   * Whether a run may join a call for another share that is owed more. Where rows cost time, as on a CPU, whoever joins
+   * Whether a run may join a call for another share that is owed more. Where rows cost time, as on a CPU, a run that joins
    * makes the call longer for the one it is for: many runs of one share would get their steps for the one step of another.
    * So no share gets ahead of the first by more than `LEAD` steps. Where a further row is nearly free, all may join.
    */
@@ -323,7 +323,7 @@ export class Batcher {
     const ended = new Set<Live>();
     const wanted = async () => {
       await turn();
-      // Whoever is cancelled need not wait for the other calls of the group, which others still need.
+      // A cancelled run need not wait for the other calls of the group, which others still need.
       for (const live of group) {
         if (!live.job.signal.aborted || ended.has(live)) continue;
         ended.add(live);

@@ -1,7 +1,7 @@
 import type { Context } from './context.ts';
 import { packageVersion } from './packageRoot.ts';
 
-/** How the server is, for people and for whoever restarts it. */
+/** How the server is, for people and for programs that restart it. */
 export interface Health {
   /** `storageFull`: there is no room for an image, so tasks are refused. */
   status: 'ok' | 'starting' | 'stopping' | 'storageFull';
@@ -63,7 +63,7 @@ export async function health({ runtime, catalog, queue, closing, store }: Contex
       ...(providerReason !== undefined && { providerReason }),
       restarts,
       ...(memoryBytes !== undefined && { memoryBytes }),
-      // Never the path, which is nobody's business.
+      // Never the path, which may tell of the owner of the machine.
       ...(loading && { loading: { ...loading, model: airOf(loading.model) } }),
       ...(lastLoss && { lastLoss: { reason: lastLoss.reason, at: lastLoss.at.toISOString() } }),
       ...(setAside.length > 0 && {

@@ -2,11 +2,11 @@ import { type ErrorCode, parameterCode, TaskError } from '../protocol/errors.ts'
 import { RuntimeError } from '../runtime/index.ts';
 import type { Logger } from './log.ts';
 
-/** The error to send for anything thrown. What nobody foresaw is logged in full and sent without its words. */
+/** The error to send for anything thrown. An unknown error is logged in full and sent without its words. */
 export function toTaskError(error: unknown, { log }: { log: Logger }): TaskError {
   if (error instanceof TaskError) return error;
   if (error instanceof RuntimeError) return fromRuntime(error);
-  log.error({ err: error }, 'A task failed in a way nobody foresaw.');
+  log.error({ err: error }, 'Unhandled error while running a task.');
   return new TaskError('internalServerError', { cause: error });
 }
 

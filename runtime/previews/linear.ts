@@ -33,7 +33,7 @@ export const latentRgbOfFamily = {
 } satisfies Record<string, LatentRgb>;
 
 /**
- * A preview of one pixel for each latent pixel, about 0.1 ms for 64×64 (measured); whoever shows it enlarges it.
+ * A preview of one pixel for each latent pixel, about 0.1 ms for 64×64 (measured); the client enlarges it.
  *
  * @param denoised [channels, height, width], scaled latents.
  */

@@ -95,7 +95,7 @@ class ProcessDescriber implements Describer {
     this.current = this.waiting.shift();
     const { current } = this;
     if (!current) {
-      // An idle process keeps nobody alive.
+      // An idle process does not keep this one alive.
       this.child?.unref();
       this.child?.channel?.unref();
       if (!this.closed) this.timer = this.clock.after(this.restMs, () => this.end());

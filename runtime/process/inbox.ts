@@ -12,7 +12,7 @@ export class Inbox implements AsyncIterable<RunEvent> {
 
   push(event: RunEvent): void {
     if (this.end) return;
-    // The newest preview wins over one that nobody has read; everything else is kept, and is small.
+    // The newest preview replaces an unread one; everything else is kept, and is small.
     if (event.type === 'previewed') {
       const unread = this.events.findIndex((other) => other.type === 'previewed');
       if (unread >= 0) this.events.splice(unread, 1);
@@ -21,7 +21,7 @@ export class Inbox implements AsyncIterable<RunEvent> {
     this.wake?.();
   }
 
-  /** Drops what nobody has read. */
+  /** Drops unread events. */
   clear(): void {
     this.events.length = 0;
   }

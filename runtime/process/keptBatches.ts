@@ -35,7 +35,7 @@ export class KeptBatches {
     return [...this.kept.values()];
   }
 
-  /** Keeps what was found out, in place of what was known for the same machine, structure and shape. */
+  /** Keeps what was found out, instead of what was known for the same machine, structure and shape. */
   keep(calibration: Calibration): void {
     if (calibration.structure === undefined) return;
     this.set(calibration);

@@ -36,7 +36,7 @@ process.on('message', (message: ToRuntime) => {
       break;
   }
 });
-// The parent has ended or has let go of us: nobody is left to draw for.
+// The parent has ended or has let this process go: there is nothing left to draw.
 process.on('disconnect', () => process.exit(0));
 // A terminal's Ctrl-C reaches the whole group. The parent decides when to end, after it has drained its tasks.
 process.on('SIGINT', () => {});

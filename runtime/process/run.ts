@@ -27,7 +27,7 @@ export interface Run {
   started: boolean;
   /** What the process last said it was doing; `loading` until it says something. */
   stage: Stage;
-  /** Nobody reads any more: the signal was aborted or the iteration was left. */
+  /** The reader has gone: the signal was aborted or the iteration was left. */
   abandoned: boolean;
   /** The deadline of this stage passed, and the process was killed for it. */
   timedOut: boolean;

@@ -26,7 +26,7 @@ const HOPELESS_STARTS = 3;
 const MOST_PASSES = 8;
 const PASSING_MS = 10_000;
 
-/** How long a process that has grown has nothing to do before it is replaced; the next run of its models loads them again. */
+/** How long a process that has grown is idle before it is replaced; the next run of its models loads them again. */
 const REST_MS = 10_000;
 
 /**
@@ -93,7 +93,7 @@ class Supervisor implements Runtime {
     this.room = new Room({ maxModels: Math.max(1, options.maxModels ?? 2), limitBytes: options.memoryLimitBytes ?? 0 });
     this.figures = new BatchFigures(options.batchesFile, options.log);
     this.loading = new LoadingLog(options.log);
-    // Whoever never calls ready() learns of a failed start through generate() instead.
+    // A caller that never calls ready() learns of a failed start from generate().
     this.firstReady.promise.catch(() => {});
     this.start();
   }
@@ -354,7 +354,7 @@ class Supervisor implements Runtime {
       if (!first || !this.room.isWeighed(first)) return;
       // A run that the process died of, or beside one, runs alone: if it dies again, it is clear whose fault it is.
       if (this.live.size > 0 && [first, ...this.live.values()].some(({ deaths }) => deaths > 0)) return;
-      // Looked at even if it will be passed: nobody makes room for what is refused.
+      // Checked even if others will pass it: no room is made for a run that is refused.
       if (this.refused(first)) continue;
       if (this.room.fits(life, first, this.live.values())) {
         this.give(life, first);
@@ -423,7 +423,7 @@ class Supervisor implements Runtime {
     });
   }
 
-  /** Has a process that grew by more than its usual work be replaced once nobody has wanted anything for a while. */
+  /** Replaces a process that grew by more than its usual work, once it has been idle for a while. */
   private restAfterGrowth(life: Life): void {
     if (this.live.size > 0 || this.waiting.length > 0) return;
     const used = this.room.usedBytes;
