@@ -288,7 +288,8 @@ test('tells of weights that are read from disk, by events and to those who ask',
   const asked = await server.post([{ taskType: 'getResponse', taskUUID: task.taskUUID }]);
   expect(asked.body.data).toMatchObject([{ status: 'processing', loading: { component: 'unet', progress: 25 } }]);
   await socket.event('stepped', task.taskUUID);
-  await socket.take(({ data }) => data?.[0]?.status === 'success');
+  const results = async () => (await server.post([{ taskType: 'getResponse', taskUUID: task.taskUUID }])).body.data;
+  await expect.poll(results, { timeout: 20_000 }).toMatchObject([{ status: 'success' }]);
   socket.frames.length = 0;
   await socket.ask(imageTask());
   expect(JSON.stringify(socket.frames)).not.toContain('loading');
