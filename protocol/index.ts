@@ -37,6 +37,7 @@ export type { Outpaint } from './inpainting.ts';
 export { parseJson, stringifyJson } from './json.ts';
 export type { PreviewOptions } from './previews.ts';
 export {
+  type AccountResult,
   type AuthenticationResult,
   type CheckpointItem,
   type DataFrame,
@@ -56,12 +57,16 @@ export {
   type ResultItem,
   type ServerFrame,
   type TaskCancelResult,
+  type TaskDetailsResult,
+  type UsageFigures,
   type Warning,
 } from './replies.ts';
 export { errorSchema, eventSchema, httpReplySchema, resultSchema, serverFrameSchema } from './replySchemas.ts';
 export { type StepChoice, stepRange } from './steps.ts';
+export type { AccountManagementTask, AccountOperation } from './tasks/accountManagement.ts';
 export type { AuthenticationTask } from './tasks/authentication.ts';
 export type { GetResponseTask } from './tasks/getResponse.ts';
+export type { GetTaskDetailsTask } from './tasks/getTaskDetails.ts';
 export { BLANK_PROMPT, type ImageInferenceTask, MAX_SEED, type OutputType } from './tasks/imageInference.ts';
 export type { ImageUploadTask } from './tasks/imageUpload.ts';
 export { MAX_TASKS_PER_REQUEST, parseRequest, parseTask, type Task, type TaskType, tasks } from './tasks/index.ts';

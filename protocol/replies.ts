@@ -3,7 +3,7 @@
  * that breaks without it. Browsers import this file: no zod, no node modules.
  */
 
-import type { ErrorFrame } from './errors.ts';
+import type { ErrorFrame, WireError } from './errors.ts';
 import type { ImageFormat, LoadingEvent, PreviewedEvent, TaskEvent } from './events.ts';
 
 /** Keys that no item of `data` may have: the older Python client takes such an item for an error. */
@@ -152,6 +152,54 @@ export interface ModelSearchResult extends NotAnError, MayWarn {
   totalResults: number;
 }
 
+/** What a task asked for and how it was answered. */
+export interface TaskDetailsResult extends NotAnError, MayWarn {
+  taskType: string;
+  taskUUID: string;
+  /** Of this question; official clients wait for it. */
+  status: 'success';
+  /** The task, without prompts and images. */
+  request: [Record<string, unknown>];
+  /** Its results without base64, its error, or both; empty while there is neither. */
+  response: { data?: ImageResult[]; errors?: [WireError] };
+}
+
+/** Figures about tasks; which ones depends on the operation. */
+export interface UsageFigures {
+  /** Tasks that ended. */
+  count: number;
+  spend?: number;
+  clientErrors?: number;
+  serverErrors?: number;
+  /** Milliseconds that the models worked for a finished task. */
+  avgInferenceTime?: number;
+  p50InferenceTime?: number;
+  p90InferenceTime?: number;
+  p99InferenceTime?: number;
+}
+
+/** The account of the caller's key. */
+export interface AccountResult extends NotAnError, MayWarn {
+  taskType: string;
+  taskUUID: string;
+  operation: string;
+  organizationName: string;
+  organizationUUID: string;
+  balance: { amount: number; freeBalance: number; currency: string };
+  team: [];
+  apiKeys: [];
+  usage: {
+    today: UsageFigures;
+    last7Days: UsageFigures;
+    last30Days: UsageFigures;
+    /** Since the server started. */
+    total: UsageFigures;
+    timeseries?: (UsageFigures & { date: string })[];
+    model?: (UsageFigures & { model: string })[];
+    apiKey?: (UsageFigures & { apiKey: string })[];
+  };
+}
+
 /** An item of `data`. */
 export type ResultItem =
   | AuthenticationResult
@@ -161,7 +209,9 @@ export type ResultItem =
   | ImageResult
   | ProcessingResult
   | TaskCancelResult
-  | ModelSearchResult;
+  | ModelSearchResult
+  | TaskDetailsResult
+  | AccountResult;
 
 /** Results: always of one task, never beside errors. */
 export interface DataFrame {

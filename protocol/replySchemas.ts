@@ -82,21 +82,22 @@ const model = z.discriminatedUnion('category', [
   z.strictObject({ ...anyModel, category: z.enum(['lora', 'embeddings', 'controlnet', 'vae']) }),
 ]);
 
-/** One item of `data`. */
-export const resultSchema = z.union([
+const imageResult = z.strictObject({
+  ...answer,
+  status: z.literal('success'),
+  imageUUID: uuid,
+  imageURL: url,
+  imageBase64Data: z.base64().optional(),
+  imageDataURI: z.string().startsWith('data:image/').optional(),
+  seed: z.union([z.int().min(0), z.bigint()]),
+  resultIndex: count,
+  cost: z.number().optional(),
+});
+
+const ofTask = z.union([
   z.strictObject({ taskType: z.literal('authentication'), connectionSessionUUID: uuid, warnings }),
   z.strictObject({ taskType: z.literal('ping'), pong: z.literal(true) }),
-  z.strictObject({
-    ...answer,
-    status: z.literal('success'),
-    imageUUID: uuid,
-    imageURL: url,
-    imageBase64Data: z.base64().optional(),
-    imageDataURI: z.string().startsWith('data:image/').optional(),
-    seed: z.union([z.int().min(0), z.bigint()]),
-    resultIndex: count,
-    cost: z.number().optional(),
-  }),
+  imageResult,
   z.strictObject({ ...answer, imageUUID: uuid, imageURL: url }),
   z.strictObject({
     ...answer,
@@ -135,6 +136,46 @@ export const errorSchema = z.strictObject({
   allowedValues: z.array(scalar).readonly().optional(),
   retryAfterMs: z.int().positive().optional(),
 });
+
+const figures = z.strictObject({
+  count,
+  spend: z.number().optional(),
+  clientErrors: count.optional(),
+  serverErrors: count.optional(),
+  avgInferenceTime: count.optional(),
+  p50InferenceTime: count.optional(),
+  p90InferenceTime: count.optional(),
+  p99InferenceTime: count.optional(),
+});
+
+const account = z.strictObject({
+  ...answer,
+  operation: z.string(),
+  organizationName: z.string(),
+  organizationUUID: uuid,
+  balance: z.strictObject({ amount: z.number(), freeBalance: z.number(), currency: z.string() }),
+  team: z.tuple([]),
+  apiKeys: z.tuple([]),
+  usage: z.strictObject({
+    today: figures,
+    last7Days: figures,
+    last30Days: figures,
+    total: figures,
+    timeseries: z.array(figures.extend({ date: z.iso.date() })).optional(),
+    model: z.array(figures.extend({ model: z.string() })).optional(),
+    apiKey: z.array(figures.extend({ apiKey: uuid })).optional(),
+  }),
+});
+
+const taskDetails = z.strictObject({
+  ...answer,
+  status: z.literal('success'),
+  request: z.tuple([z.record(z.string(), z.unknown())]),
+  response: z.strictObject({ data: z.array(imageResult).optional(), errors: z.tuple([errorSchema]).optional() }),
+});
+
+/** One item of `data`. */
+export const resultSchema = z.union([ofTask, account, taskDetails]);
 
 const oneTask = z
   .tuple([resultSchema], resultSchema)

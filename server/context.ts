@@ -12,6 +12,7 @@ import type { Proxies } from './proxies.ts';
 import type { Queue } from './queue.ts';
 import type { Sessions } from './session.ts';
 import type { TaskRecords } from './taskRecords.ts';
+import type { Usage } from './usage.ts';
 
 /** The parts of one running server, made once by `startServer`. */
 export interface Context {
@@ -26,6 +27,7 @@ export interface Context {
   readonly sessions: Sessions;
   readonly keys: Keys;
   readonly metrics: Metrics;
+  readonly usage: Usage;
   readonly proxies: Proxies;
   readonly intake: Intake;
   /** Images that are fetched by URL. */

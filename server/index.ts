@@ -21,6 +21,7 @@ import { Queue, shuttingDown } from './queue.ts';
 import { Sessions } from './session.ts';
 import { TaskRecords } from './taskRecords.ts';
 import { Upgrades } from './upgrade.ts';
+import { Usage } from './usage.ts';
 
 export { type Config, ConfigError, loadConfig, optionsHelp, optionsTable } from './config.ts';
 
@@ -124,6 +125,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
       sessions,
       keys,
       metrics,
+      usage: new Usage(clock),
       proxies: new Proxies(config.trustedProxy),
       intake: new Intake({ maxBytes: unfinishedBytes(config), maxStrangerBytes }),
       fetches: new Gate({ atOnce: 12, perOwner: 4 }),

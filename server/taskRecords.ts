@@ -48,6 +48,8 @@ export class TaskRecord {
   readonly outputType: ImageInferenceTask['outputType'];
   readonly includeCost: boolean;
   readonly fingerprint: string;
+  /** What it asked for, but for prompts and images; known once it was checked. */
+  settings: Record<string, unknown> = {};
   /** What the task says that has no effect; told with every answer. */
   readonly warnings: Warning[];
   /** Milliseconds since the epoch. */

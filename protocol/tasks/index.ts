@@ -6,8 +6,10 @@ import { exceedsStructure, parseJson } from '../json.ts';
 import { present, type TaskKind, toTaskError } from '../parameters.ts';
 import type { MayWarn } from '../replies.ts';
 import { warningsOf } from '../warnings.ts';
+import { accountManagement } from './accountManagement.ts';
 import { authentication } from './authentication.ts';
 import { getResponse } from './getResponse.ts';
+import { getTaskDetails } from './getTaskDetails.ts';
 import { imageInference } from './imageInference.ts';
 import { imageUpload } from './imageUpload.ts';
 import { mediaStorage } from './mediaStorage.ts';
@@ -25,6 +27,8 @@ export const tasks = {
   taskCancel,
   modelSearch,
   mediaStorage,
+  getTaskDetails,
+  accountManagement,
 } satisfies Record<string, TaskKind>;
 
 /** A name of `tasks`. */

@@ -67,6 +67,7 @@ export async function imageInference(
   let meter: TaskMeter | undefined;
   void record.ended.then(() => {
     context.metrics.taskEnded(record, meter?.model);
+    context.usage.taskEnded(record, meter);
     logEnd(record, context.clock.now() - record.startedAt, caller.id, context.log, meter);
   });
   let plan: Plan;
@@ -74,6 +75,7 @@ export async function imageInference(
     await checkRoom(context);
     plan = await planTask(task, caller, context);
     record.warnings.push(...plan.warnings);
+    record.settings = settingsOf(task, plan);
     if (record.state !== 'unfinished') return;
     const older = lane.older();
     const freed = older.reduce((sum, { admitted }) => sum + admitted, 0);
@@ -226,6 +228,27 @@ const withoutDeepCache: Warning = {
   message: '`acceleration` has no effect: models exported to ONNX run all of the network in every step.',
   parameter: 'acceleration',
 };
+
+/** What getTaskDetails repeats of a task: enough to ask for the same again beside its prompts and images. */
+function settingsOf(task: ImageInferenceTask, { air, request, seed }: Plan): Record<string, unknown> {
+  const { width, height, steps, guidanceScale, scheduler } = request;
+  const { strength, clipSkip, numberResults, outputType, outputFormat, deliveryMethod } = task;
+  return {
+    model: air,
+    width,
+    height,
+    steps,
+    CFGScale: guidanceScale,
+    ...(scheduler !== undefined && { scheduler }),
+    seed,
+    ...(strength !== undefined && { strength }),
+    ...(clipSkip !== undefined && { clipSkip }),
+    numberResults,
+    outputType,
+    outputFormat,
+    deliveryMethod,
+  };
+}
 
 /** Names the longer side, and how long it may be beside the other. */
 function checkOutputPixels(width: number, height: number, multiple: number, most: number): void {

@@ -3,7 +3,9 @@
 import type { Task, TaskType } from '../../protocol/tasks/index.ts';
 import type { Caller } from '../caller.ts';
 import type { Context } from '../context.ts';
+import { accountManagement } from './accountManagement.ts';
 import { getResponse } from './getResponse.ts';
+import { getTaskDetails } from './getTaskDetails.ts';
 import { imageInference } from './imageInference.ts';
 import { imageUpload } from './imageUpload.ts';
 import { mediaStorage } from './mediaStorage.ts';
@@ -25,6 +27,8 @@ export const handlers = {
   taskCancel,
   modelSearch,
   mediaStorage,
+  getTaskDetails,
+  accountManagement,
 } satisfies {
   [Type in Exclude<TaskType, 'authentication' | 'ping'>]: Handler<Extract<HandledTask, { taskType: Type }>>;
 };

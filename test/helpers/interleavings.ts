@@ -19,6 +19,7 @@ import { Proxies } from '../../server/proxies.ts';
 import { Queue } from '../../server/queue.ts';
 import { Sessions } from '../../server/session.ts';
 import { TaskRecords } from '../../server/taskRecords.ts';
+import { Usage } from '../../server/usage.ts';
 import { describeTestModel, type Frame } from './server.ts';
 
 /** Numbers that look random and are the same each time (Marsaglia's xorshift32). */
@@ -251,6 +252,7 @@ export async function scriptedServer(dice: Dice, changes: Partial<Context['confi
       decodes: new Gate({ atOnce: 2, perOwner: 1 }),
       intake: new Intake({ maxBytes: 2 ** 30, maxStrangerBytes: 2 ** 20 }),
 
+      usage: new Usage(systemClock),
       records,
       keys,
       store,

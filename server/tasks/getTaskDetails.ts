@@ -1,0 +1,37 @@
+import { TaskError } from '../../protocol/errors.ts';
+import type { ImageResult, MayWarn, TaskDetailsResult } from '../../protocol/replies.ts';
+import type { GetTaskDetailsTask } from '../../protocol/tasks/getTaskDetails.ts';
+import type { Caller } from '../caller.ts';
+import type { Context } from '../context.ts';
+import { ResultReference, resultOf, warned } from '../results.ts';
+
+/** Tells what a task asked for, without its prompts and images, which are not kept, and how it was answered so far. */
+export async function getTaskDetails(
+  task: GetTaskDetailsTask & MayWarn,
+  caller: Caller,
+  { records }: Context,
+): Promise<void> {
+  const record = records.find(caller.owner, task.taskUUID);
+  if (record === undefined) throw new TaskError('taskNotFound', { parameter: 'taskUUID', type: 'string' });
+  const { results, error, state, taskType, taskUUID } = record;
+  const data = results.flatMap((result, index) =>
+    result === undefined ? [] : [withoutBase64(resultOf(record, index, result, caller))],
+  );
+  const failure = state === 'cancelled' ? new TaskError('taskCancelled').of(record) : error;
+  const response: TaskDetailsResult['response'] = {
+    ...(data.length > 0 && { data }),
+    ...(failure !== undefined && { errors: [failure.toWire()] }),
+  };
+  caller.data({
+    taskType: task.taskType,
+    taskUUID: task.taskUUID,
+    status: 'success',
+    request: [{ taskType, taskUUID, ...record.settings }],
+    response,
+    ...warned(task),
+  });
+}
+
+function withoutBase64(result: ImageResult | ResultReference): ImageResult {
+  return result instanceof ResultReference ? result.item : result;
+}

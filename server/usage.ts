@@ -1,0 +1,119 @@
+import type { Clock } from './clock.ts';
+import type { TaskMeter } from './taskMeter.ts';
+import type { TaskRecord } from './taskRecords.ts';
+
+const dayMs = 86_400_000;
+/** Days that are told apart; older ones count in the total alone. */
+const keptDays = 31;
+/** Times are told within 2 %. */
+const growth = Math.log(1.02);
+
+/** What some tasks come to. */
+export class Tally {
+  tasks = 0;
+  clientErrors = 0;
+  serverErrors = 0;
+  #sumMs = 0;
+  #timed = 0;
+  /** How many tasks took e^(index × growth) ms, by index: some hundreds at most. */
+  readonly #times = new Map<number, number>();
+
+  count(record: TaskRecord, ms: number | undefined): void {
+    this.tasks++;
+    if (record.state === 'failed') {
+      if ((record.error?.status ?? 500) < 500) this.clientErrors++;
+      else this.serverErrors++;
+    }
+    if (ms === undefined) return;
+    const index = Math.ceil(Math.log(Math.max(1, ms)) / growth);
+    this.#times.set(index, (this.#times.get(index) ?? 0) + 1);
+    this.#sumMs += ms;
+    this.#timed++;
+  }
+
+  add(other: Tally): void {
+    this.tasks += other.tasks;
+    this.clientErrors += other.clientErrors;
+    this.serverErrors += other.serverErrors;
+    this.#sumMs += other.#sumMs;
+    this.#timed += other.#timed;
+    for (const [index, count] of other.#times) this.#times.set(index, (this.#times.get(index) ?? 0) + count);
+  }
+
+  /** In milliseconds; 0 where no task has finished. */
+  get meanMs(): number {
+    return this.#timed === 0 ? 0 : Math.round(this.#sumMs / this.#timed);
+  }
+
+  /** The time that this part of the finished tasks stayed within, in milliseconds; 0 where there is none. */
+  quantileMs(part: number): number {
+    let left = Math.ceil(part * this.#timed);
+    for (const [index, count] of [...this.#times].sort(([a], [b]) => a - b)) {
+      left -= count;
+      if (left <= 0) return Math.round(Math.exp(index * growth));
+    }
+    return 0;
+  }
+}
+
+interface OwnerUsage {
+  total: Tally;
+  /** By day (days since the epoch), then by AIR; '' for tasks refused before their model was known. */
+  days: Map<number, Map<string, Tally>>;
+}
+
+/** Counts the tasks of each key since the server started: what `accountManagement` tells its holder. */
+export class Usage {
+  readonly #owners = new Map<string, OwnerUsage>();
+  readonly #clock: Clock;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  get today(): number {
+    return Math.floor(this.#clock.now() / dayMs);
+  }
+
+  /** Counts a task that has ended. `meter` is absent where it was refused before it was queued. */
+  taskEnded(record: TaskRecord, meter: TaskMeter | undefined): void {
+    if (record.state === 'unfinished') return;
+    const usage = this.#owners.get(record.owner) ?? { total: new Tally(), days: new Map() };
+    this.#owners.set(record.owner, usage);
+    const { today } = this;
+    for (const day of usage.days.keys()) if (day <= today - keptDays) usage.days.delete(day);
+    const ofDay = usage.days.get(today) ?? new Map<string, Tally>();
+    usage.days.set(today, ofDay);
+    const air = meter?.model ?? '';
+    const tally = ofDay.get(air) ?? new Tally();
+    ofDay.set(air, tally);
+    const ms =
+      record.state === 'finished' && meter
+        ? Object.values(meter.stages).reduce((sum, each) => sum + each, 0)
+        : undefined;
+    tally.count(record, ms);
+    usage.total.count(record, ms);
+  }
+
+  /** All tasks of an owner, since the server started. */
+  total(owner: string): Tally {
+    return this.#owners.get(owner)?.total ?? new Tally();
+  }
+
+  /** Those of some days (both included), told apart by day and model. */
+  between(owner: string, first: number, last: number): { day: number; air: string; tally: Tally }[] {
+    const days = this.#owners.get(owner)?.days ?? new Map<number, Map<string, Tally>>();
+    return [...days]
+      .filter(([day]) => day >= first && day <= last)
+      .sort(([a], [b]) => a - b)
+      .flatMap(([day, models]) => [...models].map(([air, tally]) => ({ day, air, tally })));
+  }
+}
+
+export function dayOf(text: string): number {
+  return Math.floor(Date.parse(text) / dayMs);
+}
+
+export function textOfDay(day: number): string {
+  return new Date(day * dayMs).toISOString().slice(0, 10);
+}
