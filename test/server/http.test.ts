@@ -211,13 +211,21 @@ test('serves the playground and what it loads, and nothing else of the package',
   expect(page.headers.get('content-security-policy')).toContain("default-src 'self'");
   const text = await page.text();
   const style = /href="([\w./-]+\.css)"/.exec(text)![1]!;
-  expect((await fetch(new URL(style, server.url))).headers.get('content-type')).toContain('text/css');
+  const { headers } = await fetch(new URL(style, server.url), { headers: { 'accept-encoding': 'gzip' } });
+  expect(headers.get('content-type')).toContain('text/css');
+  expect(headers.get('content-encoding')).toBe('gzip');
+  expect(headers.get('cache-control')).toBe('public, max-age=31536000, immutable');
+  const module = await fetch(`${server.url}/app/clients/typescript/index.js`);
+  expect(module.headers.get('content-type')).toContain('text/javascript');
+  expect(await module.text()).toContain("from './client.js'");
   for (const path of [
     '/package.json',
     '/app/server/index.js',
     '/app/protocol/../server/index.js',
     '/app/clients/cli/main.js',
     '/playground/main.ts',
+    '/index.html.br',
+    '/app/clients/bundlePage.js',
     '/..%2fpackage.json',
   ]) {
     expect((await fetch(server.url + path)).status, path).toBe(404);
