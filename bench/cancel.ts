@@ -147,7 +147,7 @@ async function cancelWaiting(client: BenchClient): Promise<number[]> {
   return toldMs;
 }
 
-await using server = await BenchServer.start(['--provider', options.provider], './watchedServer.js');
+await using server = await BenchServer.start(['--device', options.provider], './watchedServer.js');
 server.child.listen<RunEnded>(onEnded);
 const client = await BenchClient.connect(server.url);
 const figures: Figure[] = [];

@@ -146,7 +146,7 @@ function figuresOf(who: string, drawing: Drawing): Figure[] {
   ];
 }
 
-await using server = await BenchServer.start(['--provider', options.provider]);
+await using server = await BenchServer.start(['--device', options.provider]);
 console.error('warming up …');
 const warm = await Promise.all(Array.from({ length: others + 1 }, () => BenchClient.connect(server.url)));
 for (const size of [128, 192, 256]) {

@@ -25,7 +25,7 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 const previews = { every: 1, delivery: 'binary' };
 const figures: Figure[] = [];
 const megabytes = (bytes: number) => bytes / 1024 ** 2;
-const startServer = () => BenchServer.start(['--provider', provider]);
+const startServer = () => BenchServer.start(['--device', provider]);
 
 console.error('start-up to first picture …');
 const startups: number[] = [];

@@ -169,9 +169,9 @@ async function waitFor(isSo: () => boolean): Promise<void> {
 }
 
 const flags = options.flags === '' ? [] : options.flags.split(' ');
-await using fair = await BenchServer.start(['--provider', options.provider, ...flags]);
+await using fair = await BenchServer.start(['--device', options.provider, ...flags]);
 await using arrival = await BenchServer.start([
-  ...['--provider', options.provider],
+  ...['--device', options.provider],
   ...['--concurrency', '1', '--queue-order', 'arrival'],
 ]);
 console.error('warming up …');

@@ -35,7 +35,7 @@ const sessionKeepMs = 45_000;
 const mib = (bytes: number) => bytes / 2 ** 20;
 
 await using server = await BenchServer.start([
-  ...['--provider', options.provider, '--task-keep-ms', '120000'],
+  ...['--device', options.provider, '--task-keep-ms', '120000'],
   ...['--session-keep-ms', String(sessionKeepMs), '--slow-reader-ms', '3000'],
 ]);
 const counts = newCounts();

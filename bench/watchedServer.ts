@@ -14,7 +14,7 @@ export interface RunEnded {
 const config = loadConfig(process.argv.slice(2), {});
 const log = createLog(config.logLevel);
 const real = startRuntime({
-  provider: config.provider,
+  provider: config.device,
   log: (level, message, fields) => log[level](fields ?? {}, message),
   liveRuns: config.concurrency,
 });

@@ -86,10 +86,10 @@ export const options = {
     },
   ),
   defaultModel: text('local:pocket@1', 'AIR', 'The model of tasks that name none.'),
-  provider: text(
+  device: text(
     'auto',
     'NAME',
-    'What computes: auto, cpu, webgpu, cuda, coreml or dml. auto takes the fastest that starts here; one asked for by name that does not start ends the server.',
+    'What computes: auto, cpu, webgpu, cuda, coreml or dml; with several GPUs also cuda:1 or dml:1. auto takes the fastest that starts here. If the one named here does not start, the server ends with the reason.',
   ),
   threads: integer(0, 0, 1024, 'COUNT', 'Threads of the CPU provider; 0 takes as many as there are cores.'),
   batchSize: {

@@ -201,7 +201,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
 
 async function startOwnRuntime(config: Config, log: Logger): Promise<Runtime> {
   return startRuntime({
-    provider: config.provider,
+    provider: config.device,
     log: (level, message, fields) => log[level](fields ?? {}, message),
     maxModels: config.maxModels,
     memoryLimitBytes: config.memoryLimit,

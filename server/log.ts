@@ -12,17 +12,23 @@ export function createLog(level: string): Logger {
   return pino(logOptions(level), pino.destination({ dest: 2, sync: true }));
 }
 
-/** A line of the log as a person reads it: the time of day, the sentence, and the fields behind it. */
+/** A line of the log as a person reads it: time of day, level, sentence and fields, each in its column. */
 export function plainText(line: string): string {
   const { level, time, msg, err, ...fields } = JSON.parse(line) as Record<string, unknown>;
-  const severity = Number(level) >= 50 ? 'ERROR ' : Number(level) >= 40 ? 'WARN ' : '';
+  const severity = pino.levels.labels[Number(level)]?.toUpperCase() ?? '';
   const details = Object.entries(fields).map(
     // A client's words must not steer the terminal: with control characters in it a text is quoted and escaped.
     ([name, value]) => `${name}=${typeof value === 'string' && !/\p{Cc}/u.test(value) ? value : JSON.stringify(value)}`,
   );
   const stack = (err as { stack?: string } | undefined)?.stack?.replace(/[^\P{Cc}\n]/gu, '');
-  const text = [`${String(time).slice(11, 19)} ${severity}${msg}`, ...details].join('  ');
-  return `${text}\n${stack === undefined ? '' : `${stack}\n`}`;
+  // Columns, so that the eye finds sentences and fields.
+  const sentence = details.length > 0 ? String(msg).padEnd(36) : msg;
+  return `${localTime(String(time))} ${severity.padEnd(5)} ${[sentence, ...details].join('  ')}\n${stack === undefined ? '' : `${stack}\n`}`;
+}
+
+/** The time of day where the server is. */
+function localTime(time: string): string {
+  return new Date(time).toTimeString().slice(0, 8);
 }
 
 /** The redaction is for the day somebody logs a whole task or request by mistake. */

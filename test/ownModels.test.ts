@@ -63,7 +63,7 @@ beforeAll(async () => {
     port: 0,
     dataDir: join(scratch, 'data'),
     modelsDir: [models],
-    provider: 'cpu',
+    device: 'cpu',
     threads: 1,
     logLevel: 'silent',
     maxModels: 8,

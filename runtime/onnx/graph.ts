@@ -111,7 +111,11 @@ export class Graph {
     // whose threads need the same cores (a tiny preview between two steps cost 45 ms in place of 8).
     const spinning = { force_spinning_stop: '1' };
     const options: SessionOptions = {
-      executionProviders: [provider.name],
+      executionProviders: [
+        provider.deviceId === undefined
+          ? provider.name
+          : { name: provider.name as 'cuda', deviceId: provider.deviceId },
+      ],
       graphOptimizationLevel: provider.optimization ?? 'all',
       intraOpNumThreads: provider.threads ?? availableParallelism(),
       interOpNumThreads: 1,

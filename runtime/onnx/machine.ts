@@ -8,9 +8,12 @@ import type { Provider } from './providers.ts';
  * What computes here, in words: another text where measured times do not hold, such as after an update of onnxruntime or
  * on another machine with the same disk. onnxruntime does not tell which GPU it took, so all that Linux lists are named.
  */
-export function machineOf({ name, threads }: Provider): string {
+export function machineOf({ name, deviceId, threads }: Provider): string {
   const [cpu] = cpus();
-  const parts = [name, `onnxruntime ${env.versions.node ?? env.versions.common}`];
+  const parts = [
+    deviceId === undefined ? name : `${name}:${deviceId}`,
+    `onnxruntime ${env.versions.node ?? env.versions.common}`,
+  ];
   parts.push(`${threads ?? availableParallelism()} threads of ${cpu?.model.trim() ?? process.arch}`);
   return [...parts, ...(name === 'cpu' ? [] : gpus())].join(', ');
 }

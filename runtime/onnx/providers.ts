@@ -7,6 +7,8 @@ import { listSupportedBackends } from './onnxruntime.ts';
 /** Where a graph runs, and how. Everything but the name has a default. */
 export interface Provider {
   name: ProviderName;
+  /** Which of several GPUs, as CUDA and DirectML number them; default 0. */
+  deviceId?: number | undefined;
   /** Threads inside one operator, on the CPU; default: as many as there are cores this process may use. */
   threads?: number | undefined;
   /** How far onnxruntime rewrites a graph while loading it; default `all`. */
@@ -14,6 +16,8 @@ export interface Provider {
   /** How attention is written into graphs; `chooseProvider` finds out. Default: `fused` on cpu, else `plain`. */
   attention?: 'fused' | 'plain' | undefined;
 }
+
+type Device = Pick<Provider, 'name' | 'deviceId'>;
 
 export interface ChosenProvider extends Provider {
   /** One sentence: why this one. */
@@ -51,16 +55,16 @@ export function providerNames(): ProviderName[] {
 /**
  * Finds the provider to run on.
  *
- * @param wanted - `auto`, or a name of `providers`
+ * @param wanted - `auto`, or a name of `providers`; `cuda` and `dml` may name a GPU by its number, as in `cuda:1`
  * @returns with `auto`, the first accelerator on which a tiny graph really runs, else cpu
  * @throws {ProviderError} when the one asked for by name does not run; the message lists those that do
  */
 export async function chooseProvider(wanted: string, options: Omit<Provider, 'name'> = {}): Promise<ChosenProvider> {
-  const name = wanted.toLowerCase();
+  const { name, deviceId } = parseDevice(wanted);
   if (name === 'auto') {
     const tried: { name: ProviderName; reason: string }[] = [];
     for (const candidate of providerNames()) {
-      const reason = await whyNot(candidate, true);
+      const reason = await whyNot({ name: candidate }, true);
       if (reason !== undefined) {
         tried.push({ name: candidate, reason });
         continue;
@@ -69,7 +73,12 @@ export async function chooseProvider(wanted: string, options: Omit<Provider, 'na
         candidate === 'cpu'
           ? 'No accelerator started here, so the CPU computes.'
           : `${candidate} is the first accelerator that started here.`;
-      const chosen = { attention: await attentionOn(candidate), ...options, name: candidate, reason: because };
+      const chosen = {
+        attention: await attentionOn({ name: candidate }),
+        ...options,
+        name: candidate,
+        reason: because,
+      };
       return { ...chosen, ...(tried.length > 0 && { fallbackFrom: tried }) };
     }
     throw new ProviderError(`No provider starts here: ${tried.map((t) => `${t.name} (${t.reason})`).join('; ')}.`);
@@ -77,18 +86,26 @@ export async function chooseProvider(wanted: string, options: Omit<Provider, 'na
   if (!isProviderName(name)) {
     throw new ProviderError(`There is no provider "${wanted}". There are: auto, ${providerNames().join(', ')}.`);
   }
-  const reason = await whyNot(name, false);
+  const device = { name, ...(deviceId !== undefined && { deviceId }) };
+  const said = deviceId === undefined ? name : `${name}:${deviceId}`;
+  const reason = await whyNot(device, false);
   if (reason === undefined) {
-    return { attention: await attentionOn(name), ...options, name, reason: `${name} was asked for and started.` };
+    return {
+      attention: await attentionOn(device),
+      ...options,
+      ...device,
+      reason: `${said} was asked for and started.`,
+    };
   }
   const available: string[] = [];
   for (const other of providerNames())
-    if (other !== name && (await whyNot(other, true)) === undefined) available.push(other);
-  throw new ProviderError(`The provider ${name} does not start here: ${reason}. Available: ${available.join(', ')}.`);
+    if (other !== name && (await whyNot({ name: other }, true)) === undefined) available.push(other);
+  throw new ProviderError(`The provider ${said} does not start here: ${reason}. Available: ${available.join(', ')}.`);
 }
 
 /** What keeps a provider from running here; undefined when a tiny graph ran on it and gave the right answer. */
-async function whyNot(name: ProviderName, forAuto: boolean): Promise<string | undefined> {
+async function whyNot(device: Device, forAuto: boolean): Promise<string | undefined> {
+  const { name } = device;
   const { unlikely }: Registered = providers[name];
   // onnxruntime lists what this build contains; whether it starts is another matter.
   if (!listSupportedBackends().some((backend) => backend.name === name)) {
@@ -97,7 +114,7 @@ async function whyNot(name: ProviderName, forAuto: boolean): Promise<string | un
   const hint = forAuto ? unlikely?.() : undefined;
   if (hint !== undefined) return hint;
   try {
-    const probe = await openProbe(name);
+    const probe = await openProbe(device);
     try {
       return await probe.complaint();
     } finally {
@@ -116,11 +133,11 @@ export interface Probe {
 }
 
 /** @throws OnnxError when not even this graph can be opened */
-export async function openProbe(name: ProviderName): Promise<Probe> {
+export async function openProbe(device: Device): Promise<Probe> {
   const builder = new GraphBuilder(new Map());
   const x = builder.input('x', 'float32', [4]);
   builder.output('sum', builder.node('Add', [x, x], { name: 'probe' }), 'float32', [4]);
-  const graph = await Graph.open({ bytes: builder.finish('probe').bytes }, { name, threads: 1 });
+  const graph = await Graph.open({ bytes: builder.finish('probe').bytes }, { ...device, threads: 1 });
   return {
     close: () => graph.close(),
     async complaint() {
@@ -144,7 +161,8 @@ function reasonOf(error: unknown): string {
  * takes paths that depend on the GPU, and some gave wrong pictures without any error (its issues 26064 and 26715; seen
  * here with SwiftShader, from 32 positions on).
  */
-async function attentionOn(name: ProviderName): Promise<'fused' | 'plain'> {
+async function attentionOn(device: Device): Promise<'fused' | 'plain'> {
+  const { name } = device;
   if (name === 'cpu') return 'fused';
   // CoreML does not have the operator, and would hand every one of them back to the CPU.
   if (name === 'coreml') return 'plain';
@@ -161,7 +179,7 @@ async function attentionOn(name: ProviderName): Promise<'fused' | 'plain'> {
       const waves = Float32Array.from({ length: 2 * length * width }, (_, i) => Math.sin(i * 0.7) + Math.cos(i * i));
       const answers: Float32Array[] = [];
       for (const kind of ['fused', 'plain'] as const) {
-        const graph = await Graph.open({ bytes: builder(kind) }, { name, threads: 1 });
+        const graph = await Graph.open({ bytes: builder(kind) }, { ...device, threads: 1 });
         try {
           const { y } = await graph.run({ x: floats(waves, [2, length, width]) });
           answers.push(y?.data as Float32Array);
@@ -197,6 +215,16 @@ function entries(folder: string): string[] {
   } catch {
     return [];
   }
+}
+
+/** The name before the colon, and the number behind it. */
+function parseDevice(wanted: string): { name: string; deviceId?: number } {
+  const [, name = wanted, number] = /^([a-z]+)(?::(\d{1,3}))?$/i.exec(wanted.trim()) ?? [];
+  if (number === undefined) return { name: name.toLowerCase() };
+  if (!/^(cuda|dml)$/i.test(name)) {
+    throw new ProviderError(`"${wanted}" names a device by its number, which only cuda and dml have, as in cuda:1.`);
+  }
+  return { name: name.toLowerCase(), deviceId: Number(number) };
 }
 
 function isProviderName(name: string): name is ProviderName {

@@ -90,7 +90,7 @@ async function start({
         fields: { provider: name, reason },
       });
     }
-    probe = await openProbe(chosen.name);
+    probe = await openProbe(chosen);
     await send({ type: 'ready', provider: chosen.name, reason: chosen.reason });
   } catch (error) {
     await send({ type: 'unready', message: error instanceof Error ? error.message : String(error) });

@@ -155,7 +155,7 @@ describe('the command line', () => {
     const env = () => ({
       LATENTWIRE_MODELS_DIR: path.join(root, 'test', 'fixtures', 'models'),
       LATENTWIRE_DEFAULT_MODEL: 'local:tiny-sd15@1',
-      LATENTWIRE_PROVIDER: 'cpu',
+      LATENTWIRE_DEVICE: 'cpu',
       LATENTWIRE_DATA_DIR: path.join(folder, 'data'),
     });
 

@@ -83,7 +83,7 @@ describe('latentwire models pull', () => {
     expect(await describeModel(path.join(hub.modelsDir, 'tiny'))).toMatchObject({ available: true });
     const env = {
       LATENTWIRE_MODELS_DIR: hub.modelsDir,
-      LATENTWIRE_PROVIDER: 'cpu',
+      LATENTWIRE_DEVICE: 'cpu',
       LATENTWIRE_DATA_DIR: hub.modelsDir,
     };
     // A server of its own, wherever another one listens.

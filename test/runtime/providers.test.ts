@@ -47,6 +47,14 @@ describe('choosing a provider', () => {
     }
   });
 
+  test('a GPU by its number is asked of providers that number them alone', async () => {
+    await expect(chooseProvider('cpu:1')).rejects.toThrow(
+      '"cpu:1" names a device by its number, which only cuda and dml',
+    );
+    // On a machine with so many of them this would start; everywhere else it must not fall back to the first.
+    await expect(chooseProvider('cuda:99')).rejects.toThrow(/^The provider cuda:99 does not start here: /);
+  });
+
   test('a program that imitates a GPU is not chosen by auto', async () => {
     const before = process.env.VK_ICD_FILENAMES;
     process.env.VK_ICD_FILENAMES = '/usr/lib/chromium/vk_swiftshader_icd.json';

@@ -27,7 +27,7 @@ test('has the defaults when nothing is given', () => {
   expect(defaultConfig()).toMatchObject({
     host: '127.0.0.1',
     port: 7420,
-    provider: 'auto',
+    device: 'auto',
     apiKey: [],
     allowOpen: false,
   });

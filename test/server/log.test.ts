@@ -60,7 +60,7 @@ test('reads as plain text at a terminal, redacted all the same', () => {
   log.warn({ taskUUID: 'a-b', ms: 12, apiKey: 'secret' }, 'A task failed.');
   log.error({ err: new Error('Broken.') }, 'It broke.');
   expect(plainText(lines[0]!)).toMatch(
-    /^\d\d:\d\d:\d\d WARN A task failed\. {2}taskUUID=a-b {2}ms=12 {2}apiKey=\[redacted\]\n$/,
+    /^\d\d:\d\d:\d\d WARN {2}A task failed\. {23,}taskUUID=a-b {2}ms=12 {2}apiKey=\[redacted\]\n$/,
   );
   log.info({ reason: 'no model \u001b[2J' }, 'Odd.');
   expect(plainText(lines[2]!)).toContain('reason="no model \\u001b[2J"');

@@ -16,7 +16,7 @@ async function startProgram(...argv: string[]) {
     import { loadConfig } from ${from('config.js')};
     await serve(loadConfig(process.argv.slice(1), process.env));
   `;
-  const flags = ['--port', '0', '--provider', 'cpu', '--log-level', 'error', '--data-dir', dataDir, ...argv];
+  const flags = ['--port', '0', '--device', 'cpu', '--log-level', 'error', '--data-dir', dataDir, ...argv];
   const child = spawn(process.execPath, ['--input-type=module', '-e', script, '--', ...flags], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
