@@ -76,6 +76,9 @@ export const options = {
     doc: 'How long an image is kept after it was last drawn from or fetched: 30d, 12h, 90m, 45s, or 0 for ever.',
     parse: parseDuration,
   },
+  withoutMetadata: flag(
+    'Write into no image how it was drawn (prompts, model, seed and settings), whatever a task says. A task says it by `includeMetadata: false`.',
+  ),
   modelsDir: list<string>(
     [path.join(home, 'models')],
     'FOLDER',

@@ -84,6 +84,8 @@ export interface ImageInferenceTask {
   /** Seconds until the image is deleted. */
   ttl?: number | undefined;
   includeCost: boolean;
+  /** Whether the file of a result tells how it was drawn. */
+  includeMetadata: boolean;
   deliveryMethod: 'sync' | 'async';
   /** Absent: the session's default. */
   previews?: PreviewOptions | false | undefined;
@@ -205,6 +207,7 @@ const shape = {
   outputQuality: integer({ min: 20, max: 99, default: 95 }),
   ttl: integer({ min: 60, max: 31_536_000 }),
   includeCost: boolean(false),
+  includeMetadata: boolean(true),
   deliveryMethod: choice(['sync', 'async'], 'sync'),
   previews,
   progress: boolean(false),
@@ -283,6 +286,7 @@ export const imageInference = taskKind(shape, (parsed, context): ImageInferenceT
     outputQuality: parsed.outputQuality ?? 95,
     ttl: parsed.ttl,
     includeCost: parsed.includeCost ?? false,
+    includeMetadata: parsed.includeMetadata ?? true,
     deliveryMethod: parsed.deliveryMethod ?? 'sync',
     previews: parsed.previews,
     progress: parsed.progress,

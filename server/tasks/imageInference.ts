@@ -17,10 +17,12 @@ import {
 } from '../../runtime/index.ts';
 import type { Caller } from '../caller.ts';
 import type { Context } from '../context.ts';
+import { type Embedded, embed } from '../images/embed.ts';
 import { encodeImage } from '../images/encode.ts';
 import { EncodedImage } from '../images/encodedImage.ts';
 import { Previewer } from '../previewer.ts';
 import { type QueuedRunEvent, shuttingDown } from '../queue.ts';
+import { recipeOf } from '../recipe.ts';
 import { ResultReference, resultOf, warned } from '../results.ts';
 import { toTaskError } from '../taskErrors.ts';
 import { checkRoom, storeImage } from '../taskImages.ts';
@@ -415,7 +417,8 @@ async function runResult(
   // runs ended and not by which picture is quicker to encode.
   const delivered = record.delivered.then(async () => {
     const finished = canvas === undefined ? drawn : await canvas.finish(drawn);
-    await deliver(index, finished, request.seed, task, record, context);
+    const recipe = recipeOf(task, { air: plan.air, defaultScheduler: plan.model.defaultScheduler, request });
+    await deliver(index, finished, request.seed, recipe, task, record, context);
   });
   record.delivered = delivered.catch(() => {});
   await delivered;
@@ -426,12 +429,15 @@ async function deliver(
   index: number,
   pixels: Pixels,
   seed: bigint,
+  recipe: Embedded,
   task: ImageInferenceTask,
   record: TaskRecord,
   context: Context,
 ): Promise<void> {
   if (record.state !== 'unfinished') return;
-  const image = new EncodedImage(await encodeImage(pixels, task.outputFormat, task.outputQuality));
+  const plain = await encodeImage(pixels, task.outputFormat, task.outputQuality);
+  const isTold = task.includeMetadata && !context.config.withoutMetadata;
+  const image = new EncodedImage(isTold ? embed(plain, task.outputFormat, recipe) : plain);
   if (record.state !== 'unfinished') return;
   const stored = await storeImage(
     image.bytes,

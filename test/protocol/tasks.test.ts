@@ -86,6 +86,7 @@ describe('imageInference', () => {
       outputFormat: 'JPG',
       outputQuality: 95,
       includeCost: false,
+      includeMetadata: true,
       priority: 0,
       deliveryMethod: 'sync',
     });

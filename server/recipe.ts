@@ -1,0 +1,76 @@
+import type { ImageReference } from '../protocol/images.ts';
+import { stringifyJson } from '../protocol/json.ts';
+import type { ImageInferenceTask } from '../protocol/tasks/imageInference.ts';
+import type { GenerateRequest } from '../runtime/index.ts';
+import type { Embedded } from './images/embed.ts';
+import { packageVersion } from './packageRoot.ts';
+
+/** What a recipe needs to know beside the task. */
+export interface Drawn {
+  /** The model's name in the catalog. */
+  air: string;
+  /** The scheduler that the model has where the task names none. */
+  defaultScheduler: string;
+  request: GenerateRequest;
+}
+
+/**
+ * What is needed to draw a result again, as texts for its file. Pictures are named by UUID; a URL or bytes of somebody's are left
+ * out, and so is everything about delivery.
+ */
+export function recipeOf(task: ImageInferenceTask, drawn: Drawn): Embedded {
+  return { parameters: parametersOf(task, drawn), json: stringifyJson(taskOf(task, drawn)) };
+}
+
+/** The lines that AUTOMATIC1111 writes and many tools read. */
+function parametersOf(task: ImageInferenceTask, { air, defaultScheduler, request }: Drawn): string {
+  const settings: [string, string | number | bigint | undefined][] = [
+    ['Steps', request.steps],
+    ['Sampler', (request.scheduler ?? defaultScheduler) || undefined],
+    ['CFG scale', request.guidanceScale],
+    ['Seed', request.seed],
+    ['Size', `${request.width}x${request.height}`],
+    ['Model', air],
+    ['Denoising strength', task.seedImage && (task.strength ?? 0.8)],
+    ['Clip skip', task.clipSkip],
+    ['VAE', task.vae],
+    ['Version', `latentwire ${packageVersion}`],
+  ];
+  // Values with a comma or a colon are quoted, as JSON.
+  const shown = (value: string | number | bigint) =>
+    /[,:\n]/.test(String(value)) ? JSON.stringify(String(value)) : value;
+  const line = settings
+    .flatMap(([name, value]) => (value === undefined ? [] : [`${name}: ${shown(value)}`]))
+    .join(', ');
+  const loras = task.lora.map(({ model, weight }) => ` <lora:${model}:${weight}>`).join('');
+  const negative = task.negativePrompt ? [`Negative prompt: ${task.negativePrompt}`] : [];
+  return [`${task.positivePrompt}${loras}`, ...negative, line].join('\n');
+}
+
+/** A task that draws the same result. */
+function taskOf(task: ImageInferenceTask, { air, defaultScheduler, request }: Drawn): Record<string, unknown> {
+  const { positivePrompt, negativePrompt, positivePrompt2, negativePrompt2, promptWeighting, clipSkip } = task;
+  const { lora, embeddings, vae, refiner, outpaint, maskMargin, imageGuidanceScale } = task;
+  const weighted = ({ model, weight }: { model: string; weight: number }) => ({ model, weight });
+  const recipe = {
+    taskType: task.taskType,
+    ...{ positivePrompt, negativePrompt, positivePrompt2, negativePrompt2, promptWeighting, clipSkip },
+    model: air,
+    ...{ width: request.width, height: request.height, steps: request.steps },
+    CFGScale: request.guidanceScale,
+    imageGuidanceScale,
+    scheduler: (request.scheduler ?? defaultScheduler) || undefined,
+    seed: request.seed,
+    ...{ seedImage: uuidOf(task.seedImage), strength: task.seedImage && (task.strength ?? 0.8) },
+    ...{ maskImage: uuidOf(task.maskImage), maskMargin, outpaint },
+    ...(lora.length > 0 && { lora: lora.map(weighted) }),
+    ...(embeddings.length > 0 && { embeddings: embeddings.map(weighted) }),
+    vae,
+    refiner: refiner && { model: refiner.model },
+  };
+  return Object.fromEntries(Object.entries(recipe).filter(([, value]) => value !== undefined));
+}
+
+function uuidOf(reference: ImageReference | undefined): string | undefined {
+  return reference?.kind === 'uuid' ? reference.uuid : undefined;
+}
