@@ -8,6 +8,7 @@ import { parseRequest, parseTask } from '../protocol/tasks/index.ts';
 import { authorize, baseUrlOf } from './access.ts';
 import { ClientSocket, fullBytes, slowReaderCode } from './clientSocket.ts';
 import type { Context } from './context.ts';
+import { strangerBytes } from './intake.ts';
 import { warned } from './results.ts';
 import type { Session } from './session.ts';
 import { toTaskError } from './taskErrors.ts';
@@ -17,12 +18,12 @@ import { handleTask } from './tasks/index.ts';
 const heartbeatMs = 45_000;
 /** How long a socket may stay without a key where one is needed. */
 const authenticationMs = 30_000;
-/** Longest frame that is read from a socket without a key, where one is needed: parsing is work done for strangers. */
-const strangerBytes = 64 * 1024;
 /** Tasks of one socket that are looked at in one turn of the event loop. */
 const tasksPerTurn = 100;
 /** Tasks of one socket that are neither answered nor taken, beyond which no more are read. */
 const maxUnanswered = 100;
+/** Bytes of tasks of one socket that are neither answered nor taken, beyond which no more are read. */
+const maxHeldBytes = 16 * 2 ** 20;
 
 /** Serves one open socket until it closes: reads tasks, and gives each to its handler on behalf of the session. */
 export function serveConnection(
@@ -53,6 +54,9 @@ export function serveConnection(
   /** `later`: when there is room for answers again. */
   let reading: 'idle' | 'now' | 'later' = 'idle';
   let unanswered = 0;
+  /** Of the frames that unanswered tasks came in: an upload holds its image as text until it has its turn. */
+  let heldBytes = 0;
+  let bytesPerTask = 0;
 
   const heartbeat = clock.every(heartbeatMs, () => {
     if (missedBeats++ >= 2) socket.terminate();
@@ -103,7 +107,7 @@ export function serveConnection(
         });
         return;
       }
-      if (client.isFull || unanswered >= maxUnanswered) {
+      if (client.isFull || unanswered >= maxUnanswered || heldBytes >= maxHeldBytes) {
         reading = 'later';
         client.hold();
         return;
@@ -120,7 +124,10 @@ export function serveConnection(
 
   function takeOne(): void {
     if (values === undefined) {
-      values = parse(unread.shift())?.values();
+      const text = unread.shift();
+      const tasks = parse(text);
+      values = tasks?.values();
+      bytesPerTask = (text?.length ?? 0) / Math.max(1, tasks?.length ?? 0);
       return;
     }
     const { done, value } = values.next();
@@ -153,10 +160,13 @@ export function serveConnection(
         const caller = session;
         isWanted = true;
         unanswered++;
+        const bytes = bytesPerTask;
+        heldBytes += bytes;
         void handleTask(task, caller, context)
           .catch((error) => caller.fail(toTaskError(error, context).of(task)))
           .finally(() => {
             unanswered--;
+            heldBytes -= bytes;
             workAgain();
           });
       }
