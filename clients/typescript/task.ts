@@ -77,6 +77,8 @@ export interface ImageTask {
   height?: number;
   steps?: number;
   scheduler?: string;
+  /** Less time for a picture that is a little another one. Default `none`; `acceleratorOptions` says it in detail. */
+  acceleration?: 'none' | 'low' | 'medium' | 'high';
   /** The same seed and task make the same picture. Default: a random one, told in the result. */
   seed?: number | bigint;
   CFGScale?: number;

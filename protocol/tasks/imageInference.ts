@@ -186,6 +186,8 @@ const shape = {
       maskImage: optionalImage(),
       mask: optionalImage(),
       referenceImages: unsupported(NO_REFERENCES),
+      reference: unsupported(NO_REFERENCES),
+      references: unsupported(NO_REFERENCES),
       superResolutionReferences: unsupported(NO_REFERENCES),
     },
     'an object',

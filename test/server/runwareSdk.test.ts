@@ -115,6 +115,42 @@ test('the official client hears of errors with all of their fields', async () =>
   await client.disconnect();
 });
 
+test('the official client hands on warnings about parameters that have no effect', async () => {
+  await using server = await startTestServer();
+  const client = await connect(server);
+  const images = await client.requestImages({
+    ...request,
+    stepz: 3,
+    checkNSFW: false,
+    acceleration: 'high',
+    outputFormat: 'JPEG' as 'JPG',
+    acceleratorOptions: { teaCache: true, teaCacheDistance: 0.5 },
+  });
+  expect(images).toMatchObject([
+    {
+      imageURL: expect.stringMatching(/\.jpg$/),
+      warnings: [
+        { code: 'ignoredParameter', parameter: 'acceleratorOptions.teaCache' },
+        { code: 'ignoredParameter', parameter: 'acceleratorOptions.teaCacheDistance' },
+        { code: 'unknownParameter', message: expect.stringContaining('Did you mean `steps`?') },
+      ],
+    },
+  ]);
+  await client.disconnect();
+});
+
+test('the official client asks for the details of a task, and for a task type that is not there', async () => {
+  await using server = await startTestServer();
+  const client = await connect(server);
+  const [image] = (await client.requestImages({ ...request, seed: 7 }))!;
+  const details = await client.getTaskDetails({ taskUUID: image!.taskUUID });
+  expect(details).toMatchObject({ request: [{ seed: 7 }], response: { data: [{ imageUUID: image!.imageUUID }] } });
+  await expect(client.upscale({ inputImage: image!.imageUUID!, upscaleFactor: 2 })).rejects.toMatchObject({
+    error: { code: 'unsupportedTaskType', allowedValues: expect.arrayContaining(['imageInference']) },
+  });
+  await client.disconnect();
+});
+
 test('the official client follows an asynchronous task', async () => {
   await using server = await startTestServer();
   const client = await connect(server);
