@@ -35,6 +35,8 @@ export interface CatalogOptions {
   /** Folders that hold models, as `ModelsFolder` says. One that does not exist is empty. */
   modelsDirs: readonly string[];
   defaultModel: string;
+  /** Names of VAEs for models that hold none, some after an architecture and `=`; default none. */
+  defaultVaes?: readonly string[];
   /** Reads what a folder or a file is. */
   describe: (path: string) => Promise<ModelDescription>;
   log: Logger;
@@ -78,6 +80,10 @@ export class Catalog {
   constructor(options: CatalogOptions) {
     this.#options = options;
     this.#folders = options.modelsDirs.map((folder) => new ModelsFolder(folder, options.log));
+  }
+
+  get defaultVaes(): readonly string[] {
+    return this.#options.defaultVaes ?? [];
   }
 
   /** Everything, the unavailable too: the default model first, the others in the order of folders and names. */

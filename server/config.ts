@@ -89,6 +89,12 @@ export const options = {
     },
   ),
   defaultModel: text('local:pocket@1', 'AIR', 'The model of tasks that name none.'),
+  defaultVae: list<string>(
+    [],
+    'AIR',
+    'The VAE of tasks that name none, for models that hold none: the first one made for the model’s architecture. Before it may stand that architecture (`sdxl=local:my-vae@1`), where the file does not tell it; sd means sd1x and sd2x.',
+    { defaultText: 'none', parse: parseDefaultVae },
+  ),
   device: text(
     'auto',
     'NAME',
@@ -456,6 +462,13 @@ function defaultText(option: Option<unknown>): string {
   if (option.defaultText !== undefined) return option.defaultText;
   if (option.kind === 'switch') return 'off';
   return String(option.default);
+}
+
+function parseDefaultVae(value: string): string {
+  const [, architecture, name = value] = /^([^=]*)=(.*)$/.exec(value) ?? [];
+  if (name.trim() === '') throw new Error('must name a VAE');
+  if (architecture === undefined || ['sd', 'sd1x', 'sd2x', 'sdxl'].includes(architecture)) return value;
+  throw new Error('must be the name of a VAE, or one of sd=, sd1x=, sd2x=, sdxl= and the name');
 }
 
 function text(value: string, placeholder: string, doc: string, more: Partial<Option<string>> = {}): Option<string> {

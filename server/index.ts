@@ -108,6 +108,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
       catalog: new Catalog({
         modelsDirs: [path.join(packageRoot, 'models'), ...config.modelsDir],
         defaultModel: config.defaultModel,
+        defaultVaes: config.defaultVae,
         describe: givenDescribe ?? ((path) => describer.describe(path)),
         log,
         clock,

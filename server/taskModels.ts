@@ -1,5 +1,5 @@
 import type { WeightedModel } from '../protocol/companions.ts';
-import { TaskError } from '../protocol/errors.ts';
+import { parameterCode, TaskError } from '../protocol/errors.ts';
 import type { ImageInferenceTask } from '../protocol/tasks/imageInference.ts';
 import type { WeightedFile } from '../runtime/index.ts';
 import { type Catalog, type CatalogEntry, isNamed, kindNames } from './catalog.ts';
@@ -37,22 +37,89 @@ export async function findTaskModels(task: ImageInferenceTask, catalog: Catalog)
     controlNets: await Promise.all(
       task.controlNet.map(({ model, parameter }) => fitting(model, 'controlNet', `${parameter}.model`)),
     ),
-    ...(task.vae !== undefined && { vae: await fitting(task.vae, 'vae', 'vae') }),
+    ...(await vaeOf(task, main, catalog, fitting)),
     ...(task.refiner && { refiner: await fitting(task.refiner.model, 'checkpoint', 'refiner.model') }),
   };
 }
 
+/** The VAE that a task names, or the server's own for a model that holds none. */
+async function vaeOf(
+  task: ImageInferenceTask,
+  main: CatalogEntry,
+  catalog: Catalog,
+  fitting: (name: string, kind: CatalogEntry['kind'], parameter: string) => Promise<string>,
+): Promise<{ vae?: string }> {
+  if (task.vae !== undefined) return { vae: await fitting(task.vae, 'vae', 'vae') };
+  if (!main.model.lacksVae) return {};
+  const entries = await catalog.list();
+  const byDefault = defaultVaeOf(main, entries, catalog.defaultVaes);
+  if (byDefault?.entry?.model.available) return { vae: byDefault.entry.path };
+  const vaes = entries.filter((entry) => entry.kind === 'vae' && entry.model.available && fits(entry, main));
+  const allowedValues = vaes.map(({ air }) => air);
+  const choice = `Name one in \`vae\`; this server has: ${allowedValues.slice(0, 20).join(', ') || 'none'}.`;
+  const details = { parameter: 'vae', type: 'string', allowedValues };
+  if (byDefault === undefined) {
+    const message = `The model ${main.air} holds no autoencoder (VAE). ${choice}`;
+    throw new TaskError(parameterCode('missing', 'vae'), { ...details, message });
+  }
+  const reason = byDefault.entry?.model.reason ?? 'it is not there';
+  throw new TaskError('modelUnavailable', {
+    ...details,
+    message: `The model ${main.air} holds no autoencoder, and the one of this server, ${byDefault.name}, cannot be used: ${reason.replace(/\.$/, '')}. ${choice}`,
+  });
+}
+
+/**
+ * The VAE that the operator chose for models like this one: the first that is said to be, or is, of its architecture,
+ * else the first of none. `entry` is undefined where there is no such VAE.
+ */
+export function defaultVaeOf(
+  main: CatalogEntry,
+  entries: readonly CatalogEntry[],
+  names: readonly string[],
+): { name: string; entry: CatalogEntry | undefined } | undefined {
+  const own = [main.model.architecture, main.model.family];
+  let other: { name: string; entry: CatalogEntry | undefined } | undefined;
+  for (const given of names) {
+    const [, architecture, name = given] = /^(sd|sd1x|sd2x|sdxl)=(.*)$/.exec(given) ?? [];
+    if (architecture !== undefined && !own.some((word) => word === architecture)) continue;
+    const entry = entries.find(({ kind, ids }) => kind === 'vae' && isNamed(ids, name));
+    if (architecture !== undefined || (entry && architectureOf(entry) === architectureOf(main))) return { name, entry };
+    if (!entry || fits(entry, main)) other ??= { name, entry };
+  }
+  return other;
+}
+
+/** What its owner should know of a model that can be used; a sentence. */
+export function noteOf(
+  main: CatalogEntry,
+  entries: readonly CatalogEntry[],
+  defaultVaes: readonly string[],
+): string | undefined {
+  const { available, lacksVae, reason } = main.model;
+  if (!available || !lacksVae) return reason;
+  const vae = defaultVaeOf(main, entries, defaultVaes)?.entry;
+  return vae?.model.available
+    ? `It holds no autoencoder (VAE); tasks that name none use ${vae.air}.`
+    : 'It holds no autoencoder (VAE), so tasks have to name one in `vae`, or the server gets one with --default-vae.';
+}
+
 /** Refuses what was made for another architecture; nothing is refused where one of both is unknown. */
 function checkFit(entry: CatalogEntry, main: CatalogEntry, parameter: string): void {
+  if (fits(entry, main)) return;
   const [own, wanted] = [architectureOf(entry), architectureOf(main)];
-  if (own === undefined || wanted === undefined || own === wanted) return;
-  // The autoencoder did not change from the first version of Stable Diffusion to the second.
-  if (entry.kind === 'vae' && own !== 'sdxl' && wanted !== 'sdxl') return;
   throw new TaskError('unsupportedModel', {
     message: `${entry.air} is ${kindNames[entry.kind]} for ${own}, but the model ${main.air} is ${wanted}.`,
     parameter,
     type: 'string',
   });
+}
+
+function fits(entry: CatalogEntry, main: CatalogEntry): boolean {
+  const [own, wanted] = [architectureOf(entry), architectureOf(main)];
+  if (own === undefined || wanted === undefined || own === wanted) return true;
+  // The autoencoder did not change from the first version of Stable Diffusion to the second.
+  return entry.kind === 'vae' && own !== 'sdxl' && wanted !== 'sdxl';
 }
 
 function architectureOf({ model }: CatalogEntry): string | undefined {

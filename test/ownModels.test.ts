@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { connect } from '../clients/typescript/index.ts';
 import { type Server, startServer } from '../server/index.ts';
 import { modelsFolder, readPictureCases } from './helpers/goldens.ts';
-import { writeGoldenSingleFile, writeSafetensors } from './helpers/singleFile.ts';
+import { readContents, writeGoldenSingleFile, writeSafetensors } from './helpers/singleFile.ts';
 
 // Models that people own, as they lie in a models directory: folders, single files, and what is put on top of them. A
 // server with the real runtime, asked as a client asks it.
@@ -51,6 +51,21 @@ beforeAll(async () => {
     join(models, 'dream-xl.safetensors.json'),
     JSON.stringify(proportions([2, 4, 4], ['text_encoder', 'text_encoder_2'])),
   );
+  // As some publish it, to be used with a VAE of one's choice; and a folder of the same kind.
+  const dream = await readContents(join(models, 'dream.safetensors'));
+  const isVae = (name: string) => name.startsWith('first_stage_model.');
+  await writeSafetensors(
+    join(models, 'no-vae.safetensors'),
+    [...dream].filter(([name]) => !isVae(name)),
+  );
+  await cp(join(models, 'dream.safetensors.json'), join(models, 'no-vae.safetensors.json'));
+  await writeSafetensors(
+    join(models, 'vae', 'dream-vae.safetensors'),
+    [...dream].filter(([name]) => isVae(name)),
+  );
+  await writeFile(join(models, 'vae', 'dream-vae.safetensors.json'), JSON.stringify({ vae: { norm_num_groups: 4 } }));
+  await cp(fixture('tiny-sd15'), join(models, 'no-vae-folder'), { recursive: true });
+  await rm(join(models, 'no-vae-folder', 'vae'), { recursive: true });
   await mkdir(join(models, 'embeddings'));
   const vectors = Buffer.from(Float32Array.from({ length: 64 }, (_, at) => Math.sin(at)).buffer);
   await writeSafetensors(join(models, 'embeddings', 'moss.safetensors'), [
@@ -109,6 +124,37 @@ function difference(a: Uint8Array, b: Uint8Array): number {
 }
 
 const { cases } = readPictureCases();
+
+describe('a model without a VAE', () => {
+  test.each([
+    ['local:no-vae@1', 'local:dream@1'],
+    ['local:no-vae-folder@1', 'local:tiny-sd15@1'],
+  ])('%s draws with the one that the task names', async (model, same) => {
+    const whole = await draw({ model: same });
+    expect(difference(await draw({ model, vae: 'local:dream-vae@1' }), whole)).toBe(0);
+    expect(difference(await draw({ model, vae: 'local:other-vae@1' }), whole)).toBeGreaterThan(10);
+  });
+
+  test('is refused without one, with those that would do', async () => {
+    await expect(draw({ model: 'local:no-vae@1' })).rejects.toMatchObject({
+      code: 'missingVae',
+      parameter: 'vae',
+      allowed: expect.arrayContaining(['local:dream-vae@1', 'local:other-vae@1']),
+      message: expect.stringMatching(
+        /^The model local:no-vae@1 holds no autoencoder \(VAE\)\. Name one in `vae`; this server/,
+      ),
+    });
+  });
+
+  test('says so where models are listed', async () => {
+    const client = connect({ url: server.url });
+    const found = await client.models('no-vae');
+    client.close();
+    expect(found.map(({ available }) => available)).toEqual([true, true]);
+    for (const { reason } of found)
+      expect(reason).toMatch(/^It holds no autoencoder \(VAE\), so tasks have to name one/);
+  });
+});
 
 describe('pictures equal those of diffusers, asked for over the socket', () => {
   const named = [

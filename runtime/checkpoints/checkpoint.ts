@@ -56,6 +56,8 @@ export interface ModelDescription {
   available: boolean;
   /** Why it is not available, or what was assumed; a sentence. */
   reason?: string;
+  /** Present and true for a model without an autoencoder: each request has to name one. */
+  lacksVae?: boolean;
   /** Present and true for an SDXL refiner, which only continues what another model began. */
   refiner?: boolean;
   layout: 'onnx' | 'safetensors' | 'mixed';
@@ -193,6 +195,7 @@ async function describeCheckpoint(description: ModelDescription): Promise<void> 
   description.family = family;
   description.architecture = architectureOf(checkpoint);
   if (checkpoint.refiner) description.refiner = true;
+  if (checkpoint.lacksVae) description.lacksVae = true;
   description.sizeMultiple = checkpoint.vaeScale;
   if (typeof vae.latent_channels === 'number') description.latentChannels = vae.latent_channels;
   if (settings.tinyDecoder) description.tinyDecoder = settings.tinyDecoder;
@@ -209,7 +212,9 @@ async function describeCheckpoint(description: ModelDescription): Promise<void> 
   const scheduler = checkpoint.scheduler._class_name;
   description.defaultScheduler = typeof scheduler === 'string' ? scheduler : '';
   // A single file never says it, and the family's is the published one.
-  if (typeof vae.scaling_factor !== 'number' && !description.folder.endsWith('.safetensors')) {
+  if (checkpoint.lacksVae) {
+    description.reason = 'It holds no autoencoder (VAE), so a task has to name one beside it.';
+  } else if (typeof vae.scaling_factor !== 'number' && !description.folder.endsWith('.safetensors')) {
     description.reason = `No config gives the autoencoder's scaling factor, so that of the family is assumed, ${checkpoint.scalingFactor}.`;
   }
 

@@ -81,6 +81,8 @@ export interface ModelConfigs {
   family: Family;
   /** An SDXL refiner: it has only the second text encoder, and five time ids with an aesthetic score. */
   refiner: boolean;
+  /** It has no autoencoder of its own, so each request has to name one. */
+  lacksVae: boolean;
   /** All that this model has. */
   components: readonly Component[];
   tokenizers: readonly TokenizerName[];
@@ -106,7 +108,16 @@ const scalingFactors: Record<Family, number> = { sd: 0.18215, sdxl: 0.13025 };
 export function completeConfigs(
   given: Pick<
     ModelConfigs,
-    'className' | 'refiner' | 'index' | 'settings' | 'scheduler' | 'textEncoder' | 'textEncoder2' | 'unet' | 'vae'
+    | 'className'
+    | 'refiner'
+    | 'index'
+    | 'settings'
+    | 'scheduler'
+    | 'textEncoder'
+    | 'textEncoder2'
+    | 'unet'
+    | 'vae'
+    | 'lacksVae'
   >,
 ): ModelConfigs {
   const family = pipelineClasses[given.className];
@@ -120,14 +131,14 @@ export function completeConfigs(
   for (const [part, config] of Object.entries(parts)) {
     checkConfig(part as ConfigPart, config, `The ${part} cannot be used: its config`);
   }
-  const { vae, settings } = given;
+  const { vae, settings, lacksVae } = given;
   const blocks = vae.block_out_channels;
   const own = vae.scaling_factor;
   const { predictionType } = settings;
   return {
     ...given,
     family,
-    components: componentsOf(family, given.refiner),
+    components: componentsOf(family, given.refiner).filter((name) => !lacksVae || !name.startsWith('vae_')),
     tokenizers: family === 'sd' ? ['tokenizer'] : given.refiner ? ['tokenizer_2'] : ['tokenizer', 'tokenizer_2'],
     unetInput: unetInputOf(given.unet.in_channels, vae.latent_channels),
     scheduler: { ...given.scheduler, ...(predictionType && { prediction_type: predictionType }) },

@@ -97,6 +97,13 @@ export function encoderIn({ tensors, activation }: Encoder, corrections: Correct
   return { tensors: kept, config };
 }
 
+/** Whether a file of a whole model holds any part of an autoencoder. */
+export function holdsAutoencoder(tensors: StoredTensors): boolean {
+  return [...tensors.keys()].some((name) =>
+    /^(first_stage_model\.|(encoder|decoder|quant_conv|post_quant_conv)\.)/.test(name),
+  );
+}
+
 /** An autoencoder under `first_stage_model.` or, where that is missing, in the whole file, in either layout. */
 export function autoencoderIn(tensors: StoredTensors, corrections: Corrections): Part {
   const inside = below(tensors, 'first_stage_model.');

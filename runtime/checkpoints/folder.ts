@@ -82,9 +82,13 @@ export async function readModelConfigs(folder: string): Promise<ModelConfigs> {
   const settings = await readFolderSettings(folder);
   const { vaePath, configs: corrected = {} } = settings;
   const read = (component: Component) => inPart(component, () => readComponentConfig(folder, component));
-  const vae = vaePath
-    ? (await inPart('vae', () => openPart(resolve(folder, vaePath), 'vae'))).config
-    : await read('vae_decoder');
+  const lacksVae = vaePath === undefined && !(await holdsVae(folder));
+  const unet = { ...(await read('unet')), ...corrected.unet };
+  const vae = lacksVae
+    ? { latent_channels: unet.out_channels }
+    : vaePath
+      ? (await inPart('vae', () => openPart(resolve(folder, vaePath), 'vae'))).config
+      : await read('vae_decoder');
   const isXL = pipelineClasses[className] === 'sdxl';
   const lacksFirstEncoder = Array.isArray(index.text_encoder) && index.text_encoder[0] === null;
   const refiner = isXL && (index.requires_aesthetics_score === true || lacksFirstEncoder);
@@ -96,9 +100,15 @@ export async function readModelConfigs(folder: string): Promise<ModelConfigs> {
     scheduler: { ...scheduler, ...corrected.scheduler },
     textEncoder: refiner ? {} : await read('text_encoder'),
     textEncoder2: isXL ? await read('text_encoder_2') : {},
-    unet: { ...(await read('unet')), ...corrected.unet },
+    unet,
     vae: { ...vae, ...corrected.vae },
+    lacksVae,
   });
+}
+
+async function holdsVae(folder: string): Promise<boolean> {
+  const there = await Promise.all(['vae', 'vae_decoder', 'vae_encoder'].map((name) => isFolder(join(folder, name))));
+  return there.includes(true);
 }
 
 /** What `latentwire.json` in a model folder says. */

@@ -18,6 +18,7 @@ import {
   type Encoder,
   encoderIn,
   encodersIn,
+  holdsAutoencoder,
   type Part,
   unetIn,
 } from './derived.ts';
@@ -58,19 +59,21 @@ export async function openSingleFile(file: string): Promise<Checkpoint> {
   const refiner = isXL && first === undefined;
   const unet = await inPart('unet', () => unetIn(original, { isXL, refiner, second }, corrections('unet')));
   const { vaePath } = settings;
-  const vae: Part = await inPart('vae', async () =>
-    vaePath === undefined
-      ? autoencoderIn(tensors, corrections('vae'))
-      : openPart(resolve(dirname(file), vaePath), 'vae'),
-  );
+  const lacksVae = vaePath === undefined && !holdsAutoencoder(tensors);
+  const vae: Part | undefined = lacksVae
+    ? undefined
+    : await inPart('vae', async () =>
+        vaePath === undefined
+          ? autoencoderIn(tensors, corrections('vae'))
+          : openPart(resolve(dirname(file), vaePath), 'vae'),
+      );
   const encoder = (part: 'text_encoder' | 'text_encoder_2', found: Encoder | undefined) =>
     found && inPart(part, () => encoderIn(found, corrections(part)));
   const textEncoder = await encoder('text_encoder', first);
   const textEncoder2 = await encoder('text_encoder_2', second);
   const parts: Partial<Record<Component, Part>> = {
     unet,
-    vae_encoder: vae,
-    vae_decoder: vae,
+    ...(vae && { vae_encoder: vae, vae_decoder: vae }),
     ...(textEncoder && { text_encoder: textEncoder }),
     ...(textEncoder2 && { text_encoder_2: textEncoder2 }),
   };
@@ -90,8 +93,11 @@ export async function openSingleFile(file: string): Promise<Checkpoint> {
   if (isSecond) unet.config.sample_size = prediction === 'v_prediction' ? 96 : 64;
   Object.assign(unet.config, corrections('unet').own);
 
+  // Whatever autoencoder a request names, its latents are what the UNet gives.
+  const vaeConfig = vae?.config ?? { latent_channels: unet.config.out_channels };
   const configs = completeConfigs({
-    className: classNameOf(isXL, unet.config.in_channels, vae.config.latent_channels),
+    className: classNameOf(isXL, unet.config.in_channels, vaeConfig.latent_channels),
+    lacksVae,
     refiner,
     index: refiner ? { requires_aesthetics_score: true, force_zeros_for_empty_prompt: false } : {},
     settings: said,
@@ -99,7 +105,7 @@ export async function openSingleFile(file: string): Promise<Checkpoint> {
     textEncoder: textEncoder?.config ?? {},
     textEncoder2: textEncoder2?.config ?? {},
     unet: unet.config,
-    vae: vae.config,
+    vae: vaeConfig,
   });
   const tokenizer = (name: 'tokenizer' | 'tokenizer_2') => {
     const config = name === 'tokenizer' ? configs.textEncoder : configs.textEncoder2;

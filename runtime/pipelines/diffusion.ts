@@ -79,6 +79,11 @@ const noLoras: ActiveLoras = { key: '', loras: [] };
 
 /** Reads what the files of a request say. @throws RuntimeError that names the parameter */
 async function open(library: Library, model: Model, request: GenerateRequest): Promise<Opened> {
+  if (request.vae === undefined && model.configs.lacksVae) {
+    throw new RuntimeError('invalidParameter', 'The model holds no autoencoder, so the request has to name one.', {
+      parameter: 'vae',
+    });
+  }
   const vae = request.vae === undefined ? undefined : await library.vae(request.vae);
   return {
     model,

@@ -5,7 +5,7 @@ import type { Caller } from '../caller.ts';
 import type { CatalogEntry, ModelKind } from '../catalog.ts';
 import type { Context } from '../context.ts';
 import { warned } from '../results.ts';
-import { tinyDecoderOf } from '../taskModels.ts';
+import { noteOf, tinyDecoderOf } from '../taskModels.ts';
 
 /** Runware's word for each kind, which also tells the parameter that takes it. */
 const categories: Record<ModelKind, ModelItem['category']> = {
@@ -29,7 +29,9 @@ export async function modelSearch(
   caller.data({
     taskType: task.taskType,
     taskUUID: task.taskUUID,
-    results: found.slice(task.offset, task.offset + task.limit).map((entry) => toItem(entry, entries, schedulers)),
+    results: found
+      .slice(task.offset, task.offset + task.limit)
+      .map((entry) => toItem(entry, entries, { schedulers, note: noteOf(entry, entries, catalog.defaultVaes) })),
     totalResults: found.length,
     ...warned(task),
   });
@@ -55,7 +57,11 @@ function architecturesOf({ architecture, family }: CatalogEntry['model']): strin
   return known.length === 0 ? ['unknown'] : known;
 }
 
-function toItem(entry: CatalogEntry, entries: readonly CatalogEntry[], schedulers: Map<string, string[]>): ModelItem {
+function toItem(
+  entry: CatalogEntry,
+  entries: readonly CatalogEntry[],
+  { schedulers, note }: { schedulers: Map<string, string[]>; note: string | undefined },
+): ModelItem {
   const { air, kind, model } = entry;
   const category = categories[kind];
   const common = {
@@ -68,7 +74,7 @@ function toItem(entry: CatalogEntry, entries: readonly CatalogEntry[], scheduler
     private: true,
     comment: model.description ?? '',
     available: model.available,
-    ...(model.reason !== undefined && { reason: model.reason }),
+    ...(note !== undefined && { reason: note }),
     precision: model.precision,
     sizeBytes: model.sizeBytes,
   };

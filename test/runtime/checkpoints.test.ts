@@ -167,7 +167,11 @@ describe('a model folder', () => {
       (f) => rm(join(f, 'text_encoder/model.safetensors')),
       /^The text_encoder is missing/,
     ],
-    ['no autoencoder', (f) => rm(join(f, 'vae'), { recursive: true }), /^The vae_encoder is missing/],
+    [
+      'no weights of its autoencoder',
+      (f) => rm(join(f, 'vae', 'diffusion_pytorch_model.safetensors')),
+      /^The vae_encoder is missing/,
+    ],
     ['no tokenizer', (f) => rm(join(f, 'tokenizer'), { recursive: true }), /^The tokenizer is missing/],
     ['no scheduler', (f) => rm(join(f, 'scheduler'), { recursive: true }), /^The scheduler is missing/],
     [

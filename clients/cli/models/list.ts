@@ -29,20 +29,26 @@ export async function list(args: string[]): Promise<void> {
 }
 
 async function listLocal(local: Local, words: string, json: boolean): Promise<void> {
-  const found = (await local.list()).filter((entry) => fits(entry, words));
+  const all = await local.list();
+  const found = all.filter((entry) => fits(entry, words));
   if (json) {
     const items = found.map(({ air, ids, model }) => ({ air, ids, ...model }));
     return print(`${JSON.stringify(items, undefined, 2)}\n`);
   }
-  const rows = found.map(({ air, model }) => [
+  const { noteOf } = await import('../../../server/taskModels.ts');
+  const rows = found.map((entry) => toLocalRow(entry, noteOf(entry, all, local.defaultVaes)));
+  print(table([['AIR', 'KIND', 'FAMILY', 'SIZE', 'PRECISION', ''], ...rows], terminalWidth()));
+}
+
+function toLocalRow({ air, model }: CatalogEntry, note: string | undefined): string[] {
+  return [
     air,
     model.kind,
     model.architecture,
     model.sizeBytes > 0 ? humanBytes(model.sizeBytes) : '-',
     model.precision,
-    model.available ? '' : `cannot be used: ${model.reason ?? 'no reason given'}`,
-  ]);
-  print(table([['AIR', 'KIND', 'FAMILY', 'SIZE', 'PRECISION', ''], ...rows], terminalWidth()));
+    model.available ? (note ?? '') : `cannot be used: ${model.reason ?? 'no reason given'}`,
+  ];
 }
 
 function fits({ ids, model }: CatalogEntry, words: string): boolean {
@@ -66,7 +72,7 @@ function toRow({ air, name, defaultWidth, defaultHeight, defaultSteps, available
     name,
     `${defaultWidth}×${defaultHeight}`,
     `${defaultSteps} steps`,
-    available ? '' : `cannot be loaded: ${reason ?? 'no reason given'}`,
+    available ? (reason ?? '') : `cannot be loaded: ${reason ?? 'no reason given'}`,
   ];
 }
 

@@ -12,6 +12,8 @@ export interface Local {
   modelsDir: string;
   /** All models folders but that of the program itself. */
   modelsDirs: readonly string[];
+  /** VAEs for models that hold none, as the options name them. */
+  defaultVaes: readonly string[];
   /** Looks at the folders anew. */
   list(): Promise<readonly CatalogEntry[]>;
 }
@@ -20,14 +22,16 @@ export function openLocal(choice: { 'models-dir'?: string | undefined }): Local 
   const chosen = choice['models-dir'];
   // No server is opened here, so what it would say about keys does not matter.
   const argv = ['--allow-open', ...(chosen === undefined ? [] : ['--models-dir', chosen])];
-  const { modelsDir, defaultModel } = loadConfig(argv, process.env);
+  const { modelsDir, defaultModel, defaultVae } = loadConfig(argv, process.env);
   return {
     modelsDir: modelsDir[0]!,
     modelsDirs: modelsDir,
+    defaultVaes: defaultVae,
     list: () =>
       new Catalog({
         modelsDirs: [path.join(packageRoot, 'models'), ...modelsDir],
         defaultModel,
+        defaultVaes: defaultVae,
         describe: describeModel,
         log: createLog('error'),
         clock: systemClock,

@@ -1,5 +1,6 @@
 import path from 'node:path';
 import type { ModelDescription } from '../../../runtime/index.ts';
+import { noteOf } from '../../../server/taskModels.ts';
 import type { Local } from './local.ts';
 
 /** A file of an unusual vocabulary may come in without it: the tokenizer can follow. Throws the reason of any other. */
@@ -16,14 +17,16 @@ function lacksTokenizer({ available, reason, folder }: ModelDescription): boolea
  *
  * @param place - where it is, below the models folder
  */
-export async function tell({ modelsDir, list }: Local, place: string): Promise<void> {
+export async function tell({ modelsDir, list, defaultVaes }: Local, place: string): Promise<void> {
   const file = path.join(modelsDir, place);
-  const entry = (await list()).find(({ model }) => model.folder === file);
+  const entries = await list();
+  const entry = entries.find(({ model }) => model.folder === file);
   if (entry === undefined) throw new Error(`${file} is there now, but under a name that another model has.`);
   const { air, model } = entry;
   process.stdout.write(`${air}\n`);
   if (model.available) {
-    process.stderr.write('It can be used now.\n');
+    const note = noteOf(entry, entries, defaultVaes);
+    process.stderr.write(`It can be used now.${note === undefined ? '' : ` ${note}`}\n`);
     return;
   }
   checkUsable(model);
