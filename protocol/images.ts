@@ -69,7 +69,7 @@ function parseBase64(data: string): ImageReference | NoImageReference {
   }
   const digits = data.endsWith('==') ? data.length - 2 : data.endsWith('=') ? data.length - 1 : data.length;
   if (digits % 4 === 1 || (digits !== data.length && data.length % 4 !== 0)) {
-    return none(`is not whole base64: ${data.length} characters are no whole number of bytes`);
+    return none(`is incomplete base64: ${data.length} characters do not make whole bytes`);
   }
   return { kind: 'base64', data };
 }

@@ -48,8 +48,7 @@ export async function readBody(
   );
   let heard = length;
   const pauses = clock.every(bodyPauseMs, () => {
-    if (length === heard)
-      settle.reject(new TaskError('invalidRequest', { message: 'The body stopped in the middle.' }));
+    if (length === heard) settle.reject(new TaskError('invalidRequest', { message: 'The request body ended early.' }));
     heard = length;
   });
   const onData = (chunk: Buffer) => {
@@ -61,7 +60,7 @@ export async function readBody(
     }
   };
   const onEnd = () => settle.resolve();
-  const onClose = () => settle.reject(new TaskError('invalidRequest', { message: 'The body stopped in the middle.' }));
+  const onClose = () => settle.reject(new TaskError('invalidRequest', { message: 'The request body ended early.' }));
   request.on('data', onData).on('end', onEnd).on('close', onClose).on('error', onClose);
   try {
     await whole;

@@ -103,7 +103,9 @@ export class Catalog {
     const known = this.#entries.find(({ ids }) => isNamed(ids, wanted));
     const refreshed = this.#refreshed();
     if (known?.kind === kind && known.model.available) {
-      refreshed.catch((error: unknown) => this.#options.log.error({ err: error }, 'The models cannot be looked at.'));
+      refreshed.catch((error: unknown) =>
+        this.#options.log.error({ err: error }, 'The models directory cannot be read.'),
+      );
       return known;
     }
     await refreshed;
@@ -170,7 +172,10 @@ export class Catalog {
     if (lost !== undefined && !this.#told.has(found.path)) {
       this.#told.add(found.path);
       const owner = taken.get(lost.toLowerCase());
-      this.#options.log.warn({ id: lost, path: found.path, owner }, 'Two models have one name; the first has it.');
+      this.#options.log.warn(
+        { id: lost, path: found.path, owner },
+        'Two models have the same name. The first one keeps it.',
+      );
     }
     for (const id of ids) taken.set(id.toLowerCase(), found.path);
     return ids;

@@ -136,7 +136,7 @@ export const options = {
     'A key that clients must send. Prefer the variable or the file: other users of the machine can read flags. In the file also {"key": "…", "weight": 2, "maxPriority": 5, "overtakes": false, "queueLimit": 20, "runLimit": 4}: its part of the machine, the highest priority of its tasks, whether that goes before other keys’ turns, and how many results it may have unfinished and begun (0: no limit).',
     {
       parseObject: parseApiKey,
-      defaultText: 'none: open to whoever reaches it',
+      defaultText: 'none: everybody who reaches the server may use it',
     },
   ),
   allowOpen: flag('Listen beyond loopback without any API key. Everybody who reaches the port can then use it.'),

@@ -222,7 +222,7 @@ export function serveConnection(
 
   /** The session keeps what the reader did not take, and may be resumed at once. */
   function slow(): void {
-    log.info({ address, session: session?.id }, 'A client takes too little of what is sent; its socket is closed.');
+    log.info({ address, session: session?.id }, 'A client reads too slowly. Its socket is closed.');
     leave();
     client.close(slowReaderCode, 'slowReader');
   }

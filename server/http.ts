@@ -35,7 +35,7 @@ async function serveRequest(request: IncomingMessage, response: ServerResponse, 
   try {
     allowReading(request, response, context);
     if (!isKnownHost(request, context)) {
-      throw new TaskError('forbiddenOrigin', { message: 'This server does not answer to that host name.' });
+      throw new TaskError('forbiddenOrigin', { message: 'This server does not serve that host name.' });
     }
     if (request.method === 'OPTIONS') return servePreflight(request, response, context);
     const path = pathOf(request);

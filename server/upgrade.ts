@@ -93,7 +93,7 @@ export class Upgrades {
     const { intake, keys, proxies, clock, log } = this.#context;
     const address = proxies.addressOf(request);
     const cut = () => {
-      log.info({ address }, 'A client has sent too much of an unfinished message. Its socket is closed.');
+      log.info({ address }, 'A client sent too much of an unfinished message. Its socket is closed.');
       // 1013: try again later.
       if (reading.isStranger) webSocket.close(1008, 'missingApiKey');
       else webSocket.close(1013, 'unfinishedMessage');

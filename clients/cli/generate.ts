@@ -61,7 +61,7 @@ const formats = { '.png': 'PNG', '.jpg': 'JPG', '.jpeg': 'JPG', '.webp': 'WEBP' 
 export async function generate(args: string[]): Promise<void> {
   const { values, positionals } = readArguments('generate', args, options);
   const prompt = positionals.join(' ').trim();
-  if (prompt === '') throw new UsageError('Say what to draw: latentwire generate "a red potion".');
+  if (prompt === '') throw new UsageError('A prompt is missing: latentwire generate "a red potion".');
   const extension = path.extname(values.output ?? '.png').toLowerCase() || '.png';
   if (!Object.hasOwn(formats, extension))
     throw new UsageError(`--output ends in .png, .jpg or .webp, not ${extension}.`);

@@ -79,7 +79,7 @@ function choose(
   { 'unused-for': unusedFor, to }: { 'unused-for'?: string | undefined; to?: string | undefined },
 ): StoredImage[] {
   const ways = [names.length > 0, unusedFor !== undefined, to !== undefined].filter(Boolean).length;
-  if (ways !== 1) throw new UsageError('Say what to delete: --unused-for DURATION, --to SIZE, or UUIDs.');
+  if (ways !== 1) throw new UsageError('Name what to delete: --unused-for DURATION, --to SIZE, or UUIDs.');
   if (names.length > 0) return named(store, names);
   const loose = store.list().filter(({ pinned }) => !pinned);
   if (unusedFor !== undefined) {
@@ -104,7 +104,7 @@ async function prune(store: ImageStore, chosen: readonly StoredImage[], isTrial:
 }
 
 function named(store: ImageStore, names: readonly string[]): StoredImage[] {
-  if (names.length === 0) throw new UsageError('Say which images: their UUIDs.');
+  if (names.length === 0) throw new UsageError('Give the UUIDs of the images.');
   const all = new Map(store.list().map((image) => [image.imageUUID, image]));
   return names.map((name) => {
     const image = all.get(name.toLowerCase());

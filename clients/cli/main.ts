@@ -56,7 +56,7 @@ async function main([command, ...rest]: string[]): Promise<void> {
       return print(`${packageVersion}\n`);
     }
     case undefined:
-      throw new UsageError(`Say what to do.\n\n${help.trimEnd()}`);
+      throw new UsageError(`A command is missing.\n\n${help.trimEnd()}`);
     default:
       throw new UsageError(`There is no command "${command}". See latentwire --help.`);
   }

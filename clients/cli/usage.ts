@@ -33,6 +33,6 @@ export function readNumber(name: string, text: string | undefined): number | und
 export function readOnly(positionals: readonly string[], what: string): string {
   const [only, ...more] = positionals;
   if (only === undefined || only === '') throw new UsageError(`Say ${what}.`);
-  if (more.length > 0) throw new UsageError(`Say only ${what}; "${more[0]}" is one too many.`);
+  if (more.length > 0) throw new UsageError(`Unexpected argument "${more[0]}": the command takes only ${what}.`);
   return only;
 }

@@ -32,7 +32,7 @@ const mostVectors = 75;
  */
 export async function readEmbedding(file: string): Promise<Embedding> {
   const { tensors, metadata } = await readSafetensorsHeader(file);
-  const refuse = (reason: string) => new SafetensorsError(`${basename(file)} is no textual inversion: ${reason}.`);
+  const refuse = (reason: string) => new SafetensorsError(`${basename(file)} is not a textual inversion: ${reason}.`);
   const stem = basename(file, extname(file));
   const given = metadata.name?.trim() || stem;
   const read = (name: string, tensor: StoredTensor) => readVectors(name, tensor, refuse);
@@ -85,7 +85,7 @@ async function readVectors(
   }
   const data = toFloats(dtype, bytes.buffer);
   if (!data) throw refuse(`${label} is stored as ${dtype}; allowed are F32, F16 and BF16`);
-  if (!data.every(Number.isFinite)) throw refuse(`${label} holds values that are no numbers`);
+  if (!data.every(Number.isFinite)) throw refuse(`${label} holds values that are not numbers`);
   return { count, width, data };
 }
 

@@ -93,7 +93,7 @@ function textKind(start: Buffer, wanted: Wanted | undefined): string | undefined
   if (/^(<!doctype html|<html|<head|<body|<!--)/i.test(text)) {
     const title = /<title[^>]*>([^<]*)<\/title>/i.exec(text)?.[1]?.trim();
     const named = title ? ` titled ${quoted(title)}` : '';
-    return `it is a web page${named}, saved in place of the file: often a page that asks to log in. Download the file again`;
+    return `it is a web page${named}, saved instead of the file: often a page that asks to log in. Download the file again`;
   }
   if (text.startsWith('<?xml')) {
     return `it is XML (${quoted(text.replace(/^<\?xml[^>]*>\s*/, ''))}), often the error of a download. Download the file again`;

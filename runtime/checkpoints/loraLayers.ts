@@ -175,7 +175,7 @@ function hadamard(parts: StoredParts, refuse: Refuse): Change {
     const [a, b, core] = [of('w_a'), of('w_b'), of('t')];
     if (!a || !b) throw refuse(`lacks one of its matrices (hada_w${side}_a, hada_w${side}_b)`);
     const [first, second] = [a.shape, b.shape];
-    if (first.length !== 2 || second.length !== 2) throw refuse('has a factor that is no matrix');
+    if (first.length !== 2 || second.length !== 2) throw refuse('has a factor that is not a matrix');
     if (!core) {
       if (first[1] !== second[0]) throw unequal(refuse, `hada_w${side}`, a, b);
       return { out: first[0]!, columns: second[1]!, rank: second[0]!, outer: first[1]!, window: undefined };
@@ -222,7 +222,7 @@ function kronecker(parts: StoredParts, refuse: Refuse): Change {
       };
     }
     if (!a || !b) throw refuse(`lacks one of its factors (lokr_w${side}, or lokr_w${side}_a and lokr_w${side}_b)`);
-    if (a.shape.length !== 2 || b.shape.length !== 2) throw refuse('has a factor that is no matrix');
+    if (a.shape.length !== 2 || b.shape.length !== 2) throw refuse('has a factor that is not a matrix');
     const [rank = 0, last = 0] = b.shape;
     if (!core) {
       if (a.shape[1] !== rank) throw unequal(refuse, `lokr_w${side}`, a, b);

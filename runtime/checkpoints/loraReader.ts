@@ -137,7 +137,7 @@ export class LayerReader {
     const { alpha } = this.stored.parts;
     const scale = alpha ? (await this.tensors.floats(alpha))[0]! / rank : scaleOf(rank);
     if (!Number.isFinite(scale)) {
-      throw new LoraError(`${this.name} cannot be used: the alpha of "${this.layer}" is no number.`);
+      throw new LoraError(`${this.name} cannot be used: the alpha of "${this.layer}" is not a number.`);
     }
     return scale;
   }
@@ -292,7 +292,7 @@ export class LayerReader {
     const values = await this.tensors.floats(this.stored.parts[part]!);
     if (values.every(Number.isFinite)) return values;
     throw new LoraError(
-      `${this.name} cannot be used: "${this.layer}" holds values that are no numbers (NaN or infinite).`,
+      `${this.name} cannot be used: "${this.layer}" holds values that are not numbers (NaN or infinite).`,
     );
   }
 }

@@ -29,7 +29,7 @@ export async function openPart(path: string, kind: PartKind): Promise<Safetensor
   if (!config) throw new ModelError(`There is no ${basename(path)}/config.json.`);
   const expected = partClasses[kind];
   if (config._class_name !== expected) {
-    throw new ModelError(`${basename(path)}/config.json says ${String(config._class_name)}; expected is ${expected}.`);
+    throw new ModelError(`${basename(path)}/config.json says ${String(config._class_name)}; expected ${expected}.`);
   }
   checkConfig(kind === 'controlNet' ? 'unet' : 'vae', config);
   const file = await locateWeights(path, networkStem, 'network');

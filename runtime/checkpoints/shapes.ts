@@ -207,7 +207,7 @@ function checkSkips(tensors: StoredTensors): void {
   const left = 1 + count(/^down_blocks\.\d+\.(resnets\.\d+\.conv1|downsamplers\.0\.conv)\.weight$/);
   const taken = count(/^up_blocks\.\d+\.resnets\.\d+\.conv1\.weight$/);
   if (taken > 0 && taken !== left) {
-    throw new ModelError(`the weights have ${taken} layers on the way up, but the way down needs ${left}.`);
+    throw new ModelError(`the up blocks have ${taken} layers in the weights, but the down blocks need ${left}.`);
   }
 }
 
@@ -222,7 +222,7 @@ function check(tensors: StoredTensors, name: string, axes: string, ofModule: Siz
   }
   const { shape, dtype } = tensor;
   if (!/^(F|BF)\d/.test(dtype)) {
-    throw new ModelError(`the tensor "${name}" is stored as ${dtype}, which cannot be computed with.`);
+    throw new ModelError(`the tensor "${name}" is stored as ${dtype}, which is not supported.`);
   }
   const complaint = (because: string) =>
     new ModelError(`the tensor "${name}" has shape [${shape.join(', ')}], but ${because}.`);

@@ -81,7 +81,7 @@ function check(config: AutoencoderKLConfig): void {
     }
   }
   if (config.act_fn !== undefined && config.act_fn !== 'silu' && config.act_fn !== 'swish') {
-    throw new GraphError(`The autoencoder uses the activation "${config.act_fn}"; supported is silu.`);
+    throw new GraphError(`The autoencoder uses the activation "${config.act_fn}"; only silu is supported.`);
   }
 }
 

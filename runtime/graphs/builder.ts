@@ -207,7 +207,7 @@ export class GraphBuilder {
     const dtype = onnxDtypes[stored.dtype];
     if (!dtype)
       throw new GraphError(
-        `The tensor "${tensor}" is stored as ${stored.dtype}, which cannot be computed with; supported are F32, F16, BF16 and F64.`,
+        `The tensor "${tensor}" is stored as ${stored.dtype}, which is not supported; supported are F32, F16, BF16 and F64.`,
       );
     const [from, to] = options.rows ?? [0, stored.shape[0] ?? 1];
     if (stored.transposed && (options.rows || stored.shape.length !== 2)) {

@@ -98,7 +98,7 @@ function lastLayerUp(tensors: StoredTensors): LayerUp {
     return block === undefined ? [] : { block: Number(block), index: Number(index) };
   });
   const last = layers.sort((a, b) => a.block - b.block || a.index - b.index).at(-1);
-  if (!last) throw new GraphError('The UNet has no way up.');
+  if (!last) throw new GraphError('The UNet has no up blocks.');
   return last;
 }
 

@@ -193,7 +193,7 @@ export function wayUp(
     const path = `up_blocks.${block}`;
     const inside = `${path}.resnets.${index}`;
     const skip = skips.pop();
-    if (skip === undefined) throw new GraphError(`The way up has more layers than the way down (at ${inside}).`);
+    if (skip === undefined) throw new GraphError(`The up blocks have more layers than the down blocks (at ${inside}).`);
     x = graph.node('Concat', [x, skip], { name: inside, attributes: { axis: 1 } });
     x = resnet(context, x, inside);
     if (graph.has(`${path}.attentions.${index}.norm.weight`)) {

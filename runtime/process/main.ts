@@ -86,7 +86,7 @@ async function start({
       void send({
         type: 'logged',
         level: 'debug',
-        message: 'A provider was not taken.',
+        message: 'A provider was not used.',
         fields: { provider: name, reason },
       });
     }

@@ -74,7 +74,7 @@ export interface PutOptions {
 /** There is no room for an image: the disk is full, or a limit of the system is reached. */
 export class StorageFullError extends Error {
   constructor(options?: ErrorOptions) {
-    super('There is no room left for images.', options);
+    super('The disk has no room for more images.', options);
     this.name = 'StorageFullError';
   }
 }

@@ -302,7 +302,7 @@ attackTable('the files of a model', openModels, [
   },
   {
     attack: 'plants weights of 8 bits, which nothing here computes with',
-    expected: refused(/"conv_in\.bias" is stored as F8_E4M3, which cannot be computed with; supported are F32/),
+    expected: refused(/"conv_in\.bias" is stored as F8_E4M3, which is not supported; supported are F32/),
     run: ({ plant }) =>
       plant(
         tensors((contents) => {

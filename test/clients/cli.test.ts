@@ -35,10 +35,10 @@ describe('the command line', () => {
   });
 
   test.each([
-    [[], 'Say what to do'],
+    [[], 'A command is missing'],
     [['paint'], 'There is no command "paint"'],
     [['serve', '--port', 'high'], '--port must be a whole number'],
-    [['generate'], 'Say what to draw'],
+    [['generate'], 'A prompt is missing'],
     [['generate', 'a fox', '--legs', '5'], "Unknown option '--legs'"],
     [['generate', 'a fox', '--steps', 'many'], '--steps takes a number, not "many"'],
     [['generate', 'a fox', '-o', 'fox.tiff'], '--output ends in .png, .jpg or .webp, not .tiff'],

@@ -195,7 +195,7 @@ describe('latentwire models add', () => {
       await writeFile(path.join(at.modelsDir, 'models.json'), broken);
       const { code, stderr } = await at.models('add', at.dream, '--name', 'other', '--air', 'c:d@1');
       expect(code).toBe(1);
-      expect(stderr).toContain('put it right first');
+      expect(stderr).toContain('correct it first');
     }
     expect(await at.there()).toEqual(['dream', 'models.json']);
   });
@@ -232,7 +232,7 @@ describe('latentwire models add', () => {
 
   test.each([
     [['add'], 2, 'Say which folder or file to add'],
-    [['add', 'a', 'b'], 2, '"b" is one too many'],
+    [['add', 'a', 'b'], 2, 'Unexpected argument "b"'],
     [['add', 'dream', '--link', '--copy'], 2, '--link or --copy, not both'],
     [['add', 'dream', '--tokenizer', 'x'], 2, '--tokenizer is for single files'],
     [['add', 'nowhere'], 1, 'There is no '],

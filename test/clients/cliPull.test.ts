@@ -168,7 +168,7 @@ describe('latentwire models pull', () => {
 
     await using other = await setUp();
     other.server.does.spoils = { path: unet, times: 9 };
-    await expect(other.fetch()).rejects.toThrow(`${unet} came wrong twice: its checksum is another one.`);
+    await expect(other.fetch()).rejects.toThrow(`${unet} was damaged twice: its checksum is another one.`);
     expect(asked(other.server, unet)).toHaveLength(2);
     expect(await readdir(path.join(other.modelsDir, '.incoming', `tiny@${commit.slice(0, 12)}`, 'unet'))).toEqual([
       'config.json',

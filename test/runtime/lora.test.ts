@@ -383,7 +383,7 @@ describe('a file that is no LoRA for the model', () => {
     [
       'an alpha is no number',
       { ...fitting, [`${name}.alpha`]: { shape: [], data: Float32Array.of(Number.NaN) } },
-      `the alpha of "${name}" is no number.`,
+      `the alpha of "${name}" is not a number.`,
     ],
     [
       'a DoRA has too few magnitudes',
@@ -416,7 +416,7 @@ describe('a file that is no LoRA for the model', () => {
     [
       'a value is no number',
       { ...fitting, [`${name}.lora_up.weight`]: { shape: [16, 4], data: new Float32Array(64).fill(Number.NaN) } },
-      'holds values that are no numbers (NaN or infinite).',
+      'holds values that are not numbers (NaN or infinite).',
     ],
     [
       'it holds two adapters',

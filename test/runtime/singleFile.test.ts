@@ -336,7 +336,7 @@ describe('a single file', () => {
         for (const name of tensors.keys()) if (name.includes('.output_blocks.7.')) tensors.delete(name);
       },
       {},
-      /^The unet cannot be used: the weights have 11 layers on the way up, but the way down needs 12/,
+      /^The unet cannot be used: the up blocks have 11 layers in the weights, but the down blocks need 12/,
     ],
     [
       'noise levels of another kind',

@@ -48,7 +48,7 @@ export async function download(
     if (fault === undefined) break;
     await rm(part, { force: true });
     count(0, false);
-    if (++wrong > 1) throw new HubError(`${file.path} came wrong twice: ${fault}. Nothing of it was kept.`);
+    if (++wrong > 1) throw new HubError(`${file.path} was damaged twice: ${fault}. Nothing of it was kept.`);
     meter.say(`${file.path} came wrong (${fault}) and is fetched again.`);
   }
   await rename(part, target);
@@ -82,7 +82,7 @@ async function fetchRest(
   if (response.status === 206 && !goesOn) {
     await response.body?.cancel();
     await rm(part, { force: true });
-    throw new HubError(`${file.path}: the server sent another range than was asked for.`, { passing: true });
+    throw new HubError(`${file.path}: the server did not send the range that was asked for.`, { passing: true });
   }
   if (!goesOn) {
     have = 0;
@@ -121,7 +121,7 @@ async function receive(
     for (;;) {
       const { done, value } = await reader.read();
       hub.signal.throwIfAborted();
-      if (stalled.signal.aborted) throw new Error('nothing came any more');
+      if (stalled.signal.aborted) throw new Error('no more data arrived');
       if (done) break;
       timer.refresh();
       came(value.byteLength);

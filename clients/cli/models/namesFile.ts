@@ -29,10 +29,10 @@ export async function readNamesFile(modelsDir: string): Promise<NamesFile> {
     content = JSON.parse((await readFile(file, 'utf8')).replace(/^\ufeff/, ''));
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return {};
-    throw new Error(`${file} cannot be read as JSON; put it right first, so that its names are not lost.`, { cause });
+    throw new Error(`${file} cannot be read as JSON; correct it first, so that its names are not lost.`, { cause });
   }
   if (isObject(content) && Object.values(content).every(isNamed)) return content as NamesFile;
-  throw new Error(`${file} does not map AIRs to models; put it right first, so that its names are not lost.`);
+  throw new Error(`${file} does not map AIRs to models; correct it first, so that its names are not lost.`);
 }
 
 function isNamed(value: unknown): boolean {

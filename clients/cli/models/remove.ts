@@ -35,7 +35,7 @@ export async function remove(args: string[]): Promise<void> {
   const { files, names, modelsDir } = doomed;
   const lines = [...files, ...names.map((id) => `${id} in ${path.join(modelsDir, 'models.json')}`)];
   process.stdout.write(lines.map((line) => `${line}\n`).join(''));
-  if (!values.yes) throw new Error('Nothing was removed: that is what would go; --yes does it.');
+  if (!values.yes) throw new Error('Nothing was removed. Give --yes to remove what is listed above.');
   await using staging = await openStaging(modelsDir);
   // Out of sight first: a server must not find half a model.
   for (const [i, file] of files.entries()) await rename(file, path.join(staging.folder, String(i)));
