@@ -116,6 +116,8 @@ export class Outbox {
   }
 
   detach(): void {
+    // A socket that this side closes may still answer: what it is known to have taken is not sent again on the next one.
+    if (this.#pinged !== this.#sent) this.#socket?.ping(`${this.#name} ${this.#sent}`);
     this.#leave();
     this.#socket = undefined;
   }
