@@ -173,7 +173,10 @@ export function serveConnection(
     } catch (error) {
       const failure = toTaskError(error, context);
       if (session === undefined || failure.taskType === 'authentication') reply(toErrorFrame(failure));
-      else session.fail(failure);
+      else {
+        context.usage.refused(session.owner, failure);
+        session.fail(failure);
+      }
     }
   }
 

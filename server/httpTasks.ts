@@ -106,8 +106,10 @@ export async function serveTasks(request: IncomingMessage, response: ServerRespo
   await Promise.all(
     tasks.map(async (task, index) => {
       const caller = callers[index]!;
-      if (task instanceof TaskError) caller.fail(task);
-      else if (task.taskType === 'ping') caller.data({ taskType: 'ping', pong: true });
+      if (task instanceof TaskError) {
+        context.usage.refused(owner, task);
+        caller.fail(task);
+      } else if (task.taskType === 'ping') caller.data({ taskType: 'ping', pong: true });
       else if (task.taskType === 'authentication') {
         caller.data({ taskType: 'authentication', connectionSessionUUID: requestId });
       } else {

@@ -1,3 +1,4 @@
+import type { TaskError } from '../protocol/errors.ts';
 import type { Clock } from './clock.ts';
 import type { TaskMeter } from './taskMeter.ts';
 import type { TaskRecord } from './taskRecords.ts';
@@ -18,7 +19,7 @@ export class Tally {
   /** How many tasks took e^(index × growth) ms, by index: some hundreds at most. */
   readonly #times = new Map<number, number>();
 
-  count(record: TaskRecord, ms: number | undefined): void {
+  count(record: Pick<TaskRecord, 'state' | 'error'>, ms: number | undefined): void {
     this.tasks++;
     if (record.state === 'failed') {
       if ((record.error?.status ?? 500) < 500) this.clientErrors++;
@@ -78,21 +79,31 @@ export class Usage {
   /** Counts a task that has ended. `meter` is absent where it was refused before it was queued. */
   taskEnded(record: TaskRecord, meter: TaskMeter | undefined): void {
     if (record.state === 'unfinished') return;
-    const usage = this.#owners.get(record.owner) ?? { total: new Tally(), days: new Map() };
-    this.#owners.set(record.owner, usage);
-    const { today } = this;
-    for (const day of usage.days.keys()) if (day <= today - keptDays) usage.days.delete(day);
-    const ofDay = usage.days.get(today) ?? new Map<string, Tally>();
-    usage.days.set(today, ofDay);
-    const air = meter?.model ?? '';
-    const tally = ofDay.get(air) ?? new Tally();
-    ofDay.set(air, tally);
+    const tallies = this.#tallies(record.owner, meter?.model ?? '');
     const ms =
       record.state === 'finished' && meter
         ? Object.values(meter.stages).reduce((sum, each) => sum + each, 0)
         : undefined;
-    tally.count(record, ms);
-    usage.total.count(record, ms);
+    for (const tally of tallies) tally.count(record, ms);
+  }
+
+  /** Counts an image task whose parameters were refused. */
+  refused(owner: string, error: TaskError): void {
+    if (error.taskType !== 'imageInference') return;
+    for (const tally of this.#tallies(owner, '')) tally.count({ state: 'failed', error }, undefined);
+  }
+
+  /** Those that a task of today counts into: of its day and model, and of all. */
+  #tallies(owner: string, air: string): Tally[] {
+    const usage = this.#owners.get(owner) ?? { total: new Tally(), days: new Map() };
+    this.#owners.set(owner, usage);
+    const { today } = this;
+    for (const day of usage.days.keys()) if (day <= today - keptDays) usage.days.delete(day);
+    const ofDay = usage.days.get(today) ?? new Map<string, Tally>();
+    usage.days.set(today, ofDay);
+    const tally = ofDay.get(air) ?? new Tally();
+    ofDay.set(air, tally);
+    return [tally, usage.total];
   }
 
   /** All tasks of an owner, since the server started. */

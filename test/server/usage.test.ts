@@ -20,10 +20,12 @@ describe('accountManagement', () => {
     await using server = await startTestServer({ apiKey: ['mine', 'theirs'] });
     for (let i = 0; i < 3; i++) await ask(server, imageTask(), 'mine');
     await ask(server, imageTask({ model: 'local:absent@1' }), 'mine');
+    await ask(server, imageTask({ width: 1 }), 'mine');
+    await server.post([imageTask({ steps: 0 })], { authorization: 'Bearer mine' });
     await ask(server, imageTask(), 'theirs');
     const errors = await ask(server, account('getUsageErrors'), 'mine');
-    expect(errors).toMatchObject({ usage: { total: { count: 4, clientErrors: 1, serverErrors: 0 } } });
-    expect(errors).toMatchObject({ usage: { today: { count: 4 }, last30Days: { count: 4 } } });
+    expect(errors).toMatchObject({ usage: { total: { count: 6, clientErrors: 3, serverErrors: 0 } } });
+    expect(errors).toMatchObject({ usage: { today: { count: 6 }, last30Days: { count: 6 } } });
     const mine = await ask(server, account('getUsageActivity'), 'mine');
     const theirs = await ask(server, account('getUsageActivity'), 'theirs');
     expect(mine).toMatchObject({ usage: { model: [{ model: 'test:small@1', count: 3, spend: 0 }] } });
