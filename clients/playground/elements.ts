@@ -15,13 +15,23 @@ export function make<K extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
-/** What a browser keeps for this page: settings and the list of pictures. Absent, full or forbidden storage is no storage. */
+/** `1 step`, `2 steps`. */
+export const count = (number: number, word: string): string => `${number} ${word}${number === 1 ? '' : 's'}`;
+
+/** Settings that a browser keeps for this page. Absent, full or forbidden storage is no storage. */
 export const kept = {
   read<T>(key: string): T | undefined {
     try {
       return (JSON.parse(localStorage.getItem(`latentwire.${key}`) ?? 'null') as T | null) ?? undefined;
     } catch {
       return undefined;
+    }
+  },
+  remove(key: string): void {
+    try {
+      localStorage.removeItem(`latentwire.${key}`);
+    } catch {
+      // Nothing was there.
     }
   },
   write(key: string, value: unknown): void {

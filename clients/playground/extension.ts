@@ -1,5 +1,5 @@
 import { find } from './elements.ts';
-import type { Recipe } from './pictures.ts';
+import type { Recipe } from './recipe.ts';
 
 export type Sides = NonNullable<Recipe['outpaint']>;
 

@@ -4,6 +4,7 @@ import { isUnderWay, type Picture, type Pictures, showFinished } from './picture
 const list = find('gallery', HTMLUListElement);
 const empty = find('gallery-empty', HTMLElement);
 const clear = find('gallery-clear', HTMLButtonElement);
+const end = find('gallery-end', HTMLElement);
 
 /** Type of the drag data that names a picture of this server. */
 export const dragType = 'application/x-latentwire-image';
@@ -18,6 +19,8 @@ export function fillDrag(picture: Picture, transfer: DataTransfer): void {
 
 export class Gallery {
   onchoose: (picture: Picture) => void = () => {};
+  /** Called when everything that is finished shall go. */
+  onclear: () => void = () => {};
   readonly #pictures: Pictures;
   readonly #tiles = new Map<Picture, Tile>();
   #chosen: Picture | undefined;
@@ -26,12 +29,20 @@ export class Gallery {
     this.#pictures = pictures;
     clear.addEventListener('click', () => this.#clear());
     clear.addEventListener('blur', () => this.#disarm());
+    // Older pictures are read when the end of the list comes near.
+    new IntersectionObserver(
+      (entries) => {
+        if (entries.some(({ isIntersecting }) => isIntersecting)) void this.#pictures.loadMore();
+      },
+      { rootMargin: '400px' },
+    ).observe(end);
   }
 
   update(chosen: Picture | undefined): void {
     this.#chosen = chosen;
     const { all } = this.#pictures;
-    for (const picture of this.#tiles.keys()) if (!all.includes(picture)) this.#tiles.delete(picture);
+    const present = new Set(all);
+    for (const picture of this.#tiles.keys()) if (!present.has(picture)) this.#tiles.delete(picture);
     const tiles = all.map((picture) => {
       const tile = this.#tiles.get(picture) ?? this.#makeTile(picture);
       this.updateTile(picture);
@@ -41,7 +52,10 @@ export class Gallery {
     for (const [i, item] of tiles.entries())
       if (list.children[i] !== item) list.insertBefore(item, list.children[i] ?? null);
     while (list.childElementCount > tiles.length) list.lastElementChild!.remove();
-    empty.hidden = all.length > 0;
+    empty.hidden = all.length > 0 || this.#pictures.hasMore;
+    // Taken away and put back, it is looked at again: a page may not have filled the window.
+    end.hidden = true;
+    if (this.#pictures.hasMore) requestAnimationFrame(() => (end.hidden = false));
     clear.hidden = all.every(isUnderWay);
     this.#disarm();
   }
@@ -99,17 +113,22 @@ export class Gallery {
     tile.image.hidden = true;
     tile.badge.textContent = 'Not here';
     const answer = await fetch(picture.result!.imageURL, { method: 'HEAD' }).catch(() => undefined);
-    if (answer?.status === 404 || answer?.status === 410) this.#pictures.remove(picture);
+    if (answer?.status === 404 || answer?.status === 410) await this.#pictures.remove(picture);
   }
 
   #clear(): void {
-    const done = this.#pictures.all.filter((picture) => !isUnderWay(picture));
     if (clear.dataset.armed) {
-      this.#pictures.remove(...done);
+      this.#disarm();
+      this.onclear();
       return;
     }
+    const finished = this.#pictures.all.filter((picture) => !isUnderWay(picture)).length;
     clear.dataset.armed = 'true';
-    clear.textContent = done.length === 1 ? 'Forget this one?' : `Forget all ${done.length}?`;
+    clear.textContent = this.#pictures.hasMore
+      ? 'Delete every picture?'
+      : finished === 1
+        ? 'Delete this one?'
+        : `Delete all ${finished}?`;
   }
 
   #disarm(): void {

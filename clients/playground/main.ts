@@ -1,14 +1,19 @@
-import { type Generation, LatentwireError, type ModelCategory } from '../typescript/index.ts';
+import { type Generation, type ImageTask, LatentwireError, type ModelCategory } from '../typescript/index.ts';
 import { type Companion, Companions } from './companions.ts';
-import { find, kept, make } from './elements.ts';
+import { count, find, kept, make } from './elements.ts';
 import { fillDrag, Gallery } from './gallery.ts';
 import type { Upload } from './imageSlot.ts';
 import { Link } from './link.ts';
 import { OtherModels } from './otherModels.ts';
-import { fetchPicture, isUnderWay, type Picture, Pictures, type Recipe } from './pictures.ts';
+import { fetchPicture, isUnderWay, type Picture, Pictures } from './pictures.ts';
+import type { Recipe } from './recipe.ts';
 import { SeedImage } from './seedImage.ts';
 import { Settings } from './settings.ts';
 import { Stage } from './stage.ts';
+import { type UnfinishedTask, unfinishedTasks } from './unfinished.ts';
+
+/** Few enough for a server to take at once, many enough that the way there and back does not count. */
+const deletesAtOnce = 16;
 
 const examples = [
   'a red potion on a blue table',
@@ -59,9 +64,12 @@ const controlNets = new Companions({
     },
   },
 });
+/** What is on its way, by the UUID of the task. */
 const unfinished = new Map<string, Generation>();
+const earlierTasks = unfinishedTasks.read();
 
 function choose(picture: Picture | undefined): void {
+  armed(false);
   stage.show(picture);
   gallery.update(picture);
   drawActions();
@@ -149,29 +157,43 @@ function resize(recipe: Recipe, by: 1 | -1): void {
 }
 
 async function generate(recipe: Recipe, numberResults: number): Promise<void> {
-  const { seed, seedImage: from, maskImage, controlNet, width, height, ...parameters } = recipe;
+  const { seed: _, seedImage: from, maskImage, controlNet, width, height, ...parameters } = recipe;
   const decoder = settings.previewDecoder;
+  const task: ImageTask = {
+    ...parameters,
+    ...((recipe.outpaint || !settings.isOwnSize(recipe)) && { width, height }),
+    ...(from && { seedImage: from.imageUUID }),
+    ...(maskImage && { maskImage: maskImage.imageUUID }),
+    ...(controlNet && {
+      controlNet: controlNet.map((one) => ({ ...one, guideImage: one.guideImage.imageUUID })),
+    }),
+    ...(decoder !== undefined && { previews: { decoder } }),
+    numberResults,
+    outputFormat: 'PNG',
+  };
+  await follow(recipe, task);
+}
+
+/** Goes on with a task that an earlier load of the page has sent. */
+async function resume({ taskUUID, recipe, task }: UnfinishedTask): Promise<void> {
+  const first = pictures.find(taskUUID, 0) ?? pictures.add(taskUUID, 0, recipe);
+  if (isUnderWay(first)) choose(first);
+  await follow(recipe, { ...task, taskUUID });
+}
+
+/** Sends a task and shows what becomes of it. */
+async function follow(recipe: Recipe, task: ImageTask): Promise<void> {
+  const { seed } = recipe;
   let generation: Generation;
   try {
-    generation = link.client.generate({
-      ...parameters,
-      ...((recipe.outpaint || !settings.isOwnSize(recipe)) && { width, height }),
-      ...(seed !== undefined && { seed: readSeed(seed) }),
-      ...(from && { seedImage: from.imageUUID }),
-      ...(maskImage && { maskImage: maskImage.imageUUID }),
-      ...(controlNet && {
-        controlNet: controlNet.map((one) => ({ ...one, guideImage: one.guideImage.imageUUID })),
-      }),
-      ...(decoder !== undefined && { previews: { decoder } }),
-      numberResults,
-      outputFormat: 'PNG',
-    });
+    generation = link.client.generate({ ...task, ...(seed !== undefined && { seed: readSeed(seed) }) });
   } catch (error) {
     settings.showError(error as Error);
     return;
   }
   const { taskUUID } = generation;
   unfinished.set(taskUUID, generation);
+  unfinishedTasks.add({ taskUUID, recipe, task, sentAt: Date.now() });
   const pictureOf = (resultIndex: number): Picture => {
     const known = pictures.find(taskUUID, resultIndex);
     if (known) return known;
@@ -206,7 +228,10 @@ async function generate(recipe: Recipe, numberResults: number): Promise<void> {
           });
           break;
         case 'stepped':
-          pictures.change(pictureOf(event.resultIndex), { stepsDone: event.step + 1, loading: undefined });
+          // A run that is joined after a reload has started before.
+          pictures.change(pictureOf(event.resultIndex), {
+            ...{ state: 'running', steps: event.steps, stepsDone: event.step + 1, loading: undefined },
+          });
           announceStep(event.step + 1, event.steps);
           break;
         case 'previewed':
@@ -215,7 +240,8 @@ async function generate(recipe: Recipe, numberResults: number): Promise<void> {
         case 'result': {
           const picture = pictureOf(event.resultIndex);
           pictures.finish(picture, event);
-          announce(`Finished in ${((picture.elapsedMs ?? 0) / 1000).toFixed(1)} seconds`);
+          const { elapsedMs } = picture;
+          announce(elapsedMs === undefined ? 'Finished' : `Finished in ${(elapsedMs / 1000).toFixed(1)} seconds`);
           break;
         }
         case 'cancelled':
@@ -230,6 +256,7 @@ async function generate(recipe: Recipe, numberResults: number): Promise<void> {
   } finally {
     clearTimeout(soon);
     unfinished.delete(taskUUID);
+    unfinishedTasks.remove(taskUUID);
     drawActions();
   }
 }
@@ -238,7 +265,7 @@ async function generate(recipe: Recipe, numberResults: number): Promise<void> {
 function end(taskUUID: string, state: 'cancelled' | 'failed'): void {
   for (const picture of pictures.all.filter((one) => one.taskUUID === taskUUID && isUnderWay(one))) {
     const elapsedMs = picture.startedAt === undefined ? undefined : performance.now() - picture.startedAt;
-    if (picture.looks.length === 0) pictures.remove(picture);
+    if (picture.looks.length === 0) void pictures.remove(picture);
     else pictures.change(picture, { state, ...(elapsedMs !== undefined && { elapsedMs }) });
   }
 }
@@ -254,7 +281,7 @@ function announce(words: string): void {
   announcer.textContent = words;
 }
 
-/** A listener is told of quarters, not of each step. */
+/** Announces quarters, not each step. */
 function announceStep(done: number, steps: number): void {
   const quarter = Math.ceil(steps / 4);
   if (done < steps && done % quarter === 0) announce(`Step ${done} of ${steps}`);
@@ -302,7 +329,64 @@ actions.copy.addEventListener('click', async () => {
     words.textContent = 'UUID';
   }, 1500);
 });
-actions.remove.addEventListener('click', () => pictures.remove(stage.picture!));
+/** A deleted picture cannot be had back, so it takes a second click. */
+actions.remove.addEventListener('click', () => {
+  if (armed(true)) return;
+  void deletePictures([stage.picture!]);
+});
+actions.remove.addEventListener('blur', () => armed(false));
+
+/** @returns whether the button had been waiting for its first click. */
+function armed(arm: boolean): boolean {
+  const wasArmed = actions.remove.dataset.armed === 'true';
+  actions.remove.dataset.armed = String(arm && !wasArmed);
+  actions.remove.querySelector('span')!.textContent = arm && !wasArmed ? 'Delete?' : '';
+  return !wasArmed;
+}
+
+gallery.onclear = async () => {
+  // One page after the other, until only those are left that the server did not delete.
+  for (;;) {
+    const finished = pictures.all.filter((picture) => !isUnderWay(picture));
+    if (finished.length > 0 && !(await deletePictures(finished))) return;
+    if (!pictures.hasMore) return;
+    await pictures.loadMore();
+  }
+};
+
+/**
+ * Deletes the files on the server, and then the pictures from the gallery.
+ *
+ * @returns whether all are gone
+ */
+async function deletePictures(chosen: readonly Picture[]): Promise<boolean> {
+  settings.clearErrors();
+  const gone: Picture[] = [];
+  const failures: LatentwireError[] = [];
+  for (let i = 0; i < chosen.length; i += deletesAtOnce) {
+    await Promise.all(
+      chosen.slice(i, i + deletesAtOnce).map(async (picture) => {
+        try {
+          if (picture.result) await link.client.deleteImage(picture.result.imageUUID);
+          gone.push(picture);
+        } catch (error) {
+          if (!(error instanceof LatentwireError)) throw error;
+          // What is another key's, or gone already, leaves the gallery all the same.
+          if (error.code === 'mediaNotFound' || error.code === 'forbiddenMedia') gone.push(picture);
+          if (error.code !== 'mediaNotFound') failures.push(error);
+        }
+      }),
+    );
+    await pictures.remove(...gone.splice(0));
+  }
+  const [first] = failures;
+  if (first) {
+    settings.showError(
+      new Error(`The server still has ${count(failures.length, 'deleted picture')}: ${first.message}`),
+    );
+  }
+  return failures.every(({ code }) => code === 'forbiddenMedia');
+}
 actions.download.addEventListener('click', () => void save());
 
 async function save(): Promise<void> {
@@ -336,4 +420,15 @@ find('examples', HTMLUListElement).append(
   }),
 );
 
-choose(pictures.all[0]);
+pictures.onfull = () => {
+  settings.showError(
+    new Error('The browser has no room for more pictures in the gallery. Delete some, or download this one.'),
+  );
+};
+if (!(await pictures.isLasting())) {
+  find('gallery-empty', HTMLElement).textContent =
+    'This browser keeps no gallery: pictures are here until you close the tab.';
+}
+await pictures.loadMore().catch(() => {});
+if (stage.picture === undefined) choose(pictures.all[0]);
+for (const task of earlierTasks) void resume(task);

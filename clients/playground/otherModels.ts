@@ -1,7 +1,7 @@
 import type { ModelInfo, PartInfo } from '../typescript/index.ts';
 import { fits } from './companions.ts';
 import { find, make } from './elements.ts';
-import type { Recipe } from './pictures.ts';
+import type { Recipe } from './recipe.ts';
 
 /** What takes the place of a part of the chosen model: another VAE, or a refiner for the last steps. */
 export class OtherModels {

@@ -1,30 +1,6 @@
-import type { ImageResult, UploadedImage } from '../typescript/index.ts';
-import { kept } from './elements.ts';
-
-/** The parameters a picture was made with; seeds and all, as the form writes them. */
-export interface Recipe {
-  positivePrompt: string;
-  negativePrompt?: string;
-  model?: string;
-  width: number;
-  height: number;
-  steps: number;
-  CFGScale: number;
-  scheduler?: string;
-  /** Digits: a seed may be larger than a number holds. */
-  seed?: string;
-  seedImage?: UploadedImage;
-  strength?: number;
-  /** White where the seed image changes. */
-  maskImage?: UploadedImage;
-  /** Pixels added around the seed image; width and height count them. */
-  outpaint?: { top: number; right: number; bottom: number; left: number; blur: number };
-  vae?: string;
-  refiner?: { model: string; startStepPercentage: number };
-  lora?: { model: string; weight: number }[];
-  embeddings?: { model: string; weight: number }[];
-  controlNet?: { model: string; weight: number; guideImage: UploadedImage }[];
-}
+import type { ImageResult } from '../typescript/index.ts';
+import { GalleryStore, type PictureKey, type SavedPicture } from './galleryStore.ts';
+import type { Recipe } from './recipe.ts';
 
 /** One picture: one result of a task, under way or finished. */
 export interface Picture {
@@ -44,23 +20,57 @@ export interface Picture {
   /** Object URL of the preview of each step; holes where none came. Only pictures of this visit have any. */
   readonly looks: string[];
   result?: { imageUUID: string; imageURL: string; seed: string };
+  /** When it was finished, in milliseconds since 1970. */
+  madeAt?: number;
 }
 
 export const isUnderWay = ({ state }: Picture): boolean => state === 'waiting' || state === 'running';
 
-/** The pictures of the gallery, newest first. Finished ones are remembered by UUID; their files stay on the server. */
+/**
+ * The pictures of the gallery, newest first: those under way, and of the finished ones as many as were asked for. Finished
+ * ones are remembered by the browser; their files stay on the server.
+ */
 export class Pictures {
   /** Told after each change; `picture` is absent when the list itself changed. */
   onchange: (picture?: Picture) => void = () => {};
-  readonly all: Picture[];
+  /** Told when the browser has no room to remember a picture. */
+  onfull: () => void = () => {};
+  readonly all: Picture[] = [];
+  /** Whether older ones than those in {@link all} are remembered. */
+  hasMore = true;
+  readonly #store = new GalleryStore();
+  /** The oldest one that was read. */
+  #oldest: SavedPicture | undefined;
+  #loading: Promise<void> | undefined;
 
   constructor() {
-    this.all = (kept.read<SavedPicture[]>('gallery') ?? []).map((saved) => ({
-      ...saved,
-      state: 'finished',
-      stepsDone: saved.steps ?? 0,
-      looks: [],
-    }));
+    this.#store.onchange = (change) => {
+      if ('put' in change) this.#show(change.put);
+      else this.#forget(change.removed);
+      this.onchange();
+    };
+  }
+
+  /** Whether pictures are still here after the tab is closed. */
+  isLasting(): Promise<boolean> {
+    return this.#store.isLasting();
+  }
+
+  /** Reads the next ones, older than those that were read before. */
+  loadMore(): Promise<void> {
+    this.#loading ??= this.#loadMore().finally(() => {
+      this.#loading = undefined;
+    });
+    return this.#loading;
+  }
+
+  async #loadMore(): Promise<void> {
+    if (!this.hasMore) return;
+    const page = await this.#store.page(pageLength, this.#oldest);
+    this.hasMore = page.length === pageLength;
+    this.#oldest = page.at(-1) ?? this.#oldest;
+    for (const saved of page) this.#show(saved);
+    this.onchange();
   }
 
   find(taskUUID: string, resultIndex: number): Picture | undefined {
@@ -70,7 +80,6 @@ export class Pictures {
   add(taskUUID: string, resultIndex: number, recipe: Recipe): Picture {
     const picture: Picture = { taskUUID, resultIndex, recipe, state: 'waiting', stepsDone: 0, looks: [] };
     this.all.unshift(picture);
-    for (const forgotten of this.all.splice(mostPictures)) forgetLooks(forgotten);
     // Previews are a few kilobytes each; only the latest pictures keep theirs, so that an open page does not grow.
     for (const older of this.all.slice(mostWithLooks)) forgetLooks(older);
     this.onchange();
@@ -90,38 +99,53 @@ export class Pictures {
   }
 
   finish(picture: Picture, { imageUUID, imageURL, seed }: ImageResult): void {
-    const elapsedMs = performance.now() - (picture.startedAt ?? performance.now());
+    // A task that is sent again after a reload has its earlier results again.
+    if (picture.result) return;
+    const elapsedMs = picture.startedAt === undefined ? undefined : performance.now() - picture.startedAt;
     const result = { imageUUID, imageURL, seed: String(seed) };
-    this.change(picture, { state: 'finished', elapsedMs, result, ...(picture.steps && { stepsDone: picture.steps }) });
-    this.#save();
+    const madeAt = Date.now();
+    this.change(picture, {
+      ...{ state: 'finished', result, madeAt, loading: undefined },
+      ...(elapsedMs !== undefined && { elapsedMs }),
+      ...(picture.steps && { stepsDone: picture.steps }),
+    });
+    const { taskUUID, resultIndex, recipe, steps } = picture;
+    this.#store.put({ taskUUID, resultIndex, recipe, steps, elapsedMs, result, madeAt }).catch(() => this.onfull());
   }
 
-  remove(...pictures: Picture[]): void {
-    for (const picture of pictures) {
+  async remove(...pictures: Picture[]): Promise<void> {
+    const keys = pictures.map(({ taskUUID, resultIndex }): PictureKey => [taskUUID, resultIndex]);
+    this.#forget(keys);
+    this.onchange();
+    await this.#store.remove(...keys);
+  }
+
+  /** Puts a remembered picture in its place, unless it is there. */
+  #show(saved: SavedPicture): void {
+    const known = this.find(saved.taskUUID, saved.resultIndex);
+    if (known) return;
+    const { steps, elapsedMs, ...rest } = saved;
+    const picture: Picture = {
+      ...{ ...rest, state: 'finished', stepsDone: steps ?? 0, looks: [] },
+      ...(steps !== undefined && { steps }),
+      ...(elapsedMs !== undefined && { elapsedMs }),
+    };
+    const place = this.all.findIndex(({ madeAt }) => madeAt !== undefined && madeAt < saved.madeAt);
+    this.all.splice(place < 0 ? this.all.length : place, 0, picture);
+  }
+
+  #forget(keys: readonly PictureKey[]): void {
+    for (const key of keys) {
+      const picture = this.find(...key);
+      if (picture === undefined) continue;
       this.all.splice(this.all.indexOf(picture), 1);
       forgetLooks(picture);
     }
-    this.#save();
-    this.onchange();
-  }
-
-  #save(): void {
-    const saved = this.all.filter((picture) => picture.result !== undefined);
-    kept.write(
-      'gallery',
-      saved.map(({ taskUUID, resultIndex, recipe, steps, elapsedMs, result }) => ({
-        ...{ taskUUID, resultIndex, recipe, steps, elapsedMs, result },
-      })),
-    );
   }
 }
 
-type SavedPicture = Pick<Picture, 'taskUUID' | 'resultIndex' | 'recipe' | 'result'> & {
-  steps?: number;
-  elapsedMs?: number;
-};
-
-const mostPictures = 200;
+/** How many pictures are read at a time: more than a large window shows. */
+const pageLength = 60;
 const mostWithLooks = 40;
 
 function forgetLooks(picture: Picture): void {
@@ -129,7 +153,7 @@ function forgetLooks(picture: Picture): void {
   picture.looks.length = 0;
 }
 
-/** The same path on the page's own host: where the host that the server believes to have cannot be reached. */
+/** The same path on the page's own host: where the host in the server's URLs cannot be reached. */
 const nearURL = (imageURL: string): string => new URL(new URL(imageURL, location.href).pathname, location.href).href;
 
 /** The file of a finished picture. Throws where the server no longer has it. */
@@ -140,8 +164,8 @@ export async function fetchPicture(imageURL: string): Promise<Blob> {
 }
 
 /**
- * Shows a finished picture in an `img`. The server's URLs name the host it believes to have; through a tunnel or a proxy
- * that may be wrong, so the same path on the page's own host is tried before giving up.
+ * Shows a finished picture in an `img`. Through a tunnel or a proxy the host in the server's URLs may be wrong, so the same
+ * path on the page's own host is tried before giving up.
  */
 export function showFinished(image: HTMLImageElement, imageURL: string, onmissing: () => void = () => {}): void {
   image.onerror = () => {

@@ -3,7 +3,7 @@ import { find } from './elements.ts';
 import { Extension } from './extension.ts';
 import { ImageSlot, type Upload } from './imageSlot.ts';
 import { MaskBrush } from './maskBrush.ts';
-import type { Recipe } from './pictures.ts';
+import type { Recipe } from './recipe.ts';
 
 const parts = {
   slot: find('slot', HTMLElement),

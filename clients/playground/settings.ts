@@ -1,6 +1,6 @@
 import type { LatentwireError, ModelInfo } from '../typescript/index.ts';
 import { find, kept, make } from './elements.ts';
-import type { Recipe } from './pictures.ts';
+import type { Recipe } from './recipe.ts';
 
 const form = find('form', HTMLFormElement);
 const panel = find('settings', HTMLDetailsElement);
@@ -62,6 +62,8 @@ export class Settings {
   /** The model chosen before its list came. */
   #wantedModel: string | undefined;
   readonly #remembered: boolean;
+  /** What somebody has filled in; the model's defaults come later, and leave that alone. */
+  readonly #touched = new Set<HTMLElement>();
 
   constructor() {
     const saved = kept.read<Partial<Saved>>('settings');
@@ -83,11 +85,12 @@ export class Settings {
 
     for (const field of Object.values(fields)) {
       field.addEventListener('input', () => {
+        this.#touched.add(field);
         clearError(field);
         this.#changed();
       });
     }
-    model.addEventListener('change', () => this.useDefaults());
+    model.addEventListener('change', () => this.#useDefaults());
     prompt.addEventListener('keydown', (event) => {
       // While an input method composes a word, Enter is its own.
       if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
@@ -96,13 +99,14 @@ export class Settings {
     });
     find('swap', HTMLButtonElement).addEventListener('click', () => {
       [width.value, height.value] = [height.value, width.value];
+      this.#touched.add(width).add(height);
       this.#changed();
     });
     find('seed-random', HTMLButtonElement).addEventListener('click', () => this.setSeed(''));
     find('seed-reuse', HTMLButtonElement).addEventListener('click', () => this.setSeed(this.shownSeed() ?? seed.value));
     find('reset', HTMLButtonElement).addEventListener('click', () => {
       negative.value = '';
-      this.useDefaults();
+      this.#useDefaults();
     });
   }
 
@@ -134,18 +138,21 @@ export class Settings {
       ),
     );
     if (models.some(({ air }) => air === chosen)) model.value = chosen!;
-    else if (!this.#remembered || chosen) this.useDefaults();
+    else if (!this.#remembered || chosen) this.#useDefaults(this.#touched);
     this.#changed();
   }
 
   /** Size, steps, guidance and scheduler as the chosen model likes them. */
-  useDefaults(): void {
+  #useDefaults(except: ReadonlySet<HTMLElement> = new Set()): void {
     const info = this.#model;
-    width.value = String(info?.defaultWidth ?? 256);
-    height.value = String(info?.defaultHeight ?? 256);
-    steps.value = String(info?.defaultSteps ?? 20);
-    guidance.value = String(info?.defaultCFG ?? 3);
-    scheduler.value = '';
+    const defaults = new Map<HTMLInputElement | HTMLSelectElement, string>([
+      [width, String(info?.defaultWidth ?? 256)],
+      [height, String(info?.defaultHeight ?? 256)],
+      [steps, String(info?.defaultSteps ?? 20)],
+      [guidance, String(info?.defaultCFG ?? 3)],
+      [scheduler, ''],
+    ]);
+    for (const [field, value] of defaults) if (!except.has(field)) field.value = value;
     this.#changed();
   }
 
@@ -185,6 +192,7 @@ export class Settings {
 
   /** Puts a picture's parameters back, with the seed that made it. */
   write(recipe: Recipe, usedSeed: string | undefined): void {
+    for (const field of Object.values(fields)) this.#touched.add(field);
     prompt.value = recipe.positivePrompt;
     negative.value = recipe.negativePrompt ?? '';
     if (recipe.model !== undefined) model.value = recipe.model;

@@ -1,4 +1,4 @@
-import { find, make } from './elements.ts';
+import { count, find, make } from './elements.ts';
 import { isUnderWay, type Picture, showFinished } from './pictures.ts';
 
 const frame = find('frame', HTMLElement);
@@ -79,11 +79,11 @@ export class Stage {
 
   #layTiles(picture: Picture): void {
     // One for each step, and one for the finished picture. Pictures of an earlier visit have no looks to go back to.
-    const count = picture.looks.length === 0 && !isUnderWay(picture) ? 0 : (picture.steps ?? picture.recipe.steps) + 1;
-    strip.parentElement!.hidden = count === 0;
-    if (strip.childElementCount !== count) {
-      strip.replaceChildren(...Array.from({ length: count }, () => make('span')));
-      scrubber.max = String(Math.max(0, count - 1));
+    const tiles = picture.looks.length === 0 && !isUnderWay(picture) ? 0 : (picture.steps ?? picture.recipe.steps) + 1;
+    strip.parentElement!.hidden = tiles === 0;
+    if (strip.childElementCount !== tiles) {
+      strip.replaceChildren(...Array.from({ length: tiles }, () => make('span')));
+      scrubber.max = String(Math.max(0, tiles - 1));
       this.#fitThumb();
     }
     for (const [position, url] of positions(picture)) {
@@ -137,13 +137,15 @@ export class Stage {
     else if (state === 'running') facts.push(picture.loading ? 'Loading the model' : here, time);
     else if (state === 'finished') {
       const atEnd = picture.looks.length === 0 || position === newestPosition(picture);
-      facts.push(atEnd ? `${picture.steps ?? recipe.steps} steps${time && seconds ? ` in ${time}` : ''}` : here);
+      facts.push(
+        atEnd ? `${count(picture.steps ?? recipe.steps, 'step')}${time && seconds ? ` in ${time}` : ''}` : here,
+      );
       facts.push(`seed ${result!.seed}`, `${recipe.width} × ${recipe.height}`);
-    } else facts.push(state === 'cancelled' ? `Cancelled after ${picture.stepsDone} steps` : 'Failed', time);
+    } else facts.push(state === 'cancelled' ? `Cancelled after ${count(picture.stepsDone, 'step')}` : 'Failed', time);
     const words = facts.filter(Boolean).join(' · ');
     if (caption.textContent !== words) caption.textContent = words;
     if (state === 'waiting') {
-      this.#say(picture.position ? `Waiting for ${picture.position} more before this one` : 'Starting…');
+      this.#say(picture.position ? `Waiting for ${count(picture.position, 'task')} before this one` : 'Starting…');
     }
     if (picture.loading && isUnderWay(picture)) {
       const { component, progress } = picture.loading;

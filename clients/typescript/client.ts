@@ -55,6 +55,8 @@ export interface Client {
   generate(task: ImageTask, options?: { signal?: AbortSignal | undefined }): Generation;
   /** Makes an image known to the server, which then goes by its UUID. */
   upload(image: ImageInput): Promise<UploadedImage>;
+  /** Deletes an image from the server. Rejects with `forbiddenMedia` where another key made it, `mediaNotFound` where it is gone. */
+  deleteImage(imageUUID: string): Promise<void>;
   /** Cancels tasks by UUID, also ones of an earlier connection of this session. @returns those that were still unfinished. */
   cancel(...taskUUIDs: string[]): Promise<string[]>;
   /**
@@ -220,6 +222,10 @@ export function connect(options: ConnectOptions): Client {
     async upload(image) {
       const item = await ask('imageUpload', { image: await toWireImage(image) });
       return { imageUUID: item.imageUUID as string, imageURL: item.imageURL as string };
+    },
+
+    async deleteImage(imageUUID) {
+      await ask('mediaStorage', { operation: 'delete', media: imageUUID });
     },
 
     cancel,

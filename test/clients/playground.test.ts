@@ -1,17 +1,16 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import type { Browser, BrowserContextOptions } from 'playwright-core';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { chromiumPath, launchChromium } from '../helpers/chromium.ts';
 import { createFakeRuntime } from '../helpers/fakeRuntime.ts';
+import { connected, finished, galleryRecords, generate, openPage, shown } from '../helpers/page.ts';
 import { startTestServer } from '../helpers/server.ts';
 
 // The page as a person has it: a real server, a real browser, a fake runtime that draws discs out of noise. The browser
 // loads what the build emitted. SCREENSHOTS names a folder for pictures of the page, for people to look at.
-
-const pictures = process.env.SCREENSHOTS;
 
 if (chromiumPath === undefined) console.log('Skipped: no Chromium was found; CHROMIUM names one.');
 
@@ -25,43 +24,12 @@ describe.skipIf(chromiumPath === undefined)('the playground', () => {
     await browser?.close();
   });
 
-  async function open(url: string, options: BrowserContextOptions = {}) {
-    const context = await browser.newContext({
-      viewport: { width: 1440, height: 900 },
-      reducedMotion: 'reduce',
-      ...options,
-    });
-    const page = await context.newPage();
-    page.setDefaultTimeout(30_000);
-    const errors: string[] = [];
-    page.on('pageerror', ({ message }) => errors.push(message));
-    page.on('console', (message) => {
-      if (message.type() === 'error') errors.push(message.text());
-    });
-    await page.goto(url);
-    return {
-      page,
-      errors,
-      photograph: async (name: string) => {
-        if (pictures) await page.screenshot({ path: path.join(pictures, `${name}.png`) });
-      },
-      [Symbol.asyncDispose]: () => context.close(),
-    };
-  }
-
-  const connected = (page: Page) => page.locator('#connection[data-state="open"]').waitFor();
-  const shown = (page: Page) => page.locator('#pictures img').last();
-  const finished = (page: Page) => page.locator('#pictures img[data-step="finished"]').waitFor();
+  const open = (url: string, options?: BrowserContextOptions) => openPage(browser, url, options);
 
   const teal = (width: number, height: number) =>
     sharp({ create: { width, height, channels: 3, background: 'teal' } })
       .png()
       .toBuffer();
-
-  async function generate(page: Page, prompt: string): Promise<void> {
-    await page.getByLabel('Prompt', { exact: true }).fill(prompt);
-    await page.keyboard.press('Enter');
-  }
 
   test('shows a picture emerge, looks back at its steps, and starts the next from it', async () => {
     let look = () => {};
@@ -126,7 +94,7 @@ describe.skipIf(chromiumPath === undefined)('the playground', () => {
     // Everything but the previews is still there after coming back.
     await page.reload();
     await connected(page);
-    expect(await page.locator('#gallery li').count()).toBe(2);
+    await expect.poll(() => page.locator('#gallery li').count()).toBe(2);
     await finished(page);
     expect(await page.getByLabel('Prompt', { exact: true }).inputValue()).toBe('a green potion');
     expect(await page.getByRole('slider', { name: 'Steps' }).inputValue()).toBe('12');
@@ -194,7 +162,8 @@ describe.skipIf(chromiumPath === undefined)('the playground', () => {
     const { mask } = runtime.requests[0]!;
     const rowOf = (y: number) => [16, 64, 100, 156, 192, 240].map((x) => mask![y * 256 + x]);
     for (const y of [4, 64, 123]) expect(rowOf(y)).toEqual([255, 255, 255, 0, 0, 0]);
-    const { maskImage } = await page.evaluate(() => JSON.parse(localStorage.getItem('latentwire.gallery')!)[0].recipe);
+    const [record] = await galleryRecords(page);
+    const maskImage = record!.recipe.maskImage!;
     const sent = Buffer.from(await (await fetch(maskImage.imageURL)).arrayBuffer());
     expect(await sharp(sent).metadata()).toMatchObject({ format: 'png', width: 256, height: 128 });
 
@@ -503,6 +472,32 @@ describe.skipIf(chromiumPath === undefined)('the playground', () => {
     await page.getByRole('button', { name: 'Random seed' }).click();
     await generate(page, '');
     await page.locator('#alert').waitFor();
+  });
+
+  test('leaves what somebody has filled in when the list of models comes late', async () => {
+    await using server = await startTestServer();
+    const context = await browser.newContext();
+    let letThrough = () => {};
+    const typed = new Promise<void>((resolve) => {
+      letThrough = resolve;
+    });
+    await context.routeWebSocket(/./, (socket) => {
+      const upstream = socket.connectToServer();
+      upstream.onMessage(async (message) => {
+        if (message.includes('modelSearch')) await typed;
+        socket.send(message);
+      });
+    });
+    const page = await context.newPage();
+    await page.goto(server.url);
+    await connected(page);
+    await page.getByLabel('Width in pixels').fill('100');
+    letThrough();
+    await page.locator('#model option:not([value=""])').first().waitFor({ state: 'attached' });
+    expect(await page.getByLabel('Width in pixels').inputValue()).toBe('100');
+    await generate(page, 'too narrow');
+    await page.locator('[data-parameter~="width"] .field-error').waitFor();
+    await context.close();
   });
 
   test('asks for the key of a server that has one, and remembers it for the tab', async () => {
