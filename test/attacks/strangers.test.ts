@@ -1,3 +1,4 @@
+import { expect } from 'vitest';
 import { WebSocket } from 'ws';
 import { ManualClock } from '../helpers/clock.ts';
 import { closeCode, closeCodeAfter, frame, RawConnection, statusOf, upgrade } from './raw.ts';
@@ -135,6 +136,77 @@ attackTable<StrangerTarget>('work before the key', () => keyed(), [
       while (status === undefined) await clock.advance(20_000);
       await replied;
       return status;
+    },
+  },
+]);
+
+const big = `[{"taskType":"authentication","apiKey":"${apiKey}"},{"taskType":"ping","s":"${'x'.repeat(100_000)}"}]`;
+
+/** One row for a POST by a stranger whose headers and body are given as they stand on the wire. */
+function strange(attack: string, lines: readonly string[], sent: string, expected: number): Attack<StrangerTarget> {
+  return {
+    attack,
+    expected,
+    run: ({ server }) => statusOf(server.port, `POST /v1 HTTP/1.1\r\n${[host, ...lines].join('\r\n')}\r\n\r\n${sent}`),
+  };
+}
+
+/** One row for a key that comes as a task, in a form that is not right. */
+function keyTask(name: string, key: unknown, expected: unknown): Attack<StrangerTarget> {
+  return {
+    attack: `authenticates with ${name}`,
+    expected,
+    async run({ server }) {
+      const { status, body } = await server.post(JSON.stringify([{ taskType: 'authentication', apiKey: key }]));
+      return [status, body.error?.code];
+    },
+  };
+}
+
+attackTable<StrangerTarget>('keys in wrong places and forms', () => keyed(), [
+  strange('sends the right key as a task in 100 kB', [`Content-Length: ${big.length}`], big, 413),
+  strange('sends the key in a header of its own', [`X-Api-Key: ${apiKey}`, 'Content-Length: 2'], '[]', 401),
+  strange('sends the key in two schemes', [`Authorization: Bearer Bearer ${apiKey}`, 'Content-Length: 2'], '[]', 401),
+  strange(
+    'sends a wrong key and then the right one in a second header',
+    ['Authorization: Bearer wrong', `Authorization: Bearer ${apiKey}`, 'Content-Length: 2'],
+    '[]',
+    401,
+  ),
+  strange('asks for something else to be expected', ['Expect: 200-ok', 'Content-Length: 2'], '[]', 417),
+  keyTask('a number', 1, [401, expect.any(String)]),
+  keyTask('null', null, [401, 'missingApiKey']),
+  keyTask('nothing in it', '', [401, 'invalidApiKey']),
+  keyTask('a list of keys', [apiKey], [401, expect.any(String)]),
+  keyTask('an object', { key: apiKey }, [401, expect.any(String)]),
+  keyTask('the right key in capitals', apiKey.toUpperCase(), [401, 'invalidApiKey']),
+  keyTask('the right key and a null character', `${apiKey}\0`, [401, 'invalidApiKey']),
+  keyTask('half the right key', apiKey.slice(0, 6), [401, 'invalidApiKey']),
+  {
+    attack: 'asks for /metrics with a wrong key',
+    expected: 401,
+    run: async ({ server }) =>
+      (await fetch(`${server.url}/metrics`, { headers: { authorization: 'Bearer wrong' } })).status,
+  },
+  {
+    attack: 'asks for the health of the server without a key',
+    expected: ['status'],
+    run: async ({ server }) => Object.keys((await (await fetch(`${server.url}/health`)).json()) as object),
+  },
+  {
+    attack: 'writes the key into the URL of a socket',
+    expected: ['missingApiKey'],
+    async run({ server }) {
+      const webSocket = new WebSocket(`${server.url.replace('http', 'ws')}/v1?apiKey=${apiKey}`);
+      const answer = await new Promise<string>((resolve) => {
+        webSocket.on('open', () =>
+          webSocket.send('[{"taskType":"modelSearch","taskUUID":"00000000-0000-4000-8000-000000000000"}]'),
+        );
+        webSocket.on('message', (data) => resolve(String(data)));
+      });
+      webSocket.terminate();
+      const { errors } = JSON.parse(answer) as { errors: { code: string }[] };
+      return errors.map(({ code }) => code);
     },
   },
 ]);
