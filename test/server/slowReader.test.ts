@@ -10,7 +10,7 @@ import { ResultReference } from '../../server/results.ts';
 import { ManualClock } from '../helpers/clock.ts';
 import { createFakeRuntime } from '../helpers/fakeRuntime.ts';
 import { frailLink } from '../helpers/frailLink.ts';
-import { ScriptedSocket } from '../helpers/interleavings.ts';
+import { Dice, ScriptedSocket, scriptedServer } from '../helpers/interleavings.ts';
 import { noise, pngUri } from '../helpers/pictures.ts';
 import { imageTask, startTestServer, TestSocket } from '../helpers/server.ts';
 
@@ -190,4 +190,28 @@ test('reads no more tasks of a client whose answers cannot be made smaller, unti
   }
   expect(socket.isPaused).toBe(false);
   while (socket.read() !== undefined);
+});
+
+test.each([
+  ['ping tasks', { taskType: 'ping', ping: true }],
+  ['authentications', { taskType: 'authentication' }],
+  ['tasks without a type', {}],
+  ['tasks of no request', 7],
+])('stops reading a client that sends %s and reads no answers, and goes on when it does', async (_, task) => {
+  const { connect } = await scriptedServer(new Dice(1));
+  const socket = connect();
+  const text = JSON.stringify(Array.from({ length: 100 }, () => task));
+  let held = 0;
+  for (let frame = 0; frame < 500; frame++) {
+    socket.up.push({ text });
+    if (socket.arrive()) await turn();
+    held = Math.max(held, socket.down.length);
+  }
+  expect(socket.isPaused).toBe(true);
+  expect(socket.up.length).toBeGreaterThan(100);
+  expect(held).toBeLessThan(20_000);
+  while (socket.isPaused) {
+    while (socket.down.length > 0) socket.read();
+    await turn();
+  }
 });
