@@ -61,8 +61,7 @@ function parseDataUri(text: string): ImageReference | NoImageReference {
  */
 function parseBase64(data: string): ImageReference | NoImageReference {
   if (data === '') return none('has no data');
-  const isWhole = /^[A-Za-z0-9+/]*={0,2}$/.test(data) || /^[\w-]*={0,2}$/.test(data);
-  if (!isWhole) {
+  if (!isOf(data, /[^A-Za-z0-9+/]/) && !isOf(data, /[^\w-]/)) {
     const place = data.search(/[^A-Za-z0-9+/=_-]/);
     if (place === -1) return none('is not base64: its padding or its alphabet changes in the middle');
     return none(`is not base64: character ${place + 1} of it is none of its alphabet`);
@@ -72,6 +71,12 @@ function parseBase64(data: string): ImageReference | NoImageReference {
     return none(`is incomplete base64: ${data.length} characters do not make whole bytes`);
   }
   return { kind: 'base64', data };
+}
+
+/** Whether a text ends at the first `foreign` character, but for its padding. Goes over it once, and never back. */
+function isOf(data: string, foreign: RegExp): boolean {
+  const end = data.search(foreign);
+  return end === -1 || /^={1,2}$/.test(data.slice(end, end + 3));
 }
 
 /** Bytes of a text in which `%41` stands for a byte; what is no such triple stands for itself. */

@@ -51,7 +51,9 @@ export function baseUrlOf(request: IncomingMessage, { config, proxies, url }: Co
   if (config.publicUrl !== '') return config.publicUrl;
   const { host = request.headers.host, protocol = 'http' } = proxies.forwarded(request);
   const isPlain = host !== undefined && /^[\w.-]+(:\d+)?$|^\[[0-9a-f:.]+\](:\d+)?$/i.test(host);
-  return isPlain ? `${protocol}://${host}` : url;
+  const base = `${protocol}://${host}`;
+  // Such as a port beyond 65535.
+  return isPlain && URL.canParse(base) ? base : url;
 }
 
 /** The key in a request's header. */

@@ -455,7 +455,9 @@ function fromJson(option: Option<unknown>, name: string, value: unknown): unknow
   if (!items.every((item) => scalar.includes(typeof item)) || (Array.isArray(value) && option.kind !== 'list')) {
     throw new ConfigError(`${name} must be ${option.kind === 'list' ? 'a list of texts' : 'one plain value'}.`);
   }
-  return fromTexts(option, name, option.kind === 'list' ? items.map(String) : String(value));
+  // What a program gives, and what the parsed options hold, is milliseconds.
+  const isMs = option.kind === 'value' && option.parse === parseDuration && typeof value === 'number';
+  return fromTexts(option, name, option.kind === 'list' ? items.map(String) : `${value}${isMs ? 'ms' : ''}`);
 }
 
 function defaultText(option: Option<unknown>): string {
@@ -612,11 +614,11 @@ export function parseSize(value: string): number {
   return bytes;
 }
 
-const durationUnits: Record<string, number> = { s: 1e3, m: 60e3, h: 3_600e3, d: 86_400e3 };
+const durationUnits: Record<string, number> = { ms: 1, s: 1e3, m: 60e3, h: 3_600e3, d: 86_400e3 };
 
 /** Milliseconds of `30d`, `12h`, `90m` or `45s`. */
 export function parseDuration(value: string): number {
-  const [, number, unit = ''] = /^(\d+(?:\.\d+)?) ?([a-z]?)$/.exec(value.trim().toLowerCase()) ?? [];
+  const [, number, unit = ''] = /^(\d+(?:\.\d+)?) ?(ms|[a-z]?)$/.exec(value.trim().toLowerCase()) ?? [];
   const ms = Math.floor(Number(number) * (durationUnits[unit] ?? (Number(number) === 0 ? 1 : Number.NaN)));
   if (!Number.isSafeInteger(ms)) throw new Error('must be a duration such as 30d, 12h, 90m or 45s, or 0');
   return ms;

@@ -1,4 +1,5 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdir, rm, stat, utimes } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
@@ -26,13 +27,14 @@ export async function lockDataFolder(folder: string, clock: Clock): Promise<Asyn
   const mine: Holder = { pid: process.pid, started: startOf(process.pid), host: os.hostname() };
   const text = JSON.stringify(mine);
   for (let attempt = 0; !tryCreate(file, text); attempt++) {
-    const holder = readHolder(file);
+    const seen = readFileSafely(file);
+    const holder = parseHolder(seen);
     const isAlive = holder !== undefined && (await lives(holder, file));
     if (isAlive || attempt > 2) {
       const who = holder === undefined ? '' : ` (process ${holder.pid} on ${holder.host})`;
       throw new Error(`Another server${who} uses the data folder ${folder}. Give this one its own with --data-dir.`);
     }
-    await rm(file, { force: true });
+    removeDead(file, seen);
   }
   const beat = clock.every(beatMs, () => void utimes(file, new Date(), new Date()).catch(() => {}));
   return {
@@ -43,7 +45,27 @@ export async function lockDataFolder(folder: string, clock: Clock): Promise<Asyn
   };
 }
 
+/** Creates the file with its content at once: one that is still empty would look like the lock of a dead holder. */
 function tryCreate(file: string, text: string): boolean {
+  const whole = `${file}.${randomUUID()}`;
+  try {
+    writeFileSync(whole, text, { flag: 'wx', mode: 0o600 });
+    return tryLink(whole, file, text);
+  } finally {
+    rmSync(whole, { force: true });
+  }
+}
+
+function tryLink(whole: string, file: string, text: string): boolean {
+  try {
+    linkSync(whole, file);
+    return true;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') return false;
+    if (code !== 'EPERM' && code !== 'ENOTSUP' && code !== 'ENOSYS') throw error;
+  }
+  // A file system without hard links.
   try {
     writeFileSync(file, text, { flag: 'wx', mode: 0o600 });
     return true;
@@ -53,9 +75,27 @@ function tryCreate(file: string, text: string): boolean {
   }
 }
 
-function readHolder(file: string): Holder | undefined {
+/**
+ * Removes the lock that was `seen`, and no newer one: another server may have found the same dead holder, and may have taken
+ * the folder meanwhile. Only one of them gets the file by its renaming.
+ */
+function removeDead(file: string, seen: string | undefined): void {
+  const taken = `${file}.${randomUUID()}`;
   try {
-    const { pid, started, host } = JSON.parse(readFileSync(file, 'utf8')) as Partial<Holder>;
+    renameSync(file, taken);
+    if (readFileSafely(taken) !== seen) linkSync(taken, file);
+  } catch (error) {
+    // Removed by the other, or created by a third.
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'ENOENT' && code !== 'EEXIST') throw error;
+  } finally {
+    rmSync(taken, { force: true });
+  }
+}
+
+function parseHolder(text: string | undefined): Holder | undefined {
+  try {
+    const { pid, started, host } = JSON.parse(text ?? '') as Partial<Holder>;
     return typeof pid === 'number' && typeof started === 'string' && typeof host === 'string'
       ? { pid, started, host }
       : undefined;

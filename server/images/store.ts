@@ -21,7 +21,7 @@ export interface StoredImage {
   pinned?: boolean;
   /** Milliseconds since the epoch; absent: kept until deleted. */
   expiresAt?: number;
-  /** When it was last drawn from or fetched, to the hour; milliseconds since the epoch. */
+  /** When it was last drawn from or fetched; milliseconds since the epoch. Files tell it to the hour. */
   usedAt: number;
 }
 
@@ -53,13 +53,18 @@ export interface ImageStore extends AsyncDisposable {
   put(bytes: Uint8Array, format: ImageFormat, options: PutOptions): Promise<StoredImage>;
   /** `undefined` for what was never stored, has expired, is damaged, or is not a UUID at all. Counts as a use. */
   find(imageUUID: string): Promise<StoredImage | undefined>;
+  /** What is known of an image, whether or not its file is whole. Is no use of it. */
+  known(imageUUID: string): StoredImage | undefined;
   /** Like `find`, with the bytes, of which each has been compared with what was stored. */
   read(imageUUID: string): Promise<{ image: StoredImage; bytes: Buffer } | undefined>;
   /** Tells whether there was anything to delete. */
   delete(imageUUID: string): Promise<boolean>;
   /** Keeps an image from being deleted to make room until it is released. */
   hold(imageUUID: string): Disposable;
-  /** Throws `StorageFullError` where there is no room for an image of usual size. */
+  /**
+   * Throws `StorageFullError` where there is no room for an image of usual size. After a failed write it tries one, and throws
+   * what that throws.
+   */
   checkRoom(): Promise<void>;
   list(): readonly StoredImage[];
   usage(): StoreUsage;
@@ -85,10 +90,12 @@ type Sidecar = Pick<StoredImage, 'owner' | 'hash' | 'pinned' | 'expiresAt'> & { 
 const formats = Object.entries(extensions) as [ImageFormat, string][];
 const formatOf = new Map(formats.map(([format, extension]) => [`.${extension}`, format]));
 const sweepIntervalMs = 30_000;
-/** A use is written down only when the last one is so long ago: it is for finding out which images nobody needs. */
+/** How old the written time of last use may become; less where images are kept for a short time. */
 const useIntervalMs = 3_600_000;
 /** Bytes that must be free beside an image, so that the disk is not filled to its last block. */
 const reserveBytes = 16 * 2 ** 20;
+/** Of what is written to find out whether writes work again. */
+const maxProbeBytes = 2 ** 20;
 /** Codes of the system for a write that found no room. */
 const fullCodes = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
@@ -102,9 +109,15 @@ export async function openImageStore(folder: string, options: StoreOptions): Pro
   /** Those used last at the end. */
   const images = new Map<string, StoredImage>();
   const held = new Map<string, number>();
+  /** The time of last use that the file has, where it is older than `usedAt`. */
+  const written = new WeakMap<StoredImage, number>();
+  /** A restart must not make an image look older than a small part of the time it is kept. */
+  const writtenAgainMs = ttlMs > 0 ? Math.min(useIntervalMs, ttlMs / 20) : useIntervalMs;
   const synced = new Set<string>();
   const changes = new Set<Promise<void>>();
   let total = 0;
+  /** Length of the last image, where it could not be written. */
+  let failedBytes: number | undefined;
   await mkdir(folder, { recursive: true, mode: 0o700 });
   for (const image of (await readAll(folder, isLive)).sort((a, b) => a.usedAt - b.usedAt)) {
     images.set(image.imageUUID, image);
@@ -185,23 +198,48 @@ export async function openImageStore(folder: string, options: StoreOptions): Pro
     }
   }
 
+  /** Writes that fail although the disk has room (quotas, limits, a disk that is read-only now) would go on failing. */
+  async function probe(bytes: number): Promise<void> {
+    const file = path.join(folder, `${createUUID()}.probe`);
+    await writeDurably(file, new Uint8Array(bytes));
+    await rm(file, { force: true });
+  }
+
   async function checkRoom(bytes = 0): Promise<void> {
-    const { bavail, bsize } = await statfs(folder);
+    const { bavail, bsize } = await statfs(folder).catch(async (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT') throw error;
+      // Somebody has cleared the data folder while the server runs.
+      await mkdir(folder, { recursive: true, mode: 0o700 });
+      synced.clear();
+      return await statfs(folder);
+    });
     if (bavail * bsize < reserveBytes + bytes) throw new StorageFullError();
+    if (failedBytes === undefined || bytes > 0) return;
+    await probe(Math.min(failedBytes, maxProbeBytes)).catch((error) => {
+      throw asFull(error);
+    });
+    failedBytes = undefined;
+  }
+
+  function known(given: string): StoredImage | undefined {
+    const image = isUUID(given) ? images.get(given.toLowerCase()) : undefined;
+    return image?.expiresAt !== undefined && image.expiresAt <= clock.now() ? undefined : image;
   }
 
   async function find(given: string): Promise<StoredImage | undefined> {
-    if (!isUUID(given)) return undefined;
-    const image = images.get(given.toLowerCase());
+    const image = known(given);
+    if (image === undefined) return undefined;
     const now = clock.now();
-    if (image === undefined || (image.expiresAt !== undefined && image.expiresAt <= now)) return undefined;
     const found = await stat(image.file).catch(() => undefined);
     if (found === undefined) forget(image.imageUUID);
     if (found?.size !== image.bytes) return undefined;
     // The last place is that of the image used last.
     if (images.delete(image.imageUUID)) images.set(image.imageUUID, image);
-    if (now - image.usedAt > useIntervalMs) {
-      image.usedAt = now;
+    const lastWritten = written.get(image) ?? image.usedAt;
+    image.usedAt = now;
+    if (now - lastWritten <= writtenAgainMs) written.set(image, lastWritten);
+    else {
+      written.set(image, now);
       await utimes(image.file, now / 1000, now / 1000).catch(() => {});
     }
     return image;
@@ -218,6 +256,8 @@ export async function openImageStore(folder: string, options: StoreOptions): Pro
       hash: digest(bytes),
       ...(expiresAt !== undefined && { expiresAt }),
     };
+    // Everybody's images would go, and this one at last.
+    if (quotaBytes > 0 && bytes.byteLength > quotaBytes) throw new StorageFullError();
     try {
       await checkRoom(bytes.byteLength);
       await mkdir(shard, { recursive: true, mode: 0o700 });
@@ -231,9 +271,10 @@ export async function openImageStore(folder: string, options: StoreOptions): Pro
       }
     } catch (error) {
       await remove(imageUUID).catch(() => {});
-      if (fullCodes.has((error as NodeJS.ErrnoException).code ?? '')) throw new StorageFullError({ cause: error });
-      throw error;
+      failedBytes = bytes.byteLength;
+      throw asFull(error);
     }
+    failedBytes = undefined;
     const image: StoredImage = { imageUUID, format, file, bytes: bytes.byteLength, usedAt: now, ...about };
     images.set(imageUUID, image);
     total += image.bytes;
@@ -270,6 +311,7 @@ export async function openImageStore(folder: string, options: StoreOptions): Pro
   return {
     put: (bytes, format, options) => change(put(bytes, format, options)),
     find,
+    known,
     async read(imageUUID) {
       const image = await find(imageUUID);
       if (image === undefined) return undefined;
@@ -312,10 +354,16 @@ export async function pinImage(image: StoredImage, pinned: boolean): Promise<voi
   await rename(temporary, file);
 }
 
+function asFull(error: unknown): unknown {
+  const { code = '' } = error as NodeJS.ErrnoException;
+  return fullCodes.has(code) ? new StorageFullError({ cause: error }) : error;
+}
+
 /** All images of a folder. What a crash left half written is taken away, where nobody else can be writing it. */
 async function readAll(folder: string, isLive: boolean): Promise<StoredImage[]> {
   const all: StoredImage[] = [];
   for (const shard of await readdir(folder)) {
+    if (!isLive && /\.probe(\.tmp)?$/.test(shard)) await rm(path.join(folder, shard), { force: true });
     if (!/^[0-9a-f]{2}$/.test(shard)) continue;
     const names = new Set<string>();
     for (const { name } of (await readdir(path.join(folder, shard), { withFileTypes: true })) as Dirent[]) {

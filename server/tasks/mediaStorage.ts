@@ -11,7 +11,7 @@ import { imageUrl, storeReference } from '../taskImages.ts';
 export async function mediaStorage(task: MediaStorageTask & MayWarn, caller: Caller, context: Context): Promise<void> {
   const { taskType, taskUUID, operation } = task;
   if (task.operation === 'delete') {
-    const image = await context.store.find(task.media.uuid);
+    const image = context.store.known(task.media.uuid);
     const details = { parameter: 'media', type: 'string' };
     // Everybody who knows its UUID may read an image, but only its owner may delete it.
     if (image !== undefined && !context.keys.open && !belongsTo(image, caller.owner)) {

@@ -201,6 +201,7 @@ function memoryStore(): ImageStore {
       images.set(image.imageUUID, { image, bytes: Buffer.from(bytes) });
       return image;
     },
+    known: (imageUUID) => images.get(imageUUID)?.image,
     find: async (imageUUID) => images.get(imageUUID)?.image,
     read: async (imageUUID) => images.get(imageUUID),
     delete: async (imageUUID) => images.delete(imageUUID),

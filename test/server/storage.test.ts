@@ -129,22 +129,29 @@ test.runIf(process.platform === 'linux' && process.getuid?.() === 0)(
   },
 );
 
-test.runIf(process.platform === 'linux')('tells a failed write as a full store and leaves nothing of it', async () => {
-  await using temporary = await temporaryFolder();
-  const program = `
+test.runIf(process.platform === 'linux')(
+  'tells a failed write as a full store until a write succeeds, and leaves nothing of it',
+  async () => {
+    await using temporary = await temporaryFolder();
+    const program = `
     const { openImageStore } = await import(process.argv[1]);
     const clock = { now: () => Date.now(), after: () => ({ cancel() {} }), every: () => ({ cancel() {} }) };
     const store = await openImageStore(process.argv[2], { clock });
-    await store.put(new Uint8Array(200_000), 'PNG', { owner: 'someone' }).catch((error) => console.log(error.name));`;
-  const module = new URL('../../dist/server/images/store.js', import.meta.url).href;
-  // No file of this process may be larger than 100 kB: the system answers EFBIG in the middle of the write.
-  const node = [process.execPath, '--input-type=module', '-e', program, module, temporary.folder];
-  const { stdout } = await run('sh', ['-c', 'trap "" XFSZ; ulimit -f 200; exec "$@"', 'sh', ...node]);
-  expect(stdout.trim()).toBe(StorageFullError.name);
-  const shards = await readdir(temporary.folder);
-  const left = await Promise.all(shards.map((shard) => readdir(path.join(temporary.folder, shard))));
-  expect(left.flat()).toEqual([]);
-});
+    await store.put(new Uint8Array(200_000), 'PNG', { owner: 'someone' }).catch((error) => console.log(error.name));
+    await store.checkRoom().catch((error) => console.log(error.name));
+    await store.put(new Uint8Array(1_000), 'PNG', { owner: 'someone' });
+    await store.checkRoom();
+    await store.delete(store.list()[0].imageUUID);`;
+    const module = new URL('../../dist/server/images/store.js', import.meta.url).href;
+    // No file of this process may be larger than 100 kB: the system answers EFBIG in the middle of the write.
+    const node = [process.execPath, '--input-type=module', '-e', program, module, temporary.folder];
+    const { stdout } = await run('sh', ['-c', 'trap "" XFSZ; ulimit -f 200; exec "$@"', 'sh', ...node]);
+    expect(stdout.trim().split('\n')).toEqual([StorageFullError.name, StorageFullError.name]);
+    const shards = await readdir(temporary.folder);
+    const left = await Promise.all(shards.map((shard) => readdir(path.join(temporary.folder, shard))));
+    expect(left.flat()).toEqual([]);
+  },
+);
 
 test('starts no second server on a data folder in use, and one on that of a server that was killed', async () => {
   await using temporary = await temporaryFolder();
@@ -172,6 +179,18 @@ test('takes the folder of a holder on another machine when that has been silent 
   const before = new Date(Date.now() - 61_000);
   await utimes(lock, before, before);
   await using _ = await lockDataFolder(temporary.folder, clock);
+});
+
+test('gives the folder of a dead holder to one alone of those who find it at once', async () => {
+  await using temporary = await temporaryFolder();
+  const lock = path.join(temporary.folder, 'lock');
+  await writeFile(lock, JSON.stringify({ pid: 1, started: '1', host: 'another-machine' }));
+  const before = new Date(Date.now() - 61_000);
+  await utimes(lock, before, before);
+  const clock = new ManualClock();
+  const tries = await Promise.allSettled(Array.from({ length: 60 }, () => lockDataFolder(temporary.folder, clock)));
+  expect(tries.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+  expect(await readdir(temporary.folder)).toEqual(['lock']);
 });
 
 test('lists, pins and prunes images from the command line while the server runs', async () => {
