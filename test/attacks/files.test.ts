@@ -163,8 +163,8 @@ attackTable('files that people put into the models folder', openFiles, [
     refused('lora', /17 magnitudes/),
   ),
   lora('of two ranks', { [`${layer}.lora_up.weight`]: filled(0.1, 16, 3) }, refused('lora', /is not of low rank/)),
-  lora('with NaN in it', { [`${layer}.lora_up.weight`]: filled(Number.NaN, 16, 2) }, runs(/are no numbers/)),
-  lora('with an alpha of NaN', { [`${layer}.alpha`]: filled(Number.NaN) }, runs(/alpha of .* is no number/)),
+  lora('with NaN in it', { [`${layer}.lora_up.weight`]: filled(Number.NaN, 16, 2) }, runs(/are not numbers/)),
+  lora('with an alpha of NaN', { [`${layer}.alpha`]: filled(Number.NaN) }, runs(/alpha of .* is not a number/)),
   lora('of another width', { [`${layer}.lora_down.weight`]: filled(0.1, 2, 48) }, runs(/is for another model/)),
   lora('with an OFT in it', { [`${layer}.oft_blocks`]: filled(0, 2, 4, 4) }, refused('lora', /it is an OFT/)),
   lora('with half a LoHa', { 'lora_unet_conv_in.hada_w1_a': filled(1, 16, 2) }, refused('lora', /lacks one of its/)),
@@ -175,7 +175,7 @@ attackTable('files that people put into the models folder', openFiles, [
   ),
   {
     attack: 'plants an embedding of NaN',
-    expected: { listed: 'embeddings: can be used', ended: matching(/: .*are no numbers/) },
+    expected: { listed: 'embeddings: can be used', ended: matching(/: .*are not numbers/) },
     run: ({ plant }) =>
       plant(
         'nan.safetensors',

@@ -4,7 +4,7 @@ import path from 'node:path';
 import pino from 'pino';
 import { describe, expect, test, vi } from 'vitest';
 import { Catalog } from '../../server/catalog.ts';
-import { systemClock } from '../../server/clock.ts';
+import { ManualClock } from '../helpers/clock.ts';
 import { describeTestModel } from '../helpers/server.ts';
 
 const log = pino({ level: 'silent' });
@@ -23,12 +23,15 @@ async function makeModels(...names: string[]) {
   return { folder, add, write, [Symbol.asyncDispose]: () => rm(folder, { recursive: true }) };
 }
 
-function open(modelsDirs: string[], defaultModel = 'local:first@1') {
+/** As long as a look at the folders counts, and a little. */
+const looksAgainMs = 2_100;
+
+function open(modelsDirs: string[], defaultModel = 'local:first@1', clock = new ManualClock()) {
   return new Catalog({
     modelsDirs,
     defaultModel,
     log,
-    clock: systemClock,
+    clock,
     describe: async (folder) => describeTestModel(folder),
   });
 }
@@ -86,10 +89,13 @@ test('lets the first of two models of one name have it', async () => {
 
 test('finds a model that is added while the server runs', async () => {
   await using models = await makeModels('first');
-  const catalog = open([models.folder]);
+  const clock = new ManualClock();
+  const catalog = open([models.folder], 'local:first@1', clock);
   await expect(catalog.find('local:added@1')).rejects.toMatchObject({ code: 'modelNotFound' });
   await models.add('added');
-  await expect.poll(async () => (await catalog.list()).length, { timeout: 5_000 }).toBe(2);
+  expect(await catalog.list()).toHaveLength(1);
+  await clock.advance(looksAgainMs);
+  expect(await catalog.list()).toHaveLength(2);
 });
 
 test('gives a known model at once, however long a look at the folders takes', async () => {
@@ -102,16 +108,17 @@ test('gives a known model at once, however long a look at the folders takes', as
     if (file.endsWith('slow')) await held;
     return describeTestModel(file);
   };
+  const clock = new ManualClock();
   const catalog = new Catalog({
     modelsDirs: [models.folder],
     defaultModel: 'first',
     log,
-    clock: systemClock,
+    clock,
     describe,
   });
   await catalog.list();
   await models.add('slow');
-  await new Promise((resolve) => setTimeout(resolve, 2_100));
+  await clock.advance(looksAgainMs);
   expect((await catalog.find('first')).air).toBe('local:first@1');
   const slow = catalog.find('slow');
   release();
@@ -188,7 +195,8 @@ describe('files', () => {
     await models.write('loras/same-lora.safetensors');
     await models.write('embeddings/same-lora.safetensors');
     const warn = vi.spyOn(log, 'warn');
-    const catalog = open([models.folder]);
+    const clock = new ManualClock();
+    const catalog = open([models.folder], 'local:first@1', clock);
     expect((await catalog.list()).map(({ air }) => air)).toEqual([
       'local:first@1',
       'local:same-lora@1',
@@ -196,7 +204,8 @@ describe('files', () => {
     ]);
     expect((await catalog.find('same-lora', 'lora')).path).toMatch(/embeddings/);
     await models.write('later.safetensors');
-    await expect.poll(async () => (await catalog.list()).length, { timeout: 5_000 }).toBe(4);
+    await clock.advance(looksAgainMs);
+    expect(await catalog.list()).toHaveLength(4);
     expect(warn).toHaveBeenCalledOnce();
     expect(warn.mock.calls[0]![0]).toMatchObject({ id: 'local:same-lora@1', path: expect.stringMatching(/loras/) });
     warn.mockRestore();
@@ -210,11 +219,12 @@ describe('files', () => {
       described.push(path.basename(file));
       return describeTestModel(file);
     };
+    const clock = new ManualClock();
     const catalog = new Catalog({
       modelsDirs: [models.folder],
       defaultModel: 'first',
       log,
-      clock: systemClock,
+      clock,
       describe,
     });
     expect(await catalog.list()).toHaveLength(301);
@@ -223,10 +233,10 @@ describe('files', () => {
     await models.write('loras/lora7.safetensors', 'other weights');
     await models.write('loras/lora8.safetensors.json', '{}');
     await models.write('first/unet/config.json', '{}');
-    await expect
-      .poll(async () => (await catalog.list()) && described.toSorted(), { timeout: 5_000 })
-      .toEqual(['first', 'lora7.safetensors', 'lora8.safetensors']);
-    await new Promise((resolve) => setTimeout(resolve, 2_100));
+    await clock.advance(looksAgainMs);
+    await catalog.list();
+    expect(described.toSorted()).toEqual(['first', 'lora7.safetensors', 'lora8.safetensors']);
+    await clock.advance(looksAgainMs);
     await catalog.list();
     expect(described).toHaveLength(3);
   });
