@@ -5,6 +5,8 @@ import type { Intake } from './intake.ts';
 
 /** How long a client may send nothing of a body that it has begun. */
 const bodyPauseMs = 20_000;
+const minBlockBytes = 1024;
+const maxBlockBytes = 1024 * 1024;
 
 export interface BodyOptions {
   maxBytes: number;
@@ -16,11 +18,6 @@ export interface BodyOptions {
   clock: Clock;
 }
 
-/** A body that was read. It counts as held until it is closed. */
-export interface Body extends Disposable {
-  readonly text: string;
-}
-
 /**
  * Reads the body of a request. Throws `payloadTooLarge` beyond `maxBytes`, `serviceUnavailable` where the server holds too
  * much of unfinished requests, and `invalidRequest` where the client stops in the middle.
@@ -29,10 +26,10 @@ export async function readBody(
   request: IncomingMessage,
   response: ServerResponse,
   { maxBytes, network, isStranger, intake, clock }: BodyOptions,
-): Promise<Body> {
+): Promise<string> {
   const declared = Number(request.headers['content-length'] ?? 0);
   if (declared > maxBytes) throw refuse(response, new TaskError('payloadTooLarge', { max: maxBytes }));
-  const chunks: Buffer[] = [];
+  const pieces = new Pieces();
   let length = 0;
   let settle: { resolve: () => void; reject: (error: TaskError) => void };
   const whole = new Promise<void>((resolve, reject) => {
@@ -47,6 +44,8 @@ export async function readBody(
     ),
   );
   let heard = length;
+  // Not before the key was looked at: who waits for this sends nothing in vain.
+  if (request.headers.expect?.toLowerCase() === '100-continue') response.writeContinue();
   const pauses = clock.every(bodyPauseMs, () => {
     if (length === heard) settle.reject(new TaskError('invalidRequest', { message: 'The request body ended early.' }));
     heard = length;
@@ -55,7 +54,7 @@ export async function readBody(
     length += chunk.byteLength;
     if (length > maxBytes) settle.reject(new TaskError('payloadTooLarge', { max: maxBytes }));
     else {
-      chunks.push(chunk);
+      pieces.add(chunk);
       reading.add(chunk.byteLength);
     }
   };
@@ -64,16 +63,43 @@ export async function readBody(
   request.on('data', onData).on('end', onEnd).on('close', onClose).on('error', onClose);
   try {
     await whole;
-    return {
-      text: Buffer.concat(chunks, length).toString('utf8'),
-      [Symbol.dispose]: () => reading.close(),
-    };
+    return pieces.toString();
   } catch (error) {
-    reading.close();
     throw refuse(response, error as TaskError);
   } finally {
+    reading.close();
     pauses.cancel();
     request.off('data', onData).off('end', onEnd).off('close', onClose);
+  }
+}
+
+/** Bytes that arrive one after the other. A buffer of its own for each byte would take a hundred times the byte's room. */
+class Pieces {
+  readonly #full: Buffer[] = [];
+  #block: Buffer = Buffer.alloc(0);
+  #used = 0;
+
+  add(bytes: Buffer): void {
+    let rest = bytes;
+    while (rest.byteLength > 0) {
+      if (this.#used === this.#block.byteLength) this.#grow();
+      const copied = rest.copy(this.#block, this.#used);
+      this.#used += copied;
+      rest = rest.subarray(copied);
+    }
+  }
+
+  /** As UTF-8. */
+  toString(): string {
+    return Buffer.concat([...this.#full, this.#block.subarray(0, this.#used)]).toString('utf8');
+  }
+
+  /** Blocks double in size, so that a small body takes little and a large one has few of them. */
+  #grow(): void {
+    if (this.#used > 0) this.#full.push(this.#block);
+    const bytes = Math.min(maxBlockBytes, Math.max(minBlockBytes, 2 * this.#block.byteLength));
+    this.#block = Buffer.allocUnsafeSlow(bytes);
+    this.#used = 0;
   }
 }
 

@@ -1,20 +1,22 @@
+import { createReadStream } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { v4 as createUUID } from 'uuid';
 import { TaskError, toHttpFailure } from '../protocol/errors.ts';
 import type { TaskEvent } from '../protocol/events.ts';
+import { stringifyJson } from '../protocol/json.ts';
 import type { PreviewOptions } from '../protocol/previews.ts';
-import type { ResultItem } from '../protocol/replies.ts';
+import { mimeType } from '../protocol/replies.ts';
 import { parseRequest, parseTask, type Task } from '../protocol/tasks/index.ts';
 import { authorize, baseUrlOf, bearerOf } from './access.ts';
 import { readBody } from './body.ts';
 import type { Caller } from './caller.ts';
 import type { Context } from './context.ts';
-import type { EncodedImage } from './images/encodedImage.ts';
+import type { ImageStore } from './images/store.ts';
 import { maxRequestBytes, strangerBytes } from './intake.ts';
 import { networkOf } from './proxies.ts';
 import type { Claimant } from './queue.ts';
-import { sendJson } from './reply.ts';
-import { type Answer, type ResultReference, readWhole } from './results.ts';
+import { sendBody, sendJson } from './reply.ts';
+import { type Answer, itemOf, ResultReference } from './results.ts';
 import { toTaskError } from './taskErrors.ts';
 import { handleTask } from './tasks/index.ts';
 
@@ -46,8 +48,9 @@ class HttpCaller implements Caller {
     this.answers.push(...answers);
   }
 
-  result(result: ResultReference, image: EncodedImage): void {
-    this.answers.push(result.whole(image));
+  /** The image is read again when the reply is sent: other results may take long. */
+  result(result: ResultReference): void {
+    this.answers.push(result);
   }
 
   awaits(ended: Promise<void>): void {
@@ -80,16 +83,15 @@ export async function serveTasks(request: IncomingMessage, response: ServerRespo
   const known = bearer !== undefined || keys.open ? authorizeHeader(bearer, address, response, context) : undefined;
   const isStranger = known === undefined;
   const maxBytes = isStranger ? strangerBytes : maxRequestBytes(config.maxUploadBytes);
-  using body = await readBody(request, response, { maxBytes, network, isStranger, intake, clock });
-  const tasks = parseRequest(body.text).map((value): Task | TaskError => {
+  const text = await readBody(request, response, { maxBytes, network, isStranger, intake, clock });
+  const tasks = parseRequest(text).map((value): Task | TaskError => {
     try {
       return parseTask(value);
     } catch (error) {
       return toTaskError(error, context);
     }
   });
-  const authentication = tasks.find((task) => !(task instanceof TaskError) && task.taskType === 'authentication');
-  const owner = known ?? authorize((authentication as { apiKey?: string } | undefined)?.apiKey, address, context);
+  const owner = known ?? authorize(keyIn(tasks), address, context);
   const requestId = createUUID();
   const baseUrl = baseUrlOf(request, context);
   // A request of its own for each task must not make a client's part of the machine larger.
@@ -118,20 +120,78 @@ export async function serveTasks(request: IncomingMessage, response: ServerRespo
       }
     }),
   );
-  const items: ResultItem[] = [];
+  const answers: Answer[] = [];
   for (const caller of callers) {
-    try {
-      for (const answer of caller.answers) items.push(await readWhole(answer, context.store));
-    } catch (error) {
-      caller.fail(toTaskError(error, context));
+    for (const answer of caller.answers) {
+      // Now, because the status is sent before the images are read.
+      if (await isThere(answer, context)) answers.push(answer);
+      else caller.fail(new TaskError('mediaNotFound').of(itemOf(answer)));
     }
   }
   const [first, ...others] = callers.flatMap((caller) => caller.errors);
-  if (first === undefined) return await sendJson(response, 200, { data: items }, clock);
-  const { status, body: failure } = toHttpFailure([first, ...others], items);
-  const { retryAfterMs } = first.details;
+  const { status, body: failure } = first === undefined ? success : toHttpFailure([first, ...others]);
+  const retryAfterMs = first?.details.retryAfterMs;
   if (retryAfterMs !== undefined) response.setHeader('retry-after', Math.ceil(retryAfterMs / 1000));
-  await sendJson(response, status, failure, clock);
+  const isWhole = answers.every((answer) => !(answer instanceof ResultReference));
+  if (isWhole) {
+    const data = answers.map(itemOf);
+    const body = first === undefined || data.length > 0 ? { data, ...failure } : failure;
+    return await sendJson(response, status, body, clock);
+  }
+  response.writeHead(status, { 'content-type': 'application/json; charset=utf-8' });
+  await sendBody(response, replyOf(failure, answers, context), clock);
+}
+
+/** The key in the first authentication of a request. Throws the error of one that was written wrong. */
+function keyIn(tasks: readonly (Task | TaskError)[]): string | undefined {
+  const authentication = tasks.find(({ taskType }) => taskType === 'authentication');
+  if (authentication instanceof TaskError) throw authentication;
+  return authentication?.taskType === 'authentication' ? authentication.apiKey : undefined;
+}
+
+const success = { status: 200, body: {} };
+
+async function isThere(answer: Answer, { store }: Context): Promise<boolean> {
+  return !(answer instanceof ResultReference) || (await store.find(answer.item.imageUUID)) !== undefined;
+}
+
+/**
+ * The text of a reply, in pieces: base64 is made while its reader takes it, so a reply of any size costs no memory, read or
+ * not.
+ */
+async function* replyOf(
+  rest: object,
+  answers: readonly Answer[],
+  { store }: Context,
+): AsyncGenerator<string, void, undefined> {
+  yield '{"data":[';
+  for (const [index, answer] of answers.entries()) {
+    if (index > 0) yield ',';
+    if (answer instanceof ResultReference) yield* textOf(answer, store);
+    else yield stringifyJson(answer);
+  }
+  const end = stringifyJson(rest).slice(1);
+  yield end === '}' ? ']}' : `],${end}`;
+}
+
+/** Of an image that is deleted meanwhile there is the URL, which says so. */
+async function* textOf({ item, fields, format }: ResultReference, store: ImageStore): AsyncGenerator<string> {
+  yield stringifyJson(item).slice(0, -1);
+  for (const field of fields) {
+    const image = await store.find(item.imageUUID);
+    if (image === undefined) continue;
+    yield `,"${field}":"${field === 'imageDataURI' ? `data:${mimeType(format)};base64,` : ''}`;
+    let rest: Buffer = Buffer.alloc(0);
+    for await (const chunk of createReadStream(image.file) as AsyncIterable<Buffer>) {
+      const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+      // Three bytes are four characters; only the last ones of a file may be fewer.
+      const whole = bytes.length - (bytes.length % 3);
+      rest = bytes.subarray(whole);
+      yield bytes.toString('base64', 0, whole);
+    }
+    yield `${rest.toString('base64')}"`;
+  }
+  yield '}';
 }
 
 /** A request that is refused for its header is not read any further. */

@@ -64,26 +64,32 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
   const { runtime: givenRuntime, log: givenLog, describe: givenDescribe, clock = systemClock, ...given } = options;
   const config = completeConfig(given);
   const log = givenLog ?? createLog(config.logLevel);
-  const runtime = givenRuntime ?? (await startOwnRuntime(config, log));
-  const describer = startDescriber();
-  const closeRuntime = async () => {
-    await describer.close();
-    if (givenRuntime === undefined) await runtime.close();
+  /** Closes what was opened so far, the last first. */
+  const closers: (() => PromiseLike<void>)[] = [];
+  const closeAll = async () => {
+    for (let close = closers.pop(); close !== undefined; close = closers.pop()) await close();
   };
 
   const httpServer = createServer({ headersTimeout: headersMs, requestTimeout: requestMs });
   let context: Context;
-  let lock: AsyncDisposable | undefined;
+  let runtime: Runtime;
   try {
+    // First, because all that follows writes to the folder.
+    const lock = await lockDataFolder(config.dataDir, clock);
+    closers.push(() => lock[Symbol.asyncDispose]());
+    const describer = startDescriber();
+    closers.push(() => describer.close());
+    runtime = givenRuntime ?? (await startOwnRuntime(config, log));
+    if (givenRuntime === undefined) closers.push(() => runtime.close());
     const records = new TaskRecords(config.taskKeepMs, clock);
     const keys = new Keys(config.apiKey, clock);
-    lock = await lockDataFolder(config.dataDir, clock);
     const store = await openImageStore(path.join(config.dataDir, 'images'), {
       clock,
       quotaBytes: config.imageQuota,
       ttlMs: config.imageTtl,
       evicted: (image, reason) => metrics.imageEvicted(image.bytes, reason),
     });
+    closers.push(() => store[Symbol.asyncDispose]());
     const metrics: Metrics = new Metrics(
       runtime,
       () => sessions.size,
@@ -139,15 +145,17 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
     await context.catalog.list();
     await listen(httpServer, config);
   } catch (error) {
-    await lock?.[Symbol.asyncDispose]();
-    await closeRuntime();
+    await closeAll();
     throw error;
   }
   const { port } = httpServer.address() as AddressInfo;
   context.url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
 
   const upgrades = new Upgrades(context);
-  httpServer.on('request', createRequestListener(context));
+  const listener = createRequestListener(context);
+  httpServer.on('request', listener);
+  // Without this, Node would ask for the body before the key was looked at.
+  httpServer.on('checkContinue', listener);
   httpServer.on('upgrade', (request, socket, head) => upgrades.handle(request, socket, head));
   const { images, bytes, quotaBytes } = context.store.usage();
   log.info({ images, bytes, quotaBytes, ttlMs: config.imageTtl }, 'Images are kept up to the quota (--image-quota).');
@@ -181,9 +189,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
     cut.cancel();
     upgrades.close();
     context.sessions.close();
-    await context.store[Symbol.asyncDispose]();
-    await lock?.[Symbol.asyncDispose]();
-    await closeRuntime();
+    await closeAll();
   }
 
   return {

@@ -21,6 +21,8 @@ export interface IntakeOptions {
 export class Intake {
   readonly #options: IntakeOptions;
   readonly #open = new Set<Reading>();
+  #bytes = 0;
+  #strangerBytes = 0;
 
   constructor(options: IntakeOptions) {
     this.#options = options;
@@ -28,7 +30,7 @@ export class Intake {
 
   /** Bytes held at the moment. */
   get bytes(): number {
-    return this.#sum(this.#open);
+    return this.#bytes;
   }
 
   /** How many connections of a network have not shown a key. */
@@ -45,7 +47,11 @@ export class Intake {
    */
   open(network: string, isStranger: boolean, cut: () => void): Reading {
     const reading = new Reading(network, isStranger, cut, {
-      grown: () => this.#cutExcess(),
+      changed: (bytes, strangerBytes) => {
+        this.#bytes += bytes;
+        this.#strangerBytes += strangerBytes;
+        if (bytes > 0) this.#cutExcess();
+      },
       closed: () => this.#open.delete(reading),
     });
     this.#open.add(reading);
@@ -54,28 +60,23 @@ export class Intake {
 
   #cutExcess(): void {
     const { maxBytes, maxStrangerBytes } = this.#options;
-    const strangers = [...this.#open].filter(({ isStranger }) => isStranger);
-    if (this.#sum(strangers) > maxStrangerBytes) this.#cutLargest(strangers);
-    if (this.#sum(this.#open) > maxBytes) this.#cutLargest([...this.#open]);
+    if (this.#strangerBytes > maxStrangerBytes) this.#cutLargest(({ isStranger }) => isStranger);
+    if (this.#bytes > maxBytes) this.#cutLargest(() => true);
   }
 
-  #cutLargest(readings: readonly Reading[]): void {
+  #cutLargest(isMeant: (reading: Reading) => boolean): void {
+    const readings = [...this.#open].filter(isMeant);
     const ofNetwork = new Map<string, number>();
     for (const { network, bytes } of readings) ofNetwork.set(network, (ofNetwork.get(network) ?? 0) + bytes);
     const weight = (reading: Reading) => ofNetwork.get(reading.network)!;
     const [largest] = readings.toSorted((a, b) => weight(b) - weight(a) || b.bytes - a.bytes);
     largest?.cut();
   }
-
-  #sum(readings: Iterable<Reading>): number {
-    let bytes = 0;
-    for (const reading of readings) bytes += reading.bytes;
-    return bytes;
-  }
 }
 
 interface ReadingOwner {
-  grown(): void;
+  /** The bytes that are held have become so many more, or fewer; those of strangers by so many of them. */
+  changed(bytes: number, strangerBytes: number): void;
   closed(): void;
 }
 
@@ -105,17 +106,17 @@ export class Reading {
 
   /** @param bytes - negative for what turned out to be complete */
   add(bytes: number): void {
-    this.#bytes = Math.max(0, this.#bytes + bytes);
-    if (bytes > 0 && !this.#isClosed) this.#owner.grown();
+    this.#set(this.#bytes + bytes);
   }
 
   /** All that was sent is complete. */
   reset(): void {
-    this.#bytes = 0;
+    this.#set(0);
   }
 
   /** The client has shown a key. */
   known(): void {
+    if (this.#isStranger) this.#owner.changed(0, -this.#bytes);
     this.#isStranger = false;
   }
 
@@ -127,8 +128,15 @@ export class Reading {
   }
 
   close(): void {
+    this.#set(0);
     this.#isClosed = true;
-    this.#bytes = 0;
     this.#owner.closed();
+  }
+
+  #set(bytes: number): void {
+    if (this.#isClosed) return;
+    const change = Math.max(0, bytes) - this.#bytes;
+    this.#bytes += change;
+    if (change !== 0) this.#owner.changed(change, this.#isStranger ? change : 0);
   }
 }

@@ -13,6 +13,8 @@ import { networkOf } from './proxies.ts';
 const maxStrangers = 256;
 /** How long a client may send nothing of a message that it has begun. */
 const messagePauseMs = 30_000;
+/** For how many of those times one message may be under way. */
+const maxMessagePauses = 10;
 /** How long a socket that was cut may take to read why; what it sends meanwhile is dropped. */
 const cutMs = 1_000;
 /** How often one origin that is refused is logged. */
@@ -56,8 +58,11 @@ export class Upgrades {
     }
     this.#server.handleUpgrade(request, socket, head, (webSocket) => {
       context.metrics.connected(request.socket);
-      if (!isAllowedOrigin(request, context)) return this.#refuseOrigin(webSocket, request);
-      const reading = this.#countUnfinished(webSocket, request, head.byteLength);
+      const isAllowed = isAllowedOrigin(request, context);
+      // A refused socket is read until it is closed, and what it sends meanwhile counts as a stranger's.
+      const isStranger = !isAllowed || !context.keys.open;
+      const reading = this.#countUnfinished(webSocket, request, head.byteLength, isStranger);
+      if (!isAllowed) return this.#refuseOrigin(webSocket, request);
       serveConnection(webSocket, request, context, () => reading.known());
     });
   }
@@ -89,8 +94,8 @@ export class Upgrades {
   }
 
   /** Counts what the client has sent of a message that is not complete, and cuts it where that is too much or takes too long. */
-  #countUnfinished(webSocket: WebSocket, request: IncomingMessage, headBytes: number): Reading {
-    const { intake, keys, proxies, clock, log } = this.#context;
+  #countUnfinished(webSocket: WebSocket, request: IncomingMessage, headBytes: number, isStranger: boolean): Reading {
+    const { intake, proxies, clock, log } = this.#context;
     const address = proxies.addressOf(request);
     const cut = () => {
       log.info({ address }, 'A client sent too much of an unfinished message. Its socket is closed.');
@@ -101,11 +106,13 @@ export class Upgrades {
       request.socket.removeAllListeners('data').resume();
       clock.after(cutMs, () => request.socket.destroy());
     };
-    const reading = intake.open(networkOf(address), !keys.open, cut);
+    const reading = intake.open(networkOf(address), isStranger, cut);
     reading.add(headBytes);
     let heard = 0;
-    const pauses = clock.every(messagePauseMs, () => {
-      if (reading.bytes > 0 && reading.bytes === heard) reading.cut();
+    let pauses = 0;
+    const watch = clock.every(messagePauseMs, () => {
+      pauses = reading.bytes > 0 ? pauses + 1 : 0;
+      if (reading.bytes > 0 && (reading.bytes === heard || pauses > maxMessagePauses)) reading.cut();
       heard = reading.bytes;
     });
     // Before ws gets to see the same bytes and tells of a message that they complete.
@@ -113,12 +120,15 @@ export class Upgrades {
       reading.add(chunk.byteLength);
       if (reading.isStranger && reading.bytes > strangerBytes) reading.cut();
     });
-    webSocket.on('message', () => reading.reset());
+    webSocket.on('message', () => {
+      pauses = 0;
+      reading.reset();
+    });
     // Control frames may come between the fragments of a message. A client's have six bytes of header and mask.
     const forget = (data: Buffer) => reading.add(-(data.byteLength + 6));
     webSocket.on('ping', forget).on('pong', forget);
     webSocket.on('close', () => {
-      pauses.cancel();
+      watch.cancel();
       reading.close();
     });
     return reading;

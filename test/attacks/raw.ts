@@ -25,10 +25,8 @@ export class RawConnection implements Disposable {
   /** Writes, and settles when the system has taken it or the connection is closed. */
   async write(bytes: string | Uint8Array): Promise<void> {
     if (this.socket.destroyed) return;
-    await new Promise<void>((resolve) => {
-      this.socket.once('close', () => resolve());
-      this.socket.write(bytes, () => resolve());
-    });
+    const written = new Promise<void>((resolve) => this.socket.write(bytes, () => resolve()));
+    await Promise.race([written, this.closed]);
   }
 
   /** The status of the first reply; `closed` where the connection ends without one. */

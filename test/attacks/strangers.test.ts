@@ -38,6 +38,23 @@ attackTable<StrangerTarget>('work before the key', () => keyed(), [
   wrongKey('the right key with a blank behind it, which belongs to no key', `Bearer ${apiKey}x`, 401),
   wrongKey('a key of 10 kB', `Bearer ${'k'.repeat(10_000)}`, 401),
   {
+    attack: 'sends a key that is no text',
+    expected: [401, 'invalidApiKey', 'string'],
+    async run({ server }) {
+      const { status, body } = await server.post([{ taskType: 'authentication', apiKey: 7 }]);
+      return [status, body.error?.code, body.error?.type];
+    },
+  },
+  {
+    attack: 'asks with a wrong key whether it may send a body',
+    expected: 401,
+    run: ({ server }) =>
+      statusOf(
+        server.port,
+        post('Bearer wrong', 1_000).replace('Content-Length', 'Expect: 100-continue\r\nContent-Length'),
+      ),
+  },
+  {
     attack: 'sends a wrong key as a task and a million values',
     expected: [413, 'payloadTooLarge'],
     async run({ server }) {
@@ -370,6 +387,18 @@ attackTable<StrangerTarget>('frames', open, [
       await connection.write(upgrade({ Origin: 'https://evil.example' }));
       await connection.status();
       return await closeCode(connection);
+    },
+  },
+  {
+    attack: 'goes on sending from the page of a stranger after it was refused',
+    expected: 'closed',
+    async run({ server, clock }) {
+      using connection = await RawConnection.open(server.port);
+      await connection.write(upgrade({ Origin: 'https://evil.example' }));
+      await closeCode(connection);
+      await connection.write(frame(1, 'x'.repeat(200_000), { fin: false }));
+      for (let turn = 0; turn < 500 && !connection.socket.destroyed; turn++) await clock.advance(1_000);
+      return connection.socket.destroyed ? 'closed' : 'open';
     },
   },
   {
