@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import path from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import pino from 'pino';
 import type { WebSocket } from 'ws';
 import { parseJson } from '../../protocol/index.ts';
@@ -138,6 +139,8 @@ const timings = { loadingMs: 0, encodingMs: 0, denoisingMs: 1, decodingMs: 0 };
 export class ScriptedRuns implements Runtime {
   /** Those it was given and has not ended. */
   readonly live: ScriptedRun[] = [];
+  /** What was drawn, in the order in which it was finished. */
+  readonly finished: { prompt: string; seed: bigint }[] = [];
   most = 0;
   begun = 0;
   readonly #dice: Dice;
@@ -166,6 +169,7 @@ export class ScriptedRuns implements Runtime {
         });
         if (run.error !== undefined) throw run.error;
         const event = run.events.shift()!;
+        if (event.type === 'finished') this.finished.push({ prompt: request.prompt, seed: request.seed });
         yield event;
         if (event.type === 'finished') return;
       }
@@ -192,21 +196,35 @@ export class ScriptedRuns implements Runtime {
   async [Symbol.asyncDispose](): Promise<void> {}
 }
 
-function memoryStore(): ImageStore {
+/** A store that, as a disk does, takes a different time for everything that it is asked for. */
+function memoryStore(dice: Dice): ImageStore {
   const images = new Map<string, { image: StoredImage; bytes: Buffer }>();
+  const turns = async () => {
+    for (let left = dice.below(5); left > 0; left--) await turn();
+  };
   return {
     async put(bytes, format) {
+      await turns();
       const imageUUID = crypto.randomUUID();
       const image = { imageUUID, format, file: '', bytes: bytes.byteLength, usedAt: Date.now() };
       images.set(image.imageUUID, { image, bytes: Buffer.from(bytes) });
       return image;
     },
     known: (imageUUID) => images.get(imageUUID)?.image,
-    find: async (imageUUID) => images.get(imageUUID)?.image,
-    read: async (imageUUID) => images.get(imageUUID),
-    delete: async (imageUUID) => images.delete(imageUUID),
+    async find(imageUUID) {
+      await turns();
+      return images.get(imageUUID)?.image;
+    },
+    async read(imageUUID) {
+      await turns();
+      return images.get(imageUUID);
+    },
+    async delete(imageUUID) {
+      await turns();
+      return images.delete(imageUUID);
+    },
     hold: () => ({ [Symbol.dispose]() {} }),
-    checkRoom: async () => {},
+    checkRoom: turns,
     list: () => [...images.values()].map(({ image }) => image),
     usage: () => ({ images: images.size, bytes: 0, quotaBytes: 0 }),
     async [Symbol.asyncDispose]() {},
@@ -239,7 +257,8 @@ export async function scriptedServer(dice: Dice, changes: Partial<Context['confi
     await catalog.list();
     shared = { catalog, metrics: new Metrics(runs, () => 0) };
   }
-  const store = memoryStore();
+  // Dice of its own: how often the store is asked must not change what else happens.
+  const store = memoryStore(new Dice(1 + dice.below(1_000_000)));
   const keys = new Keys(config.apiKey, systemClock);
   const records = new TaskRecords(config.taskKeepMs, systemClock);
   const context: Context = {

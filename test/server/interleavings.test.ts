@@ -29,7 +29,6 @@ type Manner = 'resume' | 'repeat' | 'both';
 interface Sent {
   uuid: string;
   task: ReturnType<typeof imageTask>;
-  /** Whether the server ever got it. */
   numberResults: number;
   isAsync: boolean;
   results: Set<number>;
@@ -38,6 +37,7 @@ interface Sent {
 
 /** What one socket has shown of a task. */
 interface Shown {
+  /** In the order in which they came. */
   results: Set<number>;
   steps: Map<number, number>;
   ended: boolean;
@@ -144,6 +144,19 @@ class Client {
     }
   }
 
+  /** Sends a task again while the server works on it and its results are on their way. */
+  repeatOne(uuid: string): void {
+    const { task, end, numberResults, results, isAsync } = this.tasks.get(uuid)!;
+    // One that was refused or has failed runs again. Of an asynchronous one no error tells that its results begin anew.
+    if (end !== undefined || (isAsync && numberResults > 1)) return;
+    // A client that forgets its session asks the next one for all, which must not be more than the last time.
+    if (this.manner === 'repeat' && results.size > 0) return;
+    this.#shownOf(uuid).repeated = true;
+    if (this.manner !== 'repeat') this.#repeated.add(uuid);
+    this.#send({ ...task, numberResults: numberResults - results.size });
+    count('tasks sent again on the same socket');
+  }
+
   /** The server gets something. */
   arrive(): boolean {
     const { socket } = this;
@@ -223,12 +236,25 @@ class Client {
     if (sent.results.has(index)) count('results again, on another socket, without proof');
     count('results');
     shown.results.add(index);
+    this.#checkOrder(uuid, shown);
     sent.results.add(index);
     if (sent.results.size < sent.numberResults) return;
     // A task that failed on the server's side runs again for whoever sends it again.
     if (!shown.repeated) expect([undefined, 'finished']).toContain(sent.end);
     sent.end ??= 'finished';
     if (shown.results.size === sent.numberResults) shown.ended = true;
+  }
+
+  /** On each connection the results of a task come in the order in which they were drawn. */
+  #checkOrder(uuid: string, { results }: Shown): void {
+    const { task } = this.tasks.get(uuid)!;
+    const drawn = this.#server.runs.finished.filter(({ prompt }) => prompt === task.positivePrompt);
+    const order = drawn.map(({ seed }) => Number(seed) - Number(task.seed));
+    // A task that has run twice has two orders.
+    if (new Set(order).size < order.length) return;
+    const expected = order.filter((index) => results.has(index));
+    expect([...results], 'the order of the results').toEqual(expected);
+    if (results.size > 1) count('results in order');
   }
 
   #ended(uuid: string, end: 'failed' | 'cancelled'): void {
@@ -242,6 +268,11 @@ class Client {
     }
     shown.ended = true;
     sent.end ??= end;
+    if (end !== 'failed' || !shown.repeated) return;
+    // Where it was sent again it runs again, and its results are others.
+    shown.results.clear();
+    for (let index = 0; index < sent.numberResults; index++) this.#proven.delete(`${uuid} ${index}`);
+    this.#unproven = this.#unproven.filter(({ name }) => !name.startsWith(uuid));
   }
 
   /** Whether it waits for nothing any more. Errors of asynchronous tasks are told to those who ask, so their record says it. */
@@ -260,10 +291,11 @@ function tasksIn(text = '[]'): { uuid: string }[] {
 
 function newTask(dice: Dice): ReturnType<typeof imageTask> {
   return imageTask({
+    positivePrompt: randomUUID(),
     steps: 1 + dice.below(4),
     seed: 1 + dice.below(1000),
     width: 128 * (1 + dice.below(3)),
-    ...(dice.once(3) && { numberResults: 1 + dice.below(3) }),
+    ...(dice.once(2) && { numberResults: 2 + dice.below(3) }),
     ...(dice.once(3) && { lane: dice.of(['a', 'b'])! }),
     ...(dice.once(4) && { deliveryMethod: 'async' }),
     ...(dice.once(3) && { priority: dice.below(10) }),
@@ -306,7 +338,7 @@ async function play(seed: number): Promise<void> {
   for (let move = 60 + dice.below(120); move > 0; move--) {
     const client = dice.of(clients)!;
     const mayTalk = client.socket?.readyState === 1 && client.sessionUUID !== undefined;
-    switch (dice.below(12)) {
+    switch (dice.below(13)) {
       case 0:
       case 1:
         if (mayTalk) client.send(newTask(dice));
@@ -331,8 +363,13 @@ async function play(seed: number): Promise<void> {
         if (run !== undefined) runs.advance(run);
         break;
       }
-      case 8:
+      case 8: {
+        const any = dice.of([...client.tasks.keys()]);
+        if (mayTalk && any !== undefined) client.repeatOne(any);
+        break;
+      }
       case 9:
+      case 10:
         for (let left = dice.below(6); left > 0; left--) client.read();
         break;
       default:
@@ -366,7 +403,16 @@ async function play(seed: number): Promise<void> {
   }
 
   count('runs', runs.begun);
-  for (const session of sessions) if (session.attached) expect(privateSizes(session)).toMatchObject(nothingHeld);
+  for (const session of sessions) {
+    if (session.attached) expect(privateSizes(session)).toMatchObject(nothingHeld);
+    // Those that no client is at were left half open.
+    if (!clients.some(({ sessionUUID }) => sessionUUID === session.id)) continue;
+    // All was read and every ping answered, so that all is proven to have arrived.
+    const results = clients.flatMap(({ tasks }) => [...tasks.values()]);
+    for (const { uuid, numberResults } of results) {
+      for (let index = 0; index < numberResults; index++) expect(session.holds(uuid, index), 'unproven').toBe(false);
+    }
+  }
   expect(privateSizes(context.queue)).toMatchObject({ '#claims': 0, '#running': 0, '#admitted': 0, '#admittedOf': 0 });
   expect(privateSizes(context.records)['#lanes']).toBe(0);
   for (const client of clients) client.socket?.terminate();
