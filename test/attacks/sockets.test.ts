@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
 import { WebSocket } from 'ws';
+import { defaultConfig } from '../../server/config.ts';
 import { ManualClock } from '../helpers/clock.ts';
 import { createFakeRuntime } from '../helpers/fakeRuntime.ts';
 import { noise, pngUri } from '../helpers/pictures.ts';
@@ -85,6 +86,40 @@ function burst(count: number, isPaused: boolean): Attack<SocketTarget>['run'] {
   };
 }
 
+/** Sends tasks that cost nothing, and texts that are no request, and reads no answer until its socket is closed. */
+function neverReads(tasks: readonly unknown[]): Attack<SocketTarget>['run'] {
+  return async ({ server, clock }) => {
+    const client = await connect(server);
+    const { webSocket } = client;
+    webSocket.pause();
+    const text = JSON.stringify(Array.from({ length: 100 }, (_, index) => tasks[index % tasks.length]));
+    // More answers than the system takes for a reader: it holds megabytes at both ends.
+    let asked = 0;
+    const ask = () => {
+      webSocket.send(text);
+      webSocket.send('no request');
+      asked += 101;
+    };
+    // Both ends are in this process. The server looks at all that the system holds of the questions within a few thousand
+    // turns: where nothing moves for longer, it reads no more.
+    for (let still = 0, before = -1; still < 5_000; await turn()) {
+      for (let more = 0; more < 20 && webSocket.bufferedAmount === 0; more++) ask();
+      still = webSocket.bufferedAmount === before ? still + 1 : 0;
+      before = webSocket.bufferedAmount;
+    }
+    const honest = await server.socket();
+    const first = await honest.ask(imageTask());
+    for (let more = 0; more < 200; more++) ask();
+    // The heartbeat is due before a reader counts as slow; it does not keep the socket open.
+    await clock.advance(defaultConfig().slowReaderMs);
+    const second = await honest.ask(imageTask());
+    honest.terminate();
+    webSocket.resume();
+    const code = await client.closed;
+    return { isStopped: client.count() < asked, honest: [first.status, second.status], code };
+  };
+}
+
 /** Gets a result as a client that takes frames up to `maxPayload` and closes with 1009 beyond, and comes back. */
 function takesNoMoreThan(maxPayload: number, more: object): Attack<SocketTarget>['run'] {
   return async ({ server }) => {
@@ -134,6 +169,16 @@ attackTable<SocketTarget>('a client that asks and never reads', open, [
       webSocket.terminate();
       return seen;
     },
+  },
+  {
+    attack: 'keeps sending pings, authentications and what is no task, of which each is answered',
+    expected: { isStopped: true, honest: ['success', 'success'], code: 4008 },
+    run: neverReads([{ taskType: 'ping', ping: true }, { taskType: 'authentication', apiKey: 'any' }, {}, 7]),
+  },
+  {
+    attack: 'keeps sending pings alone, with the smallest of answers',
+    expected: { isStopped: true, honest: ['success', 'success'], code: 4008 },
+    run: neverReads([{ taskType: 'ping', ping: true }]),
   },
 ]);
 
