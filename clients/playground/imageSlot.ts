@@ -35,6 +35,8 @@ export function makeSlot(invitation: string, ...buttons: HTMLElement[]): SlotPar
 /** A place for one picture: dropped, chosen, or dragged from the gallery. */
 export class ImageSlot {
   onchange: () => void = () => {};
+  /** Told of the file that is put here, and of none where something else is. */
+  onfile: (file: Blob | undefined) => void = () => {};
   /** Settles once nothing is on its way to the server; rejects where the last picture did not get there. */
   ready: Promise<void> = Promise.resolve();
   /** What is said beside a picture. */
@@ -69,6 +71,11 @@ export class ImageSlot {
   }
 
   set image(image: UploadedImage | undefined) {
+    this.onfile(undefined);
+    this.#set(image);
+  }
+
+  #set(image: UploadedImage | undefined): void {
     this.#put++;
     this.#image = image;
     this.ready = Promise.resolve();
@@ -77,6 +84,7 @@ export class ImageSlot {
   }
 
   take(source: ImageInput): void {
+    this.onfile(source instanceof Blob ? source : undefined);
     this.ready = this.#take(source);
     this.ready.catch(() => {});
   }
@@ -92,10 +100,10 @@ export class ImageSlot {
     this.#draw('Uploading…', url);
     try {
       const uploaded = await this.#upload(source);
-      if (put === this.#put) this.image = uploaded;
+      if (put === this.#put) this.#set(uploaded);
     } catch (error) {
       if (put !== this.#put) return;
-      this.image = undefined;
+      this.#set(undefined);
       this.complain(error instanceof Error ? error.message : String(error));
       throw error;
     } finally {

@@ -7,6 +7,8 @@ import { Link } from './link.ts';
 import { OtherModels } from './otherModels.ts';
 import { fetchPicture, isUnderWay, type Picture, Pictures } from './pictures.ts';
 import type { Recipe } from './recipe.ts';
+import { RecipeOffer } from './recipeOffer.ts';
+import type { FoundRecipe } from './recipeReader.ts';
 import { SeedImage } from './seedImage.ts';
 import { Settings } from './settings.ts';
 import { Stage } from './stage.ts';
@@ -104,6 +106,30 @@ for (const [key, list] of Object.entries({ loras, embeddings })) {
 }
 otherModels.write(kept.read<Pick<Recipe, 'vae' | 'refiner'>>('otherModels') ?? {});
 otherModels.onchange = () => kept.write('otherModels', otherModels.read());
+
+const offer = new RecipeOffer(useFound);
+seedImage.onfile = (file) => void offer.read(file);
+
+/** @returns what is not here, in words for people */
+function useFound(found: FoundRecipe): string[] {
+  const unused = settings.use(found);
+  const lists = [
+    ['LoRA', loras, found.lora],
+    ['embedding', embeddings, found.embeddings],
+  ] as const;
+  for (const [word, list, wanted] of lists) {
+    list.write(wanted);
+    const used = new Set(list.read().map(({ model }) => model));
+    list.write(wanted.filter(({ model }) => used.has(model)));
+    unused.push(...wanted.flatMap(({ model }) => (used.has(model) ? [] : [`${word} ${model}`])));
+  }
+  otherModels.write(found.vae === undefined ? {} : { vae: found.vae });
+  if (found.vae !== undefined && otherModels.read().vae !== found.vae) {
+    otherModels.write({});
+    unused.push(`VAE ${found.vae}`);
+  }
+  return [...unused, ...found.others];
+}
 
 link.onopen = async () => {
   const list = <Category extends ModelCategory>(category: Category) => link.client.models({ category }).catch(() => []);

@@ -26,6 +26,8 @@ type Pictures = Pick<Recipe, 'seedImage' | 'maskImage' | 'outpaint'>;
 
 /** The picture to start from, and the mask painted over it or what is added around it. */
 export class SeedImage {
+  /** Told of the file that is put here, and of none where something else is. */
+  onfile: (file: Blob | undefined) => void = () => {};
   readonly #slot: ImageSlot;
   readonly #brush = new MaskBrush();
   readonly #extension = new Extension();
@@ -39,6 +41,7 @@ export class SeedImage {
     this.#slot = new ImageSlot(parts, upload, '');
     this.#slot.acceptDrops(find('frame', HTMLElement));
     this.#slot.onchange = () => this.#changed();
+    this.#slot.onfile = (file) => this.onfile(file);
     this.#brush.onchange = () => {
       this.#uploadedMask = undefined;
       this.#draw();

@@ -1,6 +1,7 @@
 import type { LatentwireError, ModelInfo } from '../typescript/index.ts';
 import { find, kept, make } from './elements.ts';
 import type { Recipe } from './recipe.ts';
+import type { FoundRecipe } from './recipeReader.ts';
 
 const form = find('form', HTMLFormElement);
 const panel = find('settings', HTMLDetailsElement);
@@ -207,6 +208,59 @@ export class Settings {
     this.#changed();
   }
 
+  /**
+   * Fills in what a file says; what it does not say stays as it is.
+   *
+   * @returns what the form cannot have, in words for people
+   */
+  use(found: FoundRecipe): string[] {
+    const unused: string[] = [];
+    const put = (field: HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement, value: string) => {
+      field.value = value;
+      this.#touched.add(field);
+    };
+    put(prompt, found.positivePrompt);
+    put(negative, found.negativePrompt);
+    if (found.model !== undefined) {
+      const known = this.#models.filter(({ available }) => available !== false);
+      const same = known.find(({ air }) => air === found.model) ?? known.find(({ name }) => name === found.model);
+      if (same) put(model, same.air);
+      else unused.push(`model ${found.model}`);
+    }
+    const info = this.#model;
+    if (found.width !== undefined && found.height !== undefined) {
+      const before = [width.value, height.value] as const;
+      put(width, String(found.width));
+      put(height, String(found.height));
+      const isOwn = info?.defaultWidth === found.width && info.defaultHeight === found.height;
+      if (!isOwn && !(width.validity.valid && height.validity.valid)) {
+        [width.value, height.value] = before;
+        unused.push(`size ${found.width} × ${found.height}`);
+      }
+    }
+    // Sliders take the nearest value that they have.
+    const sliders = [
+      [steps, found.steps, 'steps'],
+      [guidance, found.CFGScale, 'guidance'],
+      [strength, found.strength, 'strength'],
+    ] as const;
+    for (const [slider, value, word] of sliders) {
+      if (value === undefined) continue;
+      put(slider, String(value));
+      if (Number(slider.value) !== value) unused.push(`${word} ${value} (${slider.value} instead)`);
+    }
+    if (found.scheduler !== undefined) {
+      const spelled = normalized(found.scheduler);
+      const same = [...scheduler.options].find(({ value }) => value !== '' && normalized(value) === spelled);
+      if (same) put(scheduler, same.value);
+      else unused.push(`scheduler ${found.scheduler}`);
+    }
+    if (found.seed !== undefined) put(seed, found.seed);
+    this.clearErrors();
+    this.#changed();
+    return unused;
+  }
+
   clearErrors(): void {
     alert.hidden = true;
     for (const field of Object.values(fields)) clearError(field);
@@ -252,6 +306,14 @@ export class Settings {
     const values = Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, field.value]));
     kept.write('settings', { ...values, model: model.value || this.#wantedModel });
   }
+}
+
+/** Tools differ in case and in what stands between words. */
+function normalized(name: string): string {
+  return name
+    .toLowerCase()
+    .replace(/[\s_-]+/g, ' ')
+    .trim();
 }
 
 function fillSchedulers(known: readonly string[]): void {
