@@ -3,21 +3,26 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** Files that take longest, of all that there are: the last ones to run should be short, or one worker waits for the other. */
 const longest = [
-  'readme',
+  'runtime/lora',
+  'runtime/loraKinds',
   'runtime/together',
-  'firstLight',
+  'runtime/memory',
+  'readme',
   'runtime/supervisor',
   'clients/cliModels',
-  'ownModels',
-  'runtime/memory',
-  'clients/playground',
   'runtime/deepCache',
-  'runtime/lora',
-  'runtime/diffusion',
+  'ownModels',
+  'clients/playground',
+  'firstLight',
+  'clients/playgroundGallery',
+  'clients/cli',
+  'clients/cliPull',
   'runtime/loading',
-  'runtime/pictures',
-  'runtime/graphs',
-  'runtime/checkpoints',
+  'attacks/models',
+  'runtime/diffusion',
+  'runtime/brokenProcess',
+  'runtime/singleFile',
+  'server/interleavings',
 ];
 
 class LongestFirst extends BaseSequencer {

@@ -42,7 +42,6 @@ describe.each(tinyModels)('the UNet of %s', (model) => {
   test.each([
     ['linear', false],
     ['all', false],
-    ['linear', true],
     ['all', true],
   ] as const)(
     'is the plain one, bit for bit, with adapters for its %s layers (with vectors: %s) but no LoRA',

@@ -313,7 +313,7 @@ const kinds: [string, Maker][] = [
 ];
 
 describe.each(kinds)('%s', (_, make) => {
-  test.each([1, 0.4, -0.3])(
+  test.each([1, -0.3])(
     'on every layer of a UNet changes it as its definition says, at a weight of %d',
     async (weight) => {
       const { file, layers } = await write(make);
