@@ -24,37 +24,63 @@ export function parseJson(text: string): unknown {
 
 /**
  * Tells whether JSON has more values, or nests them deeper, than allowed, in far less time than parsing it takes: a megabyte
- * of `[],[],…` becomes a hundred megabytes of objects and stops everybody else for a second. Strings are skipped, however
- * long; whether the text is JSON at all is left to `parseJson`.
+ * of `[],[],…` becomes a hundred megabytes of objects and stops everybody else for a second. Takes the text in pieces as they
+ * arrive, in UTF-8. Strings are skipped, however long; whether the text is JSON at all is left to `parseJson`.
  */
-export function exceedsStructure(text: string, limits: { maxValues: number; maxDepth: number }): boolean {
-  let values = 1;
-  let depth = 0;
-  for (let at = 0; at < text.length; at++) {
-    switch (text.charCodeAt(at)) {
-      case 0x22: {
-        const close = endOfString(text, at);
-        if (close === -1) return false;
-        at = close;
-        break;
-      }
-      // { and [
-      case 0x7b:
-      case 0x5b:
-        values++;
-        if (++depth > limits.maxDepth) return true;
-        break;
-      case 0x7d:
-      case 0x5d:
-        depth--;
-        break;
-      case 0x2c:
-        values++;
-        break;
-    }
-    if (values > limits.maxValues) return true;
+export class StructureScan {
+  readonly #limits: { maxValues: number; maxDepth: number };
+  #values = 1;
+  #depth = 0;
+  #isInString = false;
+  #isEscaped = false;
+
+  constructor(limits: { maxValues: number; maxDepth: number }) {
+    this.#limits = limits;
   }
-  return false;
+
+  /** Looks at the next piece. True when the text so far is beyond a limit. */
+  exceeds(bytes: Uint8Array): boolean {
+    const { maxValues, maxDepth } = this.#limits;
+    for (let at = 0; at < bytes.length; at++) {
+      if (this.#isInString) at = this.#endOfString(bytes, at);
+      else {
+        const byte = bytes[at];
+        if (byte === 0x22) this.#isInString = true;
+        // { and [
+        else if (byte === 0x7b || byte === 0x5b) {
+          this.#values++;
+          if (++this.#depth > maxDepth) return true;
+        } else if (byte === 0x7d || byte === 0x5d) this.#depth--;
+        else if (byte === 0x2c) this.#values++;
+        if (this.#values > maxValues) return true;
+      }
+    }
+    return false;
+  }
+
+  /** Index of the quote that ends the string, or the length where the piece ends within it. */
+  #endOfString(bytes: Uint8Array, from: number): number {
+    let quote = -1;
+    for (let at = from; at < bytes.length; at++) {
+      if (this.#isEscaped) {
+        this.#isEscaped = false;
+        continue;
+      }
+      // Looked for anew only when it was passed: a search for each backslash would take quadratic time.
+      if (quote < at) {
+        const found = bytes.indexOf(0x22, at);
+        quote = found === -1 ? bytes.length : found;
+      }
+      const backslash = bytes.subarray(at, quote).indexOf(0x5c);
+      if (backslash === -1) {
+        if (quote < bytes.length) this.#isInString = false;
+        return quote;
+      }
+      at += backslash;
+      this.#isEscaped = true;
+    }
+    return bytes.length;
+  }
 }
 
 /** Like JSON.stringify; bigint becomes bare digits, and what JSON cannot say (undefined, a function) is refused. */

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { TaskError } from '../protocol/errors.ts';
+import { scanRequest } from '../protocol/tasks/index.ts';
 import type { Clock } from './clock.ts';
 import type { Intake } from './intake.ts';
 
@@ -30,6 +31,7 @@ export async function readBody(
   const declared = Number(request.headers['content-length'] ?? 0);
   if (declared > maxBytes) throw refuse(response, new TaskError('payloadTooLarge', { max: maxBytes }));
   const pieces = new Pieces();
+  const scan = scanRequest();
   let length = 0;
   let settle: { resolve: () => void; reject: (error: TaskError) => void };
   const whole = new Promise<void>((resolve, reject) => {
@@ -56,6 +58,11 @@ export async function readBody(
     else {
       pieces.add(chunk);
       reading.add(chunk.byteLength);
+      try {
+        scan(chunk);
+      } catch (error) {
+        settle.reject(error as TaskError);
+      }
     }
   };
   const onEnd = () => settle.resolve();

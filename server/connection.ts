@@ -4,7 +4,7 @@ import { type ErrorFrame, TaskError, toErrorFrame } from '../protocol/errors.ts'
 import { stringifyJson } from '../protocol/json.ts';
 import { type DataFrame, dataFrame, type MayWarn } from '../protocol/replies.ts';
 import type { AuthenticationTask } from '../protocol/tasks/authentication.ts';
-import { parseRequest, parseTask } from '../protocol/tasks/index.ts';
+import { parseRequest, parseTask, scanRequest } from '../protocol/tasks/index.ts';
 import { authorize, baseUrlOf } from './access.ts';
 import { ClientSocket, fullBytes, slowReaderCode } from './clientSocket.ts';
 import type { Context } from './context.ts';
@@ -48,8 +48,8 @@ export function serveConnection(
   // Nobody comes back to a session that nobody was told of and that has no tasks.
   let isWanted = false;
   let missedBeats = 0;
-  /** Frames that arrived and were not looked at, binary ones without their bytes; and the rest of one that was. */
-  const unread: (string | undefined)[] = [];
+  /** Frames that arrived and were not looked at, those that are no request as their error; and the rest of one that was. */
+  const unread: (string | TaskError)[] = [];
   let values: Iterator<unknown> | undefined;
   /** `later`: when there is room for answers again. */
   let reading: 'idle' | 'now' | 'later' = 'idle';
@@ -87,7 +87,7 @@ export function serveConnection(
   });
   socket.on('message', (data, isBinary) => {
     alive();
-    unread.push(isBinary ? undefined : textOf(data));
+    unread.push(isBinary ? new TaskError('invalidRequest', { message: 'Tasks are sent as text.' }) : textOf(data));
     if (reading === 'idle') work();
   });
 
@@ -124,10 +124,10 @@ export function serveConnection(
 
   function takeOne(): void {
     if (values === undefined) {
-      const text = unread.shift();
+      const text = unread.shift()!;
       const tasks = parse(text);
       values = tasks?.values();
-      bytesPerTask = (text?.length ?? 0) / Math.max(1, tasks?.length ?? 0);
+      bytesPerTask = text instanceof TaskError ? 0 : text.length / Math.max(1, tasks?.length ?? 0);
       return;
     }
     const { done, value } = values.next();
@@ -135,9 +135,9 @@ export function serveConnection(
     else receive(value);
   }
 
-  function parse(text: string | undefined): unknown[] | undefined {
+  function parse(text: string | TaskError): unknown[] | undefined {
     try {
-      if (text === undefined) throw new TaskError('invalidRequest', { message: 'Tasks are sent as text.' });
+      if (text instanceof TaskError) throw text;
       if (session === undefined && text.length > strangerBytes) {
         client.close(1008, 'missingApiKey');
         unread.length = 0;
@@ -244,7 +244,13 @@ function isPushedTo({ headers }: IncomingMessage): boolean {
   return headers['x-sdk-name'] === 'python';
 }
 
-function textOf(data: RawData): string {
-  if (Array.isArray(data)) return Buffer.concat(data).toString();
-  return Buffer.isBuffer(data) ? data.toString() : Buffer.from(data).toString();
+/** The text of a frame; an error where it holds more than a request may, which is found without making text of it. */
+function textOf(data: RawData): string | TaskError {
+  const bytes = Array.isArray(data) ? Buffer.concat(data) : Buffer.isBuffer(data) ? data : Buffer.from(data);
+  try {
+    scanRequest()(bytes);
+  } catch (error) {
+    return error as TaskError;
+  }
+  return bytes.toString();
 }

@@ -2,7 +2,7 @@
 
 import type * as z from 'zod';
 import { TaskError } from '../errors.ts';
-import { exceedsStructure, parseJson } from '../json.ts';
+import { parseJson, StructureScan } from '../json.ts';
 import { present, type TaskKind, toTaskError } from '../parameters.ts';
 import type { MayWarn } from '../replies.ts';
 import { warningsOf } from '../warnings.ts';
@@ -44,14 +44,20 @@ export const MAX_TASKS_PER_REQUEST = 100;
 export const MAX_VALUES_PER_REQUEST = 20_000;
 export const MAX_REQUEST_DEPTH = 32;
 
-/** The task objects of a request, not yet parsed, so that a bad one does not spoil its neighbours. */
-export function parseRequest(text: string): unknown[] {
-  if (exceedsStructure(text, { maxValues: MAX_VALUES_PER_REQUEST, maxDepth: MAX_REQUEST_DEPTH })) {
+/** Looks at the text of a request while it arrives; call it with each piece. Throws `payloadTooLarge` beyond a limit. */
+export function scanRequest(): (piece: Uint8Array) => void {
+  const scan = new StructureScan({ maxValues: MAX_VALUES_PER_REQUEST, maxDepth: MAX_REQUEST_DEPTH });
+  return (piece) => {
+    if (!scan.exceeds(piece)) return;
     throw new TaskError('payloadTooLarge', {
       message: `A request may have ${MAX_VALUES_PER_REQUEST} values, nested ${MAX_REQUEST_DEPTH} deep.`,
       max: MAX_VALUES_PER_REQUEST,
     });
-  }
+  };
+}
+
+/** The task objects of a request, not yet parsed, so that a bad one does not spoil its neighbours. */
+export function parseRequest(text: string): unknown[] {
   let request: unknown;
   try {
     request = parseJson(text);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseJson, stringifyJson } from '../../protocol/json.ts';
+import { parseJson, StructureScan, stringifyJson } from '../../protocol/json.ts';
 
 describe('parseJson', () => {
   it('reads a seed beyond 2^53 exactly, however it is spaced and wherever it lies', () => {
@@ -72,5 +72,36 @@ describe('stringifyJson', () => {
 
   it('refuses what JSON cannot say', () => {
     expect(() => stringifyJson(undefined)).toThrow(TypeError);
+  });
+});
+
+describe('StructureScan', () => {
+  const limits = { maxValues: 10, maxDepth: 3 };
+  /** Cut in every place, since a request arrives in pieces of any length. */
+  const seen = (text: string) => {
+    const bytes = new TextEncoder().encode(text);
+    const answers = new Set<boolean>();
+    for (let cut = 0; cut <= bytes.length; cut++) {
+      const scan = new StructureScan(limits);
+      answers.add(scan.exceeds(bytes.subarray(0, cut)) || scan.exceeds(bytes.subarray(cut)));
+    }
+    expect(answers.size, text).toBe(1);
+    return [...answers][0];
+  };
+
+  it.each([
+    ['[1,2,3,4,5,6,7,8]', false],
+    ['[1,2,3,4,5,6,7,8,9,10]', true],
+    ['[[[1]]]', false],
+    ['[[[[1]]]]', true],
+    ['{"a":{"b":[]}}', false],
+    ['["[[[[{{{{,,,,,,,,,,,,"]', false],
+    ['["\\",[,[,[,[,[,[,[,[,[,["]', false],
+    ['["\\\\",[],[],[],[],[],[],[],[]]', true],
+    ['["\\\\\\"[[[[[["]', false],
+    ['["ä狐🦊,,,,,,,,,,,,,,,"]', false],
+    ['"never closed [[[[[', false],
+  ])('says of %s whether it is beyond: %s', (text, exceeds) => {
+    expect(seen(text)).toBe(exceeds);
   });
 });
