@@ -1,4 +1,4 @@
-import { exceedsStructure, parseJson } from '../../protocol/json.ts';
+import { parseJson, StructureScan } from '../../protocol/json.ts';
 
 /** The settings that a picture's file says it was made with. What the file does not say, or says wrongly, is absent. */
 export interface FoundRecipe {
@@ -205,7 +205,8 @@ const otherParameters = {
 function fromJson(text: string): FoundRecipe | undefined {
   let task: unknown;
   try {
-    if (exceedsStructure(text, { maxValues: 10_000, maxDepth: 20 })) return undefined;
+    if (new StructureScan({ maxValues: 10_000, maxDepth: 20 }).exceeds(new TextEncoder().encode(text)))
+      return undefined;
     task = parseJson(text);
   } catch {
     return undefined;
