@@ -116,31 +116,51 @@ function openOfficial({ Sdk }: Pick<Variant, 'Sdk'>, link: FrailLink, timeoutDur
   return new Sdk({ apiKey: 'any', url: `${link.url.replace('http', 'ws')}/v1`, timeoutDuration });
 }
 
-async function countOfficial({ Sdk, ownUUIDs }: Variant): Promise<Count> {
+/** How long each of the two attempts of an official client waits. */
+const attemptMs = 6_000;
+
+async function countOfficial(variant: Variant): Promise<Count> {
   return await countAll(2, async (stage, cut, runtime, url) => {
-    await using link = await frailLink(url);
-    const client = openOfficial({ Sdk }, link, 6_000);
-    await client.ensureConnection();
-    const prompt = randomUUID();
-    let told = 0;
-    let images: Promise<Images> = Promise.resolve([]);
-    const begin = () => {
-      images = client.requestImages({
-        ...request,
-        positivePrompt: prompt,
-        ...(ownUUIDs && { taskUUID: randomUUID() }),
-        onPartialImages: (given) => {
-          told += given.length;
-        },
-      });
-      images.catch(() => {});
-    };
-    await stages[stage]!({ link, runtime, prompt, begin, told: () => told });
-    link.cut(cut);
-    const end = await ending(images);
-    await client.disconnect();
-    return { end, prompt };
+    for (;;) {
+      const ended = await tryOfficial(variant, stage, cut, runtime, url);
+      if (ended !== undefined) return ended;
+    }
   });
+}
+
+/** Nothing where the link was cut in the client's second attempt, which is its last: on a busy machine stages come late. */
+async function tryOfficial(
+  { Sdk, ownUUIDs }: Variant,
+  stage: string,
+  cut: Cut,
+  runtime: FakeRuntime,
+  url: string,
+): Promise<{ end: Awaited<ReturnType<typeof ending>>; prompt: string } | undefined> {
+  await using link = await frailLink(url);
+  const client = openOfficial({ Sdk }, link, attemptMs);
+  await client.ensureConnection();
+  const prompt = randomUUID();
+  let told = 0;
+  let images: Promise<Images> = Promise.resolve([]);
+  let begunAt = 0;
+  const begin = () => {
+    begunAt = performance.now();
+    images = client.requestImages({
+      ...request,
+      positivePrompt: prompt,
+      ...(ownUUIDs && { taskUUID: randomUUID() }),
+      onPartialImages: (given) => {
+        told += given.length;
+      },
+    });
+    images.catch(() => {});
+  };
+  await stages[stage]!({ link, runtime, prompt, begin, told: () => told });
+  const isLate = performance.now() - begunAt >= attemptMs;
+  link.cut(cut);
+  const end = isLate ? undefined : await ending(images);
+  await client.disconnect();
+  return end && { end, prompt };
 }
 
 /**
@@ -155,9 +175,10 @@ test('the official client gets every picture once when the link is cut', { timeo
     { name: 'in a browser', Sdk: RunwareClient, ownUUIDs: false },
     { name: 'in a browser, taskUUIDs given', Sdk: RunwareClient, ownUUIDs: true },
   ];
-  const counts = await Promise.all(variants.map(countOfficial));
-  for (const [index, count] of counts.entries()) {
-    const { name, ownUUIDs } = variants[index]!;
+  // One after the other: an attempt has only so many seconds, of which others should not take any.
+  for (const variant of variants) {
+    const { name, ownUUIDs } = variant;
+    const count = await countOfficial(variant);
     console.info(`the official client ${name}: ${JSON.stringify(count)}`);
     expect(count, name).toMatchObject({ once: count.tasks, wrong: 0, rejected: 0, hung: 0 });
     if (ownUUIDs) expect(count.drawnInVain, name).toBe(0);
