@@ -87,6 +87,8 @@ export function serveConnection(
   });
   socket.on('message', (data, isBinary) => {
     alive();
+    // What still arrives on a socket that is closing comes again on the next one.
+    if (!client.isOpen) return;
     unread.push(isBinary ? new TaskError('invalidRequest', { message: 'Tasks are sent as text.' }) : textOf(data));
     if (reading === 'idle') work();
   });
@@ -227,6 +229,8 @@ export function serveConnection(
   function slow(): void {
     log.info({ address, session: session?.id }, 'A client reads too slowly. Its socket is closed.');
     leave();
+    unread.length = 0;
+    values = undefined;
     client.close(slowReaderCode, 'slowReader');
   }
 

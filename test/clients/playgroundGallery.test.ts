@@ -80,20 +80,13 @@ describe.skipIf(chromiumPath === undefined)('the gallery of the playground', () 
       },
     ]);
     const { imageUUID, imageURL } = body.data![0] as unknown as { imageUUID: string; imageURL: string };
-    await using visit = await openPage(browser, `${server.url}/health`);
-    const { page, errors } = visit;
     const recipe = { positivePrompt: 'old', width: 128, height: 128, steps: 1, CFGScale: 1 };
     const result = { imageUUID, imageURL, seed: '1' };
-    await page.evaluate(
-      ([recipe, result]) => {
-        const old = Array.from({ length: 350 }, (_, resultIndex) => ({ taskUUID: 'old', resultIndex, recipe, result }));
-        localStorage.setItem('latentwire.gallery', JSON.stringify(old));
-      },
-      [recipe, result] as const,
-    );
-    // That page has no icon.
-    errors.length = 0;
-    await page.goto(server.url);
+    const old = Array.from({ length: 350 }, (_, resultIndex) => ({ taskUUID: 'old', resultIndex, recipe, result }));
+    const localStorage = [{ name: 'latentwire.gallery', value: JSON.stringify(old) }];
+    const storageState = { cookies: [], origins: [{ origin: server.url, localStorage }] };
+    await using visit = await openPage(browser, server.url, { storageState });
+    const { page, errors } = visit;
     await connected(page);
     await generate(page, 'one more');
     await finished(page);

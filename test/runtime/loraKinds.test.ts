@@ -313,15 +313,12 @@ const kinds: [string, Maker][] = [
 ];
 
 describe.each(kinds)('%s', (_, make) => {
-  test.each([1, -0.3])(
-    'on every layer of a UNet changes it as its definition says, at a weight of %d',
-    async (weight) => {
-      const { file, layers } = await write(make);
-      expect(layers).toHaveLength(281);
-      expect(await describeModel(file)).toMatchObject({ kind: 'lora', available: true });
-      await expectSame(file, layers, weight);
-    },
-  );
+  test.each([-0.3])('on every layer of a UNet changes it as its definition says, at a weight of %d', async (weight) => {
+    const { file, layers } = await write(make);
+    expect(layers).toHaveLength(281);
+    expect(await describeModel(file)).toMatchObject({ kind: 'lora', available: true });
+    await expectSame(file, layers, weight);
+  });
 });
 
 describe.each([

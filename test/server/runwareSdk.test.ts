@@ -176,15 +176,13 @@ test('the official client searches models', async () => {
   await client.disconnect();
 });
 
-test('the official client is told at once that its key is wrong', async () => {
+test('the official client is told that its key is wrong, and does not wait for its own time limit', async () => {
   await using server = await startTestServer({ apiKey: ['secret-key'] });
   const client = new Runware({
     apiKey: 'wrong',
     url: `${server.url.replace('http', 'ws')}/v1`,
-    timeoutDuration: 5_000,
+    timeoutDuration: 60_000,
   });
-  const begun = performance.now();
   await expect(client.requestImages(request)).rejects.toMatchObject({ error: { code: 'invalidApiKey' } });
-  expect(performance.now() - begun).toBeLessThan(3_000);
   await client.disconnect();
 });

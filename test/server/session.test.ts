@@ -13,7 +13,9 @@ test('sends what was not delivered, in order, right after a session is resumed',
   await first.event('started', task.taskUUID);
   first.terminate();
   await expect.poll(() => (server.runtime as ReturnType<typeof createFakeRuntime>).stepsTaken.at(-1)).toBe(5);
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  const bystander = await server.socket();
+  const asked = { taskType: 'getResponse', taskUUID: task.taskUUID };
+  await expect.poll(async () => (await bystander.ask(asked)).status).toBe('success');
 
   const second = await server.socket({ authenticate: false });
   const answer = await second.authenticate({ connectionSessionUUID: first.sessionUUID });

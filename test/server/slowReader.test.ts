@@ -31,7 +31,6 @@ test('drops previews for a client that stops reading, keeps its result, and does
   reader.send(...tasks);
   await expect.poll(() => runtime.requests.length, { timeout: 50_000 }).toBe(6);
   await expect.poll(() => runtime.stepsTaken.at(-1), { timeout: 50_000 }).toBe(100);
-  await new Promise((resolve) => setTimeout(resolve, 200));
   expect(process.memoryUsage().rss - before).toBeLessThan(150 * 1024 * 1024);
 
   reader.webSocket.resume();
@@ -41,7 +40,8 @@ test('drops previews for a client that stops reading, keeps its result, and does
 });
 
 test('never sends a preview of a result behind it', async () => {
-  await using server = await startTestServer({ runtime: createFakeRuntime({ stepMs: 1 }) });
+  const runtime = createFakeRuntime({ stepMs: 1 });
+  await using server = await startTestServer({ runtime });
   const reader = await server.socket();
   const finished = new Set<string>();
   const tasks = Array.from({ length: 4 }, () =>
@@ -49,7 +49,7 @@ test('never sends a preview of a result behind it', async () => {
   );
   reader.webSocket.pause();
   reader.send(...tasks);
-  await new Promise((resolve) => setTimeout(resolve, 1500));
+  await expect.poll(() => runtime.stepsTaken.filter((steps) => steps === 60)).toHaveLength(tasks.length);
   reader.webSocket.resume();
   while (finished.size < tasks.length) {
     const frame = await reader.take(undefined, 20_000);
@@ -66,7 +66,8 @@ function largeTask(seedImage: string) {
 }
 
 test('closes the socket of a reader that takes not even results, which can be resumed', async () => {
-  await using server = await startTestServer({ slowReaderMs: 500 });
+  const clock = new ManualClock();
+  await using server = await startTestServer({ slowReaderMs: 500, clock });
   await using link = await frailLink(server.url);
   const reader = await TestSocket.open(link.url);
   const image = await pngUri(noise(512, 512));
@@ -79,7 +80,7 @@ test('closes the socket of a reader that takes not even results, which can be re
   const bystander = await server.socket();
   const last = { taskType: 'getResponse', taskUUID: tasks.at(-1)!.taskUUID };
   await expect.poll(async () => (await bystander.ask(last)).status, { timeout: 20_000 }).toBe('success');
-  await new Promise((resolve) => setTimeout(resolve, 1000));
+  await clock.advance(1_000);
   expect(process.memoryUsage().rss - before).toBeLessThan(200 * 1024 * 1024);
 
   reader.webSocket.resume();
