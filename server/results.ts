@@ -1,9 +1,7 @@
-import { TaskError } from '../protocol/errors.ts';
 import type { ImageFormat } from '../protocol/events.ts';
 import { type ImageResult, type MayWarn, mimeType, type ResultItem } from '../protocol/replies.ts';
 import type { Caller } from './caller.ts';
-import { EncodedImage } from './images/encodedImage.ts';
-import type { ImageStore } from './images/store.ts';
+import type { EncodedImage } from './images/encodedImage.ts';
 import { imageUrl } from './taskImages.ts';
 import type { TaskRecord, TaskResult } from './taskRecords.ts';
 
@@ -37,10 +35,6 @@ export class ResultReference {
   with(more: MayWarn): ResultReference {
     return new ResultReference({ ...this.item, ...more }, this.fields, this.format);
   }
-
-  whole(image: EncodedImage): ImageResult {
-    return { ...this.item, ...Object.fromEntries(this.fields.map((field) => [field, this.valueOf(field, image)])) };
-  }
 }
 
 /** What a task is answered with. */
@@ -73,13 +67,4 @@ export function resultOf(
   if (record.outputType.includes('base64Data')) fields.push('imageBase64Data');
   if (record.outputType.includes('dataURI')) fields.push('imageDataURI');
   return fields.length === 0 ? item : new ResultReference(item, fields, result.format);
-}
-
-/** Reads what an answer lacks. Throws `mediaNotFound` where the image is gone. */
-export async function readWhole(answer: Answer, store: Pick<ImageStore, 'read'>): Promise<ResultItem> {
-  if (!(answer instanceof ResultReference)) return answer;
-  const { item } = answer;
-  const found = await store.read(item.imageUUID);
-  if (found === undefined) throw new TaskError('mediaNotFound').of(item);
-  return answer.whole(new EncodedImage(found.bytes));
 }
