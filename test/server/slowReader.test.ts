@@ -216,3 +216,23 @@ test.each([
     await turn();
   }
 });
+
+test('proves every frame of a client that answers pings late, with one more ping for those that had none', async () => {
+  const { socket, outbox, client } = outboxOf(Buffer.alloc(0));
+  const pings: string[] = [];
+  socket.ping = (text = '') => {
+    pings.push(text);
+  };
+  for (let count = 0; count < 12; count++) {
+    outbox.push('{"data":[]}');
+    await turn();
+  }
+  const unanswered = pings.splice(0);
+  expect(unanswered.length).toBeLessThan(12);
+  for (const ping of unanswered) outbox.ponged(client, ping);
+  await turn();
+  expect(outbox.bytes).toBeGreaterThan(0);
+  expect(pings).toHaveLength(1);
+  outbox.ponged(client, pings[0]!);
+  expect(outbox.bytes).toBe(0);
+});
