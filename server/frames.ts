@@ -51,7 +51,7 @@ export function lightFrame([first, ...others]: Answers): string {
 
 /** The frame of one result with its base64, made once for however many receive that same result with that same image. */
 export function freshFrame(reference: ResultReference, image: EncodedImage): Buffer {
-  // By the image first, which nobody keeps: what waits for a client refers to the result alone.
+  // Keyed by the image first, because it is dropped soon: what waits for a client refers to the result alone.
   const ofImage = wholes.get(image) ?? new WeakMap<ResultReference, Buffer>();
   wholes.set(image, ofImage);
   let frame = ofImage.get(reference);

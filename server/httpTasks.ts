@@ -62,7 +62,7 @@ class HttpCaller implements Caller {
   }
 
   event(event: TaskEvent): void {
-    // Here somebody waits for an answer, so unlike on a socket there has to be one.
+    // A request needs an answer; a socket gets the event alone.
     if (event.event === 'cancelled') this.fail(new TaskError('taskCancelled').of(event));
   }
 
@@ -97,7 +97,7 @@ export async function serveTasks(request: IncomingMessage, response: ServerRespo
   // A request of its own for each task must not make a client's part of the machine larger.
   const claimant: Claimant = { kind: 'address', id: `${owner} at ${network}`, owner };
   const callers = tasks.map(() => new HttpCaller(requestId, claimant, baseUrl));
-  // Nobody reads the answer any more. Like a session, its tasks wait a while for somebody to ask for them again.
+  // The client has gone. Its tasks go on for a while, as those of a session do, in case it asks for them again.
   response.once('close', () => {
     if (response.writableFinished) return;
     const abandon = () => {

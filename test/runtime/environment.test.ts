@@ -19,6 +19,7 @@ test('a child process is given what it needs and no secrets', () => {
   expect(childEnvironment({ ...kept, ...secrets })).toEqual(kept);
 });
 
+// The environment of another process is read from /proc.
 test.runIf(process.platform === 'linux')('the API keys of the server are not in the runtime process', async () => {
   process.env.LATENTWIRE_API_KEY = 'a-secret-key';
   try {

@@ -103,6 +103,7 @@ test('remembers owners over a restart, without the key', async () => {
   await expect(other.ask(deletion)).rejects.toThrow('forbiddenMedia');
 });
 
+// Mounting a small file system takes Linux and root.
 test.runIf(process.platform === 'linux' && process.getuid?.() === 0)(
   'refuses tasks on a full disk before a step is taken, says so in its health, and leaves no half file',
   async () => {
@@ -129,6 +130,7 @@ test.runIf(process.platform === 'linux' && process.getuid?.() === 0)(
   },
 );
 
+// The limit of a file's size is set by a shell of Linux.
 test.runIf(process.platform === 'linux')(
   'tells a failed write as a full store until a write succeeds, and leaves nothing of it',
   async () => {
