@@ -1,8 +1,11 @@
 import { readdirSync } from 'node:fs';
+import { ProviderError, type ProviderName, parseDevice, providerNames } from '../devices.ts';
 import { GraphBuilder } from '../graphs/builder.ts';
 import { attention } from '../graphs/layers.ts';
 import { floats, Graph } from './graph.ts';
 import { listSupportedBackends } from './onnxruntime.ts';
+
+export { ProviderError, type ProviderName, providerNames } from '../devices.ts';
 
 /** Where a graph runs, and how. Everything but the name has a default. */
 export interface Provider {
@@ -31,26 +34,13 @@ interface Registered {
   unlikely?: () => string | undefined;
 }
 
-/** By the names onnxruntime has for them, in the order `auto` prefers them; cpu is last and always starts. */
-export const providers = {
+const providers = {
   cuda: {},
   webgpu: { unlikely: softwareAdapterOnly },
   coreml: {},
   dml: {},
   cpu: {},
-} satisfies Record<string, Registered>;
-
-export type ProviderName = keyof typeof providers;
-
-/** The provider asked for does not start here; the message lists those that do. */
-export class ProviderError extends Error {
-  override readonly name = 'ProviderError';
-}
-
-/** Names of all providers there are, in the order `auto` prefers them. */
-export function providerNames(): ProviderName[] {
-  return Object.keys(providers) as ProviderName[];
-}
+} satisfies Record<ProviderName, Registered>;
 
 /**
  * Finds the provider to run on.
@@ -82,9 +72,6 @@ export async function chooseProvider(wanted: string, options: Omit<Provider, 'na
       return { ...chosen, ...(tried.length > 0 && { fallbackFrom: tried }) };
     }
     throw new ProviderError(`No provider starts here: ${tried.map((t) => `${t.name} (${t.reason})`).join('; ')}.`);
-  }
-  if (!isProviderName(name)) {
-    throw new ProviderError(`There is no provider "${wanted}". There are: auto, ${providerNames().join(', ')}.`);
   }
   const device = { name, ...(deviceId !== undefined && { deviceId }) };
   const said = deviceId === undefined ? name : `${name}:${deviceId}`;
@@ -215,20 +202,6 @@ function entries(folder: string): string[] {
   } catch {
     return [];
   }
-}
-
-/** The name before the colon, and the number behind it. */
-function parseDevice(wanted: string): { name: string; deviceId?: number } {
-  const [, name = wanted, number] = /^([a-z]+)(?::(\d{1,3}))?$/i.exec(wanted.trim()) ?? [];
-  if (number === undefined) return { name: name.toLowerCase() };
-  if (!/^(cuda|dml)$/i.test(name)) {
-    throw new ProviderError(`"${wanted}" names a device by its number, which only cuda and dml have, as in cuda:1.`);
-  }
-  return { name: name.toLowerCase(), deviceId: Number(number) };
-}
-
-function isProviderName(name: string): name is ProviderName {
-  return Object.hasOwn(providers, name);
 }
 
 /** The part of onnxruntime's complaint that means something to a reader: no source paths, one line. */

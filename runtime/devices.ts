@@ -1,0 +1,70 @@
+/** What computes, by name. No native code is reached from here, so an option is checked before any process starts. */
+
+/** Names of providers as onnxruntime has them, in the order `auto` prefers them; cpu is last and always starts. */
+const names = ['cuda', 'webgpu', 'coreml', 'dml', 'cpu'] as const;
+
+/** Providers of which a machine may have several devices, told apart by a number. */
+const numbered: readonly string[] = ['cuda', 'dml'];
+
+export type ProviderName = (typeof names)[number];
+
+export interface Device {
+  name: ProviderName | 'auto';
+  /** Which of several GPUs; absent: the first. */
+  deviceId?: number;
+}
+
+/** The device asked for does not exist, or does not start here; the message lists those that do. */
+export class ProviderError extends Error {
+  override readonly name = 'ProviderError';
+}
+
+/** Names of all providers there are, in the order `auto` prefers them. */
+export function providerNames(): ProviderName[] {
+  return [...names];
+}
+
+/**
+ * Reads `cuda`, `cuda:1`, `cpu` or `auto`, in any case.
+ *
+ * @throws {ProviderError} with a sentence that lists the names there are
+ */
+export function parseDevice(text: string): Device {
+  const [, name = text, number] = /^([a-z]+)(?::(\d{1,3}))?$/i.exec(text.trim()) ?? [];
+  const known = (['auto', ...names] as const).find((each) => each === name.toLowerCase());
+  if (known === undefined) {
+    throw new ProviderError(`There is no provider "${text}". There are: auto, ${names.join(', ')}.`);
+  }
+  if (number === undefined) return { name: known };
+  if (!numbered.includes(known)) {
+    throw new ProviderError(
+      `"${text}" names a device by its number, which only ${numbered.join(' and ')} have, as in cuda:1.`,
+    );
+  }
+  return { name: known, deviceId: Number(number) };
+}
+
+/** A device as it is written, in one way only: `cuda:0` is `cuda`. */
+export function deviceText({ name, deviceId = 0 }: Device): string {
+  return deviceId === 0 ? name : `${name}:${deviceId}`;
+}
+
+/**
+ * Checks devices that compute side by side, one process each.
+ *
+ * @throws {ProviderError} when one does not exist, or a GPU is named twice; only `cpu` may be
+ */
+export function checkDevices(texts: readonly string[]): void {
+  const seen = new Set<string>();
+  for (const device of texts.map(parseDevice)) {
+    const text = deviceText(device);
+    if (text === 'auto' && texts.length > 1) {
+      throw new ProviderError('auto picks one device and cannot stand beside others: name each of them.');
+    }
+    if (text !== 'cpu' && seen.has(text)) {
+      const twice = device.deviceId === 0 || numbered.includes(text) ? `${text} (the same as ${text}:0)` : text;
+      throw new ProviderError(`${twice} is named twice, but a GPU takes one process; only cpu may be named twice.`);
+    }
+    seen.add(text);
+  }
+}
