@@ -339,7 +339,7 @@ actions.reuse.addEventListener('click', () => {
   const recipe = { ...stage.picture!.recipe };
   if (recipe.outpaint) resize(recipe, -1);
   settings.write(recipe, result?.seed);
-  void seedImage.restore(recipe);
+  seedImage.restore(recipe);
   loras.write(recipe.lora ?? []);
   embeddings.write(recipe.embeddings ?? []);
   otherModels.write(recipe);

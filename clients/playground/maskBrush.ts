@@ -1,5 +1,4 @@
 import { find } from './elements.ts';
-import { fetchPicture } from './pictures.ts';
 
 const dialog = find('mask-dialog', HTMLDialogElement);
 const board = find('mask-board', HTMLElement);
@@ -28,7 +27,7 @@ interface Point {
 
 /** A dialog with a picture and a brush: what is painted there is to change. */
 export class MaskBrush {
-  /** Told when the dialog closes after something was painted or erased. */
+  /** Told when the dialog has closed after something was painted or erased. */
   onchange: () => void = () => {};
   isEmpty = true;
   readonly #context = canvas.getContext('2d')!;
@@ -68,7 +67,11 @@ export class MaskBrush {
     find('mask-invert', HTMLButtonElement).addEventListener('click', () => this.#cover('xor'));
     find('mask-clear', HTMLButtonElement).addEventListener('click', () => this.#cover('destination-out'));
     find('mask-done', HTMLButtonElement).addEventListener('click', () => dialog.close());
-    dialog.addEventListener('close', () => this.#close());
+    dialog.addEventListener('close', () => {
+      this.#last = undefined;
+      this.#showRing(undefined);
+      this.settle();
+    });
     this.#drawSize();
   }
 
@@ -85,14 +88,22 @@ export class MaskBrush {
     dialog.showModal();
   }
 
+  /** Takes over what was painted. A task may be sent after the dialog has closed and before its `close` event comes. */
+  settle(): void {
+    if (!this.#changed) return;
+    this.#changed = false;
+    this.isEmpty = !this.#hasPaint();
+    this.onchange();
+  }
+
   clear(): void {
+    this.#changed = false;
     this.#context.clearRect(0, 0, canvas.width, canvas.height);
     this.isEmpty = true;
   }
 
   /** Takes a mask that was painted before: white becomes paint. */
-  async load(url: string): Promise<void> {
-    const bitmap = await createImageBitmap(await fetchPicture(url));
+  take(bitmap: ImageBitmap): void {
     canvas.width = bitmap.width;
     canvas.height = bitmap.height;
     this.#paint = stripes(canvas);
@@ -135,13 +146,6 @@ export class MaskBrush {
     canvas.height = height;
     this.#paint = stripes(canvas);
     this.#context.drawImage(before, 0, 0, width, height);
-  }
-
-  #close(): void {
-    this.#last = undefined;
-    this.#showRing(undefined);
-    this.isEmpty = !this.#hasPaint();
-    if (this.#changed) this.onchange();
   }
 
   #press(event: PointerEvent): void {

@@ -3,6 +3,7 @@ import { find } from './elements.ts';
 import { Extension } from './extension.ts';
 import { ImageSlot, type Upload } from './imageSlot.ts';
 import { MaskBrush } from './maskBrush.ts';
+import { fetchPicture } from './pictures.ts';
 import type { Recipe } from './recipe.ts';
 
 const parts = {
@@ -34,6 +35,8 @@ export class SeedImage {
   readonly #upload: Upload;
   /** The mask as the server knows it; absent until a picture is made with it. */
   #uploadedMask: Promise<UploadedImage> | undefined;
+  /** Settles once the mask of an earlier task is back; rejects where the server no longer has it. */
+  #restored: Promise<void> | undefined;
   #shown: UploadedImage | undefined;
 
   constructor(upload: Upload) {
@@ -68,24 +71,18 @@ export class SeedImage {
   }
 
   /** Puts the pictures of an earlier task back. */
-  async restore({ seedImage, maskImage: mask, outpaint }: Pictures): Promise<void> {
+  restore({ seedImage, maskImage, outpaint }: Pictures): void {
     this.#brush.clear();
     this.#slot.image = seedImage;
     this.#extension.value = outpaint;
-    if (mask === undefined) return;
-    try {
-      await this.#brush.load(mask.imageURL);
-      this.#uploadedMask = Promise.resolve(mask);
-      this.#draw();
-      this.#slot.draw();
-    } catch {
-      this.#slot.complain('The server no longer has the mask; paint it anew.');
-    }
+    this.#restored = maskImage && this.#restoreMask(maskImage);
+    this.#restored?.catch(() => {});
   }
 
   /** What a task is to send, once the server has it. Rejects where something did not get there. */
   async forTask(): Promise<Pictures> {
-    await this.#slot.ready;
+    await Promise.all([this.#slot.ready, this.#restored]);
+    this.#brush.settle();
     const { image } = this.#slot;
     if (image === undefined) return {};
     const outpaint = this.#extension.value;
@@ -100,10 +97,31 @@ export class SeedImage {
     }
   }
 
+  async #restoreMask(mask: UploadedImage): Promise<void> {
+    const { image } = this.#slot;
+    try {
+      const bitmap = await createImageBitmap(await fetchPicture(mask.imageURL));
+      if (this.#slot.image !== image) return;
+      this.#brush.take(bitmap);
+      this.#uploadedMask = Promise.resolve(mask);
+      this.#draw();
+      this.#slot.draw();
+    } catch {
+      if (this.#slot.image !== image) return;
+      this.#restored = undefined;
+      const message = 'The server no longer has the mask; paint it anew.';
+      this.#slot.complain(message);
+      throw new Error(message);
+    }
+  }
+
   #changed(): void {
     const { image } = this.#slot;
     // A mask belongs to the picture it was painted over.
-    if (image?.imageUUID !== this.#shown?.imageUUID) this.#brush.clear();
+    if (image?.imageUUID !== this.#shown?.imageUUID) {
+      this.#brush.clear();
+      this.#restored = undefined;
+    }
     this.#shown = image;
     this.#draw();
   }

@@ -6,7 +6,7 @@ import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { chromiumPath, launchChromium } from '../helpers/chromium.ts';
 import { createFakeRuntime } from '../helpers/fakeRuntime.ts';
-import { connected, finished, galleryRecords, generate, openPage, shown } from '../helpers/page.ts';
+import { connected, finished, galleryRecords, generate, generateAtOnce, openPage, shown } from '../helpers/page.ts';
 import { startTestServer } from '../helpers/server.ts';
 
 // The page as a person has it: a real server, a real browser, a fake runtime that draws discs out of noise. The browser
@@ -92,6 +92,7 @@ describe.skipIf(chromiumPath === undefined)('the playground', () => {
     await photograph('from-a-seed-image');
 
     // Everything but the previews is still there after coming back.
+    expect(await galleryRecords(page)).toHaveLength(2);
     await page.reload();
     await connected(page);
     await expect.poll(() => page.locator('#gallery li').count()).toBe(2);
@@ -170,19 +171,27 @@ describe.skipIf(chromiumPath === undefined)('the playground', () => {
     // It goes with its picture, and comes back with its recipe.
     await page.locator('#slot-clear').click();
     expect(await paint.isVisible()).toBe(false);
-    await page.getByRole('button', { name: 'Reuse settings' }).click();
-    await page.getByText('Only what you painted changes.').waitFor();
-    await generate(page, 'the same half');
+    // Who is faster than the page gets what they asked for all the same.
+    await generateAtOnce(page, 'act-reuse');
     await expect.poll(() => runtime.requests.length).toBe(2);
     expect(runtime.requests[1]!.mask).toEqual(mask);
+    await page.getByText('Only what you painted changes.').waitFor();
+    await page.getByRole('button', { name: 'Edit the mask' }).click();
+    await generateAtOnce(page, 'mask-invert', 'mask-done');
+    await expect.poll(() => runtime.requests.length).toBe(3);
+    expect(runtime.requests[2]!.mask).toEqual(mask!.map((value) => 255 - value));
     await page.getByRole('button', { name: 'Edit the mask' }).click();
     await page.locator('#mask-clear').click();
     await page.keyboard.press('Escape');
     await page.getByText('The next picture starts from this one.').waitFor();
     await generate(page, 'all of it');
-    await expect.poll(() => runtime.requests.length).toBe(3);
-    expect(runtime.requests[2]).toMatchObject({ prompt: 'all of it', image: { strength: 0.1 } });
-    expect(runtime.requests[2]!.mask).toBeUndefined();
+    await expect.poll(() => runtime.requests.length).toBe(4);
+    expect(runtime.requests[3]).toMatchObject({ prompt: 'all of it', image: { strength: 0.1 } });
+    expect(runtime.requests[3]!.mask).toBeUndefined();
+    await page.getByRole('button', { name: 'Paint a mask' }).click();
+    await generateAtOnce(page, 'mask-invert', 'mask-done');
+    await expect.poll(() => runtime.requests.length).toBe(5);
+    expect(runtime.requests[4]!.mask).toEqual(mask!.map(() => 255));
     expect(errors).toEqual([]);
   });
 
@@ -451,7 +460,7 @@ describe.skipIf(chromiumPath === undefined)('the playground', () => {
     await page.keyboard.press('Escape');
     await expect.poll(() => page.locator('#progress-text').textContent()).toMatch(/^Cancelled after \d+ steps/);
     await expect.poll(() => runtime.aborted).toEqual([0]);
-    expect(await page.locator('#cancel').isVisible()).toBe(false);
+    await page.locator('#cancel').waitFor({ state: 'hidden' });
   });
 
   test('says what is wrong beside the field it is about', async () => {

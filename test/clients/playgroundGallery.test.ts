@@ -60,6 +60,7 @@ describe.skipIf(chromiumPath === undefined)('the gallery of the playground', () 
     await finished(page);
     expect(runtime.requests).toHaveLength(2);
     expect(runtime.aborted).toEqual([]);
+    expect(await galleryRecords(page)).toHaveLength(2);
     await page.reload();
     await connected(page);
     await expect.poll(() => page.locator('#gallery li a[href]').count()).toBe(2);
@@ -141,6 +142,7 @@ describe.skipIf(chromiumPath === undefined)('the gallery of the playground', () 
     await enter('mine');
     await generate(page, 'made with one key');
     await finished(page);
+    expect(await galleryRecords(page)).toHaveLength(1);
     await page.evaluate(() => sessionStorage.clear());
     await page.reload();
     await enter('yours');
