@@ -1,10 +1,13 @@
 import type { Context } from './context.ts';
+import { StorageFullError } from './images/store.ts';
 import { packageVersion } from './packageRoot.ts';
+
+type StorageState = 'ok' | 'storageFull' | 'storageUnavailable';
 
 /** How the server is, for people and for programs that restart it. */
 export interface Health {
-  /** `storageFull`: there is no room for an image, so tasks are refused. */
-  status: 'ok' | 'starting' | 'stopping' | 'storageFull';
+  /** `storageFull`: there is no room for an image; `storageUnavailable`: images cannot be written. Tasks are refused. */
+  status: 'ok' | 'starting' | 'stopping' | StorageState;
   version: string;
   node: string;
   runtime: {
@@ -45,15 +48,14 @@ export async function health({ runtime, catalog, queue, closing, store }: Contex
     loading,
   } = runtime.status();
   const entries = await catalog.list();
-  const isFull = await store.checkRoom().then(
-    () => false,
-    () => true,
+  const storage = await store.checkRoom().then(
+    (): StorageState => 'ok',
+    (error): StorageState => (error instanceof StorageFullError ? 'storageFull' : 'storageUnavailable'),
   );
   const { images: count, bytes, quotaBytes } = store.usage();
   const airOf = (path: string | undefined) => entries.find((entry) => entry.path === path)?.air;
   return {
-    status:
-      closing || state === 'stopped' ? 'stopping' : state !== 'ready' ? 'starting' : isFull ? 'storageFull' : 'ok',
+    status: closing || state === 'stopped' ? 'stopping' : state !== 'ready' ? 'starting' : storage,
     version: packageVersion,
     node: process.versions.node,
     runtime: {

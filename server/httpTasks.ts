@@ -16,7 +16,7 @@ import { maxRequestBytes, strangerBytes } from './intake.ts';
 import { networkOf } from './proxies.ts';
 import type { Claimant } from './queue.ts';
 import { sendBody, sendJson } from './reply.ts';
-import { type Answer, itemOf, ResultReference } from './results.ts';
+import { type Answer, itemOf, ResultReference, warned } from './results.ts';
 import { toTaskError } from './taskErrors.ts';
 import { handleTask } from './tasks/index.ts';
 
@@ -113,7 +113,7 @@ export async function serveTasks(request: IncomingMessage, response: ServerRespo
         caller.fail(task);
       } else if (task.taskType === 'ping') caller.data({ taskType: 'ping', pong: true });
       else if (task.taskType === 'authentication') {
-        caller.data({ taskType: 'authentication', connectionSessionUUID: requestId });
+        caller.data({ taskType: 'authentication', connectionSessionUUID: requestId, ...warned(task) });
       } else {
         await handleTask(task, caller, context).catch((error) => caller.fail(toTaskError(error, context).of(task)));
         await Promise.all(caller.ends);

@@ -123,7 +123,7 @@ async function run(
       if (event.event === 'result') {
         const name = nameOf(event);
         await writeFile(name, Buffer.from(event.imageBase64Data ?? '', 'base64'));
-        progress.wrote(name, event.seed);
+        progress.wrote(name, event);
       } else progress.heard(event);
     }
     await generation.results;

@@ -1,4 +1,4 @@
-import type { GenerationEvent } from '../typescript/index.ts';
+import type { GenerationEvent, ImageResult } from '../typescript/index.ts';
 
 const barWidth = 24;
 
@@ -8,6 +8,7 @@ export class Progress {
   readonly #live = process.stderr.isTTY === true;
   readonly #begun = performance.now();
   #lineShown = false;
+  #warned = false;
 
   constructor(count: number) {
     this.#count = count;
@@ -33,8 +34,11 @@ export class Progress {
     }
   }
 
-  wrote(name: string, seed: number | bigint): void {
+  wrote(name: string, { seed, warnings = [] }: ImageResult): void {
     this.#clear();
+    // Warnings are the task's, so each of its results repeats them.
+    for (const { message } of this.#warned ? [] : warnings) process.stderr.write(`Warning: ${message}\n`);
+    this.#warned ||= warnings.length > 0;
     process.stderr.write(`seed ${seed}, ${this.#time()}\n`);
     process.stdout.write(`${name}\n`);
   }

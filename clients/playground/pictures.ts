@@ -20,6 +20,8 @@ export interface Picture {
   /** Object URL of the preview of each step; holes where none came. Only pictures of this visit have any. */
   readonly looks: string[];
   result?: { imageUUID: string; imageURL: string; seed: string };
+  /** What of the task had no effect. Only pictures of this visit have any. */
+  warnings?: string[];
   /** When it was finished, in milliseconds since 1970. */
   madeAt?: number;
 }
@@ -98,14 +100,14 @@ export class Pictures {
     this.onchange(picture);
   }
 
-  finish(picture: Picture, { imageUUID, imageURL, seed }: ImageResult): void {
+  finish(picture: Picture, { imageUUID, imageURL, seed, warnings = [] }: ImageResult): void {
     // A task that is sent again after a reload has its earlier results again.
     if (picture.result) return;
     const elapsedMs = picture.startedAt === undefined ? undefined : performance.now() - picture.startedAt;
     const result = { imageUUID, imageURL, seed: String(seed) };
     const madeAt = Date.now();
     this.change(picture, {
-      ...{ state: 'finished', result, madeAt, loading: undefined },
+      ...{ state: 'finished', result, madeAt, loading: undefined, warnings: warnings.map(({ message }) => message) },
       ...(elapsedMs !== undefined && { elapsedMs }),
       ...(picture.steps && { stepsDone: picture.steps }),
     });

@@ -141,6 +141,7 @@ export class Stage {
         atEnd ? `${count(picture.steps ?? recipe.steps, 'step')}${time && seconds ? ` in ${time}` : ''}` : here,
       );
       facts.push(`seed ${result!.seed}`, `${recipe.width} × ${recipe.height}`);
+      facts.push(...(picture.warnings ?? []));
     } else facts.push(state === 'cancelled' ? `Cancelled after ${count(picture.stepsDone, 'step')}` : 'Failed', time);
     const words = facts.filter(Boolean).join(' · ');
     if (caption.textContent !== words) caption.textContent = words;

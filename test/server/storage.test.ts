@@ -130,6 +130,21 @@ test.runIf(process.platform === 'linux' && process.getuid?.() === 0)(
   },
 );
 
+test('says in its health that images cannot be written, and goes on when they can', async () => {
+  await using temporary = await temporaryFolder();
+  await using server = await startTestServer({ dataDir: temporary.folder });
+  const socket = await server.socket();
+  const images = path.join(temporary.folder, 'images');
+  await rm(images, { recursive: true });
+  await writeFile(images, 'a file where the folder was');
+  await expect(socket.ask(imageTask())).rejects.toThrow('internalServerError');
+  const health = await fetch(`${server.url}/health`);
+  expect([health.status, (await health.json()).status]).toEqual([503, 'storageUnavailable']);
+  await rm(images);
+  expect((await fetch(`${server.url}/health`)).status).toBe(200);
+  expect((await socket.ask(imageTask())).status).toBe('success');
+});
+
 // The limit of a file's size is set by a shell of Linux.
 test.runIf(process.platform === 'linux')(
   'tells a failed write as a full store until a write succeeds, and leaves nothing of it',

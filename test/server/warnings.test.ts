@@ -36,6 +36,13 @@ describe('warnings about a task', () => {
     expect(body.data).toMatchObject([{ warnings: [unknown] }, { warnings: [{ parameter: 'sort' }] }]);
   });
 
+  test('come with the answer to an authentication, over HTTP too', async () => {
+    await using server = await startTestServer();
+    const { body } = await server.post([{ taskType: 'authentication', apiKey: 'any', apikey: 'any' }]);
+    const warnings = [{ code: 'unknownParameter', parameter: 'apikey' }];
+    expect(body.data).toMatchObject([{ taskType: 'authentication', warnings }]);
+  });
+
   test('are no part of what makes two tasks the same', async () => {
     await using server = await startTestServer();
     const socket = await server.socket();
