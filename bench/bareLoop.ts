@@ -2,19 +2,27 @@
  * The denoising loop of the same graphs in one process: no server, no border between processes, no previews, no picture
  * file. It answers `{ prompt, seed, steps }` with the milliseconds of one picture, text encoding and decoding included.
  */
+import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { Batcher } from '../runtime/batcher.ts';
-import type { GenerateRequest } from '../runtime/messages.ts';
+import type { Batch, GenerateRequest } from '../runtime/messages.ts';
 import { chooseProvider } from '../runtime/onnx/providers.ts';
 import { diffusion } from '../runtime/pipelines/diffusion.ts';
 import { Library } from '../runtime/pipelines/library.ts';
 
-const [folder, providerName] = process.argv.slice(2);
-if (folder === undefined || providerName === undefined) throw new Error('usage: bareLoop <model folder> <provider>');
+const [folder, providerName, batchesFile] = process.argv.slice(2);
+if (folder === undefined || providerName === undefined) {
+  throw new Error('usage: bareLoop <model folder> <provider> [batches.json of a server]');
+}
 const provider = await chooseProvider(providerName);
 const library = new Library({ provider, onLoaded: () => {} });
 const model = await library.model(folder);
-const batcher = new Batcher();
+const kept = batchesFile === undefined ? undefined : await readFile(batchesFile, 'utf8').catch(() => undefined);
+const known = kept === undefined ? [] : (JSON.parse(kept) as { batches: Batch[] }).batches;
+const batcher = new Batcher({
+  exact: provider.name === 'cpu',
+  knownRows: (graph, shape) => known.find((batch) => batch.graph === graph.label && batch.shape === shape)?.rows,
+});
 
 export interface BareQuestion {
   prompt: string;

@@ -11,13 +11,14 @@ export class BenchServer implements AsyncDisposable {
   readonly url: string;
   /** From the start of its process until it listened. */
   readonly startedMs: number;
-  readonly #dataDir: string;
+  /** Where it keeps its files. */
+  readonly dataDir: string;
 
   private constructor(child: Child, url: string, startedMs: number, dataDir: string) {
     this.child = child;
     this.url = url;
     this.startedMs = startedMs;
-    this.#dataDir = dataDir;
+    this.dataDir = dataDir;
   }
 
   /** @param args - flags of the server, beside those that every benchmark needs */
@@ -60,6 +61,6 @@ export class BenchServer implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.child[Symbol.asyncDispose]();
-    await rm(this.#dataDir, { recursive: true, force: true });
+    await rm(this.dataDir, { recursive: true, force: true });
   }
 }
