@@ -12,7 +12,7 @@ export interface Job {
   run: Run;
   /** Looked at before each call; an aborted run asks for nothing more. */
   signal: AbortSignal;
-  /** Takes the run's events in order; awaited, so it says how long the run is held up. */
+  /** Takes the run's events in order; awaited, so it says how long the run is held up. See `BatcherOptions.publish`. */
   emit: (event: RunEvent) => Promise<void>;
   /** Absent: no previews. */
   previews?: Previews | undefined;
@@ -50,6 +50,8 @@ export interface BatcherOptions {
   onCalled?: (graph: Graph, rows: number, ms: number) => void;
   /** Told which jobs the next call is for, before it; none when no job asks for a call but some load or read. */
   onWorking?: (jobs: readonly Job[]) => void;
+  /** Awaited before each call, and before waiting for the next one: what was emitted and told so far has to leave now. */
+  publish?: () => Promise<void>;
   /** Milliseconds, by which work is measured; default: the clock of the machine. */
   now?: () => number;
 }
@@ -151,9 +153,11 @@ export class Batcher {
       // Ended where it stands, not when its turn comes.
       for (const live of this.live) if (live.asked && live.job.signal.aborted) this.move(live);
       const group = this.next();
-      if (group.length > 0) await this.answer(group);
-      else if (this.moving.size > 0) {
-        this.announce([]);
+      if (group.length > 0 || this.moving.size > 0) await this.tell(group);
+      if (group.length > 0) {
+        // Cancels that came while the news left.
+        if (!group.some(({ job }) => job.signal.aborted)) await this.answer(group);
+      } else if (this.moving.size > 0) {
         await Promise.race([...this.moving.values(), new Promise<void>((resolve) => (this.onArrival = resolve))]);
       } else if (this.live.size === 0) break;
     }
@@ -319,7 +323,6 @@ export class Batcher {
   private async answer(group: readonly Live[]): Promise<void> {
     const asked = group.map((live) => live.asked!);
     const calibration = this.calibration(asked[0]!);
-    this.announce(group.map(({ job }) => job));
     const ended = new Set<Live>();
     const wanted = async () => {
       await turn();
@@ -355,7 +358,11 @@ export class Batcher {
     } catch (error) {
       // Which of them it failed for is told by calls of their own.
       if (group.length > 1) {
-        for (const live of group) if (!ended.has(live)) await this.answer([live]);
+        for (const live of group) {
+          if (ended.has(live)) continue;
+          await this.tell([live]);
+          await this.answer([live]);
+        }
         return;
       }
       const [live] = group as [Live];
@@ -413,11 +420,14 @@ export class Batcher {
     return [...this.live].filter((other) => other.asked && !group.includes(other) && isSame(live.asked!, other.asked));
   }
 
-  private announce(jobs: readonly Job[]): void {
+  /** Says what the next call is for, and lets all news leave: nothing does while a graph runs. */
+  private async tell(group: readonly Live[]): Promise<void> {
     const { announced } = this;
+    const jobs = group.map(({ job }) => job);
     this.announced = jobs;
-    if (announced?.length === jobs.length && jobs.every((job, index) => job === announced[index])) return;
-    this.options.onWorking?.(jobs);
+    const isSame = announced?.length === jobs.length && jobs.every((job, index) => job === announced[index]);
+    if (!isSame) this.options.onWorking?.(jobs);
+    await this.options.publish?.();
   }
 }
 

@@ -55,6 +55,11 @@ export interface GenerateRequest {
   /** Absent: no previews. */
   previews?: PreviewRequest;
   /**
+   * Whether every step is told; default true. Otherwise `stepped` comes a few times a second, and not at a step that a
+   * preview tells of.
+   */
+  progress?: boolean;
+  /**
    * Whose part of the machine the run takes, by a key of the caller's choice, and how large that part is: twice the weight
    * is twice the work. Runs of one key share one part, the oldest first. Absent: a part of its own, of weight 1.
    */
@@ -104,7 +109,7 @@ export interface PreviewRequest {
 /** Where a run is; the parent holds a deadline for each. */
 export type Stage = 'loading' | 'encoding' | 'denoising' | 'decoding';
 
-/** What a run says, in order: started, then stepped and previewed, then finished. `steps` counts the steps really run. */
+/** What a run says, in order: started, then stepped and previewed, then finished. `steps` counts the steps really run. See `GenerateRequest.progress`. */
 export type RunEvent =
   | { type: 'staged'; stage: Stage }
   /** Before a component is loaded: bytes of weights loaded so far, and of all that this run needs and did not find loaded. */
@@ -137,7 +142,7 @@ export type ToRuntime =
   | { type: 'cancel'; run: number };
 
 /**
- * From the runtime's process to the server's. Each `generate` is answered by `reported` events and ends in exactly one
+ * From the runtime's process to the server's, one message or a list of them that leave together. Each `generate` is answered by `reported` events and ends in exactly one
  * of: `reported` with a `finished` event, `failed`, `cancelled`, or `broken`.
  */
 export type FromRuntime =
@@ -158,7 +163,13 @@ export type FromRuntime =
     }
   | { type: 'reported'; run: number; event: RunEvent; memoryBytes?: number | undefined; calls?: Calls[] | undefined }
   | { type: 'failed'; run: number; error: RuntimeErrorMessage; calls?: Calls[] | undefined }
-  | { type: 'cancelled'; run: number; calls?: Calls[] | undefined }
+  /** `last` is the last step, where it was not told yet. */
+  | {
+      type: 'cancelled';
+      run: number;
+      calls?: Calls[] | undefined;
+      last?: Extract<RunEvent, { type: 'stepped' }> | undefined;
+    }
   /** In place of the end of a run: it failed, and so does all else that the provider is asked for. */
   | { type: 'broken'; run: number; reason: string };
 

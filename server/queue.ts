@@ -179,7 +179,7 @@ export class Queue {
       signal.throwIfAborted();
       const share = { key: claim.id, weight: entry.weight };
       for await (const event of this.#runtime.generate({ ...request, share }, signal)) {
-        if (event.type === 'stepped') done = (event.step + 1) / event.steps;
+        if (event.type === 'stepped' || event.type === 'previewed') done = (event.step + 1) / event.steps;
         if (event.type === 'finished') done = 1;
         yield event;
       }

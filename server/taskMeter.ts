@@ -50,6 +50,9 @@ class RunMeter {
   readonly #metrics: RunMetrics;
   readonly #queuedAt = performance.now();
   #state: 'waiting' | 'running' | 'ended' = 'waiting';
+  /** Of the run in all, and those that were counted. */
+  #steps = 0;
+  #counted = 0;
 
   constructor(task: TaskMeter, metrics: RunMetrics) {
     this.#labels = { model: task.model };
@@ -69,8 +72,10 @@ class RunMeter {
       metrics.waitSeconds.observe(this.#labels, waitedMs / 1000);
       this.#task.queuedMs ??= waitedMs;
     }
-    if (event.type === 'stepped') metrics.steps.inc(this.#labels);
+    if (event.type === 'started') this.#steps = event.steps;
+    else if (event.type === 'stepped' || event.type === 'previewed') this.#countUpTo(event.step + 1);
     else if (event.type === 'finished') {
+      this.#countUpTo(this.#steps);
       metrics.results.inc(this.#labels);
       for (const stage of stages) {
         const ms = event.timings[`${stage}Ms`];
@@ -78,6 +83,13 @@ class RunMeter {
         if (ms > 0 || stage !== 'loading') metrics.stageSeconds.observe({ ...this.#labels, stage }, ms / 1000);
       }
     }
+  }
+
+  /** Not every step is told. A run that began again is told of lower ones. */
+  #countUpTo(steps: number): void {
+    const more = steps - (steps < this.#counted ? 0 : this.#counted);
+    this.#counted = steps;
+    this.#metrics.steps.inc(this.#labels, more);
   }
 
   end(): void {

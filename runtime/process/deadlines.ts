@@ -1,5 +1,6 @@
 import type { Stage } from '../messages.ts';
 import type { Clock } from './clock.ts';
+import { UNTOLD_MS } from './progress.ts';
 import type { Run } from './run.ts';
 
 const DEFAULT_DEADLINES_MS: Record<Stage, number> = {
@@ -56,7 +57,9 @@ export class Deadlines {
   heardOf(run: Run): void {
     if (!this.isWorkedOn(run)) return;
     run.deadline?.cancel();
-    run.deadline = this.clock.after(this.ms[run.stage], () => {
+    // The step heard of may be so much older than the one under way.
+    const silenceMs = run.stage === 'denoising' && run.request.progress === false ? UNTOLD_MS : 0;
+    run.deadline = this.clock.after(this.ms[run.stage] + silenceMs, () => {
       // Those that share the call took as long.
       for (const other of this.working.has(run.id) ? this.working : [run.id]) {
         const late = this.live.get(other);

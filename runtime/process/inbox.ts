@@ -32,11 +32,16 @@ export class Inbox implements AsyncIterable<RunEvent> {
     this.wake?.();
   }
 
-  /** Makes the iteration throw; events that wait to be read are dropped, since they no longer matter. */
-  fail(error: unknown): void {
+  /**
+   * Makes the iteration throw; events that wait to be read are dropped, since they no longer matter.
+   *
+   * @param last - is read before that: how far the run came
+   */
+  fail(error: unknown, last?: RunEvent): void {
     if (this.end) return;
     this.end = { error };
     this.events.length = 0;
+    if (last) this.events.push(last);
     this.wake?.();
   }
 

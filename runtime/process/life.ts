@@ -62,7 +62,9 @@ export function beginLife(program: string, { said, ended, log }: Listeners): Lif
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   });
   const gone = deferred();
-  child.on('message', (message: FromRuntime) => said(message));
+  child.on('message', (told: FromRuntime | FromRuntime[]) => {
+    for (const message of Array.isArray(told) ? told : [told]) said(message);
+  });
   // Without a listener a failed spawn or send would be thrown; both end in `close` or in a run's deadline.
   child.on('error', (error) => log('The runtime process could not be reached.', { error: error.message }));
   if (child.stderr) {

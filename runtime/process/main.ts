@@ -9,8 +9,9 @@ import { chooseProvider, openProbe, type Probe, type Provider } from '../onnx/pr
 import { diffusion } from '../pipelines/diffusion.ts';
 import { Library, type Owner } from '../pipelines/library.ts';
 import { findPreviewDecoder } from '../previews/index.ts';
+import { Progress } from './progress.ts';
 
-/** How long a step waits for its own news to leave; a parent that reads takes 1 to 4 ms for the largest of them. */
+/** How long a call waits for the news before it to leave; a parent that reads takes 1 to 4 ms for the largest of them. */
 const PATIENCE_MS = 20;
 
 let batcher = new Batcher();
@@ -20,6 +21,8 @@ const runs = new Map<number, AbortController>();
 const runOf = new WeakMap<Job, number>();
 /** Calls that were not told of yet, by graph and rows. */
 const called = new Map<string, Calls>();
+/** What leaves together: at the latest before the next call of a graph. */
+let outgoing: FromRuntime[] = [];
 /** Messages that have not left yet. */
 let backlog = 0;
 
@@ -58,7 +61,8 @@ async function start({
     batcher = new Batcher({
       rowsPerCall,
       exact: chosen.name === 'cpu',
-      onWorking: (jobs) => void send({ type: 'working', runs: jobs.map((job) => runOf.get(job)!) }),
+      onWorking: (jobs) => say({ type: 'working', runs: jobs.map((job) => runOf.get(job)!) }),
+      publish,
       onCalibrated: (graph, shape, { rows, ...found }) =>
         void send({ type: 'calibrated', calibration: calibration(graph, shape, rows), found }),
       onCalled: (graph, rows, ms) => countCall(library.ownerOf(graph), rows, ms),
@@ -100,6 +104,7 @@ async function start({
 
 async function generate(run: number, request: GenerateRequest): Promise<void> {
   const controller = new AbortController();
+  const progress = new Progress(request.progress ?? true);
   runs.set(run, controller);
   try {
     await library.use(async () => {
@@ -107,7 +112,7 @@ async function generate(run: number, request: GenerateRequest): Promise<void> {
       const job: Job = {
         run: diffusion(library, request),
         signal: controller.signal,
-        emit: (event) => emit(run, event),
+        emit: (event) => emit(run, event, progress),
         previews: previewsOf(request, source, findPreviewDecoder, (error) => void sendPreviewFailure(request, error)),
         share: request.share,
       };
@@ -117,8 +122,9 @@ async function generate(run: number, request: GenerateRequest): Promise<void> {
   } catch (error) {
     const calls = takeCalls();
     const complaint = isOfGraphs(error) ? await probe?.complaint() : undefined;
-    if (controller.signal.aborted && !(error instanceof RuntimeError)) await send({ type: 'cancelled', run, calls });
-    else if (complaint !== undefined) await send({ type: 'broken', run, reason: complaint });
+    if (controller.signal.aborted && !(error instanceof RuntimeError)) {
+      await send({ type: 'cancelled', run, calls, last: progress.untold });
+    } else if (complaint !== undefined) await send({ type: 'broken', run, reason: complaint });
     else await send({ type: 'failed', run, error: toErrorMessage(error), calls });
   } finally {
     runs.delete(run);
@@ -151,16 +157,36 @@ function makeLibrary(provider: Provider): Library {
   });
 }
 
-async function emit(run: number, event: RunEvent): Promise<void> {
-  if (event.type === 'finished') {
-    await send({ type: 'reported', run, event, memoryBytes: process.memoryUsage.rss(), calls: takeCalls() });
-    return;
+async function emit(run: number, event: RunEvent, progress: Progress): Promise<void> {
+  switch (event.type) {
+    case 'stepped':
+      if (progress.stepped(event)) say({ type: 'reported', run, event, calls: takeCalls() });
+      return;
+    case 'previewed':
+      // A parent that does not read lets the channel fill up. Then a preview is worth nothing, but the last one still is.
+      if (backlog > 0 && event.step !== event.steps - 1) return;
+      progress.told();
+      say({ type: 'reported', run, event, calls: takeCalls() });
+      return;
+    case 'finished':
+      return send({ type: 'reported', run, event, memoryBytes: process.memoryUsage.rss(), calls: takeCalls() });
+    case 'loading':
+      say({ type: 'reported', run, event, calls: takeCalls() });
+      // Weights are read without a call of a graph, and nothing leaves meanwhile.
+      return publish();
+    default:
+      say({ type: 'reported', run, event, calls: takeCalls() });
   }
-  // A parent that does not read lets the channel fill up. Then a preview is worth nothing, but the last one still is.
-  if (event.type === 'previewed' && backlog > 0 && event.step !== event.steps - 1) return;
-  const sent = send({ type: 'reported', run, event, calls: takeCalls() });
-  // Small messages leave at once. A larger one needs turns of the loop, which the next graph would take away; but a
-  // parent that is busy must not hold up the denoising.
+}
+
+/**
+ * Lets out what was said. Small messages leave at once. A larger one needs turns of the loop, which the next call of a graph
+ * would take away; but a parent that is busy must not hold up the denoising.
+ */
+async function publish(): Promise<void> {
+  if (outgoing.length === 0) return;
+  const sent = flush();
+  await new Promise<void>((resolve) => process.nextTick(resolve));
   if (backlog > 0) await Promise.race([sent, sleep(PATIENCE_MS, undefined, { ref: false })]);
 }
 
@@ -181,8 +207,21 @@ function takeCalls(): Calls[] | undefined {
   return calls;
 }
 
+/** Leaves with the next message. */
+function say(message: FromRuntime): void {
+  outgoing.push(message);
+}
+
 /** Resolves when the message has left this process. */
 function send(message: FromRuntime): Promise<void> {
+  say(message);
+  return flush();
+}
+
+/** Resolves when all that was said has left this process. */
+function flush(): Promise<void> {
+  const messages = outgoing;
+  outgoing = [];
   backlog++;
   return new Promise((resolve) => {
     const onSent = () => {
@@ -190,7 +229,7 @@ function send(message: FromRuntime): Promise<void> {
       resolve();
     };
     // A channel that closes meanwhile is followed by `disconnect`, which ends this process.
-    if (process.connected) process.send?.(message, undefined, undefined, onSent);
+    if (process.connected) process.send?.(messages, undefined, undefined, onSent);
     else onSent();
   });
 }

@@ -264,6 +264,8 @@ class Supervisor implements Runtime {
         this.room.usedBytes = message.memoryBytes ?? this.room.usedBytes;
         const run = this.live.get(message.run);
         if (run) this.onEvent(life, run, message.event);
+        // Nor does another run wait for a step.
+        if (message.event.type === 'stepped' || message.event.type === 'previewed') return;
         break;
       }
       case 'failed': {
@@ -284,7 +286,7 @@ class Supervisor implements Runtime {
       }
       case 'cancelled': {
         const run = this.live.get(message.run);
-        if (run) this.settle(run);
+        if (run) this.settle(run, undefined, message.last);
         break;
       }
     }
@@ -298,11 +300,12 @@ class Supervisor implements Runtime {
       // Everything else stands still meanwhile.
       this.deadlines.workOn([run.id]);
       this.loading.on(run, event);
-    } else if (event.type === 'staged' ? event.stage !== 'loading' : !['started', 'previewed'].includes(event.type)) {
+    } else if (event.type === 'staged' ? event.stage !== 'loading' : event.type !== 'started') {
       this.loading.end(run, 'done');
     }
-    if (event.type === 'staged' || event.type === 'stepped') this.deadlines.heardOf(run);
-    if (event.type === 'stepped' || event.type === 'finished') this.failures.worked(run.id, event.type === 'finished');
+    const isStep = event.type === 'stepped' || event.type === 'previewed';
+    if (event.type === 'staged' || isStep) this.deadlines.heardOf(run);
+    if (isStep || event.type === 'finished') this.failures.worked(run.id, event.type === 'finished');
     if (event.type === 'finished') {
       this.losses = 0;
       this.quarantine.survived(run);
@@ -318,13 +321,13 @@ class Supervisor implements Runtime {
   }
 
   /** Ends a run for its reader and frees its place. A run whose signal was aborted always ends in the signal's reason. */
-  private settle(run: Run, error?: RuntimeError): void {
+  private settle(run: Run, error?: RuntimeError, last?: RunEvent): void {
     this.loading.end(run, 'broken off');
     if (this.live.delete(run.id)) this.lastEndAt = this.clock.now();
     this.deadlines.end(run);
     const place = this.waiting.indexOf(run);
     if (place >= 0) this.waiting.splice(place, 1);
-    if (run.signal.aborted) run.inbox.fail(run.signal.reason);
+    if (run.signal.aborted) run.inbox.fail(run.signal.reason, last);
     else if (error) run.inbox.fail(error);
     else run.inbox.close();
     if (this.live.size === 0 && this.waiting.length === 0) this.idle?.();

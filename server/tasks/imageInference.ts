@@ -181,6 +181,7 @@ async function planTask(task: ImageInferenceTask, caller: Caller, context: Conte
   const isSpared = task.deepCache?.isPreset === true && model.layout !== 'safetensors';
   const deepCache = isSpared ? undefined : deepCacheOf(task, steps);
   const previews = task.previews ?? caller.previews;
+  const progress = task.progress ?? caller.progress;
   const isTiny = previews !== false && previews.decoder === 'tiny';
   const tinyDecoder = isTiny ? await findTinyDecoder(main, context.catalog) : undefined;
   return {
@@ -212,6 +213,7 @@ async function planTask(task: ImageInferenceTask, caller: Caller, context: Conte
           ...(tinyDecoder !== undefined && { tinyDecoder }),
         },
       }),
+      progress,
     },
     controlNets: task.controlNet.map((network, index) => {
       // Steps and percentages are those of the whole schedule, as `steps` is: image-to-image begins further down.
@@ -220,7 +222,7 @@ async function planTask(task: ImageInferenceTask, caller: Caller, context: Conte
     }),
     seed: task.seed ?? BigInt(randomInt(0, 2 ** 32)),
     previews,
-    progress: task.progress ?? caller.progress,
+    progress,
     warnings: isSpared ? [withoutDeepCache] : [],
   };
 }
@@ -402,6 +404,8 @@ async function runResult(
         break;
       }
       case 'previewed':
+        record.loading = undefined;
+        record.steps[index] = { done: event.step + 1, of: event.steps };
         previewer?.offer(event);
         break;
       case 'finished':

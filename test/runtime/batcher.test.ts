@@ -511,6 +511,51 @@ describe('the batcher', () => {
     expect(order).not.toContain('waiting');
   });
 
+  test('a run that is cancelled while the news before a call leaves does not make that call', async () => {
+    const graph = countingGraph();
+    const controller = new AbortController();
+    const publish = async () => {
+      await turn();
+      if (graph.calls.length === 2) controller.abort(new Error('enough'));
+    };
+    const batcher = new Batcher({ publish });
+    const run = countingRun(graph, { start: 1, branches: [branch(1)], steps: 9 });
+    await expect(batcher.drive(job(run, { signal: controller.signal }))).rejects.toThrow('enough');
+    expect(graph.calls).toHaveLength(2);
+  });
+
+  test('a run with previews that is cancelled during a call makes no other', async () => {
+    const graph = countingGraph();
+    const controller = new AbortController();
+    graph.onCall = () => {
+      if (graph.calls.length === 2) controller.abort(new Error('enough'));
+    };
+    const previews = { every: 1, decoder: previewDecoders.linear, source: { latentRgb: latentRgbOfFamily.sd } };
+    const cancelled = job(countingRun(graph, { start: 1, branches: [branch(1)], steps: 9 }), {
+      signal: controller.signal,
+      previews,
+    });
+    await expect(new Batcher().drive(cancelled)).rejects.toThrow('enough');
+    expect(graph.calls).toHaveLength(2);
+    expect(cancelled.events.filter(({ type }) => type === 'previewed')).toHaveLength(1);
+  });
+
+  test('asks for the news to leave once before each call, with all that happened since the last one', async () => {
+    const graph = countingGraph();
+    const left: string[] = [];
+    let events: string[] = [];
+    const publish = async () => {
+      left.push(`${graph.calls.length}: ${events.join(', ')}`);
+      events = [];
+    };
+    const previews = { every: 1, decoder: previewDecoders.linear, source: { latentRgb: latentRgbOfFamily.sd } };
+    const run = countingRun(graph, { start: 1, branches: [branch(1)], steps: 2 });
+    const emit: Job['emit'] = async ({ type }) => void events.push(type);
+    await new Batcher({ publish }).drive({ ...job(run, { previews }), emit });
+    expect(left).toEqual(['0: started, staged', '1: stepped, previewed']);
+    expect(events).toEqual(['stepped', 'previewed', 'finished']);
+  });
+
   test('a run that takes its time before it asks holds nobody up', async () => {
     const order: string[] = [];
     let release = () => {};

@@ -71,6 +71,7 @@ test('fills in the defaults of the model', async () => {
   await socket.ask({ taskType: 'imageInference', positivePrompt: 'a red fox' });
   expect(runtime.requests[0]).toEqual({
     share: { key: expect.any(String), weight: 1 },
+    progress: false,
     model: expect.stringMatching(/tiny$/),
     prompt: 'a red fox',
     width: 128,

@@ -1,22 +1,20 @@
-import { ChildProcess } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { type Runtime, startRuntime } from '../../runtime/index.ts';
+import { overhear } from '../helpers/overhear.ts';
 import { imageTask, startTestServer } from '../helpers/server.ts';
 
 /** What the process of a runtime says of its runs, those too that nobody reads any more, in the order in which they were asked for. */
-function overhear(runtime: Runtime) {
+function overhearRuns(runtime: Runtime) {
   const runs: { steps: number; stepsAfterAbort: number; aborted: boolean; seed: bigint }[] = [];
-  const { emit } = ChildProcess.prototype;
-  ChildProcess.prototype.emit = function (this: ChildProcess, name: string, ...given: unknown[]) {
-    const [message] = given as [{ type?: string; run?: number; event?: { type: string } } | undefined];
-    if (name === 'message' && message?.type === 'reported' && message.event?.type === 'stepped') {
-      const run = runs[message.run! - 1]!;
+  const hearing = overhear((message) => {
+    for (const part of message) {
+      if (part.type !== 'reported' || part.event.type !== 'stepped') continue;
+      const run = runs[part.run - 1]!;
       run.steps++;
       if (run.aborted) run.stepsAfterAbort++;
     }
-    return Reflect.apply(emit, this, [name, ...given]) as boolean;
-  } as typeof emit;
+  });
   const heard: Runtime = {
     ready: () => runtime.ready(),
     status: () => runtime.status(),
@@ -35,14 +33,14 @@ function overhear(runtime: Runtime) {
     runs,
     heard,
     [Symbol.dispose]() {
-      ChildProcess.prototype.emit = emit;
+      hearing[Symbol.dispose]();
     },
   };
 }
 
 test('a lane in which 20 tasks a second come leaves each older one at most a step', async () => {
   await using runtime = startRuntime({ provider: 'cpu', log: () => {} });
-  using overheard = overhear(runtime);
+  using overheard = overhearRuns(runtime);
   const { runs, heard } = overheard;
   await using server = await startTestServer({ runtime: heard });
   const socket = await server.socket();

@@ -1,0 +1,42 @@
+import type { RunEvent } from '../messages.ts';
+
+type Stepped = Extract<RunEvent, { type: 'stepped' }>;
+
+/** Steps that nobody asked to be told of are told so many milliseconds after the last news of their run, and no sooner. */
+export const UNTOLD_MS = 250;
+
+/**
+ * Which steps of one run are told. Each message wakes the parent on the cores that compute the next step, so where nobody
+ * wants to hear of every step only so many are told as supervision and a look at the progress need.
+ */
+export class Progress {
+  private readonly isWanted: boolean;
+  private readonly now: () => number;
+  private toldAt = Number.NEGATIVE_INFINITY;
+  private last: Stepped | undefined;
+
+  /** @param isWanted - whether somebody asked for every step */
+  constructor(isWanted: boolean, now: () => number = () => performance.now()) {
+    this.isWanted = isWanted;
+    this.now = now;
+  }
+
+  /** The last step, where it was not told. */
+  get untold(): Stepped | undefined {
+    return this.last;
+  }
+
+  /** Whether to tell of this step. */
+  stepped(step: Stepped): boolean {
+    this.last = step;
+    if (!this.isWanted && this.now() - this.toldAt < UNTOLD_MS) return false;
+    this.told();
+    return true;
+  }
+
+  /** Something else was told that says how far the run is. */
+  told(): void {
+    this.last = undefined;
+    this.toldAt = this.now();
+  }
+}
