@@ -52,17 +52,17 @@ export function deviceText({ name, deviceId = 0 }: Device): string {
 /**
  * Checks devices that compute side by side, one process each.
  *
- * @throws {ProviderError} when one does not exist, or a GPU is named twice; only `cpu` may be
+ * @throws {ProviderError} when there is none, one does not exist, or a GPU is named twice; only `cpu` may be
  */
 export function checkDevices(texts: readonly string[]): void {
+  if (texts.length === 0) throw new ProviderError(`No device is named. There are: auto, ${names.join(', ')}.`);
   const seen = new Set<string>();
-  for (const device of texts.map(parseDevice)) {
-    const text = deviceText(device);
+  for (const text of texts.map((each) => deviceText(parseDevice(each)))) {
     if (text === 'auto' && texts.length > 1) {
       throw new ProviderError('auto picks one device and cannot stand beside others: name each of them.');
     }
     if (text !== 'cpu' && seen.has(text)) {
-      const twice = device.deviceId === 0 || numbered.includes(text) ? `${text} (the same as ${text}:0)` : text;
+      const twice = numbered.includes(text) ? `${text} (which is ${text}:0)` : text;
       throw new ProviderError(`${twice} is named twice, but a GPU takes one process; only cpu may be named twice.`);
     }
     seen.add(text);

@@ -1,6 +1,7 @@
 /** The runtime as others see it: the parent's handle and pure file reading. Nothing native is reachable from here. */
 export { describeModel, type ModelDescription } from './checkpoints/checkpoint.ts';
 export { foreignKind } from './checkpoints/foreign.ts';
+export { checkDevices, deviceText, parseDevice, providerNames } from './devices.ts';
 export { RuntimeError, type RuntimeErrorCode } from './errors.ts';
 export type {
   Calls,
@@ -17,6 +18,6 @@ export type {
 } from './messages.ts';
 export { countRows, type ModelTraits, type RowCounts } from './pipelines/rows.ts';
 export { type Describer, type DescriberOptions, startDescriber } from './process/describer.ts';
+export { startRuntime } from './process/pool.ts';
 export type { Runtime, RuntimeOptions, RuntimeStatus } from './process/runtime.ts';
-export { startRuntime } from './process/supervisor.ts';
 export { noSuchScheduler, resolveScheduler, schedulerSpellings } from './schedulers/index.ts';

@@ -3,6 +3,7 @@ import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { checkDevices, deviceText, parseDevice, providerNames } from '../runtime/index.ts';
 import { parseProxy } from './proxies.ts';
 
 /** A value that an option does not take, said as a sentence. The command line ends with status 2. */
@@ -95,12 +96,19 @@ export const options = {
     'The VAE of tasks that name none, for models that hold none: the first one made for the model’s architecture. Before it may stand that architecture (`sdxl=local:my-vae@1`), where the file does not tell it; sd means sd1x and sd2x.',
     { defaultText: 'none', parse: parseDefaultVae },
   ),
-  device: text(
-    'auto',
+  device: list<string>(
+    ['auto'],
     'NAME',
-    'What computes: auto, cpu, webgpu, cuda, coreml or dml; with several GPUs also cuda:1 or dml:1. auto takes the fastest that starts here. If the one named here does not start, the server ends with the reason.',
+    'What computes: auto, cpu, webgpu, cuda, coreml or dml; with several GPUs also cuda:1 or dml:1. auto takes the fastest that starts here. Several devices share the work, each in a process of its own: `--device cuda:0 --device cuda:1`. If one named here does not start, the server ends with the reason.',
+    { defaultText: 'auto', parse: parseDeviceName },
   ),
-  threads: integer(0, 0, 1024, 'COUNT', 'Threads of the CPU provider; 0 takes as many as there are cores.'),
+  threads: integer(
+    0,
+    0,
+    1024,
+    'COUNT',
+    'Threads of the CPU provider; 0 takes as many as there are cores, or their part of them where `--device` names cpu several times.',
+  ),
   batchSize: {
     kind: 'value',
     placeholder: 'auto|ROWS',
@@ -120,14 +128,22 @@ export const options = {
     1,
     1000,
     'COUNT',
-    'Models held in memory at once. One more, and the process that holds them is replaced by one that loads what is needed now; of the results handed to it (`--concurrency`) those for models it holds go first, at most 8 of them and for at most 10 s.',
+    'Models held in memory at once, on each device. One more, and the process that holds them is replaced by one that loads what is needed now; of the results handed to it (`--concurrency`) those for models it holds go first, at most 8 of them and for at most 10 s.',
   ),
   memoryLimit: {
     kind: 'value',
     placeholder: 'SIZE',
     default: fourFifthsOfMemory(),
     defaultText: '80 % of the memory there is',
-    doc: 'Memory for models: a size such as 8GB or 7500MiB, or bytes; 0 sets no limit. A model that would not fit beside the others makes them leave first, and one larger than all of it is refused; models of 16 bits count double on the CPU. A process that is past it after a task is replaced.',
+    doc: 'Memory for models: a size such as 8GB or 7500MiB, or bytes; 0 sets no limit. A model that would not fit beside the others makes them leave first, and one larger than all of it is refused; models of 16 bits count double on the CPU. A process that is past it after a task is replaced. Several devices have equal parts of it.',
+    parse: parseSize,
+  },
+  deviceMemoryLimit: {
+    kind: 'value',
+    placeholder: 'SIZE',
+    default: 0,
+    defaultText: '0, no limit',
+    doc: 'Memory that models and pictures may take on each GPU, by an estimate: a size such as 11GB, or 0 for no limit. They count against this and no more against `--memory-limit`: a model that would not fit beside the others makes them leave first, and a model or picture too large for all of it is refused. No effect on the CPU.',
     parse: parseSize,
   },
   apiKey: list<string | ApiKey>(
@@ -195,7 +211,7 @@ export const options = {
     1,
     1024,
     'COUNT',
-    'Results handed to the runtime at once, which takes turns between them step by step and draws several in one call where that pays. From 4 on, a quarter is kept for clients that have none there.',
+    'Results handed to each device at once, which takes turns between them step by step and draws several in one call where that pays. From 4 on, a quarter is kept for clients that have none there.',
   ),
   queueOrder: choice(
     'fair',
@@ -320,6 +336,11 @@ export function completeConfig(given: Readonly<Record<string, unknown>>): Config
 
 /** What one option alone cannot tell. Throws ConfigError. */
 export function checkConfig(config: Config): void {
+  try {
+    checkDevices(config.device);
+  } catch (cause) {
+    throw new ConfigError(`\`device\`: ${cause instanceof Error ? cause.message : cause}`, { cause });
+  }
   if (config.apiKey.length === 0 && !config.allowOpen && !isLoopbackHost(config.host)) {
     throw new ConfigError(
       `Listening on ${config.host} without an API key would open the server to everybody who reaches it. ` +
@@ -471,6 +492,16 @@ function parseDefaultVae(value: string): string {
   if (name.trim() === '') throw new Error('must name a VAE');
   if (architecture === undefined || ['sd', 'sd1x', 'sd2x', 'sdxl'].includes(architecture)) return value;
   throw new Error('must be the name of a VAE, or one of sd=, sd1x=, sd2x=, sdxl= and the name');
+}
+
+function parseDeviceName(value: string): string {
+  try {
+    return deviceText(parseDevice(value));
+  } catch (cause) {
+    throw new Error(`must be auto, ${providerNames().join(', ')}, or a GPU by its number such as cuda:1 or dml:1`, {
+      cause,
+    });
+  }
 }
 
 function text(value: string, placeholder: string, doc: string, more: Partial<Option<string>> = {}): Option<string> {

@@ -1,3 +1,4 @@
+import type { RuntimeStatus } from '../runtime/index.ts';
 import type { Context } from './context.ts';
 import { StorageFullError } from './images/store.ts';
 import { packageVersion } from './packageRoot.ts';
@@ -10,23 +11,17 @@ export interface Health {
   status: 'ok' | 'starting' | 'stopping' | StorageState;
   version: string;
   node: string;
-  runtime: {
-    state: string;
-    /** Of its process; absent while there is none. */
-    pid?: number;
-    provider?: string;
-    providerReason?: string;
-    restarts: number;
-    /** How the process was lost the last time. */
-    lastLoss?: { reason: string; at: string };
-    /**
-     * Models, alone or with parts, that brought it down and are not run for a while, or not for pictures of so many pixels
-     * and more; by their AIRs.
-     */
-    setAside?: { models: string[]; fromPixels?: number; reason: string; retryAfterMs: number }[];
-    memoryBytes?: number;
-    /** While weights are being loaded; `model` is an AIR, absent for a model that has left the catalog. */
-    loading?: { model?: string | undefined; component: string; doneBytes: number; ofBytes: number };
+  /** Of one device, or of several together. */
+  runtime: DeviceHealth & {
+    /** Each of several devices; absent where there is one. */
+    devices?: (DeviceHealth & {
+      /** As it was named: `cuda:1`; of several cpu devices `cpu#1`. */
+      device: string;
+      /** AIRs of the models that it holds. */
+      models: string[];
+      /** Results handed to it. */
+      runs: number;
+    })[];
   };
   /** Those that make images; `modelSearch` lists LoRAs and the rest too. */
   models: { air: string; name: string; available: boolean; reason?: string; loaded: boolean }[];
@@ -34,19 +29,32 @@ export interface Health {
   images: { count: number; bytes: number; quotaBytes: number };
 }
 
+interface DeviceHealth {
+  state: string;
+  /** Of its process; absent while there is none, and of several devices. */
+  pid?: number;
+  provider?: string;
+  providerReason?: string;
+  /** Times that a process was lost and started again. */
+  restarts: number;
+  /** How a process was lost the last time. */
+  lastLoss?: { reason: string; at: string };
+  /**
+   * Models, alone or with parts, that brought it down and are not run for a while, or not for pictures of so many pixels
+   * and more; by their AIRs.
+   */
+  setAside?: { models: string[]; fromPixels?: number; reason: string; retryAfterMs: number }[];
+  /** Resident memory. */
+  memoryBytes?: number;
+  /** What models and pictures take of the GPU's memory, by an estimate; absent without `--device-memory-limit`. */
+  deviceMemory?: { estimatedBytes: number; limitBytes: number };
+  /** While weights are being loaded; `model` is an AIR, absent for a model that has left the catalog. */
+  loading?: { model?: string | undefined; component: string; doneBytes: number; ofBytes: number };
+}
+
 export async function health({ runtime, catalog, queue, closing, store }: Context): Promise<Health> {
-  const {
-    state,
-    pid,
-    provider,
-    providerReason,
-    restarts,
-    lastLoss,
-    setAside = [],
-    memoryBytes,
-    models,
-    loading,
-  } = runtime.status();
+  const status = runtime.status();
+  const { state, models, devices } = status;
   const entries = await catalog.list();
   const storage = await store.checkRoom().then(
     (): StorageState => 'ok',
@@ -59,21 +67,13 @@ export async function health({ runtime, catalog, queue, closing, store }: Contex
     version: packageVersion,
     node: process.versions.node,
     runtime: {
-      state,
-      ...(pid !== undefined && { pid }),
-      ...(provider !== undefined && { provider }),
-      ...(providerReason !== undefined && { providerReason }),
-      restarts,
-      ...(memoryBytes !== undefined && { memoryBytes }),
-      // Never the path, which may tell of the owner of the machine.
-      ...(loading && { loading: { ...loading, model: airOf(loading.model) } }),
-      ...(lastLoss && { lastLoss: { reason: lastLoss.reason, at: lastLoss.at.toISOString() } }),
-      ...(setAside.length > 0 && {
-        setAside: setAside.map(({ files, fromPixels, reason, retryAfterMs }) => ({
-          models: files.map((file) => airOf(file) ?? 'unlisted'),
-          ...(fromPixels > 0 && { fromPixels }),
-          reason,
-          retryAfterMs,
+      ...deviceHealth(status, airOf),
+      ...(devices && {
+        devices: devices.map((each) => ({
+          device: each.device,
+          ...deviceHealth(each, airOf),
+          models: each.models.map((path) => airOf(path) ?? 'unlisted'),
+          runs: each.runs,
         })),
       }),
     },
@@ -88,5 +88,30 @@ export async function health({ runtime, catalog, queue, closing, store }: Contex
       })),
     queue: { waiting: queue.waiting, running: queue.running },
     images: { count, bytes, quotaBytes },
+  };
+}
+
+/** Never a path, which may tell of the owner of the machine. */
+function deviceHealth(status: RuntimeStatus, airOf: (path: string) => string | undefined): DeviceHealth {
+  const { state, pid, provider, providerReason, restarts, lastLoss, setAside = [], memoryBytes, loading } = status;
+  const { deviceMemory } = status;
+  return {
+    state,
+    ...(pid !== undefined && { pid }),
+    ...(provider !== undefined && { provider }),
+    ...(providerReason !== undefined && { providerReason }),
+    restarts,
+    ...(memoryBytes !== undefined && { memoryBytes }),
+    ...(deviceMemory && { deviceMemory }),
+    ...(loading && { loading: { ...loading, model: airOf(loading.model) } }),
+    ...(lastLoss && { lastLoss: { reason: lastLoss.reason, at: lastLoss.at.toISOString() } }),
+    ...(setAside.length > 0 && {
+      setAside: setAside.map(({ files, fromPixels, reason, retryAfterMs }) => ({
+        models: files.map((file) => airOf(file) ?? 'unlisted'),
+        ...(fromPixels > 0 && { fromPixels }),
+        reason,
+        retryAfterMs,
+      })),
+    }),
   };
 }

@@ -123,7 +123,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
       queue: new Queue(runtime, {
         clock,
         limit: config.queueLimit,
-        concurrency: config.concurrency,
+        concurrency: config.concurrency * config.device.length,
         order: config.queueOrder,
         claimantLimit: config.sessionQueueLimit,
         claimantRuns: config.sessionRunLimit,
@@ -212,6 +212,7 @@ async function startOwnRuntime(config: Config, log: Logger): Promise<Runtime> {
     log: (level, message, fields) => log[level](fields ?? {}, message),
     maxModels: config.maxModels,
     memoryLimitBytes: config.memoryLimit,
+    deviceMemoryLimitBytes: config.deviceMemoryLimit,
     liveRuns: config.concurrency,
     batchesFile: path.join(config.dataDir, 'batches.json'),
     ...(config.batchSize > 0 && { rowsPerCall: config.batchSize }),

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from '@platformatic/prom-client';
 import { type ErrorCode, errors } from '../protocol/errors.ts';
-import type { Runtime } from '../runtime/index.ts';
+import type { Runtime, RuntimeStatus } from '../runtime/index.ts';
 import { type Clock, systemClock } from './clock.ts';
 import type { StoreUsage } from './images/store.ts';
 import { packageVersion } from './packageRoot.ts';
@@ -34,7 +34,7 @@ interface MetricRow {
 let processRegistry: Registry | undefined;
 
 /**
- * What one server counts, for Prometheus to collect. Labels take few values, all of the operator's making: models by
+ * What one server counts, for Prometheus to collect. Labels take few values, all of the operator's making: devices, models by
  * their AIR, outcomes, error codes, stages. Whatever a client can choose is none of them.
  */
 export class Metrics implements PreviewMeter {
@@ -55,8 +55,8 @@ export class Metrics implements PreviewMeter {
   /** A plain number, because a thousand readers of one preview are a thousand times this. */
   #previewsSent = 0;
 
-  readonly #batchRows: Histogram<'model' | 'graph'>;
-  readonly #graphSeconds: Counter<'model' | 'graph'>;
+  readonly #batchRows: Histogram<'model' | 'graph' | 'device'>;
+  readonly #graphSeconds: Counter<'model' | 'graph' | 'device'>;
   /** Calls that the histogram holds, by what they are told apart by. */
   readonly #calls = new Map<string, number>();
   readonly #runtime: Runtime;
@@ -149,14 +149,14 @@ export class Metrics implements PreviewMeter {
     this.#batchRows = new Histogram({
       name: 'latentwire_batch_rows',
       help: 'Rows (images, or guidance branches of images) in one call of a network. _count is the number of calls.',
-      labelNames: ['model', 'graph'],
+      labelNames: ['model', 'graph', 'device'],
       buckets: rowBuckets,
       registers,
     });
     this.#graphSeconds = new Counter({
       name: 'latentwire_graph_seconds_total',
       help: 'Time spent in calls of a network. rate() of it is the part of the time that the network computes.',
-      labelNames: ['model', 'graph'],
+      labelNames: ['model', 'graph', 'device'],
       registers,
     });
     this.#tasks = new Counter({
@@ -222,19 +222,43 @@ export class Metrics implements PreviewMeter {
       registers,
       collect: () => this.#countAllBytes(),
     });
-    gauge('latentwire_runtime_up', '1 while the runtime process is ready for work, else 0.', () =>
-      runtime.status().state === 'ready' ? 1 : 0,
+    const ofDevices = (name: string, help: string, read: (status: RuntimeStatus) => number | undefined) => {
+      const kind = name.endsWith('_total') ? Counter<'device'> : Gauge<'device'>;
+      new kind({
+        name,
+        help,
+        labelNames: ['device'],
+        registers,
+        collect() {
+          this.reset();
+          for (const { device, status } of devicesOf(runtime)) {
+            const value = read(status);
+            if (value !== undefined) this.inc({ device }, value);
+          }
+        },
+      });
+    };
+    ofDevices(
+      'latentwire_runtime_up',
+      '1 while the runtime process of a device is ready for work, else 0.',
+      ({ state }) => (state === 'ready' ? 1 : 0),
     );
-    counter(
+    ofDevices(
       'latentwire_runtime_restarts_total',
       'Times that the runtime process was lost and started again.',
-      () => runtime.status().restarts,
+      ({ restarts }) => restarts,
     );
-    gauge(
+    ofDevices(
       'latentwire_runtime_memory_bytes',
       'Resident memory of the runtime process when it last loaded a model or finished a result.',
-      () => runtime.status().memoryBytes,
+      ({ memoryBytes }) => memoryBytes,
     );
+    ofDevices(
+      'latentwire_device_memory_bytes',
+      'What models and pictures take of a GPU’s memory, by an estimate. Only with --device-memory-limit.',
+      ({ deviceMemory }) => deviceMemory?.estimatedBytes,
+    );
+    ofDevices('latentwire_runtime_models', 'Models that a device holds.', ({ models }) => models.length);
     new Gauge({
       name: 'latentwire_info',
       help: 'Always 1. The labels tell the version and the provider.',
@@ -242,7 +266,9 @@ export class Metrics implements PreviewMeter {
       registers,
       collect() {
         this.reset();
-        this.set({ version: packageVersion, provider: runtime.status().provider ?? 'none' }, 1);
+        for (const { status } of devicesOf(runtime)) {
+          this.set({ version: packageVersion, provider: status.provider ?? 'none' }, 1);
+        }
       },
     });
   }
@@ -314,16 +340,18 @@ export class Metrics implements PreviewMeter {
     // Never the path, which is nobody's business.
     const airs = new Map((await this.#models()).map(({ air, path }) => [path, air]));
     // Not before the wait: of two looks at once the later must not count less.
-    const all = this.#runtime.status().calls ?? [];
+    const devices = devicesOf(this.#runtime);
     this.#graphSeconds.reset();
-    for (const { path, component, rows, calls: count, ms } of all) {
-      // A tiny decoder that a model brings lies in a folder of the model's.
-      const air = airs.get(path) ?? airs.get(dirname(path));
-      const labels = { model: air ?? 'unlisted', graph: component };
-      const key = `${rows} ${component} ${path}`;
-      for (let seen = this.#calls.get(key) ?? 0; seen < count; seen++) this.#batchRows.observe(labels, rows);
-      this.#calls.set(key, Math.max(count, this.#calls.get(key) ?? 0));
-      this.#graphSeconds.inc(labels, ms / 1000);
+    for (const { device, status } of devices) {
+      for (const { path, component, rows, calls: count, ms } of status.calls ?? []) {
+        // A tiny decoder that a model brings lies in a folder of the model's.
+        const air = airs.get(path) ?? airs.get(dirname(path));
+        const labels = { model: air ?? 'unlisted', graph: component, device };
+        const key = `${device} ${rows} ${component} ${path}`;
+        for (let seen = this.#calls.get(key) ?? 0; seen < count; seen++) this.#batchRows.observe(labels, rows);
+        this.#calls.set(key, Math.max(count, this.#calls.get(key) ?? 0));
+        this.#graphSeconds.inc(labels, ms / 1000);
+      }
     }
   }
 
@@ -340,6 +368,13 @@ export class Metrics implements PreviewMeter {
     counted.read = bytesRead;
     counted.written = bytesWritten;
   }
+}
+
+/** Each device by its name; a runtime that names none is called as its provider. */
+function devicesOf(runtime: Runtime): { device: string; status: RuntimeStatus }[] {
+  const status = runtime.status();
+  if (status.devices) return status.devices.map((each) => ({ device: each.device, status: each }));
+  return [{ device: status.device ?? status.provider ?? 'none', status }];
 }
 
 function ofProcess(): Registry {

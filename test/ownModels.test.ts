@@ -78,7 +78,7 @@ beforeAll(async () => {
     port: 0,
     dataDir: join(scratch, 'data'),
     modelsDir: [models],
-    device: 'cpu',
+    device: ['cpu'],
     threads: 1,
     logLevel: 'silent',
     maxModels: 8,

@@ -1,5 +1,5 @@
 import type { Batch, Calibration, Calls, FromRuntime, LogLevel } from '../messages.ts';
-import { KeptBatches } from './keptBatches.ts';
+import type { KeptBatches } from './keptBatches.ts';
 
 type Log = (level: LogLevel, message: string, fields?: object) => void;
 
@@ -12,10 +12,10 @@ export class BatchFigures {
   /** The first call of so many rows, under way. */
   private trying: Calibration | undefined;
 
-  /** @param file - see `RuntimeOptions.batchesFile` */
-  constructor(file: string | undefined, log: Log) {
+  /** @param kept - shared by all processes that write to the same file */
+  constructor(kept: KeptBatches, log: Log) {
     this.log = log;
-    this.kept = new KeptBatches(file, log);
+    this.kept = kept;
   }
 
   /** What the process that runs has found out or was told. */

@@ -48,10 +48,16 @@ interface Counted {
  */
 export class Quarantine {
   private readonly clock: Clock;
+  private readonly asideElsewhere: (run: Deadly) => boolean;
   private counted: Counted[] = [];
 
-  constructor(clock: Clock) {
+  /**
+   * @param asideElsewhere - whether a process on another device has set such a run aside; then the first death is enough,
+   *   because it is the model and not the device
+   */
+  constructor(clock: Clock, asideElsewhere: (run: Deadly) => boolean = () => false) {
     this.clock = clock;
+    this.asideElsewhere = asideElsewhere;
   }
 
   /**
@@ -111,7 +117,7 @@ export class Quarantine {
     }
     counted.fromPixels = Math.min(counted.fromPixels, pixels);
     counted.deaths++;
-    if (counted.deaths < FATAL_DEATHS) return [];
+    if (counted.deaths < FATAL_DEATHS && !this.asideElsewhere({ files, pixels })) return [];
     const forMs = Math.min(FIRST_MS * 2 ** counted.times, MOST_MS);
     counted.times++;
     const what = files.length > 1 ? 'this model with the same parts' : 'this model';
@@ -121,7 +127,8 @@ export class Quarantine {
       pixels > 0
         ? `pictures of ${counted.fromPixels} pixels and more are not tried for ${forMs / 1000} s, smaller ones are`
         : `it is tried again after ${forMs / 1000} s, or when ${which} changes`;
-    const reason = `The runtime process died ${counted.deaths} times in a row while running ${what}${size} (${how}); ${rest}.`;
+    const often = counted.deaths > 1 ? `${counted.deaths} times in a row ` : '';
+    const reason = `The runtime process died ${often}while running ${what}${size} (${how}); ${rest}.`;
     counted.aside = { until: this.clock.now() + forMs, fingerprint: fingerprint(files), reason };
     return [{ files, fromPixels: counted.fromPixels, reason, retryAfterMs: forMs }];
   }

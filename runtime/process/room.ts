@@ -1,6 +1,6 @@
 import { RuntimeError } from '../errors.ts';
 import type { Life } from './life.ts';
-import { modelsOf, Scales } from './needs.ts';
+import { modelsOf, Scales, type Weight } from './needs.ts';
 import { isSubset, MODEST_PIXELS } from './quarantine.ts';
 import type { Run } from './run.ts';
 import { noWidths, workingBytes } from './working.ts';
@@ -14,62 +14,120 @@ const STEADY_RUNS = 8;
 /** Sides of pictures are multiples of this in every model. */
 const STEP = 8;
 
-/** What fits into one process: so many models, and so much memory. */
+export interface Limits {
+  maxModels: number;
+  /** See `RuntimeOptions.memoryLimitBytes` and `deviceMemoryLimitBytes`. */
+  limitBytes: number;
+  deviceLimitBytes?: number;
+}
+
+/**
+ * What fits into one process: so many models, and so much memory. On the CPU, models and pictures count against the memory
+ * of the machine. On an accelerator whose memory has a limit of its own they count against that, by estimates alone,
+ * because onnxruntime does not tell what it takes there.
+ */
 export class Room {
   /** Bytes; 0 is no limit. */
   readonly limitBytes: number;
+  /** Bytes of an accelerator's memory; 0 is no limit. */
+  readonly deviceLimitBytes: number;
   /** Resident memory of the process, as it last told. */
   usedBytes: number | undefined;
   /** Whether weights are widened to float32, as the CPU computes. */
-  widens = false;
+  private widens = false;
+  /** Whether weights lie in memory of a device that has a limit. */
+  private onDevice = false;
+  /** What the most demanding run of this process took to compute: the device's allocator keeps it for the next. */
+  private mostWorkingBytes = 0;
   private readonly maxModels: number;
   private readonly scales = new Scales();
+  /** Of every file that was weighed. */
+  private readonly weighed = new Map<string, Weight>();
   /** Runs that a process finishes at least, before it is recycled for its memory. */
   private patience = 1;
 
-  constructor({ maxModels, limitBytes }: { maxModels: number; limitBytes: number }) {
+  constructor({ maxModels, limitBytes, deviceLimitBytes = 0 }: Limits) {
     this.maxModels = maxModels;
     this.limitBytes = limitBytes;
+    this.deviceLimitBytes = deviceLimitBytes;
+  }
+
+  /** Another process starts; nothing is known of its memory. */
+  begin(): void {
+    this.usedBytes = undefined;
+    this.mostWorkingBytes = 0;
+  }
+
+  /** The process told what it computes on. */
+  computesOn(provider: string): void {
+    this.widens = provider === 'cpu';
+    this.onDevice = provider !== 'cpu' && this.deviceLimitBytes > 0;
   }
 
   /** Finds out what the files of a run weigh; a run waits for that only where there is a limit. */
   async weigh(run: Run): Promise<void> {
     const weights = await Promise.all(run.files.map(async (file) => [file, await this.scales.weigh(file)] as const));
+    for (const [file, weight] of weights) this.weighed.set(file, weight);
     run.weights = new Map(weights);
   }
 
   isWeighed(run: Run): boolean {
-    return this.limitBytes === 0 || run.weights !== undefined;
+    return (this.limitBytes === 0 && this.deviceLimitBytes === 0) || run.weights !== undefined;
+  }
+
+  /** The process is given a run. */
+  take(life: Life, run: Run): void {
+    run.promisedBytes = this.bytesAdded(life, run);
+    this.mostWorkingBytes = Math.max(this.mostWorkingBytes, this.workingBytes(run));
+    for (const file of run.files) life.touched.add(file);
+    for (const model of modelsOf(run.request)) life.touchedModels.add(model);
   }
 
   /** Why no process can take a run; undefined when one can. */
   tooLarge(run: Run): RuntimeError | undefined {
-    if (this.limitBytes === 0) return undefined;
+    const { estimateLimitBytes: limitBytes } = this;
+    if (limitBytes === 0) return undefined;
     const weights = this.bytesOf(run, run.files);
     const what = run.files.length > 1 ? 'this model and what the task adds to it need' : 'this model needs';
-    const limit = `but the memory limit is ${sizeText(this.limitBytes)}`;
-    if (weights > this.limitBytes) {
-      const message = `${what[0]!.toUpperCase()}${what.slice(1)} about ${sizeText(weights)} of memory, ${limit}.`;
+    const memory = this.onDevice ? 'device memory' : 'memory';
+    const limit = `but the ${memory} limit is ${sizeText(limitBytes)}`;
+    if (weights > limitBytes) {
+      const message = `${what[0]!.toUpperCase()}${what.slice(1)} about ${sizeText(weights)} of ${memory}, ${limit}.`;
       return new RuntimeError('modelUnavailable', message);
     }
     const bytes = weights + this.workingBytes(run);
-    if (bytes <= this.limitBytes) return undefined;
+    if (bytes <= limitBytes) return undefined;
     const { width, height } = run.request;
-    const pixels = Math.floor((this.limitBytes - weights) / this.pixelBytes(run));
+    const pixels = Math.floor((limitBytes - weights) / this.pixelBytes(run));
     const [parameter, other] = width >= height ? ['width', height] : ['height', width];
     const max = Math.floor(pixels / other / STEP) * STEP;
     return new RuntimeError(
       'invalidParameter',
-      `For a picture of ${width}×${height} pixels ${what} about ${sizeText(bytes)} of memory, ${limit}: at most ${pixels} pixels fit.`,
+      `For a picture of ${width}×${height} pixels ${what} about ${sizeText(bytes)} of ${memory}, ${limit}: at most ${pixels} pixels fit.`,
       { parameter, ...(max > 0 && { max }) },
     );
   }
 
+  /** What the models and the largest picture of a process take of its device, by the estimate; undefined without a limit. */
+  deviceBytes(life: Life): number | undefined {
+    return this.onDevice ? this.weightBytes(life.touched) + this.mostWorkingBytes : undefined;
+  }
+
+  /** The limit that estimates of models and pictures count against; 0 is none. */
+  private get estimateLimitBytes(): number {
+    return this.onDevice ? this.deviceLimitBytes : this.limitBytes;
+  }
+
   /**
    * Whether a run takes more memory to compute than the process may still get, so that another process, which holds
-   * nothing of earlier pictures, would serve it better. Only asked for pictures of more than modest size.
+   * nothing of earlier models and pictures, would serve it better. In the machine's memory only for pictures of more than
+   * modest size: the process tells there what it really takes.
    */
   isShortFor(life: Life, run: Run): boolean {
+    if (this.onDevice) {
+      const weights = this.weightBytes(new Set([...life.touched, ...run.files]));
+      return weights + Math.max(this.mostWorkingBytes, this.workingBytes(run)) > this.deviceLimitBytes;
+    }
     if (this.limitBytes === 0 || life.finished === 0 || run.pixels <= MODEST_PIXELS) return false;
     return (this.usedBytes ?? 0) + this.bytesAdded(life, run) + this.workingBytes(run) > this.limitBytes;
   }
@@ -97,7 +155,7 @@ export class Room {
     if (isSubset([...life.touched], run.files)) return true;
     const models = new Set([...life.touchedModels, ...modelsOf(run.request)]);
     if (models.size > life.touchedModels.size && models.size > this.maxModels) return false;
-    if (this.limitBytes === 0) return true;
+    if (this.onDevice || this.limitBytes === 0) return true;
     const more = this.bytesAdded(life, run);
     let promised = 0;
     for (const { stage, promisedBytes } of live) if (stage === 'loading') promised += promisedBytes;
@@ -138,6 +196,13 @@ export class Room {
   private bytesOf(run: Run, files: readonly string[]): number {
     const kind = this.widens ? 'widened' : 'stored';
     return files.reduce((sum, file) => sum + (run.weights?.get(file)?.[kind] ?? 0), 0);
+  }
+
+  /** What files take on a device, whichever run named them. */
+  private weightBytes(files: Iterable<string>): number {
+    let sum = 0;
+    for (const file of files) sum += this.weighed.get(file)?.stored ?? 0;
+    return sum;
   }
 }
 

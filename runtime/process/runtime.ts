@@ -4,8 +4,11 @@ import type { Batch, Calls, GenerateRequest, LogLevel, RunEvent, Stage } from '.
 import type { SetAside } from './quarantine.ts';
 
 export interface RuntimeOptions {
-  /** `auto`, or a provider by name: cpu, webgpu, cuda, coreml, dml. */
-  provider: string;
+  /**
+   * `auto`, or a provider by name: cpu, webgpu, cuda, coreml, dml; `cuda:1` and `dml:1` for the second GPU. Several names:
+   * each device has a process of its own, and a run goes to the one where it is expected to end first.
+   */
+  provider: string | readonly string[];
   /** Takes a fixed sentence and structured fields; never prompts or images. */
   log: (level: LogLevel, message: string, fields?: object) => void;
   /**
@@ -38,21 +41,33 @@ export interface RuntimeOptions {
    */
   maxModels?: number;
   /**
-   * Bytes of resident memory that the process should stay within; default 0, which is no limit. A run whose models and
+   * Bytes of resident memory that the process should stay within, or all processes together, in equal parts; default 0,
+   * which is no limit. A run whose models and
    * parts would pass it, going by the sizes of their files, recycles the process first if that holds anything else. One
    * that passes it all alone fails with `modelUnavailable` before anything is loaded, and one whose picture would, by an
    * estimate, with `invalidParameter`. A process that is past it after a run is recycled too, ever more rarely while that
    * does not help.
    */
   memoryLimitBytes?: number;
-  /** Threads of one graph; default: onnxruntime's own choice (one per physical core). */
+  /**
+   * Bytes of memory that models and pictures may take on each accelerator, by an estimate; default 0, which is no limit.
+   * They count against this in place of `memoryLimitBytes` then, and what does not fit waits or fails in the same way. No
+   * effect on the CPU.
+   */
+  deviceMemoryLimitBytes?: number;
+  /** Threads of one graph; default: onnxruntime's own choice (one per physical core), or its part of the cores where the CPU is named several times. */
   threads?: number;
 }
 
+/** Of one device, or of several together: sums of their numbers, and all that they hold. */
 export interface RuntimeStatus {
+  /** What computes: `cuda:1`; of several cpu devices `cpu#1`. Absent where there are several, and in tests. */
+  device?: string;
+  /** Each of several devices. */
+  devices?: (RuntimeStatus & { device: string; runs: number })[];
   /** `restarting` after a crash, a kill or a recycling; `stopped` once closed, or when the provider cannot start. */
   state: 'starting' | 'ready' | 'restarting' | 'stopped';
-  /** Absent while no process lives. */
+  /** Absent while no process lives, and of several. */
   pid?: number;
   /** The provider that was really started, once known, and why that one. */
   provider?: string;
@@ -67,6 +82,8 @@ export interface RuntimeStatus {
   models: string[];
   /** Resident memory of the process when it last loaded a model or finished a run. */
   memoryBytes?: number;
+  /** What models and pictures take of the device's memory, by an estimate; absent where that has no limit. */
+  deviceMemory?: { estimatedBytes: number; limitBytes: number };
   /** Present while weights are being loaded. */
   loading?: Loading;
   /** Rows that calls of each graph take, for the shapes where that was found out. */

@@ -2,19 +2,21 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fromErrorMessage, RuntimeError } from '../errors.ts';
 import type { FromRuntime, GenerateRequest, LogLevel, RunEvent } from '../messages.ts';
 import { BatchFigures } from './batchFigures.ts';
-import { type Clock, machineClock } from './clock.ts';
+import type { Clock } from './clock.ts';
 import { Deadlines } from './deadlines.ts';
 import { Failures } from './failures.ts';
 import { Growth } from './growth.ts';
-import { type Broken, beginLife, deferred, dismiss, forget, type Life, ownProgram, send } from './life.ts';
+import { KeptBatches } from './keptBatches.ts';
+import { type Broken, beginLife, deferred, dismiss, forget, type Life, send } from './life.ts';
 import { LoadingLog } from './loadingLog.ts';
 import { modelsOf } from './needs.ts';
-import { MODEST_PIXELS, Quarantine } from './quarantine.ts';
+import { type Deadly, isSubset, MODEST_PIXELS, Quarantine } from './quarantine.ts';
 import { Room } from './room.ts';
 import { leaveOutTinyDecoder, newRun, type Run } from './run.ts';
 import type { Loss, Runtime, RuntimeOptions, RuntimeStatus } from './runtime.ts';
 
-const DEFAULT_LIVE_RUNS = 16;
+export const DEFAULT_LIVE_RUNS = 16;
+export const DEFAULT_MAX_MODELS = 2;
 
 /** Pauses before the process is started again, by losses in a row since the last finished run; the last one repeats. */
 const RESTART_DELAYS_MS = [0, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000];
@@ -25,6 +27,9 @@ const HOPELESS_STARTS = 3;
 /** Runs of held models that may go before one that takes another process, and for how long. */
 const MOST_PASSES = 8;
 const PASSING_MS = 10_000;
+
+/** What starting a process takes, until one was seen to start. */
+const USUAL_START_MS = 500;
 
 /** How long a process that has grown is idle before it is replaced; the next run of its models loads them again. */
 const REST_MS = 10_000;
@@ -37,18 +42,35 @@ const REST_MS = 10_000;
 const LINGER_SHARE = 0.1;
 const MOST_LINGER_MS = 1_000;
 
-/**
- * Starts the runtime's process at once; `ready()` tells whether its provider came up.
- *
- * @param program - what the process runs; another one than the package's speaks the messages of messages.ts too
- * @param clock - by which runs are timed and waits end; default: the machine's
- */
-export function startRuntime(options: RuntimeOptions, program = ownProgram(), clock: Clock = machineClock): Runtime {
-  return new Supervisor(options, program, clock);
+/** What a process of several shares with the others, and tells them. */
+export interface Siblings {
+  /** How the device is called among the others. */
+  device: string;
+  /** The same for all: they write one file. */
+  batches: KeptBatches;
+  /** Whether another process has set such a run aside. */
+  asideElsewhere: (run: Deadly) => boolean;
+  /** The process came up or was lost, so that runs that wait may be better off elsewhere. Called in the middle of it. */
+  changed: () => void;
 }
 
-class Supervisor implements Runtime {
-  private readonly options: RuntimeOptions;
+/** How a run would find a process. */
+export interface Outlook {
+  /**
+   * `held`: its models are there or being loaded; `room`: they fit beside those that are; `full`: those would have to leave;
+   * `aside`: it is not run there for a while; `down`: the process does not start.
+   */
+  place: 'held' | 'room' | 'full' | 'aside' | 'down';
+  /** Milliseconds until the process takes runs, as far as that is known; 0 when it does. */
+  readyInMs: number;
+  /** Whether the process said that it holds the run's models, and how many it holds in all. */
+  loaded: boolean;
+  models: number;
+}
+
+export class Supervisor implements Runtime {
+  private readonly options: RuntimeOptions & { provider: string };
+  private readonly siblings: Siblings | undefined;
   private readonly program: string;
   private readonly deadlines: Deadlines;
   private readonly room: Room;
@@ -71,6 +93,10 @@ class Supervisor implements Runtime {
   private provider: { name: string; reason: string } | undefined;
   /** Milliseconds that the last start of a process took, with the loading for its first run. */
   private changeMs = 0;
+  /** Milliseconds that the last start of a process took. */
+  private startMs = USUAL_START_MS;
+  /** When the next process is started, after one was lost. */
+  private restartAt = 0;
   /** When the process last ended a run. */
   private lastEndAt = 0;
   private lingering: ReturnType<Clock['after']> | undefined;
@@ -83,15 +109,22 @@ class Supervisor implements Runtime {
   private readonly firstReady = deferred();
   private idle: (() => void) | undefined;
 
-  constructor(options: RuntimeOptions, program: string, clock: Clock) {
+  /** Starts the process at once. @param siblings - absent where it is the only one */
+  constructor(options: RuntimeOptions & { provider: string }, program: string, clock: Clock, siblings?: Siblings) {
     this.options = options;
+    this.siblings = siblings;
     this.program = program;
     this.clock = clock;
-    this.quarantine = new Quarantine(clock);
+    this.quarantine = new Quarantine(clock, siblings?.asideElsewhere);
     this.deadlines = new Deadlines(options.deadlinesMs, this.live, (run) => this.onLate(run), clock);
     this.liveRuns = Math.max(1, options.liveRuns ?? DEFAULT_LIVE_RUNS);
-    this.room = new Room({ maxModels: Math.max(1, options.maxModels ?? 2), limitBytes: options.memoryLimitBytes ?? 0 });
-    this.figures = new BatchFigures(options.batchesFile, options.log);
+    this.room = new Room({
+      maxModels: Math.max(1, options.maxModels ?? DEFAULT_MAX_MODELS),
+      limitBytes: options.memoryLimitBytes ?? 0,
+      deviceLimitBytes: options.deviceMemoryLimitBytes ?? 0,
+    });
+    const batches = siblings?.batches ?? new KeptBatches(options.batchesFile, options.log);
+    this.figures = new BatchFigures(batches, options.log);
     this.loading = new LoadingLog(options.log);
     // A caller that never calls ready() learns of a failed start from generate().
     this.firstReady.promise.catch(() => {});
@@ -120,6 +153,42 @@ class Supervisor implements Runtime {
     }
   }
 
+  /** Finds out what the files of a run weigh, for `outlook`. */
+  async weigh(run: Run): Promise<void> {
+    if (!this.room.isWeighed(run)) await this.room.weigh(run);
+  }
+
+  outlook(run: Run): Outlook {
+    const life = this.life?.dismissed ? undefined : this.life;
+    const models = modelsOf(run.request);
+    const held = life?.loaded ?? new Set();
+    return {
+      place: this.placeOf(run, models, life),
+      readyInMs: life?.ready ? 0 : Math.max(0, this.restartAt - this.clock.now()) + this.startMs,
+      loaded: models.every((model) => held.has(model)),
+      models: held.size,
+    };
+  }
+
+  private placeOf(run: Run, models: readonly string[], life: Life | undefined): Outlook['place'] {
+    if (this.closed || this.unusable || this.failedStarts > 0) return 'down';
+    if (this.isAside(run)) return 'aside';
+    // A process that is about to start holds nothing yet.
+    if (!life || life.touchedModels.size === 0) return 'room';
+    if (isSubset(models, [...life.touchedModels])) return 'held';
+    return this.room.fits(life, run, this.live.values()) ? 'room' : 'full';
+  }
+
+  /** Whether the run of this signal waits here and may as well wait elsewhere; not one that the process died of. */
+  mayLeave(signal: AbortSignal): boolean {
+    return this.waiting.some((run) => run.signal === signal && (run.deaths === 0 || this.failedStarts > 0));
+  }
+
+  /** Whether it is set aside here. */
+  isAside(run: Deadly): boolean {
+    return this.quarantine.against(run) !== undefined;
+  }
+
   status(): RuntimeStatus {
     const { life } = this;
     const state =
@@ -133,8 +202,10 @@ class Supervisor implements Runtime {
     const setAside = this.quarantine.list();
     const loading = this.loading.status();
     const calls = this.figures.calls();
+    const deviceBytes = life && this.room.deviceBytes(life);
     return {
       state,
+      device: this.siblings?.device ?? this.deviceName(),
       ...(life?.process.pid !== undefined && { pid: life.process.pid }),
       ...(this.provider && { provider: this.provider.name, providerReason: this.provider.reason }),
       restarts: this.restarts,
@@ -142,10 +213,19 @@ class Supervisor implements Runtime {
       ...(setAside.length > 0 && { setAside }),
       models: [...(life?.loaded ?? [])],
       ...(this.room.usedBytes !== undefined && { memoryBytes: this.room.usedBytes }),
+      ...(deviceBytes !== undefined && {
+        deviceMemory: { estimatedBytes: deviceBytes, limitBytes: this.room.deviceLimitBytes },
+      }),
       ...(loading && { loading }),
       batches: this.figures.batches(),
       ...(calls.length > 0 && { calls }),
     };
+  }
+
+  /** As it was asked for, or what `auto` found. */
+  private deviceName(): string {
+    const { provider } = this.options;
+    return provider === 'auto' ? (this.provider?.name ?? provider) : provider;
   }
 
   close(graceMs = 0): Promise<void> {
@@ -190,7 +270,10 @@ class Supervisor implements Runtime {
     const life = beginLife(this.program, {
       said: (message) => {
         if (message.type === 'ready' || message.type === 'unready') clearTimeout(deadline);
-        if (message.type === 'ready') life.startMs = performance.now() - life.begunAt;
+        if (message.type === 'ready') {
+          life.startMs = performance.now() - life.begunAt;
+          this.startMs = life.startMs;
+        }
         if (this.life === life) this.receive(life, message);
       },
       ended: (code, signal) => {
@@ -201,7 +284,7 @@ class Supervisor implements Runtime {
     });
     const deadline = setTimeout(() => life.process.kill('SIGKILL'), this.deadlines.ms.loading);
     this.life = life;
-    this.room.usedBytes = undefined;
+    this.room.begin();
     this.growth.begin();
     this.deadlines.reset();
     const { provider, threads, rowsPerCall } = this.options;
@@ -223,13 +306,17 @@ class Supervisor implements Runtime {
         life.ready = true;
         this.failedStarts = 0;
         this.provider = { name: message.provider, reason: message.reason };
-        this.room.widens = message.provider === 'cpu';
+        this.room.computesOn(message.provider);
         this.firstReady.resolve();
         this.log('info', 'The runtime is ready.', {
           pid: life.process.pid,
           provider: message.provider,
           reason: message.reason,
         });
+        if (message.provider === 'cpu' && this.room.deviceLimitBytes > 0) {
+          this.log('warn', 'The device memory limit has no effect on the CPU, where the memory limit counts.');
+        }
+        this.siblings?.changed();
         break;
       case 'unready':
         life.unready = message.message;
@@ -396,9 +483,7 @@ class Supervisor implements Runtime {
 
   private give(life: Life, run: Run): void {
     this.waiting.splice(this.waiting.indexOf(run), 1);
-    run.promisedBytes = this.room.bytesAdded(life, run);
-    for (const file of run.files) life.touched.add(file);
-    for (const model of modelsOf(run.request)) life.touchedModels.add(model);
+    this.room.take(life, run);
     this.live.set(run.id, run);
     run.stage = 'loading';
     this.deadlines.heardOf(run);
@@ -545,7 +630,9 @@ class Supervisor implements Runtime {
 
   private startLater(): void {
     const delay = RESTART_DELAYS_MS[Math.min(this.losses - 1, RESTART_DELAYS_MS.length - 1)] ?? 0;
+    this.restartAt = this.clock.now() + delay;
     this.restarting = this.clock.after(delay, () => this.start());
+    this.siblings?.changed();
   }
 
   /**

@@ -27,7 +27,7 @@ test('has the defaults when nothing is given', () => {
   expect(defaultConfig()).toMatchObject({
     host: '127.0.0.1',
     port: 7420,
-    device: 'auto',
+    device: ['auto'],
     apiKey: [],
     allowOpen: false,
   });
@@ -188,4 +188,42 @@ test('describes every option in the help and in the table of options', () => {
     );
   }
   for (const line of optionsHelp().split('\n')) expect(line.length).toBeLessThanOrEqual(100);
+});
+
+describe('devices', () => {
+  test('are one or several: from repeated flags, one variable, or a list in the file', () => {
+    expect(loadConfig(['--device', 'CPU'], {}).device).toEqual(['cpu']);
+    expect(loadConfig(['--device', 'cuda:0', '--device', 'cuda:1'], {}).device).toEqual(['cuda', 'cuda:1']);
+    expect(loadConfig([], { LATENTWIRE_DEVICE: 'cuda:0,cuda:1' }).device).toEqual(['cuda', 'cuda:1']);
+    expect(loadConfig(['--config', file({ device: ['cpu', 'cpu'] })], {}).device).toEqual(['cpu', 'cpu']);
+    expect(completeConfig({ device: 'cpu' }).device).toEqual(['cpu']);
+  });
+
+  test.each([
+    [['tpu'], '--device must be auto, cuda, webgpu, coreml, dml, cpu, or a GPU by its number such as cuda:1 or dml:1.'],
+    [['cpu:1'], /^--device must be auto, /],
+    [
+      ['cuda', 'cuda:0'],
+      /^`device`: cuda \(which is cuda:0\) is named twice, but a GPU takes one process; only cpu may/,
+    ],
+    [['webgpu', 'cpu', 'webgpu'], /^`device`: webgpu is named twice/],
+    [['auto', 'cpu'], '`device`: auto picks one device and cannot stand beside others: name each of them.'],
+    [[''], /^`device`: No device is named\. There are: auto, cuda/],
+  ])('%j are refused with the reason', (names, message) => {
+    const load = () =>
+      loadConfig(
+        names.flatMap((name) => ['--device', name]),
+        {},
+      );
+    expect(load).toThrow(ConfigError);
+    expect(load).toThrow(message);
+  });
+
+  test('have a limit for their memory, which is written as that of the machine', () => {
+    expect(defaultConfig().deviceMemoryLimit).toBe(0);
+    expect(loadConfig(['--device-memory-limit', '11GiB'], {}).deviceMemoryLimit).toBe(11 * 2 ** 30);
+    expect(() => loadConfig(['--device-memory-limit', '11'], {})).toThrow(
+      /^--device-memory-limit must be 0 for no limit/,
+    );
+  });
 });

@@ -45,8 +45,8 @@ test('counts tasks, results, steps, stages and waiting by model', async () => {
   expect(found.get('latentwire_images_stored_bytes_total')).toBeGreaterThan(300);
   expect(found.get('process_resident_memory_bytes')).toBeGreaterThan(1e6);
   expect(found.has('nodejs_eventloop_lag_p99_seconds')).toBe(true);
-  expect(found.get('latentwire_runtime_up')).toBe(1);
-  expect(found.get('latentwire_runtime_restarts_total')).toBe(0);
+  expect(found.get('latentwire_runtime_up{device="fake"}')).toBe(1);
+  expect(found.get('latentwire_runtime_restarts_total{device="fake"}')).toBe(0);
 });
 
 test('counts what waits and what runs, and no more once it has ended however it ended', async () => {
@@ -112,15 +112,17 @@ test('tells rows, steps and times as the runtime measured them, in one process o
   const of = (name: string, labels: string, model = 'local:tiny-sd15@1') =>
     found.get(`latentwire_${name}{model="${model}"${labels}}`);
   // Three results of three steps of two branches, however they shared calls, but never one by one.
-  expect(of('batch_rows_sum', ',graph="unet"')).toBe(18);
-  expect(of('batch_rows_count', ',graph="unet"')).toBeLessThanOrEqual(9);
+  expect(of('batch_rows_sum', ',graph="unet",device="cpu"')).toBe(18);
+  expect(of('batch_rows_count', ',graph="unet",device="cpu"')).toBeLessThanOrEqual(9);
   const bucket = (rows: number) =>
-    found.get(`latentwire_batch_rows_bucket{le="${rows}",model="local:tiny-sd15@1",graph="unet"}`);
-  expect([bucket(1), bucket(4)]).toEqual([0, of('batch_rows_count', ',graph="unet"')]);
-  expect(of('batch_rows_sum', ',graph="vae_decoder"')).toBe(3);
-  expect(of('batch_rows_sum', ',graph="unet"', 'local:tiny-sd21-v@1')).toBe(3);
-  expect(of('graph_seconds_total', ',graph="unet"')).toBeGreaterThan(0);
-  expect(of('graph_seconds_total', ',graph="unet"')).toBeLessThan(of('stage_seconds_sum', ',stage="denoising"')!);
+    found.get(`latentwire_batch_rows_bucket{le="${rows}",model="local:tiny-sd15@1",graph="unet",device="cpu"}`);
+  expect([bucket(1), bucket(4)]).toEqual([0, of('batch_rows_count', ',graph="unet",device="cpu"')]);
+  expect(of('batch_rows_sum', ',graph="vae_decoder",device="cpu"')).toBe(3);
+  expect(of('batch_rows_sum', ',graph="unet",device="cpu"', 'local:tiny-sd21-v@1')).toBe(3);
+  expect(of('graph_seconds_total', ',graph="unet",device="cpu"')).toBeGreaterThan(0);
+  expect(of('graph_seconds_total', ',graph="unet",device="cpu"')).toBeLessThan(
+    of('stage_seconds_sum', ',stage="denoising"')!,
+  );
   expect(of('steps_total', '')).toBe(9);
   for (const stage of ['encoding', 'denoising', 'decoding']) {
     expect(of('stage_seconds_count', `,stage="${stage}"`), stage).toBe(3);
@@ -130,7 +132,7 @@ test('tells rows, steps and times as the runtime measured them, in one process o
   expect(of('queue_wait_seconds_count', '')).toBe(3);
   // A second look counts nothing twice.
   const again = await read(server.url);
-  expect(again.get('latentwire_batch_rows_sum{model="local:tiny-sd15@1",graph="unet"}')).toBe(18);
+  expect(again.get('latentwire_batch_rows_sum{model="local:tiny-sd15@1",graph="unet",device="cpu"}')).toBe(18);
 });
 
 test('counts connections, sessions, bytes and previews, sent and dropped', async () => {
