@@ -37,10 +37,12 @@ export function printTable(figures: readonly Figure[]): void {
     f.goal ?? '',
     f.detail ?? '',
   ]);
-  const head = ['figure', 'value', 'goal', 'detail'];
+  console.log(formatTable(['figure', 'value', 'goal', 'detail'], rows));
+}
+
+/** A Markdown table whose columns are as wide as their widest cell. */
+export function formatTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((title, c) => Math.max(title.length, ...rows.map((row) => row[c]?.length ?? 0)));
   const line = (row: readonly string[]) => `| ${row.map((cell, c) => cell.padEnd(widths[c] ?? 0)).join(' | ')} |`;
-  console.log(line(head));
-  console.log(`|${widths.map((w) => '-'.repeat(w + 2)).join('|')}|`);
-  for (const row of rows) console.log(line(row));
+  return [line(head), `|${widths.map((w) => '-'.repeat(w + 2)).join('|')}|`, ...rows.map(line)].join('\n');
 }

@@ -17,6 +17,18 @@ export function whole(value: number, min: number, max: number): Option<number> {
   };
 }
 
+/** A number of minutes, also 0.5. */
+export function minutes(value: number, min: number, max: number): Option<number> {
+  return {
+    value,
+    read: (text) => {
+      const number = Number(text);
+      if (/^\d+(\.\d+)?$/.test(text) && number >= min && number <= max) return number;
+      throw new Error(`must be a number from ${min} to ${max}`);
+    },
+  };
+}
+
 export function numbers(value: number[]): Option<number[]> {
   return {
     value,

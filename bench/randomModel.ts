@@ -26,7 +26,7 @@ export interface RandomModel {
 }
 
 /** Name, shape and spread of one tensor. */
-interface Planned {
+export interface Planned {
   name: string;
   shape: readonly number[];
   /** `one` for scales of normalizations; otherwise the standard deviation. */
@@ -83,7 +83,7 @@ export async function writeRandomModel(folder: string, model: RandomModel = {}):
   for (const [name, config] of Object.entries(configs)) await writeJson(join(folder, name), config);
   await writeTokenizer(join(folder, 'tokenizer'));
   const files: Record<RandomPart, [file: string, plan: () => Planned[]]> = {
-    unet: ['unet/diffusion_pytorch_model.safetensors', () => planUNet(unet)],
+    unet: ['unet/diffusion_pytorch_model.safetensors', () => planUNet(unetShape(unet))],
     vae: ['vae/diffusion_pytorch_model.safetensors', () => planVae(vae)],
     text_encoder: ['text_encoder/model.safetensors', () => planClip(clip)],
   };
@@ -95,7 +95,7 @@ export async function writeRandomModel(folder: string, model: RandomModel = {}):
   return bytes;
 }
 
-const vocabularySize = 49408;
+export const vocabularySize = 49408;
 
 /** Random matrices whose rows keep the size of what they are given; the way back into a residual sum is weaker. */
 class Plan {
@@ -126,61 +126,84 @@ class Plan {
     if (into !== out) this.conv(`${path}.conv_shortcut`, out, into, 1);
   }
 
-  transformer(path: string, channels: number, text: number): void {
+  transformer(path: string, channels: number, text: number, depth: number): void {
     this.norm(`${path}.norm`, channels);
     this.conv(`${path}.proj_in`, channels, channels, 1);
-    const block = `${path}.transformer_blocks.0`;
-    for (const [index, width] of [channels, text].entries()) {
-      const attention = `${block}.attn${index + 1}`;
-      this.linear(`${attention}.to_q`, channels, channels, { bias: false });
-      this.linear(`${attention}.to_k`, channels, width, { bias: false });
-      this.linear(`${attention}.to_v`, channels, width, { bias: false });
-      this.linear(`${attention}.to_out.0`, channels, channels, { gain: 0.5 });
+    for (let layer = 0; layer < depth; layer++) {
+      const block = `${path}.transformer_blocks.${layer}`;
+      for (const [index, width] of [channels, text].entries()) {
+        const attention = `${block}.attn${index + 1}`;
+        this.linear(`${attention}.to_q`, channels, channels, { bias: false });
+        this.linear(`${attention}.to_k`, channels, width, { bias: false });
+        this.linear(`${attention}.to_v`, channels, width, { bias: false });
+        this.linear(`${attention}.to_out.0`, channels, channels, { gain: 0.5 });
+      }
+      this.linear(`${block}.ff.net.0.proj`, 8 * channels, channels);
+      this.linear(`${block}.ff.net.2`, channels, 4 * channels, { gain: 0.5 });
+      for (const index of [1, 2, 3]) this.norm(`${block}.norm${index}`, channels);
     }
-    this.linear(`${block}.ff.net.0.proj`, 8 * channels, channels);
-    this.linear(`${block}.ff.net.2`, channels, 4 * channels, { gain: 0.5 });
-    for (const index of [1, 2, 3]) this.norm(`${block}.norm${index}`, channels);
     this.conv(`${path}.proj_out`, channels, channels, 1, 0.5);
   }
 }
 
-function planUNet({ width, text }: { width: number; text: number }): Planned[] {
+export interface UNetShape {
+  /** Of each block on the way down. */
+  channels: readonly number[];
+  /** Transformer layers of each block on the way down, 0 for none; the middle has those of the last block, at least one. */
+  depths: readonly number[];
+  /** Channels of the text states. */
+  text: number;
+  /** Of the pooled text and the sizes of the picture together, for XL. */
+  added?: number | undefined;
+}
+
+/** Stable Diffusion 1.5 at some width. */
+function unetShape({ width, text }: { width: number; text: number }): UNetShape {
+  return { channels: [1, 2, 4, 4].map((factor) => factor * width), depths: [1, 1, 1, 0], text };
+}
+
+export function planUNet({ channels, depths, text, added }: UNetShape): Planned[] {
   const plan = new Plan();
-  const channels = [1, 2, 4, 4].map((factor) => factor * width);
+  const [width, last] = [channels[0]!, channels.length - 1];
   const time = 4 * width;
   plan.conv('conv_in', width, 4, 3);
   plan.linear('time_embedding.linear_1', time, width);
   plan.linear('time_embedding.linear_2', time, time);
+  if (added !== undefined) {
+    plan.linear('add_embedding.linear_1', time, added);
+    plan.linear('add_embedding.linear_2', time, time);
+  }
   const skips = [width];
   let from = width;
   for (const [block, to] of channels.entries()) {
     for (const layer of [0, 1]) {
       plan.resnet(`down_blocks.${block}.resnets.${layer}`, from, to, time);
-      if (block < 3) plan.transformer(`down_blocks.${block}.attentions.${layer}`, to, text);
+      if (depths[block]! > 0) plan.transformer(`down_blocks.${block}.attentions.${layer}`, to, text, depths[block]!);
       from = to;
       skips.push(to);
     }
-    if (block < 3) {
+    if (block < last) {
       plan.conv(`down_blocks.${block}.downsamplers.0.conv`, to, to, 3);
       skips.push(to);
     }
   }
   for (const layer of [0, 1]) plan.resnet(`mid_block.resnets.${layer}`, from, from, time);
-  plan.transformer('mid_block.attentions.0', from, text);
+  plan.transformer('mid_block.attentions.0', from, text, Math.max(1, depths[last]!));
   for (const [block, to] of channels.toReversed().entries()) {
     for (const layer of [0, 1, 2]) {
       plan.resnet(`up_blocks.${block}.resnets.${layer}`, from + skips.pop()!, to, time);
-      if (block > 0) plan.transformer(`up_blocks.${block}.attentions.${layer}`, to, text);
+      const depth = depths[last - block]!;
+      if (depth > 0) plan.transformer(`up_blocks.${block}.attentions.${layer}`, to, text, depth);
       from = to;
     }
-    if (block < 3) plan.conv(`up_blocks.${block}.upsamplers.0.conv`, to, to, 3);
+    if (block < last) plan.conv(`up_blocks.${block}.upsamplers.0.conv`, to, to, 3);
   }
   plan.norm('conv_norm_out', width);
   plan.conv('conv_out', 4, width, 3);
   return plan.tensors;
 }
 
-function planVae({ width }: { width: number }): Planned[] {
+export function planVae({ width }: { width: number }): Planned[] {
   const plan = new Plan();
   const channels = [1, 2, 4, 4].map((factor) => factor * width);
   const widest = channels.at(-1)!;
@@ -210,7 +233,7 @@ function planVae({ width }: { width: number }): Planned[] {
   return plan.tensors;
 }
 
-function planClip({ hidden, layers }: { hidden: number; layers: number }): Planned[] {
+export function planClip({ hidden, layers }: { hidden: number; layers: number }): Planned[] {
   const plan = new Plan();
   const root = 'text_model';
   for (const [name, rows] of Object.entries({ token: vocabularySize, position: 77 })) {
@@ -270,7 +293,7 @@ async function writeWeights(file: string, plan: readonly Planned[], dtype: Rando
 }
 
 /** Uniform numbers of mean 0 and deviation 1. A prime length keeps rows of one matrix from repeating each other. */
-const pool = (() => {
+export const pool = (() => {
   const numbers = new Float32Array(4_194_301);
   let state = 1;
   for (let i = 0; i < numbers.length; i++) {
@@ -315,7 +338,7 @@ async function writeJson(file: string, value: object): Promise<void> {
   await writeFile(file, JSON.stringify(value, null, 2));
 }
 
-function count(shape: readonly number[]): number {
+export function count(shape: readonly number[]): number {
   return shape.reduce((product, dim) => product * dim, 1);
 }
 

@@ -52,6 +52,12 @@ class Resnet(nn.Module):
         return self.conv_shortcut(x) + self.conv2(F.silu(self.norm2(y)))
 
 
+def attend(q, k, v):
+    """As exporters leave it; bench/gpu/pytorch.py puts PyTorch's fused attention in its place."""
+    scores = torch.matmul(q, k.transpose(2, 3)) * (1 / math.sqrt(q.shape[-1]))
+    return torch.matmul(scores.softmax(-1), v)
+
+
 class Attention(nn.Module):
     def __init__(self, width, other, heads, bias=False):
         super().__init__()
@@ -64,8 +70,7 @@ class Attention(nn.Module):
     def forward(self, x, other):
         split = lambda y: y.unflatten(2, (self.heads, -1)).transpose(1, 2)
         q, k, v = split(self.to_q(x)), split(self.to_k(other)), split(self.to_v(other))
-        scores = torch.matmul(q, k.transpose(2, 3)) * (1 / math.sqrt(q.shape[-1]))
-        return self.to_out[0](torch.matmul(scores.softmax(-1), v).transpose(1, 2).flatten(2))
+        return self.to_out[0](attend(q, k, v).transpose(1, 2).flatten(2))
 
 
 class Gate(nn.Module):
@@ -103,17 +108,19 @@ class Block(nn.Module):
 
 
 class Transformer(nn.Module):
-    def __init__(self, width, text, heads, groups):
+    def __init__(self, width, text, heads, groups, depth=1):
         super().__init__()
         self.norm = nn.GroupNorm(groups, width, 1e-6)
         self.proj_in = nn.Conv2d(width, width, 1)
-        self.transformer_blocks = nn.ModuleList([Block(width, text, heads)])
+        self.transformer_blocks = nn.ModuleList([Block(width, text, heads) for _ in range(depth)])
         self.proj_out = nn.Conv2d(width, width, 1)
 
     def forward(self, x, text):
         y = self.proj_in(self.norm(x))
         height, width = y.shape[2:]
-        y = self.transformer_blocks[0](y.flatten(2).transpose(1, 2), text)
+        y = y.flatten(2).transpose(1, 2)
+        for block in self.transformer_blocks:
+            y = block(y, text)
         return x + self.proj_out(y.transpose(1, 2).unflatten(2, (height, width)))
 
 
@@ -149,37 +156,53 @@ class Stage(nn.Module):
             self.upsamplers = nn.ModuleList([Up(out)])
 
 
+def sinusoids(numbers, width):
+    half = width // 2
+    angles = numbers[:, None] * torch.exp(-math.log(10000) * torch.arange(half, device=numbers.device) / half)[None]
+    return torch.cat([angles.cos(), angles.sin()], -1)
+
+
 class UNet(nn.Module):
     def __init__(self, config):
         super().__init__()
         channels, groups, text = config["block_out_channels"], config["norm_num_groups"], config["cross_attention_dim"]
         self.width, time = channels[0], 4 * channels[0]
-        transformer = lambda width: Transformer(width, text, config["attention_head_dim"], groups)
+        heads = config["attention_head_dim"]
+        heads = heads if isinstance(heads, list) else [heads] * len(channels)
+        # Of each block on the way down: none in the last one of Stable Diffusion 1.5, none in the first one of XL.
+        depths = config.get("transformer_layers_per_block", [1] * (len(channels) - 1) + [0])
+        transformer = lambda i, depth: depth and (lambda width: Transformer(width, text, heads[i], groups, depth))
         self.conv_in = nn.Conv2d(config["in_channels"], channels[0], 3, padding=1)
         self.time_embedding = nn.ModuleDict({"linear_1": nn.Linear(channels[0], time), "linear_2": nn.Linear(time, time)})
+        self.added = config.get("addition_time_embed_dim")
+        if self.added:
+            pooled = config["projection_class_embeddings_input_dim"]
+            self.add_embedding = nn.ModuleDict({"linear_1": nn.Linear(pooled, time), "linear_2": nn.Linear(time, time)})
         self.down_blocks, self.up_blocks = nn.ModuleList(), nn.ModuleList()
         skips, last = [channels[0]], channels[0]
         for i, out in enumerate(channels):
             end = i == len(channels) - 1
-            self.down_blocks.append(Stage([last, out], out, None if end else transformer, down=not end, time=time, groups=groups))
+            self.down_blocks.append(Stage([last, out], out, transformer(i, depths[i]), down=not end, time=time, groups=groups))
             skips += [out, out] + ([] if end else [out])
             last = out
         self.mid_block = Stage([last, last], last, None, time=time, groups=groups)
-        self.mid_block.attentions = nn.ModuleList([transformer(last)])
+        self.mid_block.attentions = nn.ModuleList([transformer(-1, max(1, depths[-1]))(last)])
         for i, out in enumerate(reversed(channels)):
             widths = []
             for _ in range(3):
                 widths.append(last + skips.pop())
                 last = out
-            self.up_blocks.append(Stage(widths, out, transformer if i else None, up=i < len(channels) - 1, time=time, groups=groups))
+            self.up_blocks.append(Stage(widths, out, transformer(-1 - i, depths[-1 - i]), up=i < len(channels) - 1, time=time, groups=groups))
         self.conv_norm_out = nn.GroupNorm(groups, channels[0], 1e-5)
         self.conv_out = nn.Conv2d(channels[0], config["out_channels"], 3, padding=1)
 
-    def forward(self, sample, timestep, encoder_hidden_states):
-        half = self.width // 2
-        angles = timestep[:, None] * torch.exp(-math.log(10000) * torch.arange(half) / half)[None]
-        time = self.time_embedding["linear_1"](torch.cat([angles.cos(), angles.sin()], -1))
+    def forward(self, sample, timestep, encoder_hidden_states, text_embeds=None, time_ids=None):
+        time = self.time_embedding["linear_1"](sinusoids(timestep, self.width).to(sample.dtype))
         time = self.time_embedding["linear_2"](F.silu(time))
+        if self.added:
+            sizes = sinusoids(time_ids.flatten(), self.added).reshape(sample.shape[0], -1)
+            added = self.add_embedding["linear_1"](torch.cat([text_embeds, sizes.to(sample.dtype)], -1))
+            time = time + self.add_embedding["linear_2"](F.silu(added))
         x = self.conv_in(sample)
         skips = [x]
         for block in self.down_blocks:
@@ -294,4 +317,5 @@ def main():
             export(network, weights, inputs, axes, "sample", f"{out}/vae_decoder/model.onnx")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,183 @@
+/** Whether the device computes what the CPU computes: (b) of the table. */
+import { mkdir, realpath } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Batcher } from '../../runtime/batcher.ts';
+import { openCheckpoint, openPart } from '../../runtime/checkpoints/checkpoint.ts';
+import { writeComponent } from '../../runtime/checkpoints/component.ts';
+import type { Component } from '../../runtime/checkpoints/configs.ts';
+import { formOn, openWritten } from '../../runtime/checkpoints/loading.ts';
+import { writeTinyDecoder } from '../../runtime/graphs/autoencoderTiny.ts';
+import type { Precision, Written } from '../../runtime/graphs/builder.ts';
+import type { Tensor } from '../../runtime/onnx/graph.ts';
+import { chooseProvider, type Provider } from '../../runtime/onnx/providers.ts';
+import { diffusion } from '../../runtime/pipelines/diffusion.ts';
+import { Library } from '../../runtime/pipelines/library.ts';
+import { planUNet } from '../randomModel.ts';
+import { type Cases, clocked, seconds } from './cases.ts';
+import { tokenIds, waves } from './tinyGraphs.ts';
+import { writeWeights } from './weights.ts';
+
+/** The embedded model. */
+export const pocket = fileURLToPath(new URL('../../../models/pocket', import.meta.url));
+
+interface Network {
+  name: string;
+  write: (form: { precision: Precision } & ReturnType<typeof formOn>) => Promise<Written> | Written;
+  feeds: Record<string, Tensor>;
+}
+
+export async function measureCorrectness(cases: Cases): Promise<void> {
+  const provider = await chooseProvider(cases.question.device);
+  const networks = await networksOf(cases);
+  const halves = cases.question.precision === 'float16';
+  if (!halves) cases.skip('half precision', 'the device does not have it');
+  const cpu: Provider = { name: 'cpu' };
+  await cases.within(0.7, async () => {
+    for (const { name, write, feeds } of networks) {
+      const open = async (on: Provider, precision: Precision) =>
+        openWritten(await write({ ...formOn(on), precision }), `${name} in ${precision}`, on);
+      let right: Record<string, Float32Array> | undefined;
+      for (const precision of halves ? (['float32', 'float16'] as const) : (['float32'] as const)) {
+        await cases.each(`${name}, ${precision}`, {}, async () => {
+          right ??= await answers(await open(cpu, 'float32'), feeds);
+          const graph = await open(provider, precision);
+          let found: Record<string, Float32Array> = {};
+          const ms = await clocked(async () => {
+            found = await answers(graph, feeds);
+          });
+          return { ...compare(right, found), unit: 'of the largest', detail: `the largest error; ${seconds(ms)}` };
+        });
+      }
+    }
+  });
+  await picture(cases, provider);
+}
+
+async function networksOf(cases: Cases): Promise<Network[]> {
+  const checkpoint = await openCheckpoint(pocket);
+  const side = cases.slow ? 16 : 32;
+  const component = async (which: Component, feeds: Record<string, Tensor>): Promise<Network> => {
+    const source = await checkpoint.component(which);
+    if (source.kind !== 'safetensors') throw new Error(`${pocket} has no safetensors weights for its ${which}`);
+    const write: Network['write'] = (form) => writeComponent(which, source.config, source.tensors, form);
+    return { name: `embedded ${which}`, write, feeds };
+  };
+  const tiny = await openPart(join(pocket, 'tiny_decoder'), 'tinyVae');
+  const row = (width: number) => ({
+    sample: waves([1, 4, side, side]),
+    timestep: { dtype: 'float32', dims: [1], data: Float32Array.of(500) } as const,
+    encoder_hidden_states: waves([1, 77, width], 0.3),
+  });
+  const temp = await realpath(cases.question.temp);
+  const random = async (name: string, shape: Parameters<typeof planUNet>[0], more: object, feeds: object) => {
+    const folder = join(temp, name.replaceAll(/\W+/g, '-'));
+    await mkdir(folder, { recursive: true });
+    const weights = await writeWeights(folder, planUNet(shape));
+    const config = { norm_num_groups: 8, ...more };
+    const write: Network['write'] = (form) => writeComponent('unet', config, weights, form);
+    return { name, write, feeds: { ...row(shape.text), ...feeds } };
+  };
+  return [
+    await component('unet', row(160)),
+    await random('tiny UNet like SD 1.5', { channels: [40, 80, 160, 160], depths: [1, 1, 1, 0], text: 96 }, {}, {}),
+    await random(
+      'tiny UNet like XL',
+      { channels: [64, 128, 256], depths: [0, 1, 2], text: 128, added: 64 + 6 * 32 },
+      {
+        attention_head_dim: [1, 2, 4],
+        down_block_types: ['DownBlock2D', 'CrossAttnDownBlock2D', 'CrossAttnDownBlock2D'],
+        addition_embed_type: 'text_time',
+        addition_time_embed_dim: 32,
+      },
+      {
+        text_embeds: waves([1, 64]),
+        time_ids: { dtype: 'float32', dims: [1, 6], data: Float32Array.of(512, 512, 0, 0, 512, 512) },
+      },
+    ),
+    await component('vae_decoder', { latent_sample: waves([1, 4, side, side]) }),
+    await component('text_encoder', { input_ids: tokenIds(vocabularyOf(checkpoint.textEncoder)) }),
+    await component('vae_encoder', { sample: waves([1, 3, 8 * side, 8 * side]) }),
+    {
+      name: 'embedded tiny decoder',
+      write: (form) => writeTinyDecoder(tiny.config, tiny.tensors, form),
+      feeds: { latent_sample: waves([1, 4, side, side]) },
+    },
+  ];
+}
+
+function vocabularyOf(config: Record<string, unknown>): number {
+  return typeof config.vocab_size === 'number' ? config.vocab_size : 1000;
+}
+
+async function answers(graph: Awaited<ReturnType<typeof openWritten>>, feeds: Record<string, Tensor>) {
+  const inputs = Object.fromEntries(
+    // Networks call their one input differently.
+    graph.inputs.map(({ name }) => [name, feeds[name] ?? Object.values(feeds)[0]!]),
+  );
+  const outputs = await graph.run(inputs);
+  await graph.close();
+  return Object.fromEntries(
+    Object.entries(outputs).map(([name, { data }]) => [name, Float32Array.from(data as ArrayLike<number>, Number)]),
+  );
+}
+
+/** The largest difference in any output, of the largest value of that output. */
+function compare(right: Record<string, Float32Array>, found: Record<string, Float32Array>): { value: number } {
+  let worst = 0;
+  for (const [name, values] of Object.entries(right)) {
+    const others = found[name];
+    if (others === undefined || others.length !== values.length) throw new Error(`the output ${name} is missing`);
+    let [largest, error] = [0, 0];
+    for (let i = 0; i < values.length; i++) {
+      largest = Math.max(largest, Math.abs(values[i]!));
+      const difference = Math.abs(values[i]! - others[i]!);
+      if (Number.isNaN(difference)) throw new Error(`the output ${name} is not a number at ${i} of ${values.length}`);
+      error = Math.max(error, difference);
+    }
+    worst = Math.max(worst, error / largest);
+  }
+  return { value: worst };
+}
+
+/** The same picture of the embedded model on both, through the pipeline. */
+async function picture(cases: Cases, provider: Provider): Promise<void> {
+  const [size, steps] = cases.slow ? [128, 2] : [256, 20];
+  await cases.each('a picture of the embedded model', {}, async () => {
+    const [ours, reference] = [await draw(provider, size, steps), await draw({ name: 'cpu' }, size, steps)];
+    let [sum, worst] = [0, 0];
+    for (let i = 0; i < ours.length; i++) {
+      const difference = Math.abs(ours[i]! - reference[i]!);
+      sum += difference;
+      worst = Math.max(worst, difference);
+    }
+    const mean = sum / ours.length;
+    return {
+      value: mean,
+      unit: 'of 255',
+      detail: `mean difference from the CPU, at most ${worst}; ${size}², ${steps} steps`,
+    };
+  });
+}
+
+async function draw(provider: Provider, size: number, steps: number): Promise<Uint8Array> {
+  const library = new Library({ provider, onLoaded: () => {} });
+  let pixels: Uint8Array | undefined;
+  await new Batcher().drive({
+    run: diffusion(library, {
+      model: pocket,
+      prompt: 'a red potion',
+      width: size,
+      height: size,
+      steps,
+      guidanceScale: 4,
+      seed: 1n,
+    }),
+    signal: new AbortController().signal,
+    emit: async (event) => {
+      if (event.type === 'finished') pixels = event.pixels.data;
+    },
+  });
+  if (pixels === undefined) throw new Error('the run ended without a picture');
+  return pixels;
+}

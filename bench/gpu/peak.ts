@@ -1,0 +1,124 @@
+/** What the device reaches at best: products of large matrices, and the traffic to its memory. (g) of the table. */
+import { mkdir, realpath, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { GraphBuilder, Precision, Value } from '../../runtime/graphs/builder.ts';
+import { chooseProvider, type Provider } from '../../runtime/onnx/providers.ts';
+import { type Cases, seconds } from './cases.ts';
+import { largest, one, openTiny, spread } from './tinyGraphs.ts';
+import { measureTransfers } from './transfers.ts';
+import { writeWeights } from './weights.ts';
+
+export async function measurePeak(cases: Cases): Promise<void> {
+  const provider = await chooseProvider(cases.question.device);
+  const precisions =
+    cases.question.precision === 'float16' ? (['float16', 'float32'] as const) : (['float32'] as const);
+  await cases.within(0.7, async () => {
+    for (const precision of precisions) await product(cases, provider, precision);
+    await bandwidth(cases, provider);
+  });
+  await measureTransfers(cases, provider);
+}
+
+/** Longer than this, a size is large enough. */
+const ENOUGH_MS = 15;
+
+/** Chains of products of growing matrices until one takes long enough; told is the best. */
+async function product(cases: Cases, provider: Provider, precision: Precision): Promise<void> {
+  const temp = join(await realpath(cases.question.temp), `peak-${precision}`);
+  await cases.each(`product of matrices, ${precision}`, {}, async () => {
+    let best = 0;
+    let at = 0;
+    let took = 0;
+    const tried: string[] = [];
+    for (const n of [64, 256, 512, 1024, 2048, 4096, 8192]) {
+      // Eight times the work of the size before, part of which was opening graphs and compiling kernels.
+      if (took * 6 > cases.leftMs() * 0.7) break;
+      const begun = performance.now();
+      await mkdir(temp, { recursive: true });
+      const weights = await writeWeights(temp, [{ name: 'm', shape: [n, n], spread: 1 / Math.sqrt(n) }]);
+      const chain = (length: number) => (g: GraphBuilder, x: Value) => {
+        const matrix = g.weight('m');
+        // What depends on an input is not computed while the graph is loaded.
+        let y = g.node('Mul', [matrix, x], { name: 'scaled' });
+        for (let i = 0; i < length; i++) y = g.node('MatMul', [y, matrix], { name: `product.${i}` });
+        return largest(g, y);
+      };
+      const perOne = await slopeOf(cases, provider, precision, chain, [2, 6], { weights, folder: temp });
+      await rm(temp, { recursive: true, force: true });
+      const speed = (2 * n ** 3) / (perOne / 1000);
+      tried.push(`${n}: ${(speed / 1e12).toPrecision(3)}`);
+      took = performance.now() - begun;
+      if (speed > best) [best, at] = [speed, n];
+      if (perOne > ENOUGH_MS) break;
+    }
+    cases.question.speed[precision] = best;
+    if (best === 0) throw new Error('no size was small enough');
+    return {
+      value: best / 1e12,
+      unit: 'TFLOP/s',
+      detail: `${at}×${at}, from chains of 2 and 6; by size ${tried.join(', ')}`,
+      numbers: { operationsPerSecond: best, size: at },
+    };
+  });
+}
+
+/** Reads and writes of a large tensor, element by element. */
+async function bandwidth(cases: Cases, provider: Provider): Promise<void> {
+  await cases.each('memory traffic', {}, async () => {
+    let best = 0;
+    let at = 0;
+    let took = 0;
+    for (const mib of [1, 4, 16, 64, 256, 1024]) {
+      if (took * 4 > cases.leftMs() * 0.7) break;
+      const begun = performance.now();
+      const length = mib * 2 ** 18;
+      const chain = (count: number) => (g: GraphBuilder, x: Value) => {
+        let y = spread(g, x, [1024, length / 1024]);
+        for (let i = 0; i < count; i++) y = g.node('Mul', [y, x], { name: `times.${i}` });
+        return largest(g, y);
+      };
+      const perOne = await slopeOf(cases, provider, 'float32', chain, [4, 20]);
+      const speed = (2 * 4 * length) / (perOne / 1000);
+      took = performance.now() - begun;
+      if (speed > best) [best, at] = [speed, mib];
+      if (perOne > ENOUGH_MS) break;
+    }
+    return {
+      value: best / 1e9,
+      unit: 'GB/s',
+      detail: `${at} MiB of float32 times one number, read and written`,
+      numbers: { bytesPerSecond: best },
+    };
+  });
+}
+
+/** Milliseconds of one more node, from a short chain and a long one in turn; what is constant in a call drops out. */
+async function slopeOf(
+  cases: Cases,
+  provider: Provider,
+  precision: Precision,
+  chain: (length: number) => (graph: GraphBuilder, x: Value) => Value,
+  [short, long]: readonly [number, number],
+  options: Parameters<typeof openTiny>[3] = {},
+): Promise<number> {
+  const [little, much] = await Promise.all(
+    [short, long].map((length) => openTiny(provider, precision, chain(length), options)),
+  );
+  const x = one();
+  // The smallest of some calls: what a device reaches, not what it usually does.
+  let [least, most] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
+  await little!.run(x);
+  await much!.run(x);
+  const begun = performance.now();
+  for (let round = 0; round < 7 && (round < 2 || performance.now() - begun < cases.leftMs() / 10); round++) {
+    let from = performance.now();
+    await little!.run(x);
+    least = Math.min(least, performance.now() - from);
+    from = performance.now();
+    await much!.run(x);
+    most = Math.min(most, performance.now() - from);
+  }
+  await Promise.all([little!.close(), much!.close()]);
+  if (most <= least) throw new Error(`a longer chain took no longer (${seconds(least)} and ${seconds(most)})`);
+  return (most - least) / (long - short);
+}

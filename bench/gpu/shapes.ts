@@ -1,0 +1,139 @@
+/** The networks whose speed is measured: their sizes, and the arithmetic of one call. A further family is an entry here. */
+import type { Component } from '../../runtime/checkpoints/configs.ts';
+import { count, type Planned, planClip, planUNet, planVae, type UNetShape } from '../randomModel.ts';
+
+export interface NetworkShape {
+  component: Component;
+  config: Record<string, unknown>;
+  /** Names and sizes of the weights, made when they are needed. */
+  plan: () => Planned[];
+}
+
+export interface ModelShape {
+  /** What rows of the table call it. */
+  title: string;
+  unet: NetworkShape;
+  decoder: NetworkShape;
+  encoder: NetworkShape;
+  /** Channels of the text states, and of the pooled text where the UNet takes one. */
+  text: number;
+  pooled?: number;
+}
+
+const sd15: UNetShape = { channels: [320, 640, 1280, 1280], depths: [1, 1, 1, 0], text: 768 };
+/** 1280 of pooled text and six numbers of 256 sinusoids each. */
+const sdxl: UNetShape = { channels: [320, 640, 1280], depths: [0, 2, 10], text: 2048, added: 1280 + 6 * 256 };
+
+function clip(hidden: number, layers: number): NetworkShape {
+  return {
+    component: 'text_encoder',
+    config: { num_hidden_layers: layers, num_attention_heads: hidden / 64, hidden_act: 'quick_gelu' },
+    plan: () => planClip({ hidden, layers }),
+  };
+}
+
+const decoder: NetworkShape = {
+  component: 'vae_decoder',
+  config: { _class_name: 'AutoencoderKL', norm_num_groups: 32 },
+  plan: () => planVae({ width: 128 }).filter(({ name }) => /^(decoder|post_quant_conv)\./.test(name)),
+};
+
+const blocksDown = (depths: readonly number[]) =>
+  depths.map((depth) => (depth > 0 ? 'CrossAttnDownBlock2D' : 'DownBlock2D'));
+
+export const shapes = {
+  sd15: {
+    title: 'SD 1.5',
+    unet: {
+      component: 'unet',
+      config: { attention_head_dim: 8, norm_num_groups: 32, down_block_types: blocksDown(sd15.depths) },
+      plan: () => planUNet(sd15),
+    },
+    decoder,
+    encoder: clip(768, 12),
+    text: 768,
+  },
+  sdxl: {
+    title: 'XL',
+    unet: {
+      component: 'unet',
+      config: {
+        attention_head_dim: [5, 10, 20],
+        norm_num_groups: 32,
+        down_block_types: blocksDown(sdxl.depths),
+        addition_embed_type: 'text_time',
+        addition_time_embed_dim: 256,
+      },
+      plan: () => planUNet(sdxl),
+    },
+    decoder,
+    // The larger one of XL's two.
+    encoder: clip(1280, 32),
+    text: 2048,
+    pooled: 1280,
+  },
+} satisfies Record<string, ModelShape>;
+
+export type ShapeName = keyof typeof shapes;
+
+/** Numbers of two bytes. */
+export function halfBytes(plan: readonly Planned[]): number {
+  return plan.reduce((sum, { shape }) => sum + 2 * count(shape), 0);
+}
+
+const textLength = 77;
+
+/**
+ * Floating-point operations of one row of a UNet: two for each weight and position, and the two products of attention.
+ * Normalizations and activations are left out.
+ *
+ * @param side - latents on each side
+ */
+export function unetOperations(plan: readonly Planned[], side: number): number {
+  const last = Math.max(...plan.map(({ name }) => Number(/^down_blocks\.(\d+)/.exec(name)?.[1] ?? 0)));
+  let sum = 0;
+  for (const { name, shape } of plan) {
+    if (!name.endsWith('.weight') || shape.length < 2) continue;
+    const [, way, block] = /^(down|up)_blocks\.(\d+)/.exec(name) ?? [];
+    let level = 0;
+    if (name.startsWith('mid_block')) level = last;
+    else if (way === 'down') level = Number(block) + (name.includes('downsamplers') ? 1 : 0);
+    else if (way === 'up') level = last - Number(block) - (name.includes('upsamplers') ? 1 : 0);
+    const positions = Math.ceil(side / 2 ** level) ** 2;
+    if (/embedding|time_emb_proj/.test(name)) sum += 2 * count(shape);
+    else if (/attn2\.to_[kv]\./.test(name)) sum += 2 * count(shape) * textLength;
+    else sum += 2 * count(shape) * positions;
+    if (name.endsWith('.to_q.weight')) {
+      const seen = name.includes('.attn1.') ? positions : textLength;
+      sum += 4 * positions * seen * shape[0]!;
+    }
+  }
+  return sum;
+}
+
+/** The same for a decoder of an autoencoder. @param side - latents on each side */
+export function decoderOperations(plan: readonly Planned[], side: number): number {
+  let sum = 0;
+  for (const { name, shape } of plan) {
+    if (!name.endsWith('.weight') || shape.length < 2) continue;
+    const [, block] = /up_blocks\.(\d+)/.exec(name) ?? [];
+    const level = block === undefined ? 0 : Number(block) + (name.includes('upsamplers') ? 1 : 0);
+    // The last convolution is of the picture's size.
+    const scale = name.startsWith('decoder.conv_out') ? 3 : Math.min(level, 3);
+    const positions = (side * 2 ** scale) ** 2;
+    sum += 2 * count(shape) * positions;
+    if (name.endsWith('.to_q.weight')) sum += 4 * positions * positions * shape[0]!;
+  }
+  return sum;
+}
+
+/** The same for a text encoder and one text. */
+export function encoderOperations(plan: readonly Planned[]): number {
+  let sum = 0;
+  for (const { name, shape } of plan) {
+    if (!name.endsWith('.weight') || shape.length < 2 || name.includes('embedding')) continue;
+    sum += 2 * count(shape) * textLength;
+    if (name.endsWith('.q_proj.weight')) sum += 4 * textLength ** 2 * shape[0]!;
+  }
+  return sum;
+}

@@ -1,0 +1,55 @@
+/** Graphs of a few nodes, for what a device can do at most. */
+import type { StoredTensors } from '../../runtime/checkpoints/safetensors.ts';
+import { GraphBuilder, type Precision, type Value } from '../../runtime/graphs/builder.ts';
+import { floats, Graph, int64s, type Tensor } from '../../runtime/onnx/graph.ts';
+import type { Provider } from '../../runtime/onnx/providers.ts';
+
+/** A graph of the input `x` and the output `y`; everything between is written by `body`. */
+export function openTiny(
+  provider: Provider,
+  precision: Precision,
+  body: (graph: GraphBuilder, x: Value) => Value,
+  options: {
+    x?: readonly (number | string)[];
+    y?: readonly (number | string)[];
+    weights?: StoredTensors;
+    folder?: string;
+  } = {},
+): Promise<Graph> {
+  const builder = new GraphBuilder(options.weights ?? new Map(), { precision });
+  const x = builder.input('x', precision, options.x ?? [1]);
+  builder.output('y', body(builder, x), precision, options.y ?? [1]);
+  const { bytes } = builder.finish('tiny');
+  return Graph.open(options.folder === undefined ? { bytes } : { bytes, folder: options.folder }, provider);
+}
+
+/** The largest of all values, in a shape of one. */
+export function largest(graph: GraphBuilder, x: Value): Value {
+  const flat = graph.node('Reshape', [x, graph.ints([1, -1])], { name: 'largest' });
+  const max = graph.node('ReduceMax', [flat], { name: 'largest', attributes: { keepdims: 1 } });
+  return graph.node('Reshape', [max, graph.ints([1])], { name: 'largest' });
+}
+
+/** `x` repeated into a shape, on the device. */
+export function spread(graph: GraphBuilder, x: Value, shape: readonly number[]): Value {
+  return graph.node('Expand', [x, graph.ints(shape)], { name: 'spread' });
+}
+
+export function one(value = 1): { x: Tensor } {
+  return { x: floats(Float32Array.of(value), [1]) };
+}
+
+/** Smooth numbers of no pattern, from -1 to 1. */
+export function waves(dims: readonly number[], phase = 0): Tensor {
+  const data = new Float32Array(dims.reduce((a, b) => a * b, 1));
+  for (let i = 0; i < data.length; i++) data[i] = Math.sin(i * 0.7 + phase) * Math.cos(i * 0.0137);
+  return floats(data, dims);
+}
+
+/** A text of the usual length for a vocabulary of so many tokens. */
+export function tokenIds(vocabulary: number): Tensor {
+  return int64s(
+    Array.from({ length: 77 }, (_, i) => (i * 641) % vocabulary),
+    [1, 77],
+  );
+}
