@@ -1,0 +1,167 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { measure } from '../../bench/gpu/measuring.ts';
+import { type Part, parts, shareOf } from '../../bench/gpu/parts.ts';
+import { Report, type Row, tableOf } from '../../bench/gpu/report.ts';
+import { decoderOperations, halfBytes, shapes, unetOperations } from '../../bench/gpu/shapes.ts';
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'latentwire-bench-gpu-'));
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+const part = (name: string, seconds: number, leastSeconds = 1): Part => ({
+  name,
+  seconds,
+  leastSeconds,
+  by: 'latentwire',
+});
+
+describe('the time', () => {
+  test('is divided in proportion, and what a part leaves over is for the later ones', () => {
+    const [a, b, c] = [part('a', 10), part('b', 20), part('c', 10)];
+    expect(shareOf([a, b, c], 80_000)).toBe(20_000);
+    // The first took half of its time.
+    expect(shareOf([b, c], 70_000)).toBeCloseTo(46_667, 0);
+    expect(shareOf([c], 70_000)).toBe(70_000);
+  });
+
+  test('is not given to a part that cannot use so little', () => {
+    expect(shareOf([part('a', 10, 5), part('b', 10)], 8000)).toBeUndefined();
+    expect(shareOf([part('b', 10)], 8000)).toBe(8000);
+    expect(shareOf([part('b', 10)], -3)).toBeUndefined();
+  });
+
+  test('of four minutes is enough for every part', () => {
+    let left = 240_000;
+    for (const [index] of parts.entries()) {
+      const share = shareOf(parts.slice(index), left);
+      expect(share, parts[index]!.name).toBeDefined();
+      left -= share!;
+    }
+    expect(left).toBeCloseTo(0);
+  });
+});
+
+describe('a measuring process', () => {
+  const run = async (program: string, limitMs = 60_000) => {
+    const file = join(folder, 'child.mjs');
+    await writeFile(file, `const tell = (told) => console.log(JSON.stringify(told));\n${program}`);
+    const rows: Omit<Row, 'part'>[] = [];
+    const ended = await measure({
+      command: process.execPath,
+      args: [file],
+      limitMs,
+      onRow: (row) => rows.push(row),
+    });
+    return { rows, ended };
+  };
+  const begun = `tell({ begin: 'first' });
+    tell({ row: { state: 'measured', name: 'first', value: 1 } });
+    tell({ begin: 'second' });`;
+
+  test('leaves what it found when it hangs, and the case that it hung in', async () => {
+    // 2 s is what the process gets, not what anything is expected to take.
+    const { rows, ended } = await run(`${begun} for (;;) {}`, 2000);
+    expect(rows).toEqual([{ state: 'measured', name: 'first', value: 1 }]);
+    expect(ended).toEqual({ death: 'took longer than 2 s', begun: ['first', 'second'], dead: 'second' });
+  });
+
+  test('leaves what it found when it crashes, and how', async () => {
+    const { rows, ended } = await run(`${begun} process.kill(process.pid, 'SIGSEGV'); for (;;) {}`);
+    expect(rows).toHaveLength(1);
+    expect(ended).toMatchObject({ death: 'the process was ended by SIGSEGV', dead: 'second' });
+  });
+
+  test('tells the last words of an error', async () => {
+    const { ended } = await run(`${begun} throw new Error('the device is lost');`);
+    expect(ended.death).toMatch(/^the process ended with 1: .*the device is lost/);
+  });
+
+  test('may say other things, and end well', async () => {
+    const { rows, ended } = await run(`console.log('{"level":50,"msg":"a log line"}'); console.log('{'); ${begun}`);
+    expect(rows).toHaveLength(1);
+    expect(ended).toMatchObject({ death: undefined, dead: undefined });
+  });
+
+  test('that cannot be started is told of', async () => {
+    const ended = await measure({ command: join(folder, 'nothing'), args: [], limitMs: 60_000, onRow: () => {} });
+    expect(ended.death).toMatch(/^could not be started: .*ENOENT/);
+  });
+});
+
+describe('the report', () => {
+  const measured: Row = { part: 'peak', name: 'product', state: 'measured', value: 12.34567, unit: 'TFLOP/s' };
+  const failed: Row = { part: 'peak', name: 'traffic', state: 'failed', detail: 'lost | device\nat once' };
+
+  test('is a table with one line for each row, whatever an error said', () => {
+    const lines = tableOf([measured, failed]).split('\n');
+    expect(lines).toHaveLength(4);
+    expect(lines[2]).toMatch(/^\| peak +\| product +\| 12\.35 TFLOP\/s +\|/);
+    expect(lines[3]).toMatch(/\| failed +\| lost \/ device at once +\|$/);
+  });
+
+  test('is whole on disk after every row', async () => {
+    const report = new Report(folder, { device: 'cpu' });
+    const onDisk = async () => JSON.parse(await readFile(join(folder, 'bench-gpu.json'), 'utf8'));
+    report.add(measured);
+    await report.write();
+    expect(await onDisk()).toEqual({ device: 'cpu', rows: [measured] });
+    report.add(failed);
+    await report.write();
+    expect((await onDisk()).rows).toHaveLength(2);
+    expect(await readFile(join(folder, 'bench-gpu.md'), 'utf8')).toContain('traffic');
+  });
+});
+
+test('the networks have as many weights as the published ones', () => {
+  // Parameters of the UNets in the weights of runwayml/stable-diffusion-v1-5 and stabilityai/stable-diffusion-xl-base-1.0.
+  expect(halfBytes(shapes.sd15.unet.plan()) / 2).toBe(859_520_964);
+  expect(halfBytes(shapes.sdxl.unet.plan()) / 2).toBe(2_567_463_684);
+});
+
+test('arithmetic is counted for each position of each layer', () => {
+  const conv = { shape: [8, 4, 3, 3], spread: 1 } as const;
+  const weights = [
+    { ...conv, name: 'conv_in.weight' },
+    { ...conv, name: 'down_blocks.1.resnets.0.conv1.weight' },
+  ];
+  // Two operations for each of 288 weights: at 16×16 positions, and at 8×8 one block further down.
+  expect(unetOperations(weights, 16)).toBe(2 * 288 * (256 + 64));
+  // The last convolution of a decoder is of the picture's size, eight times the latents'.
+  expect(decoderOperations([{ ...conv, name: 'decoder.conv_out.weight' }], 16)).toBe(2 * 288 * 128 ** 2);
+});
+
+describe('a run', () => {
+  const run = async (...args: string[]) => {
+    const main = join(import.meta.dirname, '../../dist/bench/gpu/main.js');
+    const { stdout } = await promisify(execFile)(process.execPath, [main, ...args, '--out', folder]);
+    const { rows, ended } = JSON.parse(await readFile(join(folder, 'bench-gpu.json'), 'utf8'));
+    expect(ended).toBeDefined();
+    const find = (name: string) => (rows as Row[]).find((row) => row.name === name);
+    return { stdout, find };
+  };
+
+  test('compares the embedded model with the CPU, and tells what it left out', async () => {
+    const only = ['--only', 'adapter,correctness,pytorch', '--python', 'none'];
+    const { stdout, find } = await run('--device', 'cpu', '--minutes', '0.5', ...only);
+    expect(find('provider')?.value).toBe('cpu');
+    // The reference is the same provider, so float32 is the same to the bit.
+    expect(find('embedded unet, float32')).toMatchObject({ state: 'measured', value: 0 });
+    expect(find('pytorch')).toMatchObject({ state: 'skipped', detail: '--python none' });
+    expect(stdout).toContain('embedded unet, float32');
+  });
+
+  test('says why a device does not start, and leaves out what needs it', async () => {
+    // A name that chooseProvider refuses everywhere, whatever the machine has.
+    const { find } = await run('--device', 'nothing', '--minutes', '1', '--only', 'adapter,peak,mixed');
+    expect(find('provider')).toMatchObject({ state: 'failed', detail: expect.stringContaining('nothing') });
+    expect(find('peak')).toMatchObject({ state: 'skipped', detail: 'nothing does not start' });
+    expect(find('mixed')).toMatchObject({ state: 'skipped' });
+  });
+});
