@@ -367,7 +367,7 @@ class Pool implements Runtime {
       route.told = true;
       return !before;
     }
-    if (event.type === 'stepped') route.done = (event.step + 1) / event.steps;
+    if (event.type === 'stepped' || event.type === 'previewed') route.done = (event.step + 1) / event.steps;
     if (event.type === 'finished') {
       this.settle(device);
       if (route.drawing) {

@@ -125,7 +125,7 @@ export class Room {
    */
   isShortFor(life: Life, run: Run): boolean {
     if (this.onDevice) {
-      const weights = this.weightBytes(new Set([...life.touched, ...run.files]));
+      const weights = this.weightBytes(life.touched) + this.bytesAdded(life, run);
       return weights + Math.max(this.mostWorkingBytes, this.workingBytes(run)) > this.deviceLimitBytes;
     }
     if (this.limitBytes === 0 || life.finished === 0 || run.pixels <= MODEST_PIXELS) return false;

@@ -18,3 +18,10 @@ runtimeSuite('the real runtime', {
   model,
   brokenModel,
 });
+
+runtimeSuite('two devices behind one runtime', {
+  start: () => startRuntime({ provider: ['cpu', 'cpu'], log: () => {} }),
+  model,
+  brokenModel,
+  severalDevices: true,
+});
