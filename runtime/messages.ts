@@ -132,6 +132,7 @@ export type ToRuntime =
   | {
       type: 'start';
       provider: string;
+      precision?: 'auto' | 'float32' | 'float16' | undefined;
       threads?: number | undefined;
       rowsPerCall?: number | undefined;
       memoryLimitBytes?: number | undefined;
@@ -146,7 +147,7 @@ export type ToRuntime =
  * of: `reported` with a `finished` event, `failed`, `cancelled`, or `broken`.
  */
 export type FromRuntime =
-  | { type: 'ready'; provider: string; reason: string }
+  | { type: 'ready'; provider: string; reason: string; precision: 'float32' | 'float16'; precisionReason: string }
   | { type: 'unready'; message: string }
   | { type: 'logged'; level: LogLevel; message: string; fields?: Record<string, unknown> | undefined }
   | { type: 'loaded'; model: string; memoryBytes: number }

@@ -109,6 +109,12 @@ export const options = {
     'COUNT',
     'Threads of the CPU provider; 0 takes as many as there are cores, or their part of them where `--device` names cpu several times.',
   ),
+  precision: choice(
+    'auto',
+    ['auto', 'float32', 'float16'],
+    'PRECISION',
+    'What the networks of safetensors models compute in. auto takes float16 on a GPU that gives the right numbers in it, and float32 on a CPU. float16 halves the memory; if the GPU gives wrong numbers in it, the server ends with the reason. Models exported to ONNX keep their own.',
+  ),
   batchSize: {
     kind: 'value',
     placeholder: 'auto|ROWS',

@@ -209,6 +209,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
 async function startOwnRuntime(config: Config, log: Logger): Promise<Runtime> {
   return startRuntime({
     provider: config.device,
+    precision: config.precision,
     log: (level, message, fields) => log[level](fields ?? {}, message),
     maxModels: config.maxModels,
     memoryLimitBytes: config.memoryLimit,

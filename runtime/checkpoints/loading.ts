@@ -1,16 +1,24 @@
 import { open, readFile, realpath, stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import type { GraphForm, Written } from '../graphs/builder.ts';
+import { delicateOperators } from '../graphs/precision.ts';
 import type { Graph } from '../onnx/graph.ts';
 import type { Provider } from '../onnx/providers.ts';
 import { ModelError } from './files.ts';
 import { versionOf } from './safetensors.ts';
 
 /** How graphs are written for a provider. */
-export function formOn(provider: Provider): Pick<GraphForm, 'attention' | 'linear'> {
+export function formOn(provider: Provider): GraphForm {
   const onCpu = provider.name === 'cpu';
-  // Where nobody has tried it, fused attention is only trusted on the CPU.
-  return { attention: provider.attention ?? (onCpu ? 'fused' : 'plain'), linear: onCpu ? 'fused' : 'plain' };
+  const { precision = 'float32', widened = delicateOperators } = provider;
+  return {
+    // Where nobody has tried it, fused attention is only trusted on the CPU.
+    attention: provider.attention ?? (onCpu ? 'fused' : 'plain'),
+    linear: onCpu ? 'fused' : 'plain',
+    precision,
+    border: 'float32',
+    widened,
+  };
 }
 
 /**

@@ -9,7 +9,12 @@ export interface AutoencoderKLConfig {
   act_fn?: string;
   down_block_types?: string[];
   up_block_types?: string[];
+  scaling_factor?: number;
+  force_upcast?: boolean;
 }
+
+/** Of Stable Diffusion 1 and 2, whose autoencoder fits into float16 whatever its config says. */
+const SD_SCALING_FACTOR = 0.18215;
 
 /** All normalizations of this network use it, whatever the config says. */
 const epsilon = 1e-6;
@@ -20,11 +25,10 @@ const epsilon = 1e-6;
  */
 export function writeVaeEncoder(config: AutoencoderKLConfig, tensors: StoredTensors, form?: GraphForm): Written {
   check(config);
-  const graph = new GraphBuilder(tensors, form);
+  const graph = new GraphBuilder(tensors, formOf(config, form));
   const groups = config.norm_num_groups ?? 32;
-  const dtype = graph.precision;
   const channels = graph.shapeOf('encoder.conv_in.weight')[1]!;
-  const sample = graph.input('sample', dtype, ['batch', channels, 'height', 'width']);
+  const sample = graph.enter('sample', ['batch', channels, 'height', 'width']);
   let x = conv(graph, sample, 'encoder.conv_in');
   for (let block = 0; graph.has(`encoder.down_blocks.${block}.resnets.0.conv1.weight`); block++) {
     const path = `encoder.down_blocks.${block}`;
@@ -39,7 +43,7 @@ export function writeVaeEncoder(config: AutoencoderKLConfig, tensors: StoredTens
   x = conv(graph, x, 'encoder.conv_out');
   if (graph.has('quant_conv.weight')) x = conv(graph, x, 'quant_conv');
   const parameters = graph.shapeOf('encoder.conv_out.weight')[0]!;
-  graph.output('latent_parameters', x, dtype, ['batch', parameters, 'latent_height', 'latent_width']);
+  graph.leave('latent_parameters', x, ['batch', parameters, 'latent_height', 'latent_width']);
   return graph.finish('vaeEncoder');
 }
 
@@ -49,12 +53,11 @@ export function writeVaeEncoder(config: AutoencoderKLConfig, tensors: StoredTens
  */
 export function writeVaeDecoder(config: AutoencoderKLConfig, tensors: StoredTensors, form?: GraphForm): Written {
   check(config);
-  const graph = new GraphBuilder(tensors, form);
+  const graph = new GraphBuilder(tensors, formOf(config, form));
   const groups = config.norm_num_groups ?? 32;
-  const dtype = graph.precision;
   const first = graph.has('post_quant_conv.weight') ? 'post_quant_conv' : 'decoder.conv_in';
   const channels = graph.shapeOf(`${first}.weight`)[1]!;
-  let x = graph.input('latent_sample', dtype, ['batch', channels, 'latent_height', 'latent_width']);
+  let x = graph.enter('latent_sample', ['batch', channels, 'latent_height', 'latent_width']);
   if (first === 'post_quant_conv') x = conv(graph, x, 'post_quant_conv');
   x = conv(graph, x, 'decoder.conv_in');
   x = middle(graph, x, 'decoder.mid_block', groups);
@@ -68,8 +71,17 @@ export function writeVaeDecoder(config: AutoencoderKLConfig, tensors: StoredTens
   x = silu(graph, groupNorm(graph, x, 'decoder.conv_norm_out', groups, epsilon), 'decoder.conv_act');
   x = conv(graph, x, 'decoder.conv_out');
   const colours = graph.shapeOf('decoder.conv_out.weight')[0]!;
-  graph.output('sample', x, dtype, ['batch', colours, 'height', 'width']);
+  graph.leave('sample', x, ['batch', colours, 'height', 'width']);
   return graph.finish('vaeDecoder');
+}
+
+/** Float32 throughout where float16 would overflow; see `float32Parts.autoencoder`. */
+function formOf(
+  { force_upcast: upcast, scaling_factor: factor }: AutoencoderKLConfig,
+  form: GraphForm = {},
+): GraphForm {
+  const fits = upcast === false || (factor ?? SD_SCALING_FACTOR) === SD_SCALING_FACTOR;
+  return fits ? form : { ...form, precision: 'float32' };
 }
 
 function check(config: AutoencoderKLConfig): void {

@@ -17,9 +17,8 @@ export interface AutoencoderTinyConfig {
 export function writeTinyDecoder(config: AutoencoderTinyConfig, tensors: StoredTensors, form?: GraphForm): Written {
   check(config);
   const graph = new GraphBuilder(tensors, form);
-  const dtype = graph.precision;
   const channels = graph.shapeOf('decoder.layers.0.weight')[1]!;
-  let x = graph.input('latent_sample', dtype, ['batch', channels, 'latent_height', 'latent_width']);
+  let x = graph.enter('latent_sample', ['batch', channels, 'latent_height', 'latent_width']);
   // 3 tanh(x / 3): latents far outside the usual range end at its edge.
   x = graph.node('Div', [x, graph.scalar(3)], { name: 'decoder.clamp' });
   x = graph.node('Mul', [graph.node('Tanh', [x], { name: 'decoder.clamp' }), graph.scalar(3)], {
@@ -37,7 +36,7 @@ export function writeTinyDecoder(config: AutoencoderTinyConfig, tensors: StoredT
   x = graph.node('Mul', [x, graph.scalar(2)], { name: 'decoder' });
   x = graph.node('Sub', [x, graph.scalar(1)], { name: 'decoder' });
   const colours = graph.shapeOf(`decoder.layers.${last}.weight`)[0]!;
-  graph.output('sample', x, dtype, ['batch', colours, 'height', 'width']);
+  graph.leave('sample', x, ['batch', colours, 'height', 'width']);
   return graph.finish('tinyDecoder');
 }
 
@@ -48,9 +47,8 @@ export function writeTinyDecoder(config: AutoencoderTinyConfig, tensors: StoredT
 export function writeTinyEncoder(config: AutoencoderTinyConfig, tensors: StoredTensors, form?: GraphForm): Written {
   check(config);
   const graph = new GraphBuilder(tensors, form);
-  const dtype = graph.precision;
   const colours = graph.shapeOf('encoder.layers.0.weight')[1]!;
-  const sample = graph.input('sample', dtype, ['batch', colours, 'height', 'width']);
+  const sample = graph.enter('sample', ['batch', colours, 'height', 'width']);
   // [-1, 1] → [0, 1]
   let x = graph.node('Add', [sample, graph.scalar(1)], { name: 'encoder' });
   x = graph.node('Div', [x, graph.scalar(2)], { name: 'encoder' });
@@ -62,7 +60,7 @@ export function writeTinyEncoder(config: AutoencoderTinyConfig, tensors: StoredT
     else x = block(graph, x, path);
   }
   const channels = graph.shapeOf(`encoder.layers.${last}.weight`)[0]!;
-  graph.output('latent_sample', x, dtype, ['batch', channels, 'latent_height', 'latent_width']);
+  graph.leave('latent_sample', x, ['batch', channels, 'latent_height', 'latent_width']);
   return graph.finish('tinyEncoder');
 }
 

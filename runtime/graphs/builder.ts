@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import type { StoredDtype, StoredTensor, StoredTensors } from '../checkpoints/safetensors.ts';
+import type { DelicateOperator } from './precision.ts';
 
 /** The name of a value inside the graph. */
 export type Value = string;
@@ -11,8 +12,12 @@ export type Precision = 'float32' | 'float16';
 
 /** How a graph is written, whatever the network. */
 export interface GraphForm {
-  /** Default float32. */
+  /** Of weights and activations; default float32. What is float32 all the same: `float32Parts` in precision.ts. */
   precision?: Precision | undefined;
+  /** Of inputs and outputs; default that of the graph, as exporters write them. */
+  border?: Precision | undefined;
+  /** Operators that a float16 graph computes in float32; default none. */
+  widened?: readonly DelicateOperator[] | undefined;
   /** `fused` (default): onnxruntime's MultiHeadAttention; `plain`: standard operators, for providers where that fails. */
   attention?: 'fused' | 'plain' | undefined;
   /**
@@ -120,6 +125,8 @@ export class GraphBuilder {
   readonly precision: Precision;
   readonly attention: 'fused' | 'plain';
   readonly linear: 'fused' | 'plain';
+  private readonly border: Precision;
+  private readonly widened: readonly DelicateOperator[];
   private readonly adapters: Adapters;
   private readonly takesVectors: boolean;
   private readonly tensors: StoredTensors;
@@ -129,6 +136,8 @@ export class GraphBuilder {
   private readonly outputs: Uint8Array[] = [];
   private readonly outputNames = new Set<string>();
   private readonly known = new Map<string, Value>();
+  /** Inputs in the precision of the graph, by name. */
+  private readonly entered = new Map<string, Value>();
   private readonly names = new Set<string>();
   private readonly files = new Set<string>();
   private readonly versions = new Map<string, string>();
@@ -138,6 +147,8 @@ export class GraphBuilder {
   constructor(tensors: StoredTensors, form: AdaptedForm = {}) {
     this.tensors = tensors;
     this.precision = form.precision ?? 'float32';
+    this.border = form.border ?? this.precision;
+    this.widened = this.precision === 'float32' ? [] : (form.widened ?? []);
     this.attention = form.attention ?? 'fused';
     this.adapters = form.adapters ?? 'none';
     this.takesVectors = form.vectors ?? false;
@@ -158,6 +169,29 @@ export class GraphBuilder {
     this.inputs.push(valueInfo(name, dtype, shape));
     this.names.add(name);
     return name;
+  }
+
+  /** A graph input in the precision of the border, as a value in that of the graph. Asked again, it gives the same. */
+  enter(name: string, shape: readonly (number | string)[]): Value {
+    const seen = this.entered.get(name);
+    if (seen !== undefined) return seen;
+    const given = this.input(name, this.border, shape);
+    const value = this.border === this.precision ? given : this.cast(given, this.precision, name);
+    this.entered.set(name, value);
+    return value;
+  }
+
+  /** A graph input in the precision of the border, as a float32 value. */
+  enterWide(name: string, shape: readonly (number | string)[]): Value {
+    const given = this.input(name, this.border, shape);
+    return this.border === 'float32' ? given : this.cast(given, 'float32', name);
+  }
+
+  /** Makes a value in the precision of the graph an output in that of the border; returns the value to go on with. */
+  leave(name: string, value: Value, shape: readonly (number | string)[]): Value {
+    if (this.border === this.precision) return this.output(name, value, this.border, shape);
+    this.output(name, this.cast(value, this.border, name), this.border, shape);
+    return value;
   }
 
   /** Makes a value an output of the graph under the given name, and returns its new name. */
@@ -253,13 +287,9 @@ export class GraphBuilder {
     shapes: (rank: string) => readonly [down: readonly (number | string)[], up: readonly (number | string)[]],
   ): [down: Value, up: Value] | undefined {
     if (this.adapters !== 'all' && this.adapters !== kind) return undefined;
-    const names = [`${path}.lora_down`, `${path}.lora_up`] as [Value, Value];
-    if (!this.names.has(names[0])) {
-      // A name for each layer: where two dimensions share one, onnxruntime takes them for equal when it reuses memory.
-      const both = shapes(`${path}.rank`);
-      for (const [i, name] of names.entries()) this.input(name, this.precision, both[i]!);
-    }
-    return names;
+    // A name for each layer: where two dimensions share one, onnxruntime takes them for equal when it reuses memory.
+    const [down, up] = shapes(`${path}.rank`);
+    return [this.enter(`${path}.lora_down`, down), this.enter(`${path}.lora_up`, up)];
   }
 
   /**
@@ -274,10 +304,7 @@ export class GraphBuilder {
   ): Record<Role, Value> | undefined {
     if (!this.takesVectors || (kind && this.adapters !== 'all' && this.adapters !== kind)) return undefined;
     const values = {} as Record<Role, Value>;
-    for (const role of Object.keys(shapes) as Role[]) {
-      values[role] = `${path}.lora_${role}`;
-      if (!this.names.has(values[role])) this.input(values[role], this.precision, shapes[role]);
-    }
+    for (const role of Object.keys(shapes) as Role[]) values[role] = this.enter(`${path}.lora_${role}`, shapes[role]);
     return values;
   }
 
@@ -305,6 +332,22 @@ export class GraphBuilder {
   /** A float32 value in the precision of the graph. */
   inPrecision(value: Value, name: string): Value {
     return this.precision === 'float32' ? value : this.cast(value, this.precision, name);
+  }
+
+  /** What `compute` makes of values: of float32 ones where the graph computes this operator in float32. */
+  delicately(
+    operator: DelicateOperator,
+    values: readonly Value[],
+    name: string,
+    compute: (...values: Value[]) => Value,
+  ): Value {
+    return this.widely(this.widened.includes(operator), values, name, compute);
+  }
+
+  /** What `compute` makes of values: of float32 ones if `wide`, whatever the precision of the graph. */
+  widely(wide: boolean, values: readonly Value[], name: string, compute: (...values: Value[]) => Value): Value {
+    if (!wide || this.precision === 'float32') return compute(...values);
+    return this.cast(compute(...values.map((value) => this.cast(value, 'float32', name))), this.precision, name);
   }
 
   /** One number in the precision of the graph. */

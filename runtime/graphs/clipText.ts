@@ -49,8 +49,7 @@ export function writeClipText(config: ClipTextConfig, tensors: StoredTensors, fo
   }
 
   const ids = graph.input('input_ids', 'int64', ['batch', 'length']);
-  const dtype = graph.precision;
-  const extra = form.extraEmbeddings ? graph.input('extra_embeddings', dtype, ['count', hidden]) : undefined;
+  const extra = form.extraEmbeddings ? graph.enter('extra_embeddings', ['count', hidden]) : undefined;
   const mask = form.attentionMask ? graph.input('attention_mask', 'int32', ['batch', 'length']) : undefined;
   const states: Value[] = [];
 
@@ -88,21 +87,21 @@ export function writeClipText(config: ClipTextConfig, tensors: StoredTensors, fo
     states.push(state);
   }
 
-  const last = graph.output('last_hidden_state', normal, dtype, ['batch', 'length', hidden]);
+  const last = graph.leave('last_hidden_state', normal, ['batch', 'length', hidden]);
   const pooled = pool(graph, ids, last, config.eos_token_id ?? 2);
   if (graph.has('text_projection.weight')) {
     const projected = linearProduct(graph, pooled, 'text_projection');
     const width = graph.shapeOf('text_projection.weight')[0]!;
-    graph.output('text_embeds', projected, dtype, ['batch', width]);
+    graph.leave('text_embeds', projected, ['batch', width]);
   } else {
-    graph.output('pooler_output', pooled, dtype, ['batch', hidden]);
+    graph.leave('pooler_output', pooled, ['batch', hidden]);
   }
   const { states: wanted = 'all' } = form;
   for (const [index, value] of wanted === 'none' ? [] : states.entries()) {
-    const named = graph.output(`hidden_states.${index}`, value, dtype, ['batch', 'length', hidden]);
+    const named = graph.leave(`hidden_states.${index}`, value, ['batch', 'length', hidden]);
     if (wanted === 'plain' || index === 0 || index === layers) continue;
     const normalized = layerNorm(graph, named, `${root}final_layer_norm`, epsilon);
-    graph.output(`normalized_hidden_states.${index}`, normalized, dtype, ['batch', 'length', hidden]);
+    graph.leave(`normalized_hidden_states.${index}`, normalized, ['batch', 'length', hidden]);
   }
   return graph.finish('clipText');
 }

@@ -31,7 +31,7 @@ export function writeControlNet(config: ControlNetConfig, tensors: StoredTensors
   const end = middle(context, last, heads.at(-1)!);
 
   const count = skips.length + 1;
-  const scale = graph.input('conditioning_scale', graph.precision, ['batch', count]);
+  const scale = graph.enter('conditioning_scale', ['batch', count]);
   // [batch, count] → [batch, count, 1, 1, 1], of which each residual takes one [batch, 1, 1, 1].
   const factors = graph.node('Unsqueeze', [scale, graph.ints([2, 3, 4])], { name: 'conditioning_scale' });
   const finish = (x: Value, path: string, index: number, output: string) => {
@@ -42,7 +42,7 @@ export function writeControlNet(config: ControlNetConfig, tensors: StoredTensors
     const factor = graph.node('Gather', [factors, graph.ints(index)], { name: path, attributes: { axis: 1 } });
     const scaled = graph.node('Mul', [y, factor], { name: path });
     const channels = graph.shapeOf(`${path}.weight`)[0]!;
-    graph.output(output, scaled, graph.precision, ['batch', channels, `${output}.height`, `${output}.width`]);
+    graph.leave(output, scaled, ['batch', channels, `${output}.height`, `${output}.width`]);
   };
   for (const [i, skip] of skips.entries()) {
     finish(skip, `controlnet_down_blocks.${i}`, i, `down_block_res_samples.${i}`);
@@ -55,7 +55,7 @@ export function writeControlNet(config: ControlNetConfig, tensors: StoredTensors
 function guide(graph: GraphBuilder, config: ControlNetConfig): Value {
   const path = 'controlnet_cond_embedding';
   const channels = graph.shapeOf(`${path}.conv_in.weight`)[1]!;
-  let x = graph.input('controlnet_cond', graph.precision, ['batch', channels, 'image_height', 'image_width']);
+  let x = graph.enter('controlnet_cond', ['batch', channels, 'image_height', 'image_width']);
   const order = config.controlnet_conditioning_channel_order ?? 'rgb';
   if (order === 'bgr') {
     x = graph.node('Gather', [x, graph.ints([2, 1, 0])], { name: path, attributes: { axis: 1 } });

@@ -156,10 +156,9 @@ export function groupNorm(graph: GraphBuilder, x: Value, path: string, groups: n
   if (channels % groups !== 0) throw new GraphError(`${groups} groups do not divide ${channels} channels (${path}).`);
   const filled = (value: number) => graph.inPrecision(graph.floats(new Array<number>(groups).fill(value)), path);
   const grouped = graph.node('Reshape', [x, graph.ints([0, groups, -1, 0])], { name: path });
-  const normal = graph.node('InstanceNormalization', [grouped, filled(1), filled(0)], {
-    name: path,
-    attributes: { epsilon: { float: epsilon } },
-  });
+  const normal = graph.delicately('groupNorm', [grouped, filled(1), filled(0)], path, (...inputs) =>
+    graph.node('InstanceNormalization', inputs, { name: path, attributes: { epsilon: { float: epsilon } } }),
+  );
   const back = graph.node('Reshape', [normal, graph.ints([0, channels, -1, 0])], { name: path });
   const { weight, bias } = normWeights(graph, path, [channels, 1, 1]);
   const scaled = graph.node('Mul', [back, weight], { name: path });
@@ -186,10 +185,9 @@ export function silu(graph: GraphBuilder, x: Value, name: string): Value {
 /** Layer normalization over the last axis. */
 export function layerNorm(graph: GraphBuilder, x: Value, path: string, epsilon: number): Value {
   const { weight, bias } = normWeights(graph, path, graph.shapeOf(`${path}.weight`));
-  return graph.node('LayerNormalization', [x, weight, bias], {
-    name: path,
-    attributes: { axis: -1, epsilon: { float: epsilon } },
-  });
+  return graph.delicately('layerNorm', [x, weight, bias], path, (...inputs) =>
+    graph.node('LayerNormalization', inputs, { name: path, attributes: { axis: -1, epsilon: { float: epsilon } } }),
+  );
 }
 
 /**
@@ -215,6 +213,7 @@ export function addAndNorm(
  * @param options.width - heads · d
  * @param options.causal - hide what comes later
  * @param options.mask - int32 [batch, length of the keys], 0 hides a key
+ * @param options.upcast - in float32, whatever the precision of the graph
  */
 export function attention(
   graph: GraphBuilder,
@@ -222,10 +221,31 @@ export function attention(
   key: Value,
   value: Value,
   name: string,
-  options: { heads: number; width: number; causal?: boolean; mask?: Value },
+  options: { heads: number; width: number; causal?: boolean; mask?: Value; upcast?: boolean },
 ): Value {
-  const { heads, width, causal, mask } = options;
+  const { heads, width, causal, mask, upcast = false } = options;
   if (width % heads !== 0) throw new GraphError(`${heads} attention heads do not divide ${width} channels (${name}).`);
+  const wide = upcast && graph.precision !== 'float32';
+  return graph.widely(wide, [query, key, value], name, (...inputs) =>
+    attended(graph, inputs as [Value, Value, Value], name, { heads, causal, mask, wide, width }),
+  );
+}
+
+/** `wide`: the three values are float32, whatever the precision of the graph. */
+function attended(
+  graph: GraphBuilder,
+  [query, key, value]: readonly [Value, Value, Value],
+  name: string,
+  options: {
+    heads: number;
+    width: number;
+    causal: boolean | undefined;
+    mask: Value | undefined;
+    wide: boolean;
+  },
+): Value {
+  const { heads, width, causal, mask, wide } = options;
+  const scalar = (number: number) => (wide ? graph.floats(number) : graph.scalar(number));
   if (graph.attention === 'fused') {
     const attributes = { num_heads: heads, unidirectional: causal ? 1 : undefined };
     const masked = mask === undefined ? [] : ['', mask];
@@ -236,22 +256,23 @@ export function attention(
     const perHead = graph.node('Reshape', [x, graph.ints([0, 0, heads, -1])], { name });
     return graph.node('Transpose', [perHead], { name, attributes: { perm } });
   };
-  const scale = graph.scalar((width / heads) ** -0.5);
+  const scale = scalar((width / heads) ** -0.5);
   const scaled = graph.node('Mul', [split(query, [0, 2, 1, 3]), scale], { name });
   let scores = graph.node('MatMul', [scaled, split(key, [0, 2, 3, 1])], { name });
   if (causal) {
     const length = graph.node('Shape', [query], { name, attributes: { start: 1, end: 2 } });
     const square = graph.node('Concat', [length, length], { name, attributes: { axis: 0 } });
     // Finite, so that half precision has no infinity minus infinity.
-    const closed = graph.node('Expand', [graph.scalar(-60000), square], { name });
+    const closed = graph.node('Expand', [scalar(-60000), square], { name });
     const later = graph.node('Trilu', [closed, graph.ints(1)], { name, attributes: { upper: 1 } });
     scores = graph.node('Add', [scores, later], { name });
   }
   if (mask !== undefined) {
     const perHead = graph.node('Unsqueeze', [mask, graph.ints([1, 2])], { name });
-    scores = graph.node('Where', [graph.cast(perHead, 'bool', name), scores, graph.scalar(-60000)], { name });
+    scores = graph.node('Where', [graph.cast(perHead, 'bool', name), scores, scalar(-60000)], { name });
   }
-  const weights = graph.node('Softmax', [scores], { name, attributes: { axis: -1 } });
+  const softmax = (...inputs: Value[]) => graph.node('Softmax', inputs, { name, attributes: { axis: -1 } });
+  const weights = wide ? softmax(scores) : graph.delicately('softmax', [scores], name, softmax);
   const mixed = graph.node('MatMul', [weights, split(value, [0, 2, 1, 3])], { name });
   const together = graph.node('Transpose', [mixed], { name, attributes: { perm: [0, 2, 1, 3] } });
   return graph.node('Reshape', [together, graph.ints([0, 0, -1])], { name });

@@ -56,7 +56,7 @@ export function writeUNet2DCondition(
   const deep = wayUp(context, x, layers.slice(0, -1), skips, heads);
   end(context, wayUp(context, deep, layers.slice(-1), skips, heads));
   // Behind the other output, which callers take for the first.
-  if (form.deep) graph.output('deep_features', deep, graph.precision, deepShape(graph, lastLayerUp(tensors)));
+  if (form.deep) graph.leave('deep_features', deep, deepShape(graph, lastLayerUp(tensors)));
   return graph.finish('unet2DCondition');
 }
 
@@ -79,7 +79,7 @@ export function writeShallowUNet(config: UNet2DConditionConfig, tensors: StoredT
   const skips = [conv(graph, sample, 'conv_in')];
   if (form.residuals) addResiduals(graph, skips);
   const last = lastLayerUp(tensors);
-  const deep = graph.input('deep_features', graph.precision, deepShape(graph, last));
+  const deep = graph.enter('deep_features', deepShape(graph, last));
   end(context, wayUp(context, deep, [last], skips, heads));
   return graph.finish('shallowUNet');
 }
@@ -113,7 +113,7 @@ function deepShape(graph: GraphBuilder, { block, index }: LayerUp): (number | st
 function end({ graph, groups, epsilon }: Context, last: Value): void {
   const x = conv(graph, silu(graph, groupNorm(graph, last, 'conv_norm_out', groups, epsilon), 'conv_act'), 'conv_out');
   const channels = graph.shapeOf('conv_out.weight')[0]!;
-  graph.output('out_sample', x, graph.precision, ['batch', channels, 'height', 'width']);
+  graph.leave('out_sample', x, ['batch', channels, 'height', 'width']);
 }
 
 function addResiduals(graph: GraphBuilder, skips: Value[]): void {
@@ -123,5 +123,5 @@ function addResiduals(graph: GraphBuilder, skips: Value[]): void {
 function addResidual(graph: GraphBuilder, x: Value, name: string): Value {
   // Dimensions of its own: a name shared with the sample's would say that they are equal, which a lone zero is not.
   const shape = ['batch', 'channels', 'height', 'width'].map((dim) => `${name}.${dim}`);
-  return graph.node('Add', [x, graph.input(name, graph.precision, shape)], { name });
+  return graph.node('Add', [x, graph.enter(name, shape)], { name });
 }

@@ -56,6 +56,8 @@ export interface Context {
   time: Value;
   /** [batch, length, cross attention channels] */
   text: Value;
+  /** Attention in float32; see `float32Parts.upcastAttention`. */
+  upcast: boolean;
 }
 
 /** Settings that would change the network in ways this file does not know, with the values it does. */
@@ -115,15 +117,22 @@ export function startUNet(
 ): { context: Context; sample: Value; heads: number[] } {
   const heads = headsOf(config, config.down_block_types?.length ?? defaultBlocks);
   const [inner, channels] = graph.shapeOf('conv_in.weight') as [number, number];
-  let sample = graph.input('sample', graph.precision, ['batch', channels, 'height', 'width']);
+  let sample = graph.enter('sample', ['batch', channels, 'height', 'width']);
   const timestep = graph.input('timestep', form.timestep ?? 'float32', form.timestepRank === 0 ? [] : ['batch']);
-  const text = graph.input('encoder_hidden_states', graph.precision, ['batch', 'length', textWidth(graph, tensors)]);
+  const text = graph.enter('encoder_hidden_states', ['batch', 'length', textWidth(graph, tensors)]);
   const time = timeEmbedding(graph, config, timestep, inner, form);
   if (config.center_input_sample) {
     const doubled = graph.node('Mul', [sample, graph.scalar(2)], { name: 'conv_in' });
     sample = graph.node('Sub', [doubled, graph.scalar(1)], { name: 'conv_in' });
   }
-  const context = { graph, groups: config.norm_num_groups ?? 32, epsilon: config.norm_eps ?? 1e-5, time, text };
+  const context = {
+    graph,
+    groups: config.norm_num_groups ?? 32,
+    epsilon: config.norm_eps ?? 1e-5,
+    time,
+    text,
+    upcast: config.upcast_attention === true,
+  };
   return { context, sample, heads };
 }
 
@@ -237,7 +246,7 @@ function timeEmbedding(
   steps = graph.node('Reshape', [steps, graph.ints([-1, 1])], { name: 'time_proj' });
   let x = sinusoids(graph, config, steps, inner, 'time_proj');
   if (config.time_cond_proj_dim) {
-    const condition = graph.input('timestep_cond', graph.precision, ['batch', config.time_cond_proj_dim]);
+    const condition = graph.enter('timestep_cond', ['batch', config.time_cond_proj_dim]);
     x = graph.node('Add', [x, linear(graph, condition, 'time_embedding.cond_proj')], { name: 'time_embedding' });
   }
   x = silu(graph, dense(graph, x, 'time_embedding.linear_1'), 'time_embedding.act');
@@ -246,10 +255,9 @@ function timeEmbedding(
     const each = config.addition_time_embed_dim;
     if (!each) throw new GraphError(`The UNet's config gives no addition_time_embed_dim, which text_time needs.`);
     // Widths stay free: XL gives six numbers and its refiner five, and the weights only hold the sum of both inputs.
-    const pooled = graph.input('text_embeds', graph.precision, ['batch', 'text_embeds_width']);
-    const ids = graph.input('time_ids', graph.precision, ['batch', 'time_ids_count']);
-    let numbers = graph.precision === 'float16' ? graph.cast(ids, 'float32', 'add_time_proj') : ids;
-    numbers = graph.node('Unsqueeze', [numbers, graph.ints([2])], { name: 'add_time_proj' });
+    const pooled = graph.enter('text_embeds', ['batch', 'text_embeds_width']);
+    const ids = graph.enterWide('time_ids', ['batch', 'time_ids_count']);
+    const numbers = graph.node('Unsqueeze', [ids, graph.ints([2])], { name: 'add_time_proj' });
     // [batch, 6, 1] → [batch, 6, each] → [batch, 6 · each]
     const waves = sinusoids(graph, config, numbers, each, 'add_time_proj');
     const flat = graph.node('Reshape', [waves, graph.ints([0, -1])], { name: 'add_time_proj' });
@@ -290,7 +298,7 @@ export function resnet({ graph, groups, epsilon, time }: Context, x: Value, path
 }
 
 /** Attention of every position to the others and to the text, over [batch, channels, height, width]. */
-export function transformer({ graph, groups, text }: Context, x: Value, path: string, heads: number): Value {
+export function transformer({ graph, groups, text, upcast }: Context, x: Value, path: string, heads: number): Value {
   const channels = graph.shapeOf(`${path}.norm.weight`)[0]!;
   const normal = groupNorm(graph, x, `${path}.norm`, groups, transformerNormEpsilon);
   // [batch, channels, height, width] → [batch, height · width, channels]. A linear layer and a 1×1 convolution are the
@@ -303,10 +311,10 @@ export function transformer({ graph, groups, text }: Context, x: Value, path: st
   let normalized = layerNorm(graph, y, `${blockPath(0)}.norm1`, layerNormEpsilon);
   for (let block = 0; ; block++) {
     const inside = blockPath(block);
-    let mixed = attend(graph, normalized, normalized, `${inside}.attn1`, heads);
+    let mixed = attend(graph, normalized, normalized, `${inside}.attn1`, { heads, upcast });
     let bias = graph.weight(`${inside}.attn1.to_out.0.bias`);
     [normalized, y] = addAndNorm(graph, mixed, y, bias, `${inside}.norm2`, layerNormEpsilon);
-    mixed = attend(graph, normalized, text, `${inside}.attn2`, heads);
+    mixed = attend(graph, normalized, text, `${inside}.attn2`, { heads, upcast });
     bias = graph.weight(`${inside}.attn2.to_out.0.bias`);
     [normalized, y] = addAndNorm(graph, mixed, y, bias, `${inside}.norm3`, layerNormEpsilon);
     mixed = gegluProduct(graph, normalized, `${inside}.ff`);
@@ -325,10 +333,16 @@ export function transformer({ graph, groups, text }: Context, x: Value, path: st
 }
 
 /** Attention from `x` to `to`, without the bias of its last layer. */
-function attend(graph: GraphBuilder, x: Value, to: Value, path: string, heads: number): Value {
+function attend(
+  graph: GraphBuilder,
+  x: Value,
+  to: Value,
+  path: string,
+  options: { heads: number; upcast: boolean },
+): Value {
   const query = linear(graph, x, `${path}.to_q`);
   const key = linear(graph, to, `${path}.to_k`);
   const value = linear(graph, to, `${path}.to_v`);
   const width = graph.shapeOf(`${path}.to_q.weight`)[0]!;
-  return linearProduct(graph, attention(graph, query, key, value, path, { heads, width }), `${path}.to_out.0`);
+  return linearProduct(graph, attention(graph, query, key, value, path, { ...options, width }), `${path}.to_out.0`);
 }

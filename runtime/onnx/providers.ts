@@ -1,9 +1,10 @@
 import { readdirSync } from 'node:fs';
 import { ProviderError, type ProviderName, parseDevice, providerNames } from '../devices.ts';
-import { GraphBuilder } from '../graphs/builder.ts';
-import { attention } from '../graphs/layers.ts';
+import { GraphBuilder, type Precision } from '../graphs/builder.ts';
+import type { DelicateOperator } from '../graphs/precision.ts';
 import { floats, Graph } from './graph.ts';
 import { listSupportedBackends } from './onnxruntime.ts';
+import { attentionOn, tryHalf } from './probes.ts';
 
 export { ProviderError, type ProviderName, providerNames } from '../devices.ts';
 
@@ -18,13 +19,22 @@ export interface Provider {
   optimization?: 'disabled' | 'basic' | 'extended' | 'layout' | 'all' | undefined;
   /** How attention is written into graphs; `chooseProvider` finds out. Default: `fused` on cpu, else `plain`. */
   attention?: 'fused' | 'plain' | undefined;
+  /** What graphs that are written here compute in; default float32. */
+  precision?: Precision | undefined;
+  /** Operators that float16 graphs compute in float32; default all delicate ones. */
+  widened?: readonly DelicateOperator[] | undefined;
 }
+
+/** What may be asked for: `auto` takes float16 on an accelerator whose answers in it are right, else float32. */
+export type WantedPrecision = Precision | 'auto';
 
 type Device = Pick<Provider, 'name' | 'deviceId'>;
 
 export interface ChosenProvider extends Provider {
   /** One sentence: why this one. */
   reason: string;
+  /** One sentence: why this precision. */
+  precisionReason: string;
   /** With `auto`: the accelerators that were tried first, and why each did not start. */
   fallbackFrom?: { name: ProviderName; reason: string }[];
 }
@@ -47,9 +57,13 @@ const providers = {
  *
  * @param wanted - `auto`, or a name of `providers`; `cuda` and `dml` may name a GPU by its number, as in `cuda:1`
  * @returns with `auto`, the first accelerator on which a tiny graph really runs, else cpu
- * @throws {ProviderError} when the one asked for by name does not run; the message lists those that do
+ * @throws {ProviderError} when the one asked for by name does not run; the message lists those that do. Also when float16
+ *   is asked for and gives wrong numbers there
  */
-export async function chooseProvider(wanted: string, options: Omit<Provider, 'name'> = {}): Promise<ChosenProvider> {
+export async function chooseProvider(
+  wanted: string,
+  { precision = 'auto', ...options }: Omit<Provider, 'name' | 'precision'> & { precision?: WantedPrecision } = {},
+): Promise<ChosenProvider> {
   const { name, deviceId } = parseDevice(wanted);
   if (name === 'auto') {
     const tried: { name: ProviderName; reason: string }[] = [];
@@ -64,7 +78,7 @@ export async function chooseProvider(wanted: string, options: Omit<Provider, 'na
           ? 'No accelerator started here, so the CPU computes.'
           : `${candidate} is the first accelerator that started here.`;
       const chosen = {
-        attention: await attentionOn({ name: candidate }),
+        ...(await formsOn({ name: candidate }, precision)),
         ...options,
         name: candidate,
         reason: because,
@@ -78,7 +92,7 @@ export async function chooseProvider(wanted: string, options: Omit<Provider, 'na
   const reason = await whyNot(device, false);
   if (reason === undefined) {
     return {
-      attention: await attentionOn(device),
+      ...(await formsOn(device, precision)),
       ...options,
       ...device,
       reason: `${said} was asked for and started.`,
@@ -88,6 +102,33 @@ export async function chooseProvider(wanted: string, options: Omit<Provider, 'na
   for (const other of providerNames())
     if (other !== name && (await whyNot({ name: other }, true)) === undefined) available.push(other);
   throw new ProviderError(`The provider ${said} does not start here: ${reason}. Available: ${available.join(', ')}.`);
+}
+
+type Forms = Pick<ChosenProvider, 'attention' | 'precision' | 'widened' | 'precisionReason'>;
+
+/** How graphs are written for a device that runs. */
+async function formsOn(device: Device, wanted: WantedPrecision): Promise<Forms> {
+  const inFloat32 = async (precisionReason: string): Promise<Forms> => ({
+    attention: await attentionOn(device, 'float32'),
+    precision: 'float32',
+    precisionReason,
+  });
+  if (wanted === 'float32') return inFloat32('float32 was asked for.');
+  if (wanted === 'auto' && device.name === 'cpu') return inFloat32('CPUs compute in float32.');
+  const { complaint, widened } = await tryHalf(device);
+  if (complaint !== undefined) {
+    if (wanted === 'auto') return inFloat32(`float16 is not trusted on ${device.name}: ${complaint}.`);
+    throw new ProviderError(`float16 was asked for, but cannot be used on ${device.name}: ${complaint}.`);
+  }
+  return {
+    attention: await attentionOn(device, 'float16'),
+    precision: 'float16',
+    widened,
+    precisionReason:
+      wanted === 'auto'
+        ? `float16 gives right numbers on ${device.name}.`
+        : 'float16 was asked for and gives right numbers.',
+  };
 }
 
 /** What keeps a provider from running here; undefined when a tiny graph ran on it and gave the right answer. */
@@ -141,46 +182,6 @@ export async function openProbe(device: Device): Promise<Probe> {
 function reasonOf(error: unknown): string {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   return firstLine(cause instanceof Error ? cause.message : String(cause));
-}
-
-/**
- * Whether onnxruntime's fused attention can be trusted here: it is compared with the same written out. Its WebGPU kernel
- * takes paths that depend on the GPU, and some gave wrong pictures without any error (its issues 26064 and 26715; seen
- * here with SwiftShader, from 32 positions on).
- */
-async function attentionOn(device: Device): Promise<'fused' | 'plain'> {
-  const { name } = device;
-  if (name === 'cpu') return 'fused';
-  // CoreML does not have the operator, and would hand every one of them back to the CPU.
-  if (name === 'coreml') return 'plain';
-  const [heads, length] = [2, 80];
-  try {
-    for (const headSize of [40, 64]) {
-      const width = heads * headSize;
-      const builder = (kind: 'fused' | 'plain') => {
-        const graph = new GraphBuilder(new Map(), { attention: kind });
-        const x = graph.input('x', 'float32', ['batch', 'length', width]);
-        graph.output('y', attention(graph, x, x, x, 'probe', { heads, width }), 'float32', ['batch', 'length', width]);
-        return graph.finish('probe').bytes;
-      };
-      const waves = Float32Array.from({ length: 2 * length * width }, (_, i) => Math.sin(i * 0.7) + Math.cos(i * i));
-      const answers: Float32Array[] = [];
-      for (const kind of ['fused', 'plain'] as const) {
-        const graph = await Graph.open({ bytes: builder(kind) }, { ...device, threads: 1 });
-        try {
-          const { y } = await graph.run({ x: floats(waves, [2, length, width]) });
-          answers.push(y?.data as Float32Array);
-        } finally {
-          await graph.close();
-        }
-      }
-      const [fused, plain] = answers as [Float32Array, Float32Array];
-      if (!fused.every((value, i) => Math.abs(value - plain[i]!) < 1e-2)) return 'plain';
-    }
-    return 'fused';
-  } catch {
-    return 'plain';
-  }
 }
 
 /**

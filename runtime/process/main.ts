@@ -47,13 +47,14 @@ process.on('SIGTERM', () => {});
 
 async function start({
   provider,
+  precision,
   threads,
   rowsPerCall,
   memoryLimitBytes = 0,
   calibrations,
 }: Extract<ToRuntime, { type: 'start' }>): Promise<void> {
   try {
-    const chosen = await chooseProvider(provider, { threads });
+    const chosen = await chooseProvider(provider, { threads, ...(precision && { precision }) });
     const machine = machineOf(chosen);
     const calibration = ({ label, structure }: Graph, shape: string, rows: number): Calibration => {
       return { machine, structure, graph: label, shape, rows };
@@ -95,7 +96,8 @@ async function start({
       });
     }
     probe = await openProbe(chosen);
-    await send({ type: 'ready', provider: chosen.name, reason: chosen.reason });
+    const { name, reason, precision: found = 'float32', precisionReason } = chosen;
+    await send({ type: 'ready', provider: name, reason, precision: found, precisionReason });
   } catch (error) {
     await send({ type: 'unready', message: error instanceof Error ? error.message : String(error) });
     process.exit(1);

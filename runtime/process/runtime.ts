@@ -9,6 +9,11 @@ export interface RuntimeOptions {
    * each device has a process of its own, and a run goes to the one where it is expected to end first.
    */
   provider: string | readonly string[];
+  /**
+   * What graphs of safetensors weights compute in: `auto` (default) takes float16 on an accelerator whose answers in it
+   * are right, and float32 elsewhere. Graphs that were exported keep their own.
+   */
+  precision?: 'auto' | 'float32' | 'float16';
   /** Takes a fixed sentence and structured fields; never prompts or images. */
   log: (level: LogLevel, message: string, fields?: object) => void;
   /**
@@ -72,6 +77,7 @@ export interface RuntimeStatus {
   /** The provider that was really started, once known, and why that one. */
   provider?: string;
   providerReason?: string;
+  precision?: 'float32' | 'float16';
   /** Times the process was lost (crashed or killed); recyclings do not count. */
   restarts: number;
   /** How it was lost, or could not start, the last time. */

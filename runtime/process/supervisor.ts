@@ -90,7 +90,7 @@ export class Supervisor implements Runtime {
   private restarts = 0;
   private losses = 0;
   private failedStarts = 0;
-  private provider: { name: string; reason: string } | undefined;
+  private provider: { name: string; reason: string; precision: 'float32' | 'float16' } | undefined;
   /** Milliseconds that the last start of a process took, with the loading for its first run. */
   private changeMs = 0;
   /** Milliseconds that the last start of a process took. */
@@ -207,7 +207,11 @@ export class Supervisor implements Runtime {
       state,
       device: this.siblings?.device ?? this.deviceName(),
       ...(life?.process.pid !== undefined && { pid: life.process.pid }),
-      ...(this.provider && { provider: this.provider.name, providerReason: this.provider.reason }),
+      ...(this.provider && {
+        provider: this.provider.name,
+        providerReason: this.provider.reason,
+        precision: this.provider.precision,
+      }),
       restarts: this.restarts,
       ...(this.lastLoss && { lastLoss: this.lastLoss }),
       ...(setAside.length > 0 && { setAside }),
@@ -287,11 +291,12 @@ export class Supervisor implements Runtime {
     this.room.begin();
     this.growth.begin();
     this.deadlines.reset();
-    const { provider, threads, rowsPerCall } = this.options;
+    const { provider, precision, threads, rowsPerCall } = this.options;
     const calibrations = this.figures.known();
     send(life, {
       type: 'start',
       provider,
+      precision,
       threads,
       rowsPerCall,
       memoryLimitBytes: this.room.limitBytes,
@@ -305,13 +310,15 @@ export class Supervisor implements Runtime {
       case 'ready':
         life.ready = true;
         this.failedStarts = 0;
-        this.provider = { name: message.provider, reason: message.reason };
+        this.provider = { name: message.provider, reason: message.reason, precision: message.precision };
         this.room.computesOn(message.provider);
         this.firstReady.resolve();
         this.log('info', 'The runtime is ready.', {
           pid: life.process.pid,
           provider: message.provider,
           reason: message.reason,
+          precision: message.precision,
+          precisionReason: message.precisionReason,
         });
         if (message.provider === 'cpu' && this.room.deviceLimitBytes > 0) {
           this.log('warn', 'The device memory limit has no effect on the CPU, where the memory limit counts.');

@@ -18,7 +18,13 @@ const playing = new Set();
 
 process.on('message', (message) => {
   if (message.type === 'start') {
-    process.send({ type: 'ready', provider: message.provider.split(':')[0], reason: 'a test asked for it' });
+    process.send({
+      type: 'ready',
+      provider: message.provider.split(':')[0],
+      reason: 'a test asked for it',
+      precision: 'float32',
+      precisionReason: 'CPUs compute in float32.',
+    });
   }
   if (message.type === 'generate') {
     const { run, request } = message;

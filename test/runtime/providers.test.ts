@@ -1,11 +1,8 @@
-import { existsSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { GraphBuilder, type OnnxDtype } from '../../runtime/graphs/builder.ts';
 import { fromFloat16, toFloat16 } from '../../runtime/onnx/float16.ts';
 import { floats, Graph, int64s, OnnxError, type Tensor } from '../../runtime/onnx/graph.ts';
 import { chooseProvider, ProviderError, providerNames } from '../../runtime/onnx/providers.ts';
-import { modelFolder, readGoldens, relativeError } from '../helpers/goldens.ts';
-import { openComponent } from '../helpers/openComponent.ts';
 
 describe('choosing a provider', () => {
   test('auto always finds one, and says why that one and not the others', async () => {
@@ -22,6 +19,8 @@ describe('choosing a provider', () => {
       name: 'cpu',
       attention: 'fused',
       threads: 1,
+      precision: 'float32',
+      precisionReason: 'CPUs compute in float32.',
       reason: 'cpu was asked for and started.',
     });
   });
@@ -68,25 +67,6 @@ describe('choosing a provider', () => {
       if (before === undefined) delete process.env.VK_ICD_FILENAMES;
       else process.env.VK_ICD_FILENAMES = before;
     }
-  });
-
-  // Where a GPU driver (or SwiftShader, with VK_ICD_FILENAMES) lets WebGPU start, it must compute the same.
-  const vulkan = process.env.VK_ICD_FILENAMES !== undefined || existsSync('/dev/dri');
-  test.runIf(vulkan)('WebGPU gives what PyTorch gave', { timeout: 300_000 }, async () => {
-    const provider = await chooseProvider('webgpu').catch(() => undefined);
-    if (!provider) return;
-    const goldens = readGoldens('tiny-sd21-v');
-    const text = await openComponent(modelFolder('tiny-sd21-v'), 'text_encoder', provider);
-    const unet = await openComponent(modelFolder('tiny-sd21-v'), 'unet', provider);
-    const states = await text.run({ input_ids: int64s(goldens.textEncoder.ids[0]!, [1, 77]) }, ['last_hidden_state']);
-    const { out_sample: out } = await unet.run({
-      sample: floats(Float32Array.from(goldens.unet.sample.data), goldens.unet.sample.shape),
-      timestep: floats(Float32Array.of(goldens.unet.timestep), [1]),
-      encoder_hidden_states: states.last_hidden_state!,
-    });
-    expect(relativeError(out!.data as Float32Array, goldens.unet.output.data)).toBeLessThan(1e-3);
-    await text.close();
-    await unet.close();
   });
 });
 

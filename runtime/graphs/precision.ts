@@ -1,0 +1,42 @@
+/** What is computed in float32 within a network whose weights and activations are float16, and why. */
+export const float32Parts = {
+  border: {
+    when: 'always',
+    reason:
+      'Inputs and outputs of a graph: schedulers step in float32, and a cast on the device is cheaper than one in JavaScript.',
+  },
+  sinusoids: {
+    when: 'always',
+    reason: 'Timesteps up to 999 and sizes of pictures, times frequencies: float16 has no fraction left beyond 1024.',
+  },
+  resize: { when: 'always', reason: 'ONNX defines the scales of Resize in float32.' },
+  groupNorm: {
+    when: 'untrusted',
+    reason: 'A group has up to a million values; a kernel that adds their squares in float16 overflows at 65504.',
+  },
+  layerNorm: {
+    when: 'untrusted',
+    reason: 'As for groups, where the kernel ignores that ONNX asks for float32 in its first stage (stash_type).',
+  },
+  softmax: {
+    when: 'untrusted',
+    reason: 'The sum of 4096 exponentials has 11 bits in float16; kernels differ in what they add up in.',
+  },
+  upcastAttention: {
+    when: 'config',
+    reason:
+      'Products of queries and keys overflow in the networks whose config says upcast_attention (Stable Diffusion 2.1).',
+  },
+  autoencoder: {
+    when: 'config',
+    reason:
+      "Activations of XL's autoencoder exceed 65504. Newer configs say force_upcast of all: only false, or the scaling factor of Stable Diffusion 1 and 2, tells one that fits.",
+  },
+} as const satisfies Record<string, { when: 'always' | 'untrusted' | 'config'; reason: string }>;
+
+/** Operators that a provider may be too imprecise for in float16; a probe finds out (runtime/onnx/providers.ts). */
+export type DelicateOperator = {
+  [Part in keyof typeof float32Parts]: (typeof float32Parts)[Part]['when'] extends 'untrusted' ? Part : never;
+}[keyof typeof float32Parts];
+
+export const delicateOperators: readonly DelicateOperator[] = ['groupNorm', 'layerNorm', 'softmax'];
