@@ -69,8 +69,7 @@ const bareRun = (count: number) => {
 };
 for (let n = 0; n < 3; n++) await bareRun(steps);
 
-console.error('server tax, preview cost, first preview, event loop …');
-await server.measure();
+console.error('server tax, preview cost, first preview …');
 const lengths = [few, steps, many] as const;
 const sides = ['bare', 'quiet', 'previewed'] as const;
 /** Milliseconds of the pictures of a round, by side and length. */
@@ -104,6 +103,9 @@ for (let n = 0; n < pairs; n++) {
     }
   }
 }
+console.error('event loop …');
+await server.measure();
+for (let n = 0; n < 5; n++) await serverRun(steps, { previews });
 const loop = await server.measure();
 const runtimeMemory = (await server.health()).runtime.memoryBytes;
 

@@ -1,4 +1,4 @@
-import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
+import { setImmediate as turn } from 'node:timers/promises';
 import { type Calibrated, Calibration } from './calibration.ts';
 import { RuntimeError } from './errors.ts';
 import type { GenerateRequest, Pixels, RunEvent, Stage, Timings } from './messages.ts';
@@ -168,12 +168,14 @@ export class Batcher {
   private async settled(): Promise<void> {
     const awaited = [...this.moving].filter(([live]) => !live.slow);
     if (awaited.length === 0) return;
-    const enough = new AbortController();
-    await Promise.race([
-      Promise.all(awaited.map(([, moved]) => moved)),
-      sleep(HOLD_MS, undefined, { signal: enough.signal }).catch(() => {}),
-    ]);
-    enough.abort();
+    // Not the promise of a timer: ending one early makes an error with a stack, in every step.
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, HOLD_MS);
+      void Promise.all(awaited.map(([, moved]) => moved)).then(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
     for (const [live] of awaited) live.slow = this.moving.has(live);
   }
 

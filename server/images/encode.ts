@@ -1,6 +1,10 @@
 import sharp, { type Sharp } from 'sharp';
 import type { ImageFormat } from '../../protocol/events.ts';
 import type { Pixels } from '../../runtime/index.ts';
+import { encodeSmallJpeg } from './jpeg.ts';
+
+/** Up to so many pixels our own encoder is quicker than a pipeline of libvips, all told. */
+const smallPixels = 64 * 64;
 
 /** Encodes a finished picture. `quality` is 1 to 100 and without effect on PNG, which loses nothing. */
 export async function encodeImage(pixels: Pixels, format: ImageFormat, quality: number): Promise<Buffer> {
@@ -20,6 +24,10 @@ export async function encodePreview(
   const scale = size / Math.max(pixels.width, pixels.height);
   const width = Math.max(1, Math.round(pixels.width * scale));
   const height = Math.max(1, Math.round(pixels.height * scale));
+  const isAsIs = width === pixels.width && height === pixels.height;
+  if (format === 'JPG' && isAsIs && width * height <= smallPixels) {
+    return { bytes: encodeSmallJpeg(pixels, quality), width, height };
+  }
   const image = open(pixels).resize(width, height, { fit: 'fill', kernel: 'mitchell' });
   return { bytes: await write(image, format, quality).toBuffer(), width, height };
 }
