@@ -181,19 +181,26 @@ export async function openImageStore(folder: string, options: StoreOptions): Pro
     return found;
   }
 
-  async function writeDurably(file: string, bytes: Uint8Array | string): Promise<void> {
-    const temporary = `${file}.tmp`;
+  /** Writes files at once, since the disk takes a while to sync each, and gives them their names in this order. */
+  async function writeDurably(...files: (readonly [file: string, bytes: Uint8Array | string])[]): Promise<void> {
+    const temporaryOf = (file: string) => `${file}.tmp`;
+    const written = await Promise.allSettled(
+      files.map(async ([file, bytes]) => {
+        const handle = await open(temporaryOf(file), 'wx', 0o600);
+        try {
+          await handle.writeFile(bytes);
+          await handle.sync();
+        } finally {
+          await handle.close();
+        }
+      }),
+    );
     try {
-      const handle = await open(temporary, 'wx', 0o600);
-      try {
-        await handle.writeFile(bytes);
-        await handle.sync();
-      } finally {
-        await handle.close();
-      }
-      await rename(temporary, file);
+      const failed = written.find((each) => each.status === 'rejected');
+      if (failed) throw failed.reason;
+      for (const [file] of files) await rename(temporaryOf(file), file);
     } catch (error) {
-      await rm(temporary, { force: true });
+      for (const [file] of files) await rm(temporaryOf(file), { force: true });
       throw error;
     }
   }
@@ -201,7 +208,7 @@ export async function openImageStore(folder: string, options: StoreOptions): Pro
   /** Writes that fail although the disk has room (quotas, limits, a disk that is read-only now) would go on failing. */
   async function probe(bytes: number): Promise<void> {
     const file = path.join(folder, `${createUUID()}.probe`);
-    await writeDurably(file, new Uint8Array(bytes));
+    await writeDurably([file, new Uint8Array(bytes)]);
     await rm(file, { force: true });
   }
 
@@ -261,14 +268,11 @@ export async function openImageStore(folder: string, options: StoreOptions): Pro
     try {
       await checkRoom(bytes.byteLength);
       await mkdir(shard, { recursive: true, mode: 0o700 });
-      // First, so that no image is ever without it.
-      await writeDurably(location(imageUUID, 'json'), JSON.stringify({ ...about, bytes: bytes.byteLength }));
-      await writeDurably(file, bytes);
-      await syncFolder(shard);
-      if (!synced.has(shard)) {
-        await syncFolder(folder);
-        synced.add(shard);
-      }
+      // The sidecar is named first, so that no image is ever without it.
+      const sidecar = JSON.stringify({ ...about, bytes: bytes.byteLength });
+      await writeDurably([location(imageUUID, 'json'), sidecar], [file, bytes]);
+      await Promise.all([syncFolder(shard), !synced.has(shard) && syncFolder(folder)]);
+      synced.add(shard);
     } catch (error) {
       await remove(imageUUID).catch(() => {});
       failedBytes = bytes.byteLength;
