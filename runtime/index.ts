@@ -18,6 +18,7 @@ export type {
 } from './messages.ts';
 export { countRows, type ModelTraits, type RowCounts } from './pipelines/rows.ts';
 export { type Describer, type DescriberOptions, startDescriber } from './process/describer.ts';
+export { type Examination, examine } from './process/examination.ts';
 export { startRuntime } from './process/pool.ts';
 export type { Runtime, RuntimeOptions, RuntimeStatus } from './process/runtime.ts';
 export { noSuchScheduler, resolveScheduler, schedulerSpellings } from './schedulers/index.ts';

@@ -13,6 +13,7 @@ Commands:
   generate PROMPT    Make a picture and write it to a file
   images             List, prune and pin the images that are kept on this machine
   models             List, add, fetch and remove the models of this machine
+  doctor             Tell what computes here, and where the networks of a model run
 
   latentwire <command> --help tells the options of a command.
   latentwire --version tells the version.
@@ -43,6 +44,10 @@ async function main([command, ...rest]: string[]): Promise<void> {
     case 'images': {
       const { images, imagesHelp } = await import('./images.ts');
       return wantsHelp ? print(imagesHelp) : await images(rest);
+    }
+    case 'doctor': {
+      const { doctor, doctorHelp } = await import('./doctor.ts');
+      return wantsHelp ? print(doctorHelp) : await doctor(rest);
     }
     case 'models':
       return wantsHelp ? print(await modelsHelp(rest)) : await models(rest);

@@ -121,7 +121,7 @@ export class Graph {
       interOpNumThreads: 1,
       executionMode: 'sequential',
       // Warnings about nodes that stay on the CPU are expected on every accelerator; errors are thrown anyway.
-      logSeverityLevel: 4,
+      logSeverityLevel: provider.explains ? 0 : 4,
       extra: { session: spinning },
     };
     try {

@@ -23,6 +23,8 @@ export interface Provider {
   precision?: Precision | undefined;
   /** Operators that float16 graphs compute in float32; default all delicate ones. */
   widened?: readonly DelicateOperator[] | undefined;
+  /** onnxruntime writes to the error output of the process what it does while it opens a graph; default false. */
+  explains?: boolean | undefined;
 }
 
 /** What may be asked for: `auto` takes float16 on an accelerator whose answers in it are right, else float32. */

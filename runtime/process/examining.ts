@@ -1,0 +1,60 @@
+/** Entry of the process that finds out for `examine` what computes here, and where the nodes of a model's graphs run. */
+import { writeSync } from 'node:fs';
+import { machineOf } from '../onnx/machine.ts';
+import { chooseProvider } from '../onnx/providers.ts';
+import { conditionersOf } from '../pipelines/conditions/index.ts';
+import { Library } from '../pipelines/library.ts';
+import { type Examined, type FromExamining, graphMark, type ToExamine } from './examination.ts';
+
+process.on('message', (message: ToExamine) => {
+  void examine(message).finally(() => process.disconnect());
+});
+process.on('SIGINT', () => {});
+
+function send(message: FromExamining): Promise<void> {
+  return new Promise((resolve) => process.send?.(message, undefined, undefined, () => resolve()));
+}
+
+async function examine({ device, precision, threads, model: path }: ToExamine): Promise<void> {
+  try {
+    const provider = await chooseProvider(device, { threads, ...(precision && { precision }) });
+    const { name, reason, fallbackFrom = [], attention = 'plain', precisionReason, widened = [] } = provider;
+    await send({
+      type: 'provider',
+      provider: {
+        name,
+        reason,
+        passedOver: fallbackFrom,
+        machine: machineOf(provider),
+        precision: provider.precision ?? 'float32',
+        precisionReason,
+        widened: [...widened],
+        attention,
+      },
+    });
+    const library = new Library({ provider: { ...provider, explains: true }, onLoaded: () => {} });
+    const model = await library.model(path);
+    const encoders = conditionersOf[model.configs.family].encoders(model);
+    const parts = [
+      ...encoders,
+      'unet',
+      ...(model.configs.lacksVae ? [] : (['vae_encoder', 'vae_decoder'] as const)),
+    ] as const;
+    for (const part of parts) {
+      const network = model.network(part);
+      writeSync(2, `\n${graphMark}${part}\n`);
+      const begun = performance.now();
+      const graph: Examined = { name: part, weightBytes: await network.bytes() };
+      try {
+        await network.graph();
+        graph.openMs = performance.now() - begun;
+      } catch (error) {
+        graph.error = error instanceof Error ? error.message : String(error);
+      }
+      await send({ type: 'graph', graph });
+    }
+    await send({ type: 'ended', memoryBytes: process.memoryUsage.rss() });
+  } catch (error) {
+    await send({ type: 'failed', message: error instanceof Error ? error.message : String(error) });
+  }
+}
