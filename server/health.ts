@@ -15,8 +15,6 @@ export interface Health {
   runtime: DeviceHealth & {
     /** Each of several devices; absent where there is one. */
     devices?: (DeviceHealth & {
-      /** As it was named: `cuda:1`; of several cpu devices `cpu#1`. */
-      device: string;
       /** AIRs of the models that it holds. */
       models: string[];
       /** Results handed to it. */
@@ -30,6 +28,8 @@ export interface Health {
 }
 
 interface DeviceHealth {
+  /** As it was named, or what `auto` found: `cuda:1`; of several cpu devices `cpu#1`. Absent for several together. */
+  device?: string;
   state: string;
   /** Of its process; absent while there is none, and of several devices. */
   pid?: number;
@@ -70,7 +70,6 @@ export async function health({ runtime, catalog, queue, closing, store }: Contex
       ...deviceHealth(status, airOf),
       ...(devices && {
         devices: devices.map((each) => ({
-          device: each.device,
           ...deviceHealth(each, airOf),
           models: each.models.map((path) => airOf(path) ?? 'unlisted'),
           runs: each.runs,
@@ -94,8 +93,9 @@ export async function health({ runtime, catalog, queue, closing, store }: Contex
 /** Never a path, which may tell of the owner of the machine. */
 function deviceHealth(status: RuntimeStatus, airOf: (path: string) => string | undefined): DeviceHealth {
   const { state, pid, provider, providerReason, restarts, lastLoss, setAside = [], memoryBytes, loading } = status;
-  const { deviceMemory } = status;
+  const { device, deviceMemory } = status;
   return {
+    ...(device !== undefined && { device }),
     state,
     ...(pid !== undefined && { pid }),
     ...(provider !== undefined && { provider }),

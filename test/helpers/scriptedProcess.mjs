@@ -21,7 +21,7 @@ process.on('message', (message) => {
     process.send({
       type: 'ready',
       provider: message.provider.split(':')[0],
-      reason: 'a test asked for it',
+      reason: `a test asked for ${message.threads ?? 'any number of'} threads`,
       precision: 'float32',
       precisionReason: 'CPUs compute in float32.',
     });

@@ -1,5 +1,5 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
@@ -49,6 +49,9 @@ function signal(name: string) {
   const path = join(folder, name);
   return { path, give: () => writeFile(path, '') };
 }
+
+/** Of the cores, for one of two devices. */
+const half = Math.max(1, Math.floor(availableParallelism() / 2));
 
 describe('two devices', () => {
   test('start a process each, with names of their own', async () => {
@@ -132,6 +135,26 @@ describe('two devices', () => {
     expect(runtime.status()).toMatchObject({ state: 'stopped', devices: [{ state: 'stopped' }, { state: 'stopped' }] });
   });
 
+  test.each([
+    [['cpu', 'cpu'], {}, [half, half]],
+    [['cpu', 'cpu'], { threads: 5 }, [5, 5]],
+    // A GPU computes with threads of its own.
+    [['cuda', 'cpu'], {}, ['any number of', 'any number of']],
+  ])('%j with %j have their threads', async (provider, options, threads) => {
+    await using runtime = startScripted({ provider, ...options });
+    await runtime.ready();
+    const reasons = devicesOf(runtime).map(({ providerReason }) => providerReason);
+    expect(reasons).toEqual(threads.map((count) => `a test asked for ${count} threads`));
+  });
+
+  test('have equal parts of the memory limit', async () => {
+    await using runtime = startScripted({ provider: ['cpu', 'cpu'], memoryLimitBytes: 18e6 });
+    await expect(draw(runtime, scripted(one))).rejects.toMatchObject({
+      code: 'modelUnavailable',
+      message: 'This model needs about 10 MB of memory, but the memory limit is 9 MB.',
+    });
+  });
+
   test('are refused where they are named wrongly', () => {
     const start = (...provider: string[]) => startRuntime({ provider, log: () => {} });
     expect(() => start('cuda', 'cuda:0')).toThrow(
@@ -152,6 +175,32 @@ describe('two devices', () => {
       { device: 'cuda:99', state: 'stopped' },
     ]);
   });
+});
+
+test('a run goes where its own share has little to do, since it does not wait for all of another share', async () => {
+  await using runtime = startScripted({ provider: ['cpu', 'cpu'] });
+  await runtime.ready();
+  const go = signal('shares');
+  const large = { width: 1024, height: 1024 };
+  // So much work at once that both come to hold the model.
+  const warm = () => draw(runtime, scripted(one, [{ loaded: 1e6 }], { ...large, steps: 50 }));
+  await Promise.all([warm(), warm(), warm()]);
+  expect(devicesOf(runtime).map(({ models }) => models)).toEqual([[one], [one]]);
+  const runs = () => devicesOf(runtime).map((device) => device.runs);
+  const begin = (key: string, steps: number) =>
+    draw(runtime, scripted(one, [{ waitFor: go.path }], { ...large, steps, share: { key, weight: 1 } }));
+
+  const all = [begin('busy', 20)];
+  await expect.poll(() => Math.max(...runs())).toBe(1);
+  const busy = runs().indexOf(1);
+  all.push(begin('other', 4));
+  await expect.poll(runs).toEqual([1, 1]);
+  // By work alone it would wait for 20 steps there, and for 4 here. But of the 20, only 2 go before it.
+  all.push(begin('other', 2));
+  await expect.poll(() => runs()[busy]).toBe(2);
+  await go.give();
+  await Promise.all(all);
+  expect(runs()).toEqual([0, 0]);
 });
 
 describe('a process that is killed', () => {
