@@ -188,7 +188,7 @@ class Pool implements Runtime {
     const states = devices.map(({ state }) => state);
     const state =
       (['ready', 'starting', 'restarting'] as const).find((each) => !this.closed && states.includes(each)) ?? 'stopped';
-    const distinct = (values: readonly (string | undefined)[]) => [
+    const distinct = <Text extends string>(values: readonly (Text | undefined)[]) => [
       ...new Set(values.filter((value) => value !== undefined)),
     ];
     const memory = devices.flatMap(({ memoryBytes }) => memoryBytes ?? []);
@@ -199,6 +199,7 @@ class Pool implements Runtime {
     const batches = new Map(
       devices.flatMap((each) => each.batches).map((batch) => [`${batch.graph} ${batch.shape}`, batch]),
     );
+    const precisions = distinct(devices.map(({ precision }) => precision));
     const providers = distinct(devices.map(({ provider }) => provider));
     return {
       state,
@@ -207,6 +208,7 @@ class Pool implements Runtime {
         provider: providers.join(', '),
         providerReason: distinct(devices.map(({ providerReason }) => providerReason)).join(' '),
       }),
+      ...(precisions.length === 1 && { precision: precisions[0]! }),
       restarts: devices.reduce((sum, { restarts }) => sum + restarts, 0),
       ...(losses[0] && { lastLoss: losses[0] }),
       ...(everywhere.length > 0 && { setAside: everywhere }),

@@ -33,7 +33,7 @@ export class Room {
   readonly deviceLimitBytes: number;
   /** Resident memory of the process, as it last told. */
   usedBytes: number | undefined;
-  /** Whether weights are widened to float32, as the CPU computes. */
+  /** Whether weights are widened to float32, to compute in it. */
   private widens = false;
   /** Whether weights lie in memory of a device that has a limit. */
   private onDevice = false;
@@ -59,8 +59,8 @@ export class Room {
   }
 
   /** The process told what it computes on. */
-  computesOn(provider: string): void {
-    this.widens = provider === 'cpu';
+  computesOn(provider: string, precision: 'float32' | 'float16'): void {
+    this.widens = precision === 'float32';
     this.onDevice = provider !== 'cpu' && this.deviceLimitBytes > 0;
   }
 
@@ -194,14 +194,17 @@ export class Room {
 
   /** What some of a run's files take once loaded. */
   private bytesOf(run: Run, files: readonly string[]): number {
-    const kind = this.widens ? 'widened' : 'stored';
-    return files.reduce((sum, file) => sum + (run.weights?.get(file)?.[kind] ?? 0), 0);
+    return files.reduce((sum, file) => sum + (run.weights?.get(file)?.[this.kind] ?? 0), 0);
+  }
+
+  private get kind(): 'widened' | 'stored' {
+    return this.widens ? 'widened' : 'stored';
   }
 
   /** What files take on a device, whichever run named them. */
   private weightBytes(files: Iterable<string>): number {
     let sum = 0;
-    for (const file of files) sum += this.weighed.get(file)?.stored ?? 0;
+    for (const file of files) sum += this.weighed.get(file)?.[this.kind] ?? 0;
     return sum;
   }
 }

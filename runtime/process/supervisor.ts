@@ -311,7 +311,7 @@ export class Supervisor implements Runtime {
         life.ready = true;
         this.failedStarts = 0;
         this.provider = { name: message.provider, reason: message.reason, precision: message.precision };
-        this.room.computesOn(message.provider);
+        this.room.computesOn(message.provider, message.precision);
         this.firstReady.resolve();
         this.log('info', 'The runtime is ready.', {
           pid: life.process.pid,

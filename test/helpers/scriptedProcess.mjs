@@ -22,8 +22,8 @@ process.on('message', (message) => {
       type: 'ready',
       provider: message.provider.split(':')[0],
       reason: `a test asked for ${message.threads ?? 'any number of'} threads`,
-      precision: 'float32',
-      precisionReason: 'CPUs compute in float32.',
+      precision: message.precision ?? (message.provider === 'cpu' ? 'float32' : 'float16'),
+      precisionReason: 'a test asked for it',
     });
   }
   if (message.type === 'generate') {

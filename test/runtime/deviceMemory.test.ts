@@ -17,7 +17,7 @@ beforeAll(async () => {
     string,
     string,
   ];
-  // Twice that where they are widened, as on the CPU.
+  // Twice that where they are widened to float32.
   for (const file of [one, two, three]) await writeZeros(file, { weight: ['F16', 5_000_000] });
 });
 afterAll(() => rm(folder, { recursive: true }));
@@ -91,6 +91,13 @@ describe('a limit of the device memory', () => {
     expect(tight.replaced().map(({ fields }) => fields)).toMatchObject([{ held: [model, one], needed: [model] }]);
     await draw(tight.runtime, picture(512));
     expect(tight.replaced()).toHaveLength(1);
+  });
+
+  test('counts weights in the precision that they are computed in', async () => {
+    await using device = startOnDevice({ deviceMemoryLimitBytes: 15e6, precision: 'float32' });
+    await expect(draw(device.runtime, scripted(one))).rejects.toThrow(
+      /^This model needs about 20 MB of device memory, /,
+    );
   });
 
   test('takes the place of the memory limit for models and pictures, and not for the process itself', async () => {

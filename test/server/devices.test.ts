@@ -102,7 +102,7 @@ test('the log says one line for each device that started', () => {
 test('a process that is killed costs no result, and the other device serves on', { timeout: 300_000 }, async () => {
   const { runtime } = await health();
   const client = await open();
-  const tasks = [modelA, modelB, modelA, modelB].map((model) => imageTask({ model, steps: 30, progress: true }));
+  const tasks = [modelA, modelB, modelA, modelB].map((model) => imageTask({ model, steps: 16, progress: true }));
   client.send(...tasks);
   await client.event('stepped', tasks[0]!.taskUUID);
   process.kill(runtime.devices[0].pid, 'SIGKILL');
