@@ -70,7 +70,9 @@ export class Cases {
 
   /** Milliseconds that a call of so many operations will take. */
   callMs(operations: number): number | undefined {
-    return this.peak === undefined ? undefined : (operations / (this.peak * this.#efficiency)) * 1000;
+    // Of a slow device too little may be known: then as if it were slower than any that was seen.
+    const peak = this.peak ?? (this.slow ? 5e9 : undefined);
+    return peak === undefined ? undefined : (operations / (peak * this.#efficiency)) * 1000;
   }
 
   learn(operations: number, ms: number): void {

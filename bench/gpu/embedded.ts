@@ -10,7 +10,7 @@ import { type Cases, seconds } from './cases.ts';
 const previews = { every: 1, delivery: 'binary' };
 
 export async function measureEmbedded(cases: Cases): Promise<void> {
-  const [size, steps] = cases.slow ? [128, 4] : [256, 20];
+  const [size, steps] = cases.slow ? [128, 2] : [256, 20];
   const what = `${size}², ${steps} guided steps`;
   let server: BenchServer | undefined;
   let client: BenchClient | undefined;

@@ -122,7 +122,7 @@ async function pytorch(part: PartName, budgetMs: number): Promise<void> {
       name: `${row.name}: ours`,
       state: 'measured',
       value: ours.value / row.value,
-      unit: '× PyTorch',
+      unit: row.unit === 'ms' ? "× PyTorch's time" : "× PyTorch's speed",
       detail: `${ours.value.toPrecision(4)} against ${row.value.toPrecision(4)} ${row.unit ?? ''}`,
     });
   }

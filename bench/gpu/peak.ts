@@ -30,7 +30,7 @@ async function product(cases: Cases, provider: Provider, precision: Precision): 
     let at = 0;
     let took = 0;
     const tried: string[] = [];
-    for (const n of [64, 256, 512, 1024, 2048, 4096, 8192]) {
+    for (const n of [64, 128, 256, 512, 1024, 2048, 4096, 8192]) {
       // Eight times the work of the size before, part of which was opening graphs and compiling kernels.
       if (took * 6 > cases.leftMs() * 0.7) break;
       const begun = performance.now();

@@ -23,11 +23,14 @@ export function openTiny(
   return Graph.open(options.folder === undefined ? { bytes } : { bytes, folder: options.folder }, provider);
 }
 
-/** The largest of all values, in a shape of one. */
+/**
+ * The largest of a multiple of 1024 values, in a shape of one. In two steps, as a GPU computes each row by a group of
+ * threads of its own and would leave a single one to a single group.
+ */
 export function largest(graph: GraphBuilder, x: Value): Value {
-  const flat = graph.node('Reshape', [x, graph.ints([1, -1])], { name: 'largest' });
-  const max = graph.node('ReduceMax', [flat], { name: 'largest', attributes: { keepdims: 1 } });
-  return graph.node('Reshape', [max, graph.ints([1])], { name: 'largest' });
+  const rows = graph.node('Reshape', [x, graph.ints([1024, -1])], { name: 'largest' });
+  const ofRows = graph.node('ReduceMax', [rows, graph.ints([1])], { name: 'largest', attributes: { keepdims: 0 } });
+  return graph.node('ReduceMax', [ofRows, graph.ints([0])], { name: 'largest', attributes: { keepdims: 1 } });
 }
 
 /** `x` repeated into a shape, on the device. */
