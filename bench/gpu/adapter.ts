@@ -37,6 +37,13 @@ export async function measureAdapter(cases: Cases): Promise<void> {
     name: 'provider',
     value: provider.name,
     detail: `${provider.reason} Started and checked in ${seconds(ms)}; ${machineOf(provider)}`,
+    provider,
+  });
+  const widened = provider.widened ?? [];
+  cases.also({
+    name: 'precision',
+    value: provider.precision ?? 'float32',
+    detail: `${provider.precisionReason}${widened.length > 0 ? ` In float32 all the same: ${widened.join(', ')}.` : ''}`,
   });
   cases.also({
     name: 'attention',

@@ -1,5 +1,5 @@
 /** What measuring processes share: cases that announce themselves, fit into the time, and fail one by one. */
-import type { Precision } from '../../runtime/graphs/builder.ts';
+import { chooseProvider, type Provider } from '../../runtime/onnx/providers.ts';
 import { median } from '../figures.ts';
 import { sentenceOf } from './measuring.ts';
 import type { Finding } from './report.ts';
@@ -16,8 +16,10 @@ export interface Question {
   speed: { float16?: number; float32?: number };
   /** Of a device whose products took too long to be measured. */
   slow: boolean;
-  /** What the networks compute in: half precision where the device has it. */
-  precision: Precision;
+  /** Whether the device has half precision at all; what the networks compute in is for the provider to say. */
+  half: boolean;
+  /** As `adapter` found it; absent where that was not asked for. */
+  provider?: Provider | undefined;
   /** A folder for what is written meanwhile. */
   temp: string;
 }
@@ -60,7 +62,13 @@ export class Cases {
 
   /** Operations a second of the device's best product, in the precision of the networks. */
   get peak(): number | undefined {
-    return this.question.speed[this.question.precision];
+    return this.question.speed[this.question.provider?.precision ?? 'float32'];
+  }
+
+  /** The provider to measure on, checked anew only where no earlier part did. */
+  async provider(): Promise<Provider> {
+    this.question.provider ??= await chooseProvider(this.question.device);
+    return this.question.provider;
   }
 
   /** Whether the device is slower than any GPU: a program that imitates one, or the CPU. Sizes and counts are smaller then. */

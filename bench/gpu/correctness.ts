@@ -10,10 +10,10 @@ import { formOn, openWritten } from '../../runtime/checkpoints/loading.ts';
 import { writeTinyDecoder } from '../../runtime/graphs/autoencoderTiny.ts';
 import type { Precision, Written } from '../../runtime/graphs/builder.ts';
 import type { Tensor } from '../../runtime/onnx/graph.ts';
-import { chooseProvider, type Provider } from '../../runtime/onnx/providers.ts';
+import type { Provider } from '../../runtime/onnx/providers.ts';
 import { diffusion } from '../../runtime/pipelines/diffusion.ts';
 import { Library } from '../../runtime/pipelines/library.ts';
-import { planUNet } from '../randomModel.ts';
+import { planUNet, vocabularySize } from '../randomModel.ts';
 import { type Cases, clocked, seconds } from './cases.ts';
 import { tokenIds, waves } from './tinyGraphs.ts';
 import { writeWeights } from './weights.ts';
@@ -28,9 +28,9 @@ interface Network {
 }
 
 export async function measureCorrectness(cases: Cases): Promise<void> {
-  const provider = await chooseProvider(cases.question.device);
+  const provider = await cases.provider();
   const networks = await networksOf(cases);
-  const halves = cases.question.precision === 'float16';
+  const halves = cases.question.half;
   if (!halves) cases.skip('half precision', 'the device does not have it');
   const cpu: Provider = { name: 'cpu' };
   await cases.within(0.7, async () => {
@@ -56,7 +56,7 @@ export async function measureCorrectness(cases: Cases): Promise<void> {
 
 async function networksOf(cases: Cases): Promise<Network[]> {
   const checkpoint = await openCheckpoint(pocket);
-  const side = cases.slow ? 16 : 32;
+  const side = cases.slow ? 8 : 32;
   const component = async (which: Component, feeds: Record<string, Tensor>): Promise<Network> => {
     const source = await checkpoint.component(which);
     if (source.kind !== 'safetensors') throw new Error(`${pocket} has no safetensors weights for its ${which}`);
@@ -85,7 +85,7 @@ async function networksOf(cases: Cases): Promise<Network[]> {
       write: (form) => writeTinyDecoder(tiny.config, tiny.tensors, form),
       feeds: { latent_sample: waves([1, 4, side, side]) },
     },
-    await component('text_encoder', { input_ids: tokenIds(vocabularyOf(checkpoint.textEncoder)) }),
+    await component('text_encoder', { input_ids: textFor(checkpoint.textEncoder) }),
     await component('unet', row(160)),
     await component('vae_decoder', { latent_sample: waves([1, 4, side, side]) }),
     await random('tiny UNet like SD 1.5', { channels: [40, 80, 160, 160], depths: [1, 1, 1, 0], text: 96 }, {}, {}),
@@ -107,8 +107,9 @@ async function networksOf(cases: Cases): Promise<Network[]> {
   ];
 }
 
-function vocabularyOf(config: Record<string, unknown>): number {
-  return typeof config.vocab_size === 'number' ? config.vocab_size : 1000;
+function textFor(config: Record<string, unknown>): Tensor {
+  const { vocab_size: vocabulary, max_position_embeddings: positions } = config;
+  return tokenIds(Number(vocabulary ?? vocabularySize), Number(positions ?? 77));
 }
 
 async function answers(graph: Awaited<ReturnType<typeof openWritten>>, feeds: Record<string, Tensor>) {

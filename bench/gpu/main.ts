@@ -133,16 +133,16 @@ function deathOf(part: PartName, { death, dead }: Measured): Row {
 }
 
 /** What earlier parts found out about the device. */
-function known(): Pick<Question, 'speed' | 'slow' | 'precision'> {
+function known(): Pick<Question, 'speed' | 'slow' | 'half' | 'provider'> {
   const find = (name: string) => report.rows.find((row) => row.name === name);
   const speed: Question['speed'] = {};
   for (const precision of ['float16', 'float32'] as const) {
     const found = find(`product of matrices, ${precision}`)?.numbers?.operationsPerSecond;
     if (typeof found === 'number') speed[precision] = found;
   }
-  const half = find('half precision')?.value ?? 'yes';
-  const precision = half === 'yes' ? 'float16' : 'float32';
-  return { speed, precision, slow: report.of('peak').length > 0 && speed[precision] === undefined };
+  const provider = find('provider')?.provider;
+  const slow = report.of('peak').length > 0 && speed[provider?.precision ?? 'float32'] === undefined;
+  return { speed, slow, half: (find('half precision')?.value ?? 'yes') === 'yes', provider };
 }
 
 async function finish(remark?: string): Promise<void> {

@@ -6,7 +6,7 @@ import { writeComponent } from '../../runtime/checkpoints/component.ts';
 import { formOn, openWritten } from '../../runtime/checkpoints/loading.ts';
 import type { StoredTensors } from '../../runtime/checkpoints/safetensors.ts';
 import type { Graph, Tensor } from '../../runtime/onnx/graph.ts';
-import { chooseProvider, type Provider } from '../../runtime/onnx/providers.ts';
+import type { Provider } from '../../runtime/onnx/providers.ts';
 import { vocabularySize } from '../randomModel.ts';
 import { type Cases, clocked, seconds } from './cases.ts';
 import {
@@ -36,7 +36,7 @@ export const steps: readonly (readonly [pixels: number, rows: number])[] = [
 
 export async function measureNetworks(cases: Cases, name: ShapeName): Promise<void> {
   const shape: ModelShape = shapes[name];
-  const provider = await chooseProvider(cases.question.device);
+  const provider = await cases.provider();
   await cases.within(0.75, () => unet(cases, provider, shape));
   await decoder(cases, provider, shape);
   await encoder(cases, provider, shape);
@@ -131,11 +131,8 @@ async function withGraph(
   if (lacking !== undefined) return cases.skip(name, lacking);
   const folder = join(await realpath(cases.question.temp), 'network');
   await mkdir(folder, { recursive: true });
-  const { precision } = cases.question;
-  const open = (weights: StoredTensors) => {
-    const form = { ...formOn(provider), precision };
-    return openWritten(writeComponent(network.component, network.config, weights, form), name, provider);
-  };
+  const open = (weights: StoredTensors) =>
+    openWritten(writeComponent(network.component, network.config, weights, formOn(provider)), name, provider);
   try {
     let graph: Graph | undefined;
     await cases.each(name, {}, async () => {
@@ -147,7 +144,7 @@ async function withGraph(
       return {
         value: ms / 1000,
         unit: 's',
-        detail: `${gib(bytes)} of weights, of files that the system holds in memory`,
+        detail: `${gib(bytes)} of weights, of files that the system holds in memory; computes in ${provider.precision ?? 'float32'}`,
       };
     });
     // Where an earlier process died in one of the cases, the graph is opened again for the others.

@@ -2,16 +2,15 @@
 import { mkdir, realpath, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { GraphBuilder, Precision, Value } from '../../runtime/graphs/builder.ts';
-import { chooseProvider, type Provider } from '../../runtime/onnx/providers.ts';
+import type { Provider } from '../../runtime/onnx/providers.ts';
 import { type Cases, seconds } from './cases.ts';
 import { largest, one, openTiny, spread } from './tinyGraphs.ts';
 import { measureTransfers } from './transfers.ts';
 import { writeWeights } from './weights.ts';
 
 export async function measurePeak(cases: Cases): Promise<void> {
-  const provider = await chooseProvider(cases.question.device);
-  const precisions =
-    cases.question.precision === 'float16' ? (['float16', 'float32'] as const) : (['float32'] as const);
+  const provider = await cases.provider();
+  const precisions = cases.question.half ? (['float16', 'float32'] as const) : (['float32'] as const);
   await cases.within(0.7, async () => {
     for (const precision of precisions) await product(cases, provider, precision);
     await bandwidth(cases, provider);

@@ -1,6 +1,7 @@
 /** The rows of a run of bench:gpu, as a table and as JSON. */
 import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Provider } from '../../runtime/onnx/providers.ts';
 import { formatTable } from '../figures.ts';
 
 /** One line of the table. */
@@ -14,6 +15,8 @@ export interface Row {
   unit?: string | undefined;
   /** What was done, or why it was not. */
   detail?: string | undefined;
+  /** What later parts measure on, in the JSON only. */
+  provider?: Provider | undefined;
   /** Further numbers, in the JSON only. */
   numbers?: Record<string, number | readonly number[]> | undefined;
 }

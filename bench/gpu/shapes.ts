@@ -32,11 +32,14 @@ function clip(hidden: number, layers: number): NetworkShape {
   };
 }
 
-const decoder: NetworkShape = {
-  component: 'vae_decoder',
-  config: { _class_name: 'AutoencoderKL', norm_num_groups: 32 },
-  plan: () => planVae({ width: 128 }).filter(({ name }) => /^(decoder|post_quant_conv)\./.test(name)),
-};
+/** @param scaling - by which the graph knows whether the autoencoder's values fit half precision */
+function decoder(scaling: number): NetworkShape {
+  return {
+    component: 'vae_decoder',
+    config: { _class_name: 'AutoencoderKL', norm_num_groups: 32, scaling_factor: scaling },
+    plan: () => planVae({ width: 128 }).filter(({ name }) => /^(decoder|post_quant_conv)\./.test(name)),
+  };
+}
 
 const blocksDown = (depths: readonly number[]) =>
   depths.map((depth) => (depth > 0 ? 'CrossAttnDownBlock2D' : 'DownBlock2D'));
@@ -49,7 +52,7 @@ export const shapes = {
       config: { attention_head_dim: 8, norm_num_groups: 32, down_block_types: blocksDown(sd15.depths) },
       plan: () => planUNet(sd15),
     },
-    decoder,
+    decoder: decoder(0.18215),
     encoder: clip(768, 12),
     text: 768,
   },
@@ -66,7 +69,7 @@ export const shapes = {
       },
       plan: () => planUNet(sdxl),
     },
-    decoder,
+    decoder: decoder(0.13025),
     // The larger one of XL's two.
     encoder: clip(1280, 32),
     text: 2048,

@@ -49,10 +49,10 @@ export function waves(dims: readonly number[], phase = 0): Tensor {
   return floats(data, dims);
 }
 
-/** A text of the usual length for a vocabulary of so many tokens. */
-export function tokenIds(vocabulary: number): Tensor {
+/** A text of so many tokens of a vocabulary. */
+export function tokenIds(vocabulary: number, length = 77): Tensor {
   return int64s(
-    Array.from({ length: 77 }, (_, i) => (i * 641) % vocabulary),
-    [1, 77],
+    Array.from({ length }, (_, i) => (i * 641) % vocabulary),
+    [1, length],
   );
 }

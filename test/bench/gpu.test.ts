@@ -8,6 +8,9 @@ import { measure } from '../../bench/gpu/measuring.ts';
 import { type Part, parts, shareOf } from '../../bench/gpu/parts.ts';
 import { Report, type Row, tableOf } from '../../bench/gpu/report.ts';
 import { decoderOperations, halfBytes, shapes, unetOperations } from '../../bench/gpu/shapes.ts';
+import { writeWeights } from '../../bench/gpu/weights.ts';
+import { writeComponent } from '../../runtime/checkpoints/component.ts';
+import { fromFloat16 } from '../../runtime/onnx/float16.ts';
 
 let folder: string;
 beforeEach(async () => {
@@ -125,6 +128,39 @@ test('the networks have as many weights as the published ones', () => {
   expect(halfBytes(shapes.sdxl.unet.plan()) / 2).toBe(2_567_463_684);
 });
 
+test('their weights are written, and graphs for all of them', async () => {
+  for (const { unet, decoder, encoder } of Object.values(shapes)) {
+    for (const { component, config, plan } of [unet, decoder, encoder]) {
+      // Where the bytes are does not matter for writing a graph.
+      const tensors = new Map(
+        plan().map(({ name, shape }) => {
+          const length = 2 * shape.reduce((product, dim) => product * dim, 1);
+          return [name, { dtype: 'F16', shape, file: '/weights.bin', offset: 0, length }] as const;
+        }),
+      );
+      const { weightBytes } = writeComponent(component, config, tensors, { precision: 'float16', attention: 'plain' });
+      // No weight is left over.
+      expect(weightBytes).toBe(halfBytes(plan()));
+    }
+  }
+  const small = [
+    { name: 'a', shape: [3, 5], spread: 0.5 },
+    { name: 'b', shape: [7], spread: 'one' },
+    { name: 'c', shape: [2, 2], spread: 0.5 },
+  ] as const;
+  const tensors = await writeWeights(folder, small);
+  const bytes = await readFile(tensors.get('a')!.file);
+  const valuesOf = (name: string) => {
+    const { offset, length } = tensors.get(name)!;
+    return [...fromFloat16(new Uint16Array(Uint8Array.from(bytes.subarray(offset, offset + length)).buffer))];
+  };
+  expect(valuesOf('a')).toHaveLength(15);
+  // Tensors of one spread share their bytes; scales lie around one.
+  expect(valuesOf('c')).toEqual(valuesOf('a').slice(0, 4));
+  expect(valuesOf('b').every((value) => value > 0.8 && value < 1.2)).toBe(true);
+  expect(new Set(valuesOf('b')).size).toBeGreaterThan(5);
+});
+
 test('arithmetic is counted for each position of each layer', () => {
   const conv = { shape: [8, 4, 3, 3], spread: 1 } as const;
   const weights = [
@@ -153,6 +189,7 @@ describe('a run', () => {
     expect(find('provider')?.value).toBe('cpu');
     // The reference is the same provider, so float32 is the same to the bit.
     expect(find('embedded unet, float32')).toMatchObject({ state: 'measured', value: 0 });
+    expect(find('embedded text_encoder, float32')).toMatchObject({ state: 'measured', value: 0 });
     expect(find('pytorch')).toMatchObject({ state: 'skipped', detail: '--python none' });
     expect(stdout).toContain('embedded unet, float32');
   });
