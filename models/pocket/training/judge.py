@@ -6,7 +6,7 @@
 Combinations of the held-out set were never drawn for training. Every list of prompts is deterministic, every picture is of the
 first seed. Writes results.json, sheets and the pictures themselves (bytes) into --to; what was drawn before is kept.
 """
-import argparse, hashlib, json, math, os, subprocess, time
+import argparse, glob, hashlib, json, math, os, subprocess, time
 import numpy as np
 from PIL import Image, ImageDraw
 import draw
@@ -111,7 +111,8 @@ class Studio:
         self.o = o
         weights = hashlib.sha256()
         for file in ("unet/diffusion_pytorch_model", "text_encoder/model", "vae/diffusion_pytorch_model"):
-            weights.update(open(f"{o.model}/{file}.safetensors", "rb").read())
+            for shard in sorted(glob.glob(f"{o.model}/{file}*.safetensors")):
+                weights.update(open(shard, "rb").read())
         self.weights = weights.hexdigest()[:16]
 
     def draw(self, name, jobs, seeds=None, masks=None, processes=None, threads=1):

@@ -31,7 +31,7 @@ def load_safetensors(path):
 def save_safetensors(path, tensors, dtype="F16"):
     header, chunks, offset = {"__metadata__": {"format": "pt"}}, [], 0
     for k in sorted(tensors):
-        raw = tensors[k].detach().float().contiguous().numpy().astype(DTYPES[dtype]).tobytes()
+        raw = tensors[k].detach().float().cpu().contiguous().numpy().astype(DTYPES[dtype]).tobytes()
         header[k] = {"dtype": dtype, "shape": list(tensors[k].shape), "data_offsets": [offset, offset + len(raw)]}
         chunks.append(raw)
         offset += len(raw)
@@ -336,7 +336,7 @@ class UNet(nn.Module):
 
     def forward(self, x, t, context):
         half = self.freqs // 2
-        angle = t.float()[:, None] * torch.exp(torch.arange(half) * (-math.log(10000) / half))[None]
+        angle = t.float()[:, None] * torch.exp(torch.arange(half, device=t.device) * (-math.log(10000) / half))[None]
         temb = F.silu(self.time_embedding(torch.cat([angle.cos(), angle.sin()], 1)))
         x = self.conv_in(x)
         skips = [x]

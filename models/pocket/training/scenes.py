@@ -27,7 +27,8 @@ class Canvas:
         w = self.window(cx, cy, r + 0.01)
         w.paint(strength * w.cover(circle(w.x, w.y, cx, cy, r)), colour)
 
-    def dash(self, ax, ay, bx, by, r, colour, strength=1.0):
+    def dash(self, ax, ay, dx, dy, r, colour, strength=1.0):
+        bx, by = ax + dx, ay + dy
         w = self.window((ax + bx) / 2, (ay + by) / 2, abs(ax - bx) / 2 + r + 0.01, abs(ay - by) / 2 + r + 0.01)
         w.paint(strength * w.cover(capsule(w.x, w.y, ax, ay, bx, by, r)), colour)
 
@@ -186,14 +187,15 @@ def landscape(cv, land, when, weather="clear"):
                 d = box(v.x, v.y, cx, (top - 1) / 2, w, (top + 1) / 2, 0.0)
                 v.paint(v.cover(d), light(np.asarray(c) * f))
                 v.paint(v.cover(np.maximum(d, cx + 0.35 * w - v.x)), light(np.asarray(c) * f * 0.76))
-                for wy in np.arange(top - 0.14, -0.62, -0.2):
+                for floor in range(int(np.ceil((np.max(top) - 0.14 + 0.62) / 0.2))):
+                    wy = top - 0.14 - 0.2 * floor
                     for wx in (-0.45, 0.3):
-                        if rng.random() < 0.8:
-                            p = cv.window(cx + wx * w, wy, 0.06, 0.07)
-                            p.paint(p.cover(box(p.x, p.y, cx + wx * w, wy, 0.038, 0.055, 0.0)), lamp)
+                        lit = (rng.uniform(0, 1) < 0.8) & (wy > -0.62)
+                        p = cv.window(cx + wx * w, wy, 0.06, 0.07)
+                        p.paint(p.cover(box(p.x, p.y, cx + wx * w, wy, 0.038, 0.055, 0.0)) * lit, lamp)
         cv.paint(cv.cover(y + 0.78), light((70, 72, 80)))
         for k in range(5):
-            cv.dash(-0.9 + 0.45 * k, -0.9, -0.7 + 0.45 * k, -0.9, 0.02, light((230, 220, 170)))
+            cv.dash(-0.9 + 0.45 * k, -0.9, 0.2, 0, 0.02, light((230, 220, 170)))
     elif land == "volcano":
         cx = rng.uniform(-0.12, 0.12)
         for k in range(4):  # smoke
@@ -241,7 +243,7 @@ def falling(cv, weather, horizon, when):
         slant = rng.choice([-0.05, 0.05])
         for _ in range(46):
             ax, ay = rng.uniform(-1, 1), rng.uniform(-1, 1)
-            cv.dash(ax, ay, ax + slant, ay + 0.2, 0.011, (206, 222, 240), 0.75)
+            cv.dash(ax, ay, slant, 0.2, 0.011, (206, 222, 240), 0.75)
     elif weather == "snow":
         for _ in range(54):
             cv.dot(rng.uniform(-1, 1), rng.uniform(-1, 1), rng.uniform(0.018, 0.036), (255, 255, 255), 0.95)
@@ -258,7 +260,7 @@ def background(cv, bg, colour, horizon):
     if bg == "plain":
         c = np.asarray(colour, np.float32)
         glow = np.exp(-1.1 * (x * x + y * y))[..., None] if not cv.flat else 0.5
-        cv.rgb = c * (0.86 + 0.14 * glow) + 14 * glow * np.ones((cv.n, cv.n, 1), np.float32)
+        cv.rgb = c * (0.86 + 0.14 * glow) + 14 * glow * np.full_like(x, 1)[..., None]
         return 0.35
     if bg in ("table", "wooden table"):
         wall = np.asarray(
@@ -282,7 +284,7 @@ def background(cv, bg, colour, horizon):
         for _ in range(26):
             gx, gy = rng.uniform(-1, 1), rng.uniform(-0.98, horizon - 0.05)
             for s in (-0.03, 0.03):
-                cv.dash(gx, gy, gx + s, gy + 0.07, 0.01, (44, 118, 44))
+                cv.dash(gx, gy, s, 0.07, 0.01, (44, 118, 44))
         return 0.4
     if bg == "stone floor":
         cv.rgb = cv.vertical((60, 58, 70), (86, 84, 98), 1, horizon)

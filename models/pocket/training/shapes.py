@@ -1,4 +1,8 @@
-"""Signed distance fields and the objects made of them."""
+"""Signed distance fields and the objects made of them.
+
+gpu/batches.py runs this file and scenes.py on batches too: there every number from `rng.uniform` and every colour is one for each
+picture, so what depends on them is chosen with `pick`. What `rng.random()` and `rng.integers` decide holds for a whole batch.
+"""
 import numpy as np
 
 WOOD, STEEL, GOLD, LEAF, CREAM = ((142, 88, 44), (176, 182, 192), (236, 184, 48), (60, 150, 56), (240, 224, 194))
@@ -30,7 +34,7 @@ def capsule(x, y, ax, ay, bx, by, r):
 
 
 def polygon(x, y, points, r=0.0):
-    best, sign = np.full(x.shape, 1e9, np.float32), np.ones(x.shape, np.float32)
+    best, sign = np.full_like(x, 1e9), np.full_like(x, 1)
     for (ax, ay), (bx, by) in zip(points, points[1:] + points[:1]):
         ex, ey, wx, wy = bx - ax, by - ay, x - ax, y - ay
         t = np.clip((wx * ex + wy * ey) / (ex * ex + ey * ey), 0, 1)
@@ -57,9 +61,14 @@ def tint(c, f):
     return c * f if f <= 1 else c + (255 - c) * (f - 1)
 
 
+def pick(yes, a, b):
+    """Colour `a` where `yes`, else `b`."""
+    return np.where(np.asarray(yes)[..., None], np.asarray(a, np.float32), np.asarray(b, np.float32))
+
+
 # --- objects: a list of parts (distance, colour, roundness of the bevel, gloss); frame about [-1, 1], y upwards ---
 def draw_object(name, x, y, c, rng):
-    P, j = [], lambda a: float(rng.uniform(-a, a))
+    P, j = [], lambda a: rng.uniform(-a, a)
 
     def part(d, colour, bevel=0.3, gloss=0.5, line=1.0):
         P.append((d, np.asarray(colour, np.float32), bevel, gloss, line))
@@ -127,7 +136,7 @@ def draw_object(name, x, y, c, rng):
         part(blend(box(x, y, 0, -0.5, 0.25, 0.42, 0.14), ellipse(x, y, 0, -0.78, 0.36, 0.16), 0.1), CREAM, 0.3, 0.1)
         cap = np.maximum(ellipse(x, y, 0, -0.1, 0.92, 0.96), -(y + 0.12 - 0.1 * x * x))
         part(cap, c, 0.5, 0.5)
-        spot = (252, 246, 236) if min(c) < 200 else (214, 60, 60)
+        spot = pick(c.min(-1) < 200, (252, 246, 236), (214, 60, 60))
         for sx, sy, sr in ((-0.42, 0.22, 0.16), (0.12, 0.5, 0.19), (0.5, 0.16, 0.14)):
             part(np.maximum(circle(x, y, sx + j(0.03), sy, sr), cap + 0.02), spot, 0.1, 0, 0)
     elif name == "tree":
@@ -143,7 +152,7 @@ def draw_object(name, x, y, c, rng):
         part(box(x, y, 0, -0.42, 0.66, 0.5, 0.02), tint(c, 1.12), 0.1, 0.05)
         part(
             polygon(x, y, [(-0.95, 0.04), (0.95, 0.04), (0, 0.92)]),
-            (156, 62, 46) if length(*(np.asarray(c[:2]) - (156, 62))) > 90 else (92, 66, 60),
+            pick(length(c[..., 0] - 156, c[..., 1] - 62) > 90, (156, 62, 46), (92, 66, 60)),
             0.15,
             0.1,
         )
@@ -172,7 +181,7 @@ def draw_object(name, x, y, c, rng):
         for k in range(6):
             a = turn + k * np.pi / 3
             part(circle(x, y, 0.38 * np.cos(a), 0.36 + 0.38 * np.sin(a), 0.27), c, 0.26, 0.3)
-        part(circle(x, y, 0, 0.36, 0.24), (250, 200, 40) if c[2] > 90 or c[1] < 150 else (150, 84, 30), 0.24, 0.3)
+        part(circle(x, y, 0, 0.36, 0.24), pick((c[..., 2] > 90) | (c[..., 1] < 150), (250, 200, 40), (150, 84, 30)), 0.24, 0.3)
     elif name == "fish":
         part(polygon(x, y, [(0.42, 0), (0.98, 0.5), (0.86, 0), (0.98, -0.5)], 0.03), tint(c, 0.85), 0.15, 0.2)
         part(polygon(x, y, [(-0.35, 0.3), (0.25, 0.3), (0.2, 0.68)], 0.03), tint(c, 0.85), 0.15, 0.2)
@@ -195,13 +204,13 @@ def draw_object(name, x, y, c, rng):
             part(polygon(x, y, [(s * 0.84, 0.92), (s * 0.8, 0.05), (s * 0.12, 0.5)], 0.05), c, 0.2, 0.1)
             part(polygon(x, y, [(s * 0.73, 0.7), (s * 0.7, 0.32), (s * 0.38, 0.5)]), (244, 150, 164), 0, 0, 0)
         part(ellipse(x, y, 0, -0.14, 0.92, 0.74), c, 0.5, 0.25)
-        eye = (24, 26, 30) if sum(c) > 150 else (120, 220, 90)
+        eye = pick(c.sum(-1) > 150, (24, 26, 30), (120, 220, 90))
         for s in (-1, 1):
             part(ellipse(x, y, s * 0.4, 0.0, 0.17, 0.24), eye, 0, 0, 0)
             part(circle(x, y, s * 0.4 - 0.05, 0.1, 0.075), (255, 255, 255), 0, 0, 0)
         part(polygon(x, y, [(-0.12, -0.28), (0.12, -0.28), (0, -0.42)], 0.03), (240, 110, 136), 0, 0, 0)
         mouth = np.abs(circle(np.abs(x), y, 0.14, -0.45, 0.14)) - 0.03
-        part(np.maximum(mouth, y + 0.46), (30, 24, 30) if sum(c) > 150 else (225, 225, 225), 0, 0, 0)
+        part(np.maximum(mouth, y + 0.46), pick(c.sum(-1) > 150, (30, 24, 30), (225, 225, 225)), 0, 0, 0)
     elif name == "boat":
         part(box(x, y, 0.0, 0.2, 0.045, 0.72), WOOD, 0.05, 0)
         part(polygon(x, y, [(0.09, 0.9), (0.8, -0.26), (0.09, -0.26)], 0.02), (246, 242, 230), 0.2, 0.1)
@@ -222,7 +231,7 @@ def draw_object(name, x, y, c, rng):
         part(box(x, y, 0, -0.62, 0.82, 0.12, 0.05), tint(c, 0.82), 0.1, 0.4)
         for cx, cy in ((-0.95, 0.47), (0, 0.8), (0.95, 0.47)):
             part(circle(x, y, cx, cy, 0.1), tint(c, 1.2), 0.1, 0.5)
-        gem = (210, 30, 50) if not (c[0] > 150 and c[1] < 90) else (40, 110, 220)
+        gem = pick((c[..., 0] > 150) & (c[..., 1] < 90), (40, 110, 220), (210, 30, 50))
         for cx in (-0.42, 0, 0.42):
             part(circle(x, y, cx, -0.28, 0.11), gem, 0.1, 0.6)
     elif name == "slime":
@@ -278,14 +287,14 @@ def draw_object(name, x, y, c, rng):
         part(ellipse(x, y, -0.12, 0.53, 0.47, 0.11), (84, 48, 28), 0, 0, 0)
     elif name == "ring":
         part(np.abs(circle(x, y, 0, -0.3, 0.5)) - 0.14, c, 0.14, 0.6)
-        stone = (120, 222, 250) if c[2] < 170 else (226, 40, 66)
+        stone = pick(c[..., 2] < 170, (120, 222, 250), (226, 40, 66))
         part(polygon(x, y, [(-0.26, 0.86), (0.26, 0.86), (0.46, 0.6), (0, 0.12), (-0.46, 0.6)], 0.02), stone, 0.1, 0.3)
         part(polygon(x, y, [(-0.46, 0.6), (0, 0.6), (0, 0.12)]), tint(stone, 1.4), 0, 0, 0)
         part(polygon(x, y, [(-0.26, 0.86), (0.26, 0.86), (0.2, 0.6), (-0.2, 0.6)]), tint(stone, 1.7), 0, 0, 0)
     elif name == "skull":
         head = blend(ellipse(x, y, 0, 0.2, 0.82, 0.7), box(x, y, 0, -0.52, 0.46, 0.4, 0.12), 0.14)
         part(head, c, 0.45, 0.3)
-        hole = (26, 22, 28) if sum(c) > 150 else (210, 60, 50)
+        hole = pick(c.sum(-1) > 150, (26, 22, 28), (210, 60, 50))
         for s in (-1, 1):
             part(ellipse(x, y, s * 0.34, 0.08, 0.23, 0.25), hole, 0, 0, 0)
             part(box(x, y, s * 0.16, -0.74, 0.035, 0.16), hole, 0, 0, 0)

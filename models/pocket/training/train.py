@@ -98,12 +98,12 @@ def text_config(tokenizer):
 @torch.no_grad()
 def draw(unet, text, tokenizer, prompts, size=32, steps=20, guidance=4.0, seed=0):
     """DDIM with guidance, for a look at a checkpoint; returns scaled latents."""
-    abar, n = alphas(), len(prompts)
-    context = text(torch.tensor([tokenizer(p) for p in prompts] + [tokenizer("")] * n))
-    x = torch.randn(n, 4, size, size, generator=torch.Generator().manual_seed(seed))
+    abar, n, device = alphas(), len(prompts), next(unet.parameters()).device
+    context = text(torch.tensor([tokenizer(p) for p in prompts] + [tokenizer("")] * n, device=device))
+    x = torch.randn(n, 4, size, size, generator=torch.Generator().manual_seed(seed)).to(device)
     times = np.round(np.arange(1000, 0, -1000 / steps)).astype(int) - 1
     for k, t in enumerate(times):
-        v = unet(torch.cat([x, x]), torch.full((2 * n,), int(t)), context)
+        v = unet(torch.cat([x, x]), torch.full((2 * n,), int(t), device=device), context)
         v = v[n:] + guidance * (v[:n] - v[n:])
         a, b = abar[t].sqrt(), (1 - abar[t]).sqrt()
         x0, eps = a * x - b * v, a * v + b * x
