@@ -36,6 +36,8 @@ if (unknown.length > 0) {
 }
 const endsAt = performance.now() + options.minutes * 60_000;
 const leftMs = () => endsAt - performance.now();
+/** What the last process has to end by itself. */
+const spareMs = 1500;
 await mkdir(options.out, { recursive: true });
 const temp = await realpath(await mkdtemp(join(tmpdir(), 'latentwire-gpu-')));
 const report = new Report(options.out, {
@@ -84,13 +86,19 @@ async function latentwire(part: PartName, budgetMs: number): Promise<void> {
   const done: string[] = [];
   for (let tries = 0; tries < 4; tries++) {
     const left = until - performance.now();
-    const question: Question = { kind: part, device: options.device, budgetMs: left, done, temp, ...known() };
+    const question: Question = {
+      kind: part,
+      device: options.device,
+      budgetMs: Math.min(left, leftMs() - spareMs),
+      done,
+      temp,
+      ...known(),
+    };
     const ended = await measure({
       command: process.execPath,
       args: [fileURLToPath(new URL('./child.js', import.meta.url)), JSON.stringify(question)],
       env: { ...process.env, TMPDIR: temp },
-      // A call cannot be stopped, and one may take longer than it was thought to.
-      limitMs: left * 1.2 + 2000,
+      limitMs: limitOf(left),
       onRow: (row) => report.add({ part, ...row }),
     });
     done.push(...ended.begun);
@@ -105,9 +113,14 @@ async function pytorch(part: PartName, budgetMs: number): Promise<void> {
   const theirs: Row[] = [];
   const ended = await measure({
     command: options.python,
-    args: ['-u', join(root, 'bench/gpu/pytorch.py'), '--seconds', String(Math.floor(budgetMs / 1000))],
+    args: [
+      '-u',
+      join(root, 'bench/gpu/pytorch.py'),
+      '--seconds',
+      String(Math.floor(Math.min(budgetMs, leftMs() - spareMs) / 1000)),
+    ],
     env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1', TORCHINDUCTOR_CACHE_DIR: join(temp, 'inductor') },
-    limitMs: budgetMs * 1.2 + 2000,
+    limitMs: limitOf(budgetMs),
     onRow: (row) => {
       report.add({ part, ...row });
       theirs.push({ part, ...row });
@@ -126,6 +139,14 @@ async function pytorch(part: PartName, budgetMs: number): Promise<void> {
       detail: `${ours.value.toPrecision(4)} against ${row.value.toPrecision(4)} ${row.unit ?? ''}`,
     });
   }
+}
+
+/**
+ * When a process with so much time is ended: a call cannot be stopped, and one may take longer than it was thought to. But
+ * never later than the run, whose machine may be lent.
+ */
+function limitOf(budgetMs: number): number {
+  return Math.min(budgetMs * 1.2 + 2000, leftMs());
 }
 
 function deathOf(part: PartName, { death, dead }: Measured): Row {
