@@ -233,10 +233,10 @@ class Pool implements Runtime {
   private choose(route: Route, counts: boolean): Device {
     const views = this.devices.map((device) => this.viewOf(device, route));
     const aside = views.filter(({ place }) => place === 'aside');
-    const usable = views.filter(({ place }) => place !== 'aside' && place !== 'down');
+    const usable = views.filter(isUsable);
     // It says why it does not run such a run.
-    if (aside[0] && (aside.length >= DEVICES_OF_PROOF || usable.length === 0)) return aside[0].device;
-    if (usable.length === 0) return soonest(views).device;
+    const refusing = aside[0] ?? views.find(({ place }) => place === 'small');
+    if (aside.length >= DEVICES_OF_PROOF || usable.length === 0) return (refusing ?? soonest(views)).device;
     const holding = usable.filter(({ place }) => place === 'held');
     const idle = usable.filter(({ device, place }) => place !== 'held' && isFree(device, route));
     if (holding.length === 0) {
@@ -426,8 +426,7 @@ class Pool implements Runtime {
 
   private isWorthMoving(route: Route, next: Device): boolean {
     const [here, there] = [this.viewOf(route.device, route), this.viewOf(next, route)];
-    if (here.place === 'down' || here.place === 'aside') return true;
-    return there.place !== 'down' && there.endMs < here.endMs * WORTH_MOVING;
+    return !isUsable(here) || (isUsable(there) && there.endMs < here.endMs * WORTH_MOVING);
   }
 }
 
@@ -452,6 +451,11 @@ function soonest(views: readonly View[]): View {
   return views
     .filter(({ endMs }) => endMs * WORTH_MOVING <= first)
     .sort((a, b) => a.waitMs - b.waitMs || holds(a) - holds(b) || a.device.usedAt - b.device.usedAt)[0]!;
+}
+
+/** Whether the device would draw the run, sooner or later. */
+function isUsable({ place }: View): boolean {
+  return place === 'held' || place === 'room' || place === 'full';
 }
 
 /** Whether a device has no run, or this one alone. */

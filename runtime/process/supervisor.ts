@@ -58,9 +58,10 @@ export interface Siblings {
 export interface Outlook {
   /**
    * `held`: its models are there or being loaded; `room`: they fit beside those that are; `full`: those would have to leave;
-   * `aside`: it is not run there for a while; `down`: the process does not start.
+   * `aside`: it is not run there for a while; `small`: the device has not enough memory for it; `down`: the process does not
+   * start.
    */
-  place: 'held' | 'room' | 'full' | 'aside' | 'down';
+  place: 'held' | 'room' | 'full' | 'aside' | 'small' | 'down';
   /** Milliseconds until the process takes runs, as far as that is known; 0 when it does. */
   readyInMs: number;
   /** Whether the process said that it holds the run's models, and how many it holds in all. */
@@ -173,6 +174,7 @@ export class Supervisor implements Runtime {
   private placeOf(run: Run, models: readonly string[], life: Life | undefined): Outlook['place'] {
     if (this.closed || this.unusable || this.failedStarts > 0) return 'down';
     if (this.isAside(run)) return 'aside';
+    if (this.room.tooLarge(run)) return 'small';
     // A process that is about to start holds nothing yet.
     if (!life || life.touchedModels.size === 0) return 'room';
     if (isSubset(models, [...life.touchedModels])) return 'held';

@@ -120,6 +120,18 @@ describe('a limit of the device memory', () => {
     ]);
   });
 
+  test('sends what is too large for one device to one that has the memory, and refuses what is too large for all', async () => {
+    await using device = startOnDevice({
+      ...{ provider: ['cuda', 'cpu'], deviceMemoryLimitBytes: 9e6, memoryLimitBytes: 50e6 },
+    });
+    await device.runtime.ready();
+    await draw(device.runtime, scripted(one, [{ loaded: 1e6 }], { memoryBytes: 1e6 }));
+    expect(device.runtime.status().devices!.map(({ models }) => models)).toEqual([[], [one]]);
+    await expect(draw(device.runtime, scripted(one, [], { loras: [{ path: two, weight: 1 }] }))).rejects.toMatchObject({
+      code: 'modelUnavailable',
+    });
+  });
+
   test('holds for each of several devices, and sends a model to the one that has room for it', async () => {
     const large = join(folder, 'large.safetensors');
     await writeZeros(large, { weight: ['F16', 10_000_000] });
