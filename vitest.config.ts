@@ -39,6 +39,8 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     setupFiles: ['test/setup.ts'],
+    // A worker loads onnxruntime, sharp and our own modules once and not for each file: that was a third of all work.
+    isolate: false,
     // Nothing is expected within a time: these say when to give up, on a machine that is slow and busy besides.
     testTimeout: 120_000,
     hookTimeout: 120_000,

@@ -85,6 +85,7 @@ export class Tiny {
   /** Closes the graphs of all that were loaded in this file. */
   static async closeAll(): Promise<void> {
     for (const tiny of await Promise.all(loaded.values())) await tiny.close();
+    loaded.clear();
   }
 
   private async close(): Promise<void> {
