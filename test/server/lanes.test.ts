@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { type Runtime, startRuntime } from '../../runtime/index.ts';
 import { overhear } from '../helpers/overhear.ts';
@@ -23,7 +23,11 @@ function overhearRuns(runtime: Runtime) {
     generate(request, signal) {
       const run = { steps: 0, stepsAfterAbort: 0, aborted: false, seed: request.seed };
       runs.push(run);
-      signal.addEventListener('abort', () => {
+      signal.addEventListener('abort', async () => {
+        // A step that was told before the process could know of the cancel may lie unread in the pipe, where this process
+        // is slower than the steps: the next turn of its event loop reads all that lies there.
+        await turn();
+        await turn();
         run.aborted = true;
       });
       return runtime.generate(request, signal);
