@@ -2,7 +2,8 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { type Calibrated, Calibration } from './calibration.ts';
 import { RuntimeError } from './errors.ts';
 import type { GenerateRequest, Pixels, RunEvent, Stage, Timings } from './messages.ts';
-import { type FloatTensor, type Graph, join, type Tensor, type ValueInfo } from './onnx/graph.ts';
+import { type FloatTensor, type Graph, join, joinLasting, type Tensor, type ValueInfo } from './onnx/graph.ts';
+import { isLasting } from './onnx/resident.ts';
 import type { Call, Outputs, Part, Report, Row, Run } from './pipelines/run.ts';
 import type { PreviewDecoder, PreviewSource } from './previews/index.ts';
 import { type Account, bySpent, type Share, Shares } from './shares.ts';
@@ -505,7 +506,8 @@ async function callGraph({ graph, shared, outputs }: Call, rows: readonly Row[])
   const feeds: Record<string, Tensor> = { ...shared };
   for (const name of Object.keys(rows[0]!)) {
     const single = graph.inputs.some((input) => input.name === name && isSingle(input));
-    feeds[name] = join((single ? rows.slice(0, 1) : rows).map((row) => row[name]!));
+    const parts = (single ? rows.slice(0, 1) : rows).map((row) => row[name]!);
+    feeds[name] = isLasting(name) ? joinLasting(parts) : join(parts);
   }
   const results = await graph.run(feeds, outputs);
   return rows.map((_, at) =>

@@ -10,6 +10,7 @@ import {
   type ValueMetadata,
 } from './onnxruntime.ts';
 import type { Provider } from './providers.ts';
+import { isLasting, Residents } from './resident.ts';
 
 // Every failure is thrown as well; without this, trying a provider that is not installed writes native noise to stderr.
 env.logLevel = 'fatal';
@@ -83,6 +84,26 @@ export function join(tensors: readonly Tensor[]): Tensor {
   return { ...first, dims: [rows, ...first.dims.slice(1)], data } as Tensor;
 }
 
+/** Bytes that crossed between the process and the graphs it called, since it began; on the CPU they are no copies. */
+export const traffic = { calls: 0, bytesIn: 0, bytesOut: 0 };
+
+/** What WebGPU holds; its buffers serve all graphs of the process. */
+const residents = new Residents();
+
+const joined = new WeakMap<object, { parts: readonly unknown[]; whole: Tensor }>();
+
+/** `join`, which gives the same array again for the same arrays in the same order. For tensors that nobody writes to. */
+export function joinLasting(tensors: readonly Tensor[]): Tensor {
+  const [first] = tensors;
+  if (!first || tensors.length === 1) return join(tensors);
+  const parts = tensors.map(({ data }) => data);
+  const kept = joined.get(first.data);
+  if (kept?.parts.length === parts.length && parts.every((part, at) => part === kept.parts[at])) return kept.whole;
+  const whole = join(tensors);
+  joined.set(first.data, { parts, whole });
+  return whole;
+}
+
 /** One loaded ONNX graph, and the only place that touches an onnxruntime session. */
 export class Graph {
   readonly inputs: readonly ValueInfo[];
@@ -92,10 +113,13 @@ export class Graph {
   /** The same for graphs that compute alike, so that what was measured of one holds for the other; absent: not known. */
   readonly structure: string | undefined;
   private readonly session: InferenceSession;
+  /** Whether inputs may lie on the device already. */
+  private readonly onDevice: boolean;
   private readonly inputByName: ReadonlyMap<string, ValueInfo>;
 
-  private constructor(session: InferenceSession, label: string, structure: string | undefined) {
+  private constructor(session: InferenceSession, label: string, structure: string | undefined, provider: Provider) {
     this.session = session;
+    this.onDevice = provider.name === 'webgpu';
     this.label = label;
     this.structure = structure;
     this.inputs = session.inputMetadata.map(infoOf);
@@ -126,7 +150,8 @@ export class Graph {
       extra: { session: spinning },
     };
     try {
-      if ('file' in source) return new Graph(await InferenceSession.create(source.file, options), label, structure);
+      if ('file' in source)
+        return new Graph(await InferenceSession.create(source.file, options), label, structure, provider);
       if ('folder' in source) {
         const inPlace = source.inPlace === true && provider.name === 'cpu';
         const session = await InferenceSession.create(source.bytes, {
@@ -141,14 +166,14 @@ export class Graph {
             },
           },
         });
-        return new Graph(session, label, structure);
+        return new Graph(session, label, structure, provider);
       }
       const externalData = source.externalData ?? [];
       const session = await InferenceSession.create(source.bytes, {
         ...options,
         ...(externalData.length > 0 && { externalData }),
       });
-      return new Graph(session, label, structure);
+      return new Graph(session, label, structure, provider);
     } catch (cause) {
       throw new OnnxError(`${label} could not be loaded on ${provider.name}: ${messageOf(cause)}`, { cause });
     }
@@ -181,7 +206,13 @@ export class Graph {
         const names = this.inputs.map((input) => input.name).join(', ');
         throw new OnnxError(`${this.label} has no input "${name}". Its inputs: ${names}.`);
       }
-      ready[name] = feed(tensor, info, this.label);
+      if (this.onDevice && isLasting(name) && tensor.dtype === 'float32' && info.dtype === 'float32') {
+        ready[name] = await this.resident(tensor);
+        continue;
+      }
+      const fed = feed(tensor, info, this.label);
+      traffic.bytesIn += tensor.data.byteLength;
+      ready[name] = fed;
     }
     for (const { name } of this.inputs) {
       if (!(name in ready)) throw new OnnxError(`${this.label} was not given its input "${name}".`);
@@ -192,9 +223,25 @@ export class Graph {
     } catch (cause) {
       throw new OnnxError(`${this.label} failed while running: ${messageOf(cause)}`, { cause });
     }
+    traffic.calls++;
+    if (this.onDevice) residents.called();
     const outputs: Record<string, Tensor> = {};
-    for (const [name, value] of Object.entries(results)) outputs[name] = readBack(value as OrtTensor, name, this.label);
+    for (const [name, value] of Object.entries(results)) {
+      const output = readBack(value as OrtTensor, name, this.label);
+      traffic.bytesOut += output.data.byteLength;
+      outputs[name] = output;
+    }
     return outputs;
+  }
+
+  private async resident({ data, dims }: FloatTensor): Promise<OrtTensor> {
+    try {
+      const { tensor, bytes } = await residents.of(data, dims);
+      traffic.bytesIn += bytes;
+      return tensor;
+    } catch (cause) {
+      throw new OnnxError(`${this.label} could not be given its inputs: ${messageOf(cause)}`, { cause });
+    }
   }
 
   /**
