@@ -38,10 +38,19 @@ class LongestFirst extends BaseSequencer {
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
     setupFiles: ['test/setup.ts'],
-    // A worker loads onnxruntime, sharp and our own modules once and not for each file: that was a third of all work.
-    isolate: false,
+    projects: [
+      {
+        extends: true,
+        // A process looks for GPUs once, and a test in it before may have looked without the software device.
+        test: { name: 'webgpu', include: ['test/webgpu/**/*.test.ts'], isolate: true },
+      },
+      {
+        extends: true,
+        // A worker loads onnxruntime, sharp and our own modules once and not for each file: that was a third of all work.
+        test: { name: 'all', include: ['test/**/*.test.ts'], exclude: ['test/webgpu/**'], isolate: false },
+      },
+    ],
     // Nothing is expected within a time: these say when to give up, on a machine that is slow and busy besides.
     testTimeout: 120_000,
     hookTimeout: 120_000,
