@@ -143,7 +143,7 @@ async function pytorch(part: PartName, budgetMs: number): Promise<void> {
 
 /**
  * When a process with so much time is ended: a call cannot be stopped, and one may take longer than it was thought to. But
- * never later than the run, whose machine may be lent.
+ * never later than the run, whose machine may be rented by the minute.
  */
 function limitOf(budgetMs: number): number {
   return Math.min(budgetMs * 1.2 + 2000, leftMs());
