@@ -507,7 +507,7 @@ async function callGraph({ graph, shared, outputs }: Call, rows: readonly Row[])
   for (const name of Object.keys(rows[0]!)) {
     const single = graph.inputs.some((input) => input.name === name && isSingle(input));
     const parts = (single ? rows.slice(0, 1) : rows).map((row) => row[name]!);
-    feeds[name] = isLasting(name) ? joinLasting(parts) : join(parts);
+    feeds[name] = graph.onDevice && isLasting(name) ? joinLasting(parts) : join(parts);
   }
   const results = await graph.run(feeds, outputs);
   return rows.map((_, at) =>

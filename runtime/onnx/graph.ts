@@ -90,18 +90,37 @@ export const traffic = { calls: 0, bytesIn: 0, bytesOut: 0 };
 /** What WebGPU holds; its buffers serve all graphs of the process. */
 const residents = new Residents();
 
-const joined = new WeakMap<object, { parts: readonly unknown[]; whole: Tensor }>();
+/** Bytes of joined tensors that are kept: what some live groups of runs ask for step after step. */
+const JOINED_BYTES = 64 * 2 ** 20;
 
-/** `join`, which gives the same array again for the same arrays in the same order. For tensors that nobody writes to. */
+/** By the array of the first part, the one used last at the end. */
+const joined = new Map<object, { parts: readonly unknown[]; whole: Tensor }>();
+let joinedBytes = 0;
+
+/**
+ * `join`, which gives the same array again for the same arrays in the same order, so that it stays on the device. For tensors
+ * that nobody writes to. Those used last are kept, up to 64 MiB.
+ */
 export function joinLasting(tensors: readonly Tensor[]): Tensor {
   const [first] = tensors;
   if (!first || tensors.length === 1) return join(tensors);
   const parts = tensors.map(({ data }) => data);
   const kept = joined.get(first.data);
-  if (kept?.parts.length === parts.length && parts.every((part, at) => part === kept.parts[at])) return kept.whole;
-  const whole = join(tensors);
+  const isSame = kept?.parts.length === parts.length && parts.every((part, at) => part === kept.parts[at]);
+  const whole = isSame ? kept.whole : join(tensors);
+  if (kept) forgetJoined(first.data, kept.whole);
   joined.set(first.data, { parts, whole });
+  joinedBytes += whole.data.byteLength;
+  for (const [data, oldest] of joined) {
+    if (joinedBytes <= JOINED_BYTES || data === first.data) break;
+    forgetJoined(data, oldest.whole);
+  }
   return whole;
+}
+
+function forgetJoined(key: object, { data }: Tensor): void {
+  joined.delete(key);
+  joinedBytes -= data.byteLength;
 }
 
 /** One loaded ONNX graph, and the only place that touches an onnxruntime session. */
@@ -113,8 +132,8 @@ export class Graph {
   /** The same for graphs that compute alike, so that what was measured of one holds for the other; absent: not known. */
   readonly structure: string | undefined;
   private readonly session: InferenceSession;
-  /** Whether inputs may lie on the device already. */
-  private readonly onDevice: boolean;
+  /** Whether inputs that stay the same are kept on the device, see `Residents`. */
+  readonly onDevice: boolean;
   private readonly inputByName: ReadonlyMap<string, ValueInfo>;
 
   private constructor(session: InferenceSession, label: string, structure: string | undefined, provider: Provider) {
