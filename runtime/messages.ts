@@ -109,7 +109,10 @@ export interface PreviewRequest {
 /** Where a run is; the parent holds a deadline for each. */
 export type Stage = 'loading' | 'encoding' | 'denoising' | 'decoding';
 
-/** What a run says, in order: started, then stepped and previewed, then finished. `steps` counts the steps really run. See `GenerateRequest.progress`. */
+/**
+ * What a run says, in order: started, then stepped and previewed, then finished. `steps` counts the steps really run. Not
+ * every step is told, see `GenerateRequest.progress`.
+ */
 export type RunEvent =
   | { type: 'staged'; stage: Stage }
   /** Before a component is loaded: bytes of weights loaded so far, and of all that this run needs and did not find loaded. */
@@ -143,8 +146,8 @@ export type ToRuntime =
   | { type: 'cancel'; run: number };
 
 /**
- * From the runtime's process to the server's, one message or a list of them that leave together. Each `generate` is answered by `reported` events and ends in exactly one
- * of: `reported` with a `finished` event, `failed`, `cancelled`, or `broken`.
+ * From the runtime's process to the server's, one message or a list of them that leave together. Each `generate` is answered
+ * by `reported` events and ends in exactly one of: `reported` with a `finished` event, `failed`, `cancelled`, or `broken`.
  */
 export type FromRuntime =
   | { type: 'ready'; provider: string; reason: string; precision: 'float32' | 'float16'; precisionReason: string }

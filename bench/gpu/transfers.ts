@@ -27,7 +27,7 @@ export async function measureTransfers(cases: Cases, provider: Provider): Promis
       );
       const ms = await clocked(async () => {
         const { y } = await graph.run(one(3));
-        if (Number(y!.data[0]) !== 9) throw new Error(`the answer was ${y!.data[0]} in place of 9`);
+        if (Number(y!.data[0]) !== 9) throw new Error(`the answer was ${y!.data[0]} instead of 9`);
       });
       return { value: 'works', detail: `two of them in ${seconds(ms)}` };
     });

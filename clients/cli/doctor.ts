@@ -37,10 +37,9 @@ export async function doctor(args: string[]): Promise<void> {
   const entry = findEntry(await openLocal(values).list(), values.model);
   if (!entry) throw new Error(`There is no model "${values.model}". latentwire models lists them.`);
   if (!entry.model.available) throw new Error(`${entry.air} cannot be used: ${entry.model.reason}`);
-  const { examine, deviceText } = await import('../../runtime/index.ts');
+  const { examine } = await import('../../runtime/index.ts');
   const found: { device: string; examination: Examination }[] = [];
-  for (const each of [device].flat()) {
-    const name = typeof each === 'string' ? each : deviceText(each);
+  for (const name of device) {
     const wanted = { device: name, precision, ...(threads > 0 && { threads }), model: entry.model.folder };
     found.push({ device: name, examination: await examine(wanted) });
   }

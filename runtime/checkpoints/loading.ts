@@ -12,7 +12,7 @@ export function formOn(provider: Provider): GraphForm {
   const onCpu = provider.name === 'cpu';
   const { precision = 'float32', widened = delicateOperators } = provider;
   return {
-    // Where nobody has tried it, fused attention is only trusted on the CPU.
+    // Untried, fused attention is trusted on the CPU only.
     attention: provider.attention ?? (onCpu ? 'fused' : 'plain'),
     linear: onCpu ? 'fused' : 'plain',
     precision,

@@ -34,9 +34,11 @@ export const float32Parts = {
   },
 } as const satisfies Record<string, { when: 'always' | 'untrusted' | 'config'; reason: string }>;
 
-/** Operators that a provider may be too imprecise for in float16; a probe finds out (runtime/onnx/providers.ts). */
+/** Operators that a provider may be too imprecise for in float16; a probe finds out (runtime/onnx/probes.ts). */
 export type DelicateOperator = {
   [Part in keyof typeof float32Parts]: (typeof float32Parts)[Part]['when'] extends 'untrusted' ? Part : never;
 }[keyof typeof float32Parts];
 
-export const delicateOperators: readonly DelicateOperator[] = ['groupNorm', 'layerNorm', 'softmax'];
+export const delicateOperators = Object.entries(float32Parts).flatMap(([part, { when }]) =>
+  when === 'untrusted' ? [part as DelicateOperator] : [],
+);

@@ -84,8 +84,8 @@ export function join(tensors: readonly Tensor[]): Tensor {
   return { ...first, dims: [rows, ...first.dims.slice(1)], data } as Tensor;
 }
 
-/** Bytes that crossed between the process and the graphs it called, since it began; on the CPU they are no copies. */
-export const traffic = { calls: 0, bytesIn: 0, bytesOut: 0 };
+/** Bytes of inputs that crossed into the graphs that this process called, since it began; on the CPU they are no copies. */
+export const traffic = { bytesIn: 0 };
 
 /** What WebGPU holds; its buffers serve all graphs of the process. */
 const residents = new Residents();
@@ -99,7 +99,7 @@ let joinedBytes = 0;
 
 /**
  * `join`, which gives the same array again for the same arrays in the same order, so that it stays on the device. For tensors
- * that nobody writes to. Those used last are kept, up to 64 MiB.
+ * that are never written to again. Those used last are kept, up to 64 MiB.
  */
 export function joinLasting(tensors: readonly Tensor[]): Tensor {
   const [first] = tensors;
@@ -229,9 +229,8 @@ export class Graph {
         ready[name] = await this.resident(tensor);
         continue;
       }
-      const fed = feed(tensor, info, this.label);
+      ready[name] = feed(tensor, info, this.label);
       traffic.bytesIn += tensor.data.byteLength;
-      ready[name] = fed;
     }
     for (const { name } of this.inputs) {
       if (!(name in ready)) throw new OnnxError(`${this.label} was not given its input "${name}".`);
@@ -242,14 +241,9 @@ export class Graph {
     } catch (cause) {
       throw new OnnxError(`${this.label} failed while running: ${messageOf(cause)}`, { cause });
     }
-    traffic.calls++;
     if (this.onDevice) residents.called();
     const outputs: Record<string, Tensor> = {};
-    for (const [name, value] of Object.entries(results)) {
-      const output = readBack(value as OrtTensor, name, this.label);
-      traffic.bytesOut += output.data.byteLength;
-      outputs[name] = output;
-    }
+    for (const [name, value] of Object.entries(results)) outputs[name] = readBack(value as OrtTensor, name, this.label);
     return outputs;
   }
 

@@ -6,8 +6,6 @@ import { floats, Graph } from './graph.ts';
 import { listSupportedBackends } from './onnxruntime.ts';
 import { attentionOn, tryHalf } from './probes.ts';
 
-export { ProviderError, type ProviderName, providerNames } from '../devices.ts';
-
 /** Where a graph runs, and how. Everything but the name has a default. */
 export interface Provider {
   name: ProviderName;

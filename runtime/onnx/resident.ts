@@ -74,7 +74,7 @@ const lastingInputs: readonly string[] = [
   'controlnet_cond',
 ];
 
-/** Whether an input of a graph is given the same values at each step of a run, in an array that nobody writes to. */
+/** Whether an input of a graph is given the same values at each step of a run, in an array that is never written to again. */
 export function isLasting(input: string): boolean {
   return lastingInputs.includes(input) || input.includes('.lora_');
 }

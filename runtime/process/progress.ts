@@ -2,12 +2,12 @@ import type { RunEvent } from '../messages.ts';
 
 type Stepped = Extract<RunEvent, { type: 'stepped' }>;
 
-/** Steps that nobody asked to be told of are told so many milliseconds after the last news of their run, and no sooner. */
+/** Milliseconds between two reports of a run whose client did not ask for every step. */
 export const UNTOLD_MS = 250;
 
 /**
- * Which steps of one run are told. Each message wakes the parent on the cores that compute the next step, so where nobody
- * wants to hear of every step only so many are told as supervision and a look at the progress need.
+ * Which steps of one run are reported. Each message wakes the parent on the cores that compute the next step, so a run whose
+ * client did not ask for every step reports only as many as supervision and progress need.
  */
 export class Progress {
   private readonly isWanted: boolean;
@@ -15,7 +15,7 @@ export class Progress {
   private toldAt = Number.NEGATIVE_INFINITY;
   private last: Stepped | undefined;
 
-  /** @param isWanted - whether somebody asked for every step */
+  /** @param isWanted - whether the client asked for every step */
   constructor(isWanted: boolean, now: () => number = () => performance.now()) {
     this.isWanted = isWanted;
     this.now = now;

@@ -56,7 +56,7 @@ export interface RuntimeOptions {
   memoryLimitBytes?: number;
   /**
    * Bytes of memory that models and pictures may take on each accelerator, by an estimate; default 0, which is no limit.
-   * They count against this in place of `memoryLimitBytes` then, and what does not fit waits or fails in the same way. No
+   * They count against this instead of `memoryLimitBytes` then, and what does not fit waits or fails in the same way. No
    * effect on the CPU.
    */
   deviceMemoryLimitBytes?: number;

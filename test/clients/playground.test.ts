@@ -14,6 +14,7 @@ import { startTestServer } from '../helpers/server.ts';
 
 if (chromiumPath === undefined) console.log('Skipped: no Chromium was found; CHROMIUM names one.');
 
+// Needs an installed Chromium; CI installs it, and fails without it.
 describe.skipIf(chromiumPath === undefined)('the playground', () => {
   let browser: Browser;
 

@@ -5,6 +5,7 @@ import { createFakeRuntime } from '../helpers/fakeRuntime.ts';
 import { connected, finished, galleryRecords, generate, openPage, openTab } from '../helpers/page.ts';
 import { startTestServer } from '../helpers/server.ts';
 
+// Needs an installed Chromium; CI installs it, and fails without it.
 describe.skipIf(chromiumPath === undefined)('the gallery of the playground', () => {
   let browser: Browser;
 
@@ -153,6 +154,7 @@ describe.skipIf(chromiumPath === undefined)('the gallery of the playground', () 
   });
 });
 
+// Needs an installed Chromium; CI installs it, and fails without it.
 describe.skipIf(chromiumPath === undefined)('the page in a browser', () => {
   let browser: Browser;
 

@@ -47,12 +47,12 @@ test('a step and its preview cross the border in one message', async () => {
   expect(told).toEqual(Array.from({ length: 30 }, (_, step) => [`stepped ${step}`, `previewed ${step}`]));
 });
 
-test('a preview tells of its step where nobody asked for steps', async () => {
+test('a preview tells of its step where the client asked for no steps', async () => {
   const { told } = await messagesOf({ previews: { every: 1 }, progress: false });
   expect(told.map((message) => message.at(-1))).toEqual(Array.from({ length: 30 }, (_, step) => `previewed ${step}`));
 });
 
-test('steps that nobody asked for cross the border a few times a second', async () => {
+test('steps that the client did not ask for cross the border a few times a second', async () => {
   const { told, ms } = await messagesOf({ progress: false });
   expect(told[0]).toEqual(['stepped 0']);
   expect(told.length).toBeLessThanOrEqual(1 + ms / UNTOLD_MS);

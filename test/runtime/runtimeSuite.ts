@@ -114,6 +114,7 @@ export function runtimeSuite(name: string, options: SuiteOptions): void {
       expect(none.at(-1)).toMatchObject({ type: 'finished', pixels });
     });
 
+    // Each device keeps its own order, so there is none between two of them.
     test.skipIf(options.severalDevices)(
       'finishes overlapping runs of one share in the order in which they came',
       async () => {
