@@ -7,8 +7,8 @@ import { availableParallelism } from 'node:os';
 import { Batcher } from '../runtime/batcher.ts';
 import type { Batch, GenerateRequest } from '../runtime/messages.ts';
 import { chooseProvider } from '../runtime/onnx/providers.ts';
-import { diffusion } from '../runtime/pipelines/diffusion.ts';
-import { Library } from '../runtime/pipelines/library.ts';
+import { diffusion } from '../runtime/pipelines/generate.ts';
+import { Library } from '../runtime/pipelines/modelCache.ts';
 
 const [folder, providerName, batchesFile] = process.argv.slice(2);
 if (folder === undefined || providerName === undefined) {

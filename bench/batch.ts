@@ -7,9 +7,9 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type GenerateRequest, type Runtime, startRuntime } from '../runtime/index.ts';
-import { floats, join as joined, type Tensor } from '../runtime/onnx/graph.ts';
 import { chooseProvider } from '../runtime/onnx/providers.ts';
-import { Library } from '../runtime/pipelines/library.ts';
+import { Library } from '../runtime/pipelines/modelCache.ts';
+import { floats, join as joined, type Tensor } from '../runtime/tensors/tensor.ts';
 import { type Figure, median, pairedRatio, printTable, quantile } from './figures.ts';
 import { numbers, readOptions, text, whole } from './options.ts';
 

@@ -10,9 +10,9 @@ import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { Batcher } from '../runtime/batcher.ts';
 import type { GenerateRequest, Pixels } from '../runtime/messages.ts';
-import { floats, type Tensor } from '../runtime/onnx/graph.ts';
-import { diffusion } from '../runtime/pipelines/diffusion.ts';
-import { Library } from '../runtime/pipelines/library.ts';
+import { diffusion } from '../runtime/pipelines/generate.ts';
+import { Library } from '../runtime/pipelines/modelCache.ts';
+import { floats, type Tensor } from '../runtime/tensors/tensor.ts';
 import { type Figure, median, pairedRatio, printTable } from './figures.ts';
 import { numbers, readOptions, text, whole } from './options.ts';
 

@@ -10,10 +10,11 @@ import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type ActiveLora, adapterFeeds, type LoraLayer, modulesOf } from '../runtime/checkpoints/lora.ts';
-import { readStoredTensors } from '../runtime/checkpoints/safetensors.ts';
+import { type ActiveLora, adapterFeeds, type LoraLayer, modulesOf } from '../runtime/addons/lora.ts';
+import { readStoredTensors } from '../runtime/files/safetensors.ts';
 import { type UNet2DConditionConfig, type UNetForm, writeUNet2DCondition } from '../runtime/graphs/unet2DCondition.ts';
-import { floats, Graph, type Tensor } from '../runtime/onnx/graph.ts';
+import { Graph } from '../runtime/onnx/graph.ts';
+import { floats, type Tensor } from '../runtime/tensors/tensor.ts';
 import { type Figure, median, pairedRatio, printTable } from './figures.ts';
 import { readOptions, text, whole } from './options.ts';
 

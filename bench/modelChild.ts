@@ -7,8 +7,9 @@ import { open as openFile, stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { openCheckpoint } from '../runtime/checkpoints/checkpoint.ts';
 import { writeComponent } from '../runtime/checkpoints/component.ts';
-import { floats, Graph, int64s, type Tensor } from '../runtime/onnx/graph.ts';
+import { Graph } from '../runtime/onnx/graph.ts';
 import type { Provider } from '../runtime/onnx/providers.ts';
+import { floats, int64s, type Tensor } from '../runtime/tensors/tensor.ts';
 import { openComponent } from '../test/helpers/openComponent.ts';
 
 export interface ModelQuestion {

@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { toFloat16 } from '../runtime/onnx/float16.ts';
+import { toFloat16 } from '../runtime/tensors/float16.ts';
 
 export type RandomDtype = 'F32' | 'F16' | 'BF16';
 export type RandomPart = 'unet' | 'vae' | 'text_encoder';

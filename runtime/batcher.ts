@@ -2,11 +2,12 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { type Calibrated, Calibration } from './calibration.ts';
 import { RuntimeError } from './errors.ts';
 import type { GenerateRequest, Pixels, RunEvent, Stage, Timings } from './messages.ts';
-import { type FloatTensor, type Graph, join, joinLasting, type Tensor, type ValueInfo } from './onnx/graph.ts';
+import { type Graph, joinLasting } from './onnx/graph.ts';
 import { isLasting } from './onnx/resident.ts';
-import type { Call, Outputs, Part, Report, Row, Run } from './pipelines/run.ts';
 import type { PreviewDecoder, PreviewSource } from './previews/index.ts';
+import type { Call, Outputs, Part, Report, Row, Run } from './run.ts';
 import { type Account, bySpent, type Share, Shares } from './shares.ts';
+import { type FloatTensor, join, type Tensor, type ValueInfo } from './tensors/tensor.ts';
 
 /** One run as its driver sees it. */
 export interface Job {

@@ -1,4 +1,4 @@
-import type { Outputs, Row } from './pipelines/run.ts';
+import type { Outputs, Row } from './run.ts';
 
 /** What was found out about one graph at one shape. */
 export interface Calibrated {

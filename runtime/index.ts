@@ -1,8 +1,8 @@
 /** The runtime as others see it: the parent's handle and pure file reading. Nothing native is reachable from here. */
 export { describeModel, type ModelDescription } from './checkpoints/checkpoint.ts';
-export { foreignKind } from './checkpoints/foreign.ts';
 export { checkDevices, deviceText, parseDevice, providerNames } from './devices.ts';
 export { RuntimeError, type RuntimeErrorCode } from './errors.ts';
+export { foreignKind } from './files/foreign.ts';
 export type {
   Calls,
   ControlNetRequest,

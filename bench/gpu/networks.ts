@@ -3,10 +3,11 @@ import { mkdir, realpath, rm, statfs } from 'node:fs/promises';
 import { freemem } from 'node:os';
 import { join } from 'node:path';
 import { writeComponent } from '../../runtime/checkpoints/component.ts';
-import { formOn, openWritten } from '../../runtime/checkpoints/loading.ts';
-import type { StoredTensors } from '../../runtime/checkpoints/safetensors.ts';
-import type { Graph, Tensor } from '../../runtime/onnx/graph.ts';
+import type { StoredTensors } from '../../runtime/files/safetensors.ts';
+import type { Graph } from '../../runtime/onnx/graph.ts';
+import { formOn, openWritten } from '../../runtime/onnx/openWritten.ts';
 import type { Provider } from '../../runtime/onnx/providers.ts';
+import type { Tensor } from '../../runtime/tensors/tensor.ts';
 import { vocabularySize } from '../randomModel.ts';
 import { type Cases, clocked, seconds } from './cases.ts';
 import {

@@ -1,8 +1,9 @@
 /** Graphs of a few nodes, for what a device can do at most. */
-import type { StoredTensors } from '../../runtime/checkpoints/safetensors.ts';
+import type { StoredTensors } from '../../runtime/files/safetensors.ts';
 import { GraphBuilder, type Precision, type Value } from '../../runtime/graphs/builder.ts';
-import { floats, Graph, int64s, type Tensor } from '../../runtime/onnx/graph.ts';
+import { Graph } from '../../runtime/onnx/graph.ts';
 import type { Provider } from '../../runtime/onnx/providers.ts';
+import { floats, int64s, type Tensor } from '../../runtime/tensors/tensor.ts';
 
 /** A graph of the input `x` and the output `y`; everything between is written by `body`. */
 export function openTiny(

@@ -1,8 +1,8 @@
 /** Random half-precision weights of any size, written in a moment. */
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { StoredTensor, StoredTensors } from '../../runtime/checkpoints/safetensors.ts';
-import { toFloat16 } from '../../runtime/onnx/float16.ts';
+import type { StoredTensor, StoredTensors } from '../../runtime/files/safetensors.ts';
+import { toFloat16 } from '../../runtime/tensors/float16.ts';
 import { count, type Planned, pool } from '../randomModel.ts';
 
 /**

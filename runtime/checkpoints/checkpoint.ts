@@ -1,5 +1,8 @@
 import { readdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { inspectOnnxFile, type OnnxFile } from '../files/onnxFile.ts';
+import { inPart, isFile, isFolder, isPickle, ModelError, pickleReason, readJson } from '../files/reading.ts';
+import { readSafetensorsHeader, type StoredTensors } from '../files/safetensors.ts';
 import { type AutoencoderTinyConfig, writeTinyDecoder } from '../graphs/autoencoderTiny.ts';
 import { type ControlNetConfig, writeControlNet } from '../graphs/controlNet.ts';
 import { type ComponentSource, type SafetensorsSource, writeComponent } from './component.ts';
@@ -12,18 +15,15 @@ import {
   type TokenizerName,
   type TokenizerSource,
 } from './configs.ts';
-import { inPart, isFile, isFolder, isPickle, ModelError, pickleReason, readJson } from './files.ts';
 import { checkTokenizer, classNameOf, openFolder, readFolderSettings, readIndex } from './folder.ts';
 import { type Architecture, architectureOfWidth, type Kind, recognise } from './kinds.ts';
-import { inspectOnnxFile, type OnnxFile } from './onnxFile.ts';
 import { openPart, type PartKind, partClasses } from './part.ts';
-import { readSafetensorsHeader, type StoredTensors } from './safetensors.ts';
 import { checkShapes } from './shapes.ts';
 import { openSingleFile } from './singleFile.ts';
 
+export { ModelError } from '../files/reading.ts';
 export type { ComponentSource } from './component.ts';
 export type { Component, ModelConfigs } from './configs.ts';
-export { ModelError } from './files.ts';
 export type { Architecture, Kind } from './kinds.ts';
 export { openPart } from './part.ts';
 

@@ -1,9 +1,9 @@
+import type { StoredTensors } from '../files/safetensors.ts';
 import { type AutoencoderKLConfig, writeVaeDecoder, writeVaeEncoder } from '../graphs/autoencoderKL.ts';
 import type { Written } from '../graphs/builder.ts';
 import { type ClipTextConfig, type ClipTextForm, writeClipText } from '../graphs/clipText.ts';
 import { type UNet2DConditionConfig, type UNetForm, writeUNet2DCondition } from '../graphs/unet2DCondition.ts';
 import type { Component } from './configs.ts';
-import type { StoredTensors } from './safetensors.ts';
 
 /** Where the weights of a component are. */
 export type ComponentSource =

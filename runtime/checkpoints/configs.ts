@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import { ModelError, readJson } from './files.ts';
+import { ModelError, readJson } from '../files/reading.ts';
 import { checkConfig, checkSettings } from './ranges.ts';
 
 /** The kinds of pipeline a model folder may ask for in `model_index.json`, and the family that runs each. */

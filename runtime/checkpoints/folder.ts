@@ -1,5 +1,20 @@
 import { basename, join, resolve } from 'node:path';
-import { readTokenizerFiles } from '../text/tokenizerFiles.ts';
+import { foreignKind } from '../files/foreign.ts';
+import { locateWeights, networkStem, textStem } from '../files/locateWeights.ts';
+import { inspectOnnxFile } from '../files/onnxFile.ts';
+import {
+  inPart,
+  isFile,
+  isFolder,
+  isObject,
+  ModelError,
+  mostTokenizerBytes,
+  parsed,
+  readJson,
+  readText,
+} from '../files/reading.ts';
+import { readStoredTensors } from '../files/safetensors.ts';
+import { readTokenizerFiles } from '../files/tokenizerFiles.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import type { ComponentSource } from './component.ts';
 import {
@@ -13,24 +28,9 @@ import {
   readSettings,
   type TokenizerName,
 } from './configs.ts';
-import {
-  inPart,
-  isFile,
-  isFolder,
-  isObject,
-  ModelError,
-  mostTokenizerBytes,
-  parsed,
-  readJson,
-  readText,
-} from './files.ts';
-import { foreignKind } from './foreign.ts';
-import { inspectOnnxFile } from './onnxFile.ts';
 import { openPart } from './part.ts';
 import { checkConfig } from './ranges.ts';
-import { readStoredTensors } from './safetensors.ts';
 import { knowsPublishedWords } from './tokenizerSource.ts';
-import { locateWeights, networkStem, textStem } from './weights.ts';
 
 /**
  * A model in the diffusers layout: `model_index.json` and a folder for each component, with `<component>/model.onnx` or,

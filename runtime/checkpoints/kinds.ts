@@ -1,5 +1,5 @@
-import { collectLayers, holdsLora, LoraError, type StoredLora } from './loraLayers.ts';
-import type { StoredTensors } from './safetensors.ts';
+import { collectLayers, holdsLora, LoraError, type StoredLora } from '../addons/loraLayers.ts';
+import type { StoredTensors } from '../files/safetensors.ts';
 
 /** What a folder or file in the models directory is. */
 export type Kind = 'checkpoint' | 'lora' | 'embedding' | 'controlNet' | 'vae' | 'tinyVae';

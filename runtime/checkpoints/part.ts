@@ -1,12 +1,12 @@
 import { basename, join } from 'node:path';
+import { autoencoderIn } from '../families/inferConfigs.ts';
+import { locateWeights, networkStem } from '../files/locateWeights.ts';
+import { inPart, isFolder, isPickle, ModelError, pickleReason, readJson } from '../files/reading.ts';
+import { readSafetensorsHeader, readStoredTensors } from '../files/safetensors.ts';
 import type { SafetensorsSource } from './component.ts';
 import { readSettings } from './configs.ts';
-import { autoencoderIn } from './derived.ts';
-import { inPart, isFolder, isPickle, ModelError, pickleReason, readJson } from './files.ts';
 import { recognise } from './kinds.ts';
 import { checkConfig } from './ranges.ts';
-import { readSafetensorsHeader, readStoredTensors } from './safetensors.ts';
-import { locateWeights, networkStem } from './weights.ts';
 
 /** A network that is no whole model. */
 export type PartKind = 'controlNet' | 'vae' | 'tinyVae';

@@ -1,6 +1,6 @@
+import { ModelError } from '../files/reading.ts';
 import { alphaBars } from '../schedulers/noiseSchedule.ts';
 import type { ConfigPart, ModelSettings } from './configs.ts';
-import { ModelError } from './files.ts';
 
 /** What a field of a config may hold; the rule ends the sentence "it must be …". */
 interface Range {

@@ -1,5 +1,5 @@
-import { ModelError } from './files.ts';
-import type { StoredTensors } from './safetensors.ts';
+import { ModelError } from '../files/reading.ts';
+import type { StoredTensors } from '../files/safetensors.ts';
 
 /** The tensors of one kind of module, and how their sizes hang together. */
 interface Rule {

@@ -1,15 +1,5 @@
 import { open } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
-import type { Checkpoint } from './checkpoint.ts';
-import {
-  type Component,
-  type ConfigPart,
-  completeConfigs,
-  type ModelSettings,
-  type PipelineClass,
-  type PredictionType,
-  readSettings,
-} from './configs.ts';
 import {
   autoencoderIn,
   below,
@@ -21,10 +11,20 @@ import {
   holdsAutoencoder,
   type Part,
   unetIn,
-} from './derived.ts';
-import { inPart, ModelError } from './files.ts';
+} from '../families/inferConfigs.ts';
+import { inPart, ModelError } from '../files/reading.ts';
+import { readSafetensorsHeader, type StoredTensor, type StoredTensors } from '../files/safetensors.ts';
+import type { Checkpoint } from './checkpoint.ts';
+import {
+  type Component,
+  type ConfigPart,
+  completeConfigs,
+  type ModelSettings,
+  type PipelineClass,
+  type PredictionType,
+  readSettings,
+} from './configs.ts';
 import { openPart } from './part.ts';
-import { readSafetensorsHeader, type StoredTensor, type StoredTensors } from './safetensors.ts';
 import { tokenizerOf } from './tokenizerSource.ts';
 
 /**
@@ -187,7 +187,7 @@ async function readFloats({ file, offset, length, dtype }: StoredTensor): Promis
   const halves = new Uint16Array(bytes.buffer);
   if (dtype === 'F16') {
     // Imported only now, so that describing models loads nothing of onnx/.
-    const { fromFloat16 } = await import('../onnx/float16.ts');
+    const { fromFloat16 } = await import('../tensors/float16.ts');
     return fromFloat16(halves);
   }
   // A bfloat16 is the upper half of a float32.

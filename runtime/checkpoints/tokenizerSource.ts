@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import { isFile, isObject, ModelError, mostTokenizerBytes, readJson } from '../files/reading.ts';
 import type { ModelSettings, TokenizerName, TokenizerSource } from './configs.ts';
-import { isFile, isObject, ModelError, mostTokenizerBytes, readJson } from './files.ts';
 
 /** Words of CLIP's published vocabulary, which comes with the program. */
 const publishedWords = 49408;

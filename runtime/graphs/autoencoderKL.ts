@@ -1,4 +1,4 @@
-import type { StoredTensors } from '../checkpoints/safetensors.ts';
+import type { StoredTensors } from '../files/safetensors.ts';
 import { GraphBuilder, GraphError, type GraphForm, type Value, type Written } from './builder.ts';
 import { attention, conv, groupNorm, linear, silu, upsample } from './layers.ts';
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
-import type { StoredDtype, StoredTensor, StoredTensors } from '../checkpoints/safetensors.ts';
+import type { StoredDtype, StoredTensor, StoredTensors } from '../files/safetensors.ts';
 import type { DelicateOperator } from './precision.ts';
 
 /** The name of a value inside the graph. */

@@ -1,4 +1,4 @@
-import type { StoredTensors } from '../checkpoints/safetensors.ts';
+import type { StoredTensors } from '../files/safetensors.ts';
 import { GraphBuilder, GraphError, type GraphForm, type Value, type Written } from './builder.ts';
 import { conv, silu } from './layers.ts';
 import { checkUNet, middle, startUNet, type TimestepForm, type UNet2DConditionConfig, wayDown } from './unetBlocks.ts';

@@ -1,4 +1,4 @@
-import type { StoredTensors } from '../checkpoints/safetensors.ts';
+import type { StoredTensors } from '../files/safetensors.ts';
 import { type AdaptedForm, GraphBuilder, GraphError, type Value, type Written } from './builder.ts';
 import { conv, groupNorm, silu } from './layers.ts';
 import {

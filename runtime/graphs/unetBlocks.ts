@@ -1,4 +1,4 @@
-import type { StoredTensors } from '../checkpoints/safetensors.ts';
+import type { StoredTensors } from '../files/safetensors.ts';
 import { type GraphBuilder, GraphError, type Value } from './builder.ts';
 import {
   addAndNorm,

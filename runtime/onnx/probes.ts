@@ -2,7 +2,8 @@
 import { GraphBuilder, type GraphForm, type Precision, type Value } from '../graphs/builder.ts';
 import { attention } from '../graphs/layers.ts';
 import { type DelicateOperator, delicateOperators } from '../graphs/precision.ts';
-import { type FloatTensor, floats, Graph } from './graph.ts';
+import { type FloatTensor, floats } from '../tensors/tensor.ts';
+import { Graph } from './graph.ts';
 import type { Provider } from './providers.ts';
 
 type Device = Pick<Provider, 'name' | 'deviceId'>;

@@ -2,7 +2,8 @@ import { readdirSync } from 'node:fs';
 import { ProviderError, type ProviderName, parseDevice, providerNames } from '../devices.ts';
 import { GraphBuilder, type Precision } from '../graphs/builder.ts';
 import type { DelicateOperator } from '../graphs/precision.ts';
-import { floats, Graph } from './graph.ts';
+import { floats } from '../tensors/tensor.ts';
+import { Graph } from './graph.ts';
 import { listSupportedBackends } from './onnxruntime.ts';
 import { attentionOn, tryHalf } from './probes.ts';
 

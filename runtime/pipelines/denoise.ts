@@ -1,11 +1,12 @@
-import type { Noise } from '../noise.ts';
-import { floats, type Graph } from '../onnx/graph.ts';
+import { type Control, controlledRows } from '../addons/controlNet.ts';
+import { keptOf, type Shallow } from '../addons/deepCache.ts';
+import type { Guidance } from '../families/guidance.ts';
+import type { Graph } from '../onnx/graph.ts';
+import type { LatentShape, Part, Row } from '../run.ts';
 import type { Scheduler } from '../schedulers/index.ts';
-import { type Control, controlledRows } from './controlNet.ts';
-import { keptOf, type Shallow } from './deepCache.ts';
-import type { Guidance } from './guidance.ts';
+import type { Noise } from '../tensors/noise.ts';
+import { floats } from '../tensors/tensor.ts';
 import { type Blend, keepOutside } from './inpainting.ts';
-import type { LatentShape, Part, Row } from './run.ts';
 
 export interface DenoiseOptions {
   unet: Graph;

@@ -1,8 +1,9 @@
 import { RuntimeError } from '../errors.ts';
 import type { Pixels } from '../messages.ts';
-import type { Noise } from '../noise.ts';
-import { floats, type Graph } from '../onnx/graph.ts';
-import type { LatentShape, Part } from './run.ts';
+import type { Graph } from '../onnx/graph.ts';
+import type { LatentShape, Part } from '../run.ts';
+import type { Noise } from '../tensors/noise.ts';
+import { floats } from '../tensors/tensor.ts';
 
 /** Numbers of `vae/config.json` that lie between the decoder's latents and the ones being denoised. */
 export interface LatentScaling {

@@ -1,5 +1,5 @@
+import type { LatentShape } from '../run.ts';
 import type { Scheduler } from '../schedulers/index.ts';
-import type { LatentShape } from './run.ts';
 
 /** Keeps latents outside a mask to those of a picture while the inside is denoised, by any model. */
 export interface Blend {

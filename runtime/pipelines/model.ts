@@ -1,13 +1,13 @@
+import { Cache } from '../cache.ts';
 import type { Checkpoint } from '../checkpoints/checkpoint.ts';
 import { writeComponent } from '../checkpoints/component.ts';
 import type { Component } from '../checkpoints/configs.ts';
 import { shallowTensors, writeShallowUNet } from '../graphs/unet2DCondition.ts';
 import { type LatentRgb, latentRgbOfFamily } from '../previews/index.ts';
-import { Cache } from '../text/cache.ts';
 import type { ClipOutput } from '../text/clip.ts';
 import { openTokenizer, type Tokenizer } from '../text/tokenizer.ts';
 import { type LatentScaling, scalingOf } from './images.ts';
-import { type Network, type NetworkOptions, unavailable } from './network.ts';
+import { type Network, type NetworkOptions, unavailable } from './lazyGraph.ts';
 
 /** Encoded prompts kept for each model; one of SDXL's encoders takes up to 0.4 MB. */
 const KEPT_PROMPTS = 64;

@@ -1,6 +1,8 @@
+import { shallowCalls } from '../addons/deepCache.ts';
 import type { UNetInput } from '../checkpoints/configs.ts';
 import { RuntimeError } from '../errors.ts';
 import type { GenerateRequest, Pixels } from '../messages.ts';
+import type { LatentShape } from '../run.ts';
 import {
   createScheduler,
   firstCall,
@@ -9,10 +11,8 @@ import {
   type Scheduler,
   type SchedulerChoice,
 } from '../schedulers/index.ts';
-import { shallowCalls } from './deepCache.ts';
 import { countSteps } from './denoise.ts';
 import type { Model } from './model.ts';
-import type { LatentShape } from './run.ts';
 
 /** A checked request: what a run will do, before anything heavy is loaded. */
 export interface Plan {

@@ -1,6 +1,6 @@
+import { shallowCalls } from '../addons/deepCache.ts';
 import type { GenerateRequest } from '../messages.ts';
 import { createScheduler, firstCall, resolveScheduler, type Scheduler } from '../schedulers/index.ts';
-import { shallowCalls } from './deepCache.ts';
 
 /** What is known of a model without opening it. */
 export interface ModelTraits {

@@ -1,7 +1,7 @@
 import { RuntimeError } from '../errors.ts';
 import type { Pixels } from '../messages.ts';
 import type { Graph } from '../onnx/graph.ts';
-import type { Part } from '../pipelines/run.ts';
+import type { Part } from '../run.ts';
 import { type LatentRgb, linearPreview } from './linear.ts';
 import { tinyPreview } from './tiny.ts';
 

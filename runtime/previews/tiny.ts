@@ -1,8 +1,8 @@
 import { RuntimeError } from '../errors.ts';
 import type { Pixels } from '../messages.ts';
-import { floats } from '../onnx/graph.ts';
 import { toPixels } from '../pipelines/images.ts';
-import type { Part } from '../pipelines/run.ts';
+import type { Part } from '../run.ts';
+import { floats } from '../tensors/tensor.ts';
 import type { PreviewSource } from './index.ts';
 
 /** Pixels of one position of the latents, about. */

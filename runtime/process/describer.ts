@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { emptyDescription, type ModelDescription } from '../checkpoints/checkpoint.ts';
 import { type Clock, machineClock } from './clock.ts';
 import { childEnvironment } from './environment.ts';
-import { packageRoot } from './life.ts';
+import { packageRoot } from './runtimeProcess.ts';
 
 /** To the describing process, one at a time. */
 export interface ToDescribe {

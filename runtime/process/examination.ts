@@ -2,7 +2,7 @@ import { fork } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { childEnvironment } from './environment.ts';
-import { packageRoot } from './life.ts';
+import { packageRoot } from './runtimeProcess.ts';
 
 export interface ToExamine {
   /** As `RuntimeOptions.provider` names one. */

@@ -1,9 +1,9 @@
 /** Entry of the process that finds out for `examine` what computes here, and where the nodes of a model's graphs run. */
 import { writeSync } from 'node:fs';
+import { conditionersOf } from '../families/index.ts';
 import { machineOf } from '../onnx/machine.ts';
 import { chooseProvider } from '../onnx/providers.ts';
-import { conditionersOf } from '../pipelines/conditions/index.ts';
-import { Library } from '../pipelines/library.ts';
+import { Library } from '../pipelines/modelCache.ts';
 import { type Examined, type FromExamining, graphMark, type ToExamine } from './examination.ts';
 
 process.on('message', (message: ToExamine) => {

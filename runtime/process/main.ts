@@ -6,8 +6,8 @@ import type { Calibration, Calls, FromRuntime, GenerateRequest, RunEvent, ToRunt
 import { type Graph, OnnxError } from '../onnx/graph.ts';
 import { machineOf } from '../onnx/machine.ts';
 import { chooseProvider, openProbe, type Probe, type Provider } from '../onnx/providers.ts';
-import { diffusion } from '../pipelines/diffusion.ts';
-import { Library, type Owner } from '../pipelines/library.ts';
+import { diffusion } from '../pipelines/generate.ts';
+import { Library, type Owner } from '../pipelines/modelCache.ts';
 import { findPreviewDecoder } from '../previews/index.ts';
 import { Progress } from './progress.ts';
 

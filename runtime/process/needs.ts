@@ -1,7 +1,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { readSafetensorsHeader, type StoredDtype } from '../checkpoints/safetensors.ts';
-import { locateWeights, networkStem, textStem } from '../checkpoints/weights.ts';
+import { locateWeights, networkStem, textStem } from '../files/locateWeights.ts';
+import { readSafetensorsHeader, type StoredDtype } from '../files/safetensors.ts';
 import type { GenerateRequest } from '../messages.ts';
 import { noWidths, type Widths, widthsOf, widthsOfExported } from './working.ts';
 

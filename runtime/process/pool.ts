@@ -4,10 +4,10 @@ import { RuntimeError } from '../errors.ts';
 import type { Calls, GenerateRequest, RunEvent } from '../messages.ts';
 import { type Clock, machineClock } from './clock.ts';
 import { KeptBatches } from './keptBatches.ts';
-import { ownProgram } from './life.ts';
 import { modelsOf } from './needs.ts';
 import { newRun, type Run } from './run.ts';
 import type { Runtime, RuntimeOptions, RuntimeStatus } from './runtime.ts';
+import { ownProgram } from './runtimeProcess.ts';
 import { DEFAULT_LIVE_RUNS, DEFAULT_MAX_MODELS, type Outlook, Supervisor } from './supervisor.ts';
 
 /** What a pixel of one step takes on a device where nothing was drawn yet, in milliseconds: 5 s for 20 steps of 512². */

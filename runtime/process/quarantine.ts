@@ -1,4 +1,4 @@
-import { fingerprint } from '../checkpoints/files.ts';
+import { fingerprint } from '../files/reading.ts';
 import type { Clock } from './clock.ts';
 
 /** Deaths in a row that set files aside. */

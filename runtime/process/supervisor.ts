@@ -7,13 +7,13 @@ import { Deadlines } from './deadlines.ts';
 import { Failures } from './failures.ts';
 import { Growth } from './growth.ts';
 import { KeptBatches } from './keptBatches.ts';
-import { type Broken, beginLife, deferred, dismiss, forget, type Life, send } from './life.ts';
 import { LoadingLog } from './loadingLog.ts';
+import { Room } from './memoryBudget.ts';
 import { modelsOf } from './needs.ts';
 import { type Deadly, isSubset, MODEST_PIXELS, Quarantine } from './quarantine.ts';
-import { Room } from './room.ts';
 import { leaveOutTinyDecoder, newRun, type Run } from './run.ts';
 import type { Loss, Runtime, RuntimeOptions, RuntimeStatus } from './runtime.ts';
+import { type Broken, beginLife, deferred, dismiss, forget, type Life, send } from './runtimeProcess.ts';
 
 export const DEFAULT_LIVE_RUNS = 16;
 export const DEFAULT_MAX_MODELS = 2;

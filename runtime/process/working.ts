@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import type { StoredTensors } from '../checkpoints/safetensors.ts';
+import type { StoredTensors } from '../files/safetensors.ts';
 import type { GenerateRequest } from '../messages.ts';
 
 /** Channels at the largest size that each network works at, by which its memory grows with the picture; 0: it has none. */

@@ -1,6 +1,6 @@
 import { RuntimeError } from '../errors.ts';
 import type { Graph } from '../onnx/graph.ts';
-import type { Part, Row } from '../pipelines/run.ts';
+import type { Part, Row } from '../run.ts';
 
 /** One prompt as the UNet reads it: `data` is [length, width]. */
 export interface Embeddings {

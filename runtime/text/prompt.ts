@@ -1,10 +1,11 @@
-import type { Embedding } from '../checkpoints/embedding.ts';
 import { RuntimeError } from '../errors.ts';
 import type { PromptWeighting } from '../messages.ts';
-import { type FloatTensor, floats, type Graph, int64s } from '../onnx/graph.ts';
-import type { Part, Row } from '../pipelines/run.ts';
+import type { Graph } from '../onnx/graph.ts';
+import type { Part, Row } from '../run.ts';
+import { type FloatTensor, floats, int64s } from '../tensors/tensor.ts';
 import { type AddedWord, type Chunk, cutIntoChunks, emptyChunk, namedWords } from './chunks.ts';
 import { type ClipForm, type ClipOutput, type Embeddings, encodeClip } from './clip.ts';
+import type { Embedding } from './embedding.ts';
 import { parsePrompt } from './promptSyntax.ts';
 import type { Tokenizer } from './tokenizer.ts';
 import { weighCompel, weighSdEmbeds } from './weighting.ts';

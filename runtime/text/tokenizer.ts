@@ -1,5 +1,5 @@
 import { Tokenizer as BytePairTokenizer } from '@huggingface/tokenizers';
-import { LEAST_LENGTH, readTokenizerFiles } from './tokenizerFiles.ts';
+import { LEAST_LENGTH, readTokenizerFiles } from '../files/tokenizerFiles.ts';
 
 /** CLIP's tokenizer for one text encoder of a model. */
 export interface Tokenizer {

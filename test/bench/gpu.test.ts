@@ -10,7 +10,7 @@ import { Report, type Row, tableOf } from '../../bench/gpu/report.ts';
 import { decoderOperations, halfBytes, shapes, unetOperations } from '../../bench/gpu/shapes.ts';
 import { writeWeights } from '../../bench/gpu/weights.ts';
 import { writeComponent } from '../../runtime/checkpoints/component.ts';
-import { fromFloat16 } from '../../runtime/onnx/float16.ts';
+import { fromFloat16 } from '../../runtime/tensors/float16.ts';
 
 let folder: string;
 beforeEach(async () => {

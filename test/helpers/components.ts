@@ -1,5 +1,5 @@
 import type { Component } from '../../runtime/checkpoints/checkpoint.ts';
-import { floats, int64s, type Tensor } from '../../runtime/onnx/graph.ts';
+import { floats, int64s, type Tensor } from '../../runtime/tensors/tensor.ts';
 import { type ModelGoldens, type Recorded, relativeError } from './goldens.ts';
 import { cpu } from './graphs.ts';
 import { openComponent } from './openComponent.ts';

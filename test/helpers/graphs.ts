@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { expect } from 'vitest';
-import { readStoredTensors, type StoredTensors } from '../../runtime/checkpoints/safetensors.ts';
+import { readStoredTensors, type StoredTensors } from '../../runtime/files/safetensors.ts';
 import type { Written } from '../../runtime/graphs/builder.ts';
-import { floats, Graph, int64s, type Tensor } from '../../runtime/onnx/graph.ts';
+import { Graph } from '../../runtime/onnx/graph.ts';
 import type { Provider } from '../../runtime/onnx/providers.ts';
+import { floats, int64s, type Tensor } from '../../runtime/tensors/tensor.ts';
 import { type ModelGoldens, type Recorded, relativeError } from './goldens.ts';
 
 /**

@@ -2,9 +2,9 @@ import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeComponent } from '../../runtime/checkpoints/component.ts';
 import type { Component } from '../../runtime/checkpoints/configs.ts';
-import { readStoredTensors, type StoredTensor, type StoredTensors } from '../../runtime/checkpoints/safetensors.ts';
+import { readStoredTensors, type StoredTensor, type StoredTensors } from '../../runtime/files/safetensors.ts';
 import type { Precision } from '../../runtime/graphs/builder.ts';
-import { fromFloat16, toFloat16 } from '../../runtime/onnx/float16.ts';
+import { fromFloat16, toFloat16 } from '../../runtime/tensors/float16.ts';
 
 export interface OnnxFolderOptions {
   /** Of weights, inputs, outputs and computation; default float32. */

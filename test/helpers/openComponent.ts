@@ -2,10 +2,10 @@ import { basename } from 'node:path';
 import { openCheckpoint } from '../../runtime/checkpoints/checkpoint.ts';
 import { writeComponent } from '../../runtime/checkpoints/component.ts';
 import type { Component } from '../../runtime/checkpoints/configs.ts';
-import { inPart } from '../../runtime/checkpoints/files.ts';
-import { formOn, openWritten } from '../../runtime/checkpoints/loading.ts';
-import { inspectOnnxFile } from '../../runtime/checkpoints/onnxFile.ts';
+import { inspectOnnxFile } from '../../runtime/files/onnxFile.ts';
+import { inPart } from '../../runtime/files/reading.ts';
 import { Graph } from '../../runtime/onnx/graph.ts';
+import { formOn, openWritten } from '../../runtime/onnx/openWritten.ts';
 import type { Provider } from '../../runtime/onnx/providers.ts';
 
 /**

@@ -1,4 +1,4 @@
-import type { Outputs, Part, Row } from '../../runtime/pipelines/run.ts';
+import type { Outputs, Part, Row } from '../../runtime/run.ts';
 
 /** Drives a part of a run by itself, a call for each row. `seen` takes the rows in order. */
 export async function answer<T>(part: Part<T>, seen: Row[] = []): Promise<T> {

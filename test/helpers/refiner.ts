@@ -1,6 +1,6 @@
 import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readStoredTensors } from '../../runtime/checkpoints/safetensors.ts';
+import { readStoredTensors } from '../../runtime/files/safetensors.ts';
 import { modelFolder } from './goldens.ts';
 
 /**

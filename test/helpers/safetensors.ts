@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
-import type { StoredTensors } from '../../runtime/checkpoints/safetensors.ts';
+import type { StoredTensors } from '../../runtime/files/safetensors.ts';
 
 /** A tensor to be written; values as float32 unless `dtype` says otherwise. */
 export interface NewTensor {

@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import { readStoredTensors, type StoredTensors } from '../../runtime/checkpoints/safetensors.ts';
-import { fromFloat16, toFloat16 } from '../../runtime/onnx/float16.ts';
+import { readStoredTensors, type StoredTensors } from '../../runtime/files/safetensors.ts';
+import { fromFloat16, toFloat16 } from '../../runtime/tensors/float16.ts';
 import { modelFolder, modelsFolder, type TinyModel } from './goldens.ts';
 
 /** A tensor to be written: its bytes in PyTorch order. */

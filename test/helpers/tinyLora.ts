@@ -6,11 +6,12 @@ import {
   type LoraModules,
   modulesOf,
   readLora,
-} from '../../runtime/checkpoints/lora.ts';
-import type { LoraComponent } from '../../runtime/checkpoints/loraKeys.ts';
+} from '../../runtime/addons/lora.ts';
+import type { LoraComponent } from '../../runtime/addons/loraKeys.ts';
 import type { ClipTextConfig } from '../../runtime/graphs/clipText.ts';
 import { type UNet2DConditionConfig, writeUNet2DCondition } from '../../runtime/graphs/unet2DCondition.ts';
-import type { Graph, Tensor } from '../../runtime/onnx/graph.ts';
+import type { Graph } from '../../runtime/onnx/graph.ts';
+import type { Tensor } from '../../runtime/tensors/tensor.ts';
 import { modelFolder, readGoldens, relativeError, type TinyModel } from './goldens.ts';
 import { cpu, openWritten, type Part, readPart, unetFeeds } from './graphs.ts';
 import { openComponent } from './openComponent.ts';

@@ -6,7 +6,7 @@ import {
   writeTinyEncoder,
 } from '../../runtime/graphs/autoencoderTiny.ts';
 import { GraphError } from '../../runtime/graphs/builder.ts';
-import { floats } from '../../runtime/onnx/graph.ts';
+import { floats } from '../../runtime/tensors/tensor.ts';
 import { modelsFolder, readGoldens } from '../helpers/goldens.ts';
 import { expectClose, openWritten, type Part, readPart, recorded } from '../helpers/graphs.ts';
 

@@ -2,9 +2,10 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { Batcher, type Job } from '../../runtime/batcher.ts';
 import type { RunEvent } from '../../runtime/index.ts';
-import { type FloatTensor, floats, Graph, type ValueInfo } from '../../runtime/onnx/graph.ts';
-import type { Row, Run } from '../../runtime/pipelines/run.ts';
+import { Graph } from '../../runtime/onnx/graph.ts';
 import { latentRgbOfFamily, type PreviewDecoder, previewDecoders } from '../../runtime/previews/index.ts';
+import type { Row, Run } from '../../runtime/run.ts';
+import { type FloatTensor, floats, type ValueInfo } from '../../runtime/tensors/tensor.ts';
 
 /** A graph without onnxruntime: each row's answer is its latents plus the first number of its text. */
 function countingGraph(timestepShape: ValueInfo['shape'] = ['batch'], sampleBatch: number | string = 'batch') {

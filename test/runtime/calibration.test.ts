@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { type Calibrated, Calibration } from '../../runtime/calibration.ts';
-import { floats } from '../../runtime/onnx/graph.ts';
-import type { Outputs, Row } from '../../runtime/pipelines/run.ts';
+import type { Outputs, Row } from '../../runtime/run.ts';
+import { floats } from '../../runtime/tensors/tensor.ts';
 
 const row = (value: number): Row => ({ sample: floats(Float32Array.of(value), [1, 1]) });
 const valuesOf = (answers: Outputs[]) => answers.map(({ sample }) => sample!.data[0]);

@@ -2,7 +2,7 @@ import { cp, mkdtemp, open, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { readSafetensorsHeader } from '../../runtime/checkpoints/safetensors.ts';
+import { readSafetensorsHeader } from '../../runtime/files/safetensors.ts';
 import { type GenerateRequest, type Runtime, type RuntimeOptions, startRuntime } from '../../runtime/index.ts';
 import { modelFolder, modelsFolder } from '../helpers/goldens.ts';
 import { collect, draw, never } from './runtimeSuite.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { describeModel } from '../../runtime/checkpoints/checkpoint.ts';
-import { foreignKind } from '../../runtime/checkpoints/foreign.ts';
+import { foreignKind } from '../../runtime/files/foreign.ts';
 import { modelFolder } from '../helpers/goldens.ts';
 
 let scratch: string;

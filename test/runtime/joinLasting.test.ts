@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { floats, joinLasting } from '../../runtime/onnx/graph.ts';
+import { joinLasting } from '../../runtime/onnx/graph.ts';
+import { floats } from '../../runtime/tensors/tensor.ts';
 
 /** 8 MiB. */
 const large = () => floats(new Float32Array(2 * 2 ** 20), [1, 2 * 2 ** 20]);

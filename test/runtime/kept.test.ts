@@ -2,9 +2,9 @@ import { copyFile, mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Adapters } from '../../runtime/pipelines/adapters.ts';
-import { Kept, Library, opened } from '../../runtime/pipelines/library.ts';
-import { Cache } from '../../runtime/text/cache.ts';
+import { Adapters } from '../../runtime/addons/loras.ts';
+import { Cache } from '../../runtime/cache.ts';
+import { Kept, Library, opened } from '../../runtime/pipelines/modelCache.ts';
 import { modelFolder, modelsFolder } from '../helpers/goldens.ts';
 import { cpu } from '../helpers/graphs.ts';
 

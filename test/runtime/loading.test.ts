@@ -18,10 +18,11 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type RandomDtype, writeRandomModel } from '../../bench/randomModel.ts';
-import { formOn, openWritten } from '../../runtime/checkpoints/loading.ts';
-import { readStoredTensors, type StoredTensors } from '../../runtime/checkpoints/safetensors.ts';
+import { readStoredTensors, type StoredTensors } from '../../runtime/files/safetensors.ts';
 import { writeUNet2DCondition } from '../../runtime/graphs/unet2DCondition.ts';
-import { floats, Graph } from '../../runtime/onnx/graph.ts';
+import { Graph } from '../../runtime/onnx/graph.ts';
+import { formOn, openWritten } from '../../runtime/onnx/openWritten.ts';
+import { floats } from '../../runtime/tensors/tensor.ts';
 import { cpu } from '../helpers/graphs.ts';
 
 /** An eighth of Stable Diffusion 1.5's width. */

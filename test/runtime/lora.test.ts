@@ -2,18 +2,12 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import {
-  adapterFeeds,
-  adaptersNeeded,
-  type Lora,
-  LoraError,
-  modulesOf,
-  readLora,
-} from '../../runtime/checkpoints/lora.ts';
-import { unetPaths } from '../../runtime/checkpoints/originalLayout.ts';
+import { adapterFeeds, adaptersNeeded, type Lora, LoraError, modulesOf, readLora } from '../../runtime/addons/lora.ts';
+import { unetPaths } from '../../runtime/families/ldmLayout.ts';
 import { type ClipTextConfig, writeClipText } from '../../runtime/graphs/clipText.ts';
-import { toFloat16 } from '../../runtime/onnx/float16.ts';
-import { type Graph, int64s } from '../../runtime/onnx/graph.ts';
+import type { Graph } from '../../runtime/onnx/graph.ts';
+import { toFloat16 } from '../../runtime/tensors/float16.ts';
+import { int64s } from '../../runtime/tensors/tensor.ts';
 import { modelsFolder, readGoldens, relativeError, type TinyModel, tinyModels } from '../helpers/goldens.ts';
 import { expectClose, openWritten, readPart } from '../helpers/graphs.ts';
 import { type NewTensor, readOwn, writeSafetensors } from '../helpers/safetensors.ts';

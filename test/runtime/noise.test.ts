@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { createNoise } from '../../runtime/noise.ts';
+import { createNoise } from '../../runtime/tensors/noise.ts';
 
 interface NoiseCase {
   seed: number;

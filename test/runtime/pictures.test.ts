@@ -2,15 +2,15 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Batcher } from '../../runtime/batcher.ts';
+import { classifierFree } from '../../runtime/families/guidance.ts';
+import { type Conditions, conditionersOf } from '../../runtime/families/index.ts';
 import { type GenerateRequest, type Pixels, type Runtime, startRuntime } from '../../runtime/index.ts';
-import { createNoise } from '../../runtime/noise.ts';
-import { floats } from '../../runtime/onnx/graph.ts';
-import { type Conditions, conditionersOf } from '../../runtime/pipelines/conditions/index.ts';
 import { denoise } from '../../runtime/pipelines/denoise.ts';
-import { classifierFree } from '../../runtime/pipelines/guidance.ts';
-import { Library } from '../../runtime/pipelines/library.ts';
-import type { Branch, Run } from '../../runtime/pipelines/run.ts';
+import { Library } from '../../runtime/pipelines/modelCache.ts';
+import type { Branch, Run } from '../../runtime/run.ts';
 import { createScheduler, firstCall } from '../../runtime/schedulers/index.ts';
+import { createNoise } from '../../runtime/tensors/noise.ts';
+import { floats } from '../../runtime/tensors/tensor.ts';
 import {
   modelFolder,
   modelsFolder,

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { PREVIEW_DECODERS } from '../../protocol/previews.ts';
 import { toPixels } from '../../runtime/pipelines/images.ts';
-import { Library } from '../../runtime/pipelines/library.ts';
+import { Library } from '../../runtime/pipelines/modelCache.ts';
 import { findPreviewDecoder, latentRgbOfFamily, previewDecoders } from '../../runtime/previews/index.ts';
 import { modelsFolder, readGoldens } from '../helpers/goldens.ts';
 import { cpu } from '../helpers/graphs.ts';

@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { ProviderError, providerNames } from '../../runtime/devices.ts';
 import { GraphBuilder, type OnnxDtype } from '../../runtime/graphs/builder.ts';
-import { fromFloat16, toFloat16 } from '../../runtime/onnx/float16.ts';
-import { floats, Graph, int64s, OnnxError, type Tensor } from '../../runtime/onnx/graph.ts';
+import { Graph, OnnxError } from '../../runtime/onnx/graph.ts';
 import { chooseProvider } from '../../runtime/onnx/providers.ts';
+import { fromFloat16, toFloat16 } from '../../runtime/tensors/float16.ts';
+import { floats, int64s, type Tensor } from '../../runtime/tensors/tensor.ts';
 
 describe('choosing a provider', () => {
   test('auto always finds one, and says why that one and not the others', async () => {

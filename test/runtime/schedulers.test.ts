@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
-import { createNoise } from '../../runtime/noise.ts';
 import {
   createScheduler,
   firstCall,
@@ -13,6 +12,7 @@ import {
   schedulerSpellings,
   schedulers,
 } from '../../runtime/schedulers/index.ts';
+import { createNoise } from '../../runtime/tensors/noise.ts';
 
 interface Reference {
   name: string;

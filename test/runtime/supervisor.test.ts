@@ -13,7 +13,7 @@ import {
   type RuntimeOptions,
   startRuntime,
 } from '../../runtime/index.ts';
-import { ownProgram } from '../../runtime/process/life.ts';
+import { ownProgram } from '../../runtime/process/runtimeProcess.ts';
 import { ManualClock } from '../helpers/clock.ts';
 import { modelFolder } from '../helpers/goldens.ts';
 import { collect, draw, never } from './runtimeSuite.ts';

@@ -2,14 +2,15 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Embedding, readEmbedding, type WordVectors } from '../../runtime/checkpoints/embedding.ts';
-import { readStoredTensors, type StoredTensors } from '../../runtime/checkpoints/safetensors.ts';
+import { readStoredTensors, type StoredTensors } from '../../runtime/files/safetensors.ts';
 import { type ClipTextForm, writeClipText } from '../../runtime/graphs/clipText.ts';
-import { toFloat16 } from '../../runtime/onnx/float16.ts';
-import { floats, Graph, int64s } from '../../runtime/onnx/graph.ts';
-import type { Row } from '../../runtime/pipelines/run.ts';
+import { Graph } from '../../runtime/onnx/graph.ts';
+import type { Row } from '../../runtime/run.ts';
+import { toFloat16 } from '../../runtime/tensors/float16.ts';
+import { floats, int64s } from '../../runtime/tensors/tensor.ts';
 import { cutIntoChunks } from '../../runtime/text/chunks.ts';
 import { type ClipForm, encodeClip } from '../../runtime/text/clip.ts';
+import { type Embedding, readEmbedding, type WordVectors } from '../../runtime/text/embedding.ts';
 import {
   encodePrompt,
   type Prompt,

@@ -3,8 +3,8 @@ import { afterEach, beforeEach, describe, expect, type MockInstance, test, vi } 
 import { Batcher, previewsOf } from '../../runtime/batcher.ts';
 import { describeModel, type GenerateRequest, type Pixels } from '../../runtime/index.ts';
 import { Graph } from '../../runtime/onnx/graph.ts';
-import { diffusion } from '../../runtime/pipelines/diffusion.ts';
-import { Library } from '../../runtime/pipelines/library.ts';
+import { diffusion } from '../../runtime/pipelines/generate.ts';
+import { Library } from '../../runtime/pipelines/modelCache.ts';
 import { countRows, type RowCounts } from '../../runtime/pipelines/rows.ts';
 import { findPreviewDecoder } from '../../runtime/previews/index.ts';
 import { workOf } from '../../server/work.ts';

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Component } from '../../runtime/checkpoints/checkpoint.ts';
 import type { Precision } from '../../runtime/graphs/builder.ts';
-import { floats, int64s, type Tensor } from '../../runtime/onnx/graph.ts';
 import { type ChosenProvider, chooseProvider, type Provider } from '../../runtime/onnx/providers.ts';
+import { floats, int64s, type Tensor } from '../../runtime/tensors/tensor.ts';
 import { modelFolder, relativeError, tinyModels } from '../helpers/goldens.ts';
 import { cpu } from '../helpers/graphs.ts';
 import { openComponent } from '../helpers/openComponent.ts';

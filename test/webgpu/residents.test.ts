@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { GraphBuilder } from '../../runtime/graphs/builder.ts';
-import { type FloatTensor, floats, Graph, joinLasting, traffic } from '../../runtime/onnx/graph.ts';
+import { Graph, joinLasting, traffic } from '../../runtime/onnx/graph.ts';
+import { type FloatTensor, floats } from '../../runtime/tensors/tensor.ts';
 import { testsWebGpu, whenSkipped } from '../helpers/webgpu.ts';
 
 const sample = (...values: number[]) => floats(Float32Array.from(values), [values.length / 2, 2]);

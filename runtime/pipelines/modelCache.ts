@@ -1,7 +1,8 @@
 import { basename, extname } from 'node:path';
+import { Adapters } from '../addons/loras.ts';
+import { Cache } from '../cache.ts';
 import { openCheckpoint, openPart } from '../checkpoints/checkpoint.ts';
-import { type Embedding, readEmbedding } from '../checkpoints/embedding.ts';
-import { fingerprint } from '../checkpoints/files.ts';
+import { fingerprint } from '../files/reading.ts';
 import { writeVaeDecoder, writeVaeEncoder } from '../graphs/autoencoderKL.ts';
 import { writeTinyDecoder } from '../graphs/autoencoderTiny.ts';
 import { writeControlNet } from '../graphs/controlNet.ts';
@@ -9,10 +10,9 @@ import type { GenerateRequest } from '../messages.ts';
 import type { Graph } from '../onnx/graph.ts';
 import type { Provider } from '../onnx/providers.ts';
 import type { PreviewSource } from '../previews/index.ts';
-import { Cache } from '../text/cache.ts';
-import { Adapters } from './adapters.ts';
+import { type Embedding, readEmbedding } from '../text/embedding.ts';
+import { Network, type NetworkOptions, unavailable } from './lazyGraph.ts';
 import { Model } from './model.ts';
-import { Network, type NetworkOptions, unavailable } from './network.ts';
 
 export interface LibraryOptions {
   provider: Provider;

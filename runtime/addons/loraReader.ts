@@ -1,9 +1,9 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { fromFloat16 } from '../onnx/float16.ts';
+import type { StoredTensor } from '../files/safetensors.ts';
+import { fromFloat16 } from '../tensors/float16.ts';
 import type { LoraPart } from './loraKeys.ts';
 import { LoraError, type StoredLayer } from './loraLayers.ts';
-import type { StoredTensor } from './safetensors.ts';
 
 /**
  * What is done to one module: W' = W + weight · scale · up · down, and what else its kind of adapter changes.

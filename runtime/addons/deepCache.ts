@@ -1,5 +1,5 @@
 import type { Graph } from '../onnx/graph.ts';
-import type { Outputs, Row } from './run.ts';
+import type { Outputs, Row } from '../run.ts';
 
 /**
  * The part of a UNet that runs between the calls of the whole one (DeepCache: Ma, Fang, Wang 2023, arXiv 2312.00858): what

@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises';
 import { basename, extname } from 'node:path';
-import { fromFloat16 } from '../onnx/float16.ts';
-import { readSafetensorsHeader, SafetensorsError, type StoredTensor } from './safetensors.ts';
+import { readSafetensorsHeader, SafetensorsError, type StoredTensor } from '../files/safetensors.ts';
+import { fromFloat16 } from '../tensors/float16.ts';
 
 /** Vectors that stand for one word, in order: `data` is [count, width]. */
 export interface WordVectors {

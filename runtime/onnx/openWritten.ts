@@ -1,11 +1,11 @@
 import { open, readFile, realpath, stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
+import { ModelError } from '../files/reading.ts';
+import { versionOf } from '../files/safetensors.ts';
 import type { GraphForm, Written } from '../graphs/builder.ts';
 import { delicateOperators } from '../graphs/precision.ts';
-import type { Graph } from '../onnx/graph.ts';
-import type { Provider } from '../onnx/providers.ts';
-import { ModelError } from './files.ts';
-import { versionOf } from './safetensors.ts';
+import type { Graph } from './graph.ts';
+import type { Provider } from './providers.ts';
 
 /** How graphs are written for a provider. */
 export function formOn(provider: Provider): GraphForm {
@@ -49,7 +49,7 @@ export async function openWritten(written: Written, label: string, provider: Pro
   await checkVersions(written, label);
   const source = (await mappable(written)) ?? (await inMemory(written.files, label));
   // Imported only now, so that describing models needs no native code.
-  const { Graph } = await import('../onnx/graph.ts');
+  const { Graph } = await import('./graph.ts');
   return Graph.open({ bytes: written.bytes, label, structure: written.structure, ...source }, provider);
 }
 

@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { isFile, isPickle, ModelError, pickleReason } from './files.ts';
+import { isFile, isPickle, ModelError, pickleReason } from './reading.ts';
 
 /** How the file of a component's weights is called, without endings. */
 export const textStem = 'model';

@@ -1,7 +1,8 @@
+import type { Guidance } from '../families/guidance.ts';
 import type { ControlNetRequest, Pixels } from '../messages.ts';
-import { type FloatTensor, floats, type Graph } from '../onnx/graph.ts';
-import type { Guidance } from './guidance.ts';
-import type { LatentShape, Part, Row } from './run.ts';
+import type { Graph } from '../onnx/graph.ts';
+import type { LatentShape, Part, Row } from '../run.ts';
+import { type FloatTensor, floats } from '../tensors/tensor.ts';
 
 /** A ControlNet at work in one run (Zhang et al. 2023, arXiv 2302.05543). */
 export interface Control {

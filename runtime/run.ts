@@ -1,6 +1,7 @@
-import type { Pixels, Stage } from '../messages.ts';
-import type { FloatTensor, Graph, Tensor } from '../onnx/graph.ts';
-import type { Embeddings } from '../text/clip.ts';
+import type { Pixels, Stage } from './messages.ts';
+import type { Graph } from './onnx/graph.ts';
+import type { FloatTensor, Tensor } from './tensors/tensor.ts';
+import type { Embeddings } from './text/clip.ts';
 
 /**
  * One image being denoised, written once as a coroutine: it yields the calls of graphs that it needs and is resumed with

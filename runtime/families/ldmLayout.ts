@@ -1,5 +1,5 @@
-import { ModelError } from './files.ts';
-import type { StoredTensor, StoredTensors } from './safetensors.ts';
+import { ModelError } from '../files/reading.ts';
+import type { StoredTensor, StoredTensors } from '../files/safetensors.ts';
 
 /** What of a UNet's config decides how its modules are numbered. */
 export interface UNetStructure {

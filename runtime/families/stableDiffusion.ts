@@ -1,6 +1,6 @@
 import type { Branch } from '../run.ts';
+import { encoderOf, guidanceInput, readPrompts } from './clipPrompts.ts';
 import type { Conditioner } from './index.ts';
-import { encoderOf, guidanceInput, readPrompts } from './prompts.ts';
 
 /** Stable Diffusion 1.x and 2.x: one text encoder, its last state after the final norm. */
 export const stableDiffusion: Conditioner = {

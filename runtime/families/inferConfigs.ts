@@ -1,8 +1,8 @@
-import type { SafetensorsSource } from './component.ts';
-import { ModelError } from './files.ts';
-import { autoencoderPath, clipTensors, unetPaths } from './originalLayout.ts';
-import type { StoredTensor, StoredTensors } from './safetensors.ts';
-import { endOfText } from './tokenizerSource.ts';
+import type { SafetensorsSource } from '../checkpoints/component.ts';
+import { endOfText } from '../checkpoints/tokenizerSource.ts';
+import { ModelError } from '../files/reading.ts';
+import type { StoredTensor, StoredTensors } from '../files/safetensors.ts';
+import { autoencoderPath, clipTensors, unetPaths } from './ldmLayout.ts';
 
 export type Config = Record<string, unknown>;
 

@@ -1,4 +1,11 @@
-import { fingerprint } from '../checkpoints/files.ts';
+import { Cache } from '../cache.ts';
+import { RuntimeError } from '../errors.ts';
+import { fingerprint } from '../files/reading.ts';
+import type { WeightedFile } from '../messages.ts';
+import type { Graph } from '../onnx/graph.ts';
+import type { Form } from '../pipelines/lazyGraph.ts';
+import type { Model } from '../pipelines/model.ts';
+import type { Row } from '../run.ts';
 import {
   adapterFeeds,
   adaptersNeeded,
@@ -8,14 +15,7 @@ import {
   modulesOf,
   readLora,
   takesLayer,
-} from '../checkpoints/lora.ts';
-import { RuntimeError } from '../errors.ts';
-import type { WeightedFile } from '../messages.ts';
-import type { Graph } from '../onnx/graph.ts';
-import { Cache } from '../text/cache.ts';
-import type { Model } from './model.ts';
-import type { Form } from './network.ts';
-import type { Row } from './run.ts';
+} from './lora.ts';
 
 /** Networks that LoRAs act on. */
 const adapted = ['unet', 'text_encoder', 'text_encoder_2'] as const;

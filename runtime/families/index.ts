@@ -1,8 +1,8 @@
-import type { Family } from '../../checkpoints/configs.ts';
-import type { GenerateRequest } from '../../messages.ts';
-import type { ActiveLoras, Adapted } from '../adapters.ts';
-import type { Library } from '../library.ts';
-import type { Model } from '../model.ts';
+import type { ActiveLoras, Adapted } from '../addons/loras.ts';
+import type { Family } from '../checkpoints/configs.ts';
+import type { GenerateRequest } from '../messages.ts';
+import type { Model } from '../pipelines/model.ts';
+import type { Library } from '../pipelines/modelCache.ts';
 import type { Branch, Part } from '../run.ts';
 import { stableDiffusion } from './stableDiffusion.ts';
 import { stableDiffusionXL } from './stableDiffusionXL.ts';

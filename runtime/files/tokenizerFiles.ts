@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { isObject, mostTokenizerBytes, readJson, readText } from '../checkpoints/files.ts';
+import { isObject, mostTokenizerBytes, readJson, readText } from './reading.ts';
 
 /** What the files of a tokenizer say, checked. */
 export interface TokenizerFiles {

@@ -1,19 +1,19 @@
+import { type Control, guideImage } from '../addons/controlNet.ts';
+import type { Shallow } from '../addons/deepCache.ts';
+import type { ActiveLoras } from '../addons/loras.ts';
 import { RuntimeError } from '../errors.ts';
+import { classifierFree, editing, type Guidance, unguided } from '../families/guidance.ts';
+import { type Conditions, conditionersOf } from '../families/index.ts';
 import type { GenerateRequest, Pixels } from '../messages.ts';
-import { createNoise, type Noise } from '../noise.ts';
-import type { ActiveLoras } from './adapters.ts';
-import { type Conditions, conditionersOf } from './conditions/index.ts';
-import { type Control, guideImage } from './controlNet.ts';
-import type { Shallow } from './deepCache.ts';
+import type { Branch, Part, Run } from '../run.ts';
+import { createNoise, type Noise } from '../tensors/noise.ts';
 import { type DenoiseOptions, denoise } from './denoise.ts';
-import { classifierFree, editing, type Guidance, unguided } from './guidance.ts';
 import { decodeLatents, encodeImage, type LatentScaling, scalingOf } from './images.ts';
 import { type Blend, hardLatentMask, latentMask } from './inpainting.ts';
-import type { Library } from './library.ts';
+import { type Form, loadAll, type Needed, type Network } from './lazyGraph.ts';
 import type { Model } from './model.ts';
-import { type Form, loadAll, type Needed, type Network } from './network.ts';
+import type { Library } from './modelCache.ts';
 import { type Plan, planRun } from './plan.ts';
-import type { Branch, Part, Run } from './run.ts';
 
 /** What one run has opened; nothing of it is loaded yet. */
 interface Opened {

@@ -1,5 +1,5 @@
+import type { StoredTensor, StoredTensors } from '../files/safetensors.ts';
 import { type LoraPart, otherKindOf, parseLoraKey } from './loraKeys.ts';
-import type { StoredTensor, StoredTensors } from './safetensors.ts';
 
 /** The LoRA cannot be used, or not with this model; the message is a sentence. */
 export class LoraError extends Error {

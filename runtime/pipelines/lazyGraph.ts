@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 import type { ComponentSource } from '../checkpoints/checkpoint.ts';
-import { fingerprint } from '../checkpoints/files.ts';
-import { formOn, openWritten } from '../checkpoints/loading.ts';
-import { inspectOnnxFile } from '../checkpoints/onnxFile.ts';
 import { RuntimeError } from '../errors.ts';
+import { inspectOnnxFile } from '../files/onnxFile.ts';
+import { fingerprint } from '../files/reading.ts';
 import type { GraphForm, Written } from '../graphs/builder.ts';
 import { Graph } from '../onnx/graph.ts';
+import { formOn, openWritten } from '../onnx/openWritten.ts';
 import type { Provider } from '../onnx/providers.ts';
-import type { Part } from './run.ts';
+import type { Part } from '../run.ts';
 
 interface Held {
   form: Required<Form>;

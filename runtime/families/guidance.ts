@@ -1,4 +1,4 @@
-import type { Branch } from './run.ts';
+import type { Branch } from '../run.ts';
 
 /** What the UNet is asked at each step, and how its predictions become one. */
 export interface Guidance {

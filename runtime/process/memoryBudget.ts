@@ -1,8 +1,8 @@
 import { RuntimeError } from '../errors.ts';
-import type { Life } from './life.ts';
 import { modelsOf, Scales, type Weight } from './needs.ts';
 import { isSubset, MODEST_PIXELS } from './quarantine.ts';
 import type { Run } from './run.ts';
+import type { Life } from './runtimeProcess.ts';
 import { noWidths, workingBytes } from './working.ts';
 
 /** Runs between two recyclings for memory, where recycling does not help, become never more than these. */

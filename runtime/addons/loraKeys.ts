@@ -1,4 +1,4 @@
-import { type UNetStructure, unetPaths } from './originalLayout.ts';
+import { type UNetStructure, unetPaths } from '../families/ldmLayout.ts';
 
 /** The networks of a model that a LoRA can change. */
 export type LoraComponent = 'unet' | 'text_encoder' | 'text_encoder_2';

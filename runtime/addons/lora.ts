@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import type { FloatTensor, ValueInfo } from '../onnx/graph.ts';
+import type { UNetStructure } from '../families/ldmLayout.ts';
+import { readSafetensorsHeader, type StoredTensor, type StoredTensors } from '../files/safetensors.ts';
+import type { FloatTensor, ValueInfo } from '../tensors/tensor.ts';
 import { type LoraComponent, type LoraTarget, loraNames, unwrapped } from './loraKeys.ts';
 import { collectLayers, LoraError, type StoredLayer } from './loraLayers.ts';
 import { LayerReader, type LoraLayer, TensorReader } from './loraReader.ts';
-import type { UNetStructure } from './originalLayout.ts';
-import { readSafetensorsHeader, type StoredTensor, type StoredTensors } from './safetensors.ts';
 
 export { LoraError } from './loraLayers.ts';
 export type { LoraLayer } from './loraReader.ts';

@@ -1,10 +1,10 @@
-import { RuntimeError } from '../../errors.ts';
-import { type FloatTensor, floats } from '../../onnx/graph.ts';
-import type { ClipOutput, Embeddings } from '../../text/clip.ts';
-import type { Adapted } from '../adapters.ts';
+import type { Adapted } from '../addons/loras.ts';
+import { RuntimeError } from '../errors.ts';
 import type { Branch } from '../run.ts';
+import { type FloatTensor, floats } from '../tensors/tensor.ts';
+import type { ClipOutput, Embeddings } from '../text/clip.ts';
+import { encoderOf, guidanceInput, type Reader, readPrompts } from './clipPrompts.ts';
 import type { Conditioner } from './index.ts';
-import { encoderOf, guidanceInput, type Reader, readPrompts } from './prompts.ts';
 
 /** What a refiner is told of the beauty of the picture, and of that which guidance leads away from; diffusers' defaults. */
 const AESTHETIC_SCORES = { positive: 6, negative: 2.5 };

@@ -1,16 +1,16 @@
-import { fingerprint } from '../../checkpoints/files.ts';
-import { floats } from '../../onnx/graph.ts';
-import type { ClipForm, ClipOutput } from '../../text/clip.ts';
+import type { Adapted } from '../addons/loras.ts';
+import { fingerprint } from '../files/reading.ts';
+import type { Model } from '../pipelines/model.ts';
+import type { Branch, Part } from '../run.ts';
+import { floats } from '../tensors/tensor.ts';
+import type { ClipForm, ClipOutput } from '../text/clip.ts';
 import {
   encodePrompt,
   type PromptEncoder,
   planPrompt,
   unnamedEmbeddings,
   type WeightedEmbedding,
-} from '../../text/prompt.ts';
-import type { Adapted } from '../adapters.ts';
-import type { Model } from '../model.ts';
-import type { Branch, Part } from '../run.ts';
+} from '../text/prompt.ts';
 import type { ConditionContext } from './index.ts';
 
 /** One text encoder, which state of it is wanted, and what it reads. */
