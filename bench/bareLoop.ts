@@ -8,15 +8,15 @@ import { Batcher } from '../runtime/batcher.ts';
 import type { Batch, GenerateRequest } from '../runtime/messages.ts';
 import { chooseProvider } from '../runtime/onnx/providers.ts';
 import { diffusion } from '../runtime/pipelines/generate.ts';
-import { Library } from '../runtime/pipelines/modelCache.ts';
+import { ModelCache } from '../runtime/pipelines/modelCache.ts';
 
 const [folder, providerName, batchesFile] = process.argv.slice(2);
 if (folder === undefined || providerName === undefined) {
   throw new Error('usage: bareLoop <model folder> <provider> [batches.json of a server]');
 }
 const provider = await chooseProvider(providerName);
-const library = new Library({ provider, onLoaded: () => {} });
-const model = await library.model(folder);
+const modelCache = new ModelCache({ provider, onLoaded: () => {} });
+const model = await modelCache.model(folder);
 const kept = batchesFile === undefined ? undefined : await readFile(batchesFile, 'utf8').catch(() => undefined);
 const known = kept === undefined ? [] : (JSON.parse(kept) as { batches: Batch[] }).batches;
 const batcher = new Batcher({
@@ -49,7 +49,7 @@ process.on('message', async ({ prompt, seed, steps }: BareQuestion) => {
   const started = performance.now();
   let denoisingMs = 0;
   await batcher.drive({
-    run: diffusion(library, request),
+    run: diffusion(modelCache, request),
     signal: new AbortController().signal,
     emit: async (event) => {
       if (event.type === 'finished') denoisingMs = event.timings.denoisingMs;

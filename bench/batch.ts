@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type GenerateRequest, type Runtime, startRuntime } from '../runtime/index.ts';
 import { chooseProvider } from '../runtime/onnx/providers.ts';
-import { Library } from '../runtime/pipelines/modelCache.ts';
+import { ModelCache } from '../runtime/pipelines/modelCache.ts';
 import { floats, join as joined, type Tensor } from '../runtime/tensors/tensor.ts';
 import { type Figure, median, pairedRatio, printTable, quantile } from './figures.ts';
 import { numbers, readOptions, text, whole } from './options.ts';
@@ -28,7 +28,7 @@ const figures: Figure[] = [];
 
 const provider = await chooseProvider(options.provider);
 console.error(`provider: ${provider.name}. ${provider.reason}`);
-const model = await new Library({ provider, onLoaded: () => {} }).model(pocket);
+const model = await new ModelCache({ provider, onLoaded: () => {} }).model(pocket);
 const unet = await model.network('unet').graph();
 
 function noise(dims: readonly number[]): Tensor {

@@ -11,7 +11,7 @@ import sharp from 'sharp';
 import { Batcher } from '../runtime/batcher.ts';
 import type { GenerateRequest, Pixels } from '../runtime/messages.ts';
 import { diffusion } from '../runtime/pipelines/generate.ts';
-import { Library } from '../runtime/pipelines/modelCache.ts';
+import { ModelCache } from '../runtime/pipelines/modelCache.ts';
 import { floats, type Tensor } from '../runtime/tensors/tensor.ts';
 import { type Figure, median, pairedRatio, printTable } from './figures.ts';
 import { numbers, readOptions, text, whole } from './options.ts';
@@ -30,7 +30,7 @@ const options = readOptions({
 });
 const { size, steps, pictures, intervals, scheduler, sheet } = options;
 const model = resolve(options.model);
-const library = new Library({ provider: { name: 'cpu', threads: options.threads }, onLoaded: () => {} });
+const modelCache = new ModelCache({ provider: { name: 'cpu', threads: options.threads }, onLoaded: () => {} });
 
 const cpuMs = () => {
   const { user, system } = process.cpuUsage();
@@ -57,9 +57,9 @@ async function draw(prompt: string, seed: number, interval?: number): Promise<Dr
   };
   let [begun, denoisingMs] = [0, 0];
   let pixels: Pixels | undefined;
-  await library.use(() =>
+  await modelCache.use(() =>
     new Batcher().drive({
-      run: diffusion(library, request),
+      run: diffusion(modelCache, request),
       signal: new AbortController().signal,
       emit: async (event) => {
         if (event.type === 'staged' && event.stage === 'denoising') begun = cpuMs();
@@ -153,7 +153,7 @@ async function comparePictures(): Promise<Figure[]> {
 }
 
 async function compareSteps(pairs: number): Promise<Figure[]> {
-  const opened = await library.model(model);
+  const opened = await modelCache.model(model);
   const whole = await opened.network('unet').graph({ deep: true });
   const before = process.memoryUsage.rss();
   const shallow = await opened.shallowUNet().graph();

@@ -11,7 +11,7 @@ import type { Precision, Written } from '../../runtime/graphs/builder.ts';
 import { formOn, openWritten } from '../../runtime/onnx/openWritten.ts';
 import type { Provider } from '../../runtime/onnx/providers.ts';
 import { diffusion } from '../../runtime/pipelines/generate.ts';
-import { Library } from '../../runtime/pipelines/modelCache.ts';
+import { ModelCache } from '../../runtime/pipelines/modelCache.ts';
 import type { Tensor } from '../../runtime/tensors/tensor.ts';
 import { planUNet, vocabularySize } from '../randomModel.ts';
 import { type Cases, clocked, seconds } from './cases.ts';
@@ -163,10 +163,10 @@ async function picture(cases: Cases, provider: Provider): Promise<void> {
 }
 
 async function draw(provider: Provider, size: number, steps: number): Promise<Uint8Array> {
-  const library = new Library({ provider, onLoaded: () => {} });
+  const modelCache = new ModelCache({ provider, onLoaded: () => {} });
   let pixels: Uint8Array | undefined;
   await new Batcher().drive({
-    run: diffusion(library, {
+    run: diffusion(modelCache, {
       model: pocket,
       prompt: 'a red potion',
       width: size,

@@ -3,7 +3,7 @@ import { RuntimeError } from '../errors.ts';
 import { fingerprint } from '../files/reading.ts';
 import type { WeightedFile } from '../messages.ts';
 import type { Graph } from '../onnx/graph.ts';
-import type { Form } from '../pipelines/lazyGraph.ts';
+import type { GraphFeatures } from '../pipelines/lazyGraph.ts';
 import type { Model } from '../pipelines/model.ts';
 import type { Row } from '../run.ts';
 import {
@@ -58,8 +58,8 @@ export class Adapters {
   }
 
   /** The form of a network that LoRAs need. */
-  form(active: ActiveLoras, component: Adapted): Pick<Form, 'adapters' | 'vectors'> {
-    const needed: Required<Pick<Form, 'adapters' | 'vectors'>> = { adapters: 'none', vectors: false };
+  form(active: ActiveLoras, component: Adapted): Pick<GraphFeatures, 'adapters' | 'vectors'> {
+    const needed: Required<Pick<GraphFeatures, 'adapters' | 'vectors'>> = { adapters: 'none', vectors: false };
     for (const { lora } of active.loras) {
       const layers = lora.layers[component];
       if (layers.size === 0) continue;

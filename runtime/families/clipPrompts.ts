@@ -32,12 +32,12 @@ export interface Read {
 
 /** A loaded text encoder of a model, with the LoRAs of the request. */
 export async function encoderOf(
-  { library, model, loras }: ConditionContext,
+  { modelCache, model, loras }: ConditionContext,
   name: Extract<Adapted, `text_${string}`>,
 ): Promise<PromptEncoder> {
   const graph = await model.network(name).graph();
   const tokenizer = await model.tokenizer(name === 'text_encoder' ? 'tokenizer' : 'tokenizer_2');
-  return { graph, tokenizer, name, shared: library.adapters.row(graph, name, loras) };
+  return { graph, tokenizer, name, shared: modelCache.adapters.row(graph, name, loras) };
 }
 
 /**
@@ -45,10 +45,10 @@ export async function encoderOf(
  * was read before with the same files and weights is not encoded again while it is kept.
  */
 export async function* readPrompts(context: ConditionContext, readers: readonly Reader[]): Part<Read[]> {
-  const { library, model, request, loras } = context;
+  const { modelCache, model, request, loras } = context;
   const { promptWeighting: weighting, embeddings: files = [] } = request;
   const embeddings: WeightedEmbedding[] = [];
-  for (const { path, weight } of files) embeddings.push({ ...(await library.embedding(path)), weight });
+  for (const { path, weight } of files) embeddings.push({ ...(await modelCache.embedding(path)), weight });
   const versions = fingerprint(files.map(({ path }) => path));
   const texts = readers.flatMap(({ prompt, negativePrompt = '' }) => [prompt, negativePrompt]);
   const appended = unnamedEmbeddings(texts, weighting, embeddings);

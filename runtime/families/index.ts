@@ -2,7 +2,7 @@ import type { ActiveLoras, Adapted } from '../addons/loras.ts';
 import type { Family } from '../checkpoints/configs.ts';
 import type { GenerateRequest } from '../messages.ts';
 import type { Model } from '../pipelines/model.ts';
-import type { Library } from '../pipelines/modelCache.ts';
+import type { ModelCache } from '../pipelines/modelCache.ts';
 import type { Branch, Part } from '../run.ts';
 import { stableDiffusion } from './stableDiffusion.ts';
 import { stableDiffusionXL } from './stableDiffusionXL.ts';
@@ -15,7 +15,7 @@ export interface Conditions {
 }
 
 export interface ConditionContext {
-  library: Library;
+  modelCache: ModelCache;
   model: Model;
   request: GenerateRequest;
   /** Whether there is a branch to lead away from. */

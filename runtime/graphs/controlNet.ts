@@ -1,7 +1,14 @@
 import type { StoredTensors } from '../files/safetensors.ts';
 import { GraphBuilder, GraphError, type GraphForm, type Value, type Written } from './builder.ts';
 import { conv, silu } from './layers.ts';
-import { checkUNet, middle, startUNet, type TimestepForm, type UNet2DConditionConfig, wayDown } from './unetBlocks.ts';
+import {
+  checkUNet,
+  downBlocks,
+  middle,
+  startUNet,
+  type TimestepForm,
+  type UNet2DConditionConfig,
+} from './unetBlocks.ts';
 
 /** `config.json` of a ControlNet as diffusers writes it; what is absent has diffusers' default. */
 export interface ControlNetConfig extends UNet2DConditionConfig {
@@ -27,7 +34,7 @@ export function writeControlNet(config: ControlNetConfig, tensors: StoredTensors
   const { context, sample, heads } = startUNet(graph, config, tensors, form);
   const first = conv(graph, sample, 'conv_in');
   const guided = graph.node('Add', [first, guide(graph, config)], { name: 'controlnet_cond_embedding' });
-  const { last, skips } = wayDown(context, guided, heads);
+  const { last, skips } = downBlocks(context, guided, heads);
   const end = middle(context, last, heads.at(-1)!);
 
   const count = skips.length + 1;

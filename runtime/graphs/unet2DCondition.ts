@@ -4,13 +4,13 @@ import { conv, groupNorm, silu } from './layers.ts';
 import {
   type Context,
   checkUNet,
+  downBlocks,
   type LayerUp,
   layersUp,
   middle,
   startUNet,
   type TimestepForm,
   type UNet2DConditionConfig,
-  wayDown,
   wayUp,
 } from './unetBlocks.ts';
 
@@ -45,7 +45,7 @@ export function writeUNet2DCondition(
   const { context, sample, heads } = startUNet(graph, config, tensors, form);
 
   let x = conv(graph, sample, 'conv_in');
-  const { last, skips } = wayDown(context, x, heads);
+  const { last, skips } = downBlocks(context, x, heads);
   x = middle(context, last, heads.at(-1)!);
   if (form.residuals) {
     addResiduals(graph, skips);

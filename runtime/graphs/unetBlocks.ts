@@ -137,7 +137,7 @@ export function startUNet(
 }
 
 /** From the first convolution to the smallest size; `skips` are its states, that of the first convolution included. */
-export function wayDown(context: Context, first: Value, heads: readonly number[]): { last: Value; skips: Value[] } {
+export function downBlocks(context: Context, first: Value, heads: readonly number[]): { last: Value; skips: Value[] } {
   const { graph } = context;
   let x = first;
   const skips = [x];

@@ -10,9 +10,9 @@ import { createNoise, type Noise } from '../tensors/noise.ts';
 import { type DenoiseOptions, denoise } from './denoise.ts';
 import { decodeLatents, encodeImage, type LatentScaling, scalingOf } from './images.ts';
 import { type Blend, hardLatentMask, latentMask } from './inpainting.ts';
-import { type Form, loadAll, type Needed, type Network } from './lazyGraph.ts';
+import { type GraphFeatures, type LazyGraph, loadAll, type Needed } from './lazyGraph.ts';
 import type { Model } from './model.ts';
-import type { Library } from './modelCache.ts';
+import type { ModelCache } from './modelCache.ts';
 import { type Plan, planRun } from './plan.ts';
 
 /** What one run has opened; nothing of it is loaded yet. */
@@ -20,27 +20,27 @@ interface Opened {
   model: Model;
   refiner: Model | undefined;
   loras: ActiveLoras;
-  controlNets: readonly Network[];
-  encoder: Network;
-  decoder: Network;
+  controlNets: readonly LazyGraph[];
+  encoder: LazyGraph;
+  decoder: LazyGraph;
   scaling: LatentScaling;
 }
 
 /** Latent diffusion with a UNet: one image of any family, from text, from a picture, or of a part of one. */
-export async function* diffusion(library: Library, request: GenerateRequest): Run {
-  const model = await library.model(request.model);
+export async function* diffusion(modelCache: ModelCache, request: GenerateRequest): Run {
+  const model = await modelCache.model(request.model);
   const plan = planRun(model, request);
-  const opened = await open(library, model, request);
+  const opened = await open(modelCache, model, request);
   yield { type: 'started', steps: plan.steps };
   const { image } = request;
   if (image && plan.steps === 0) return image.pixels;
 
-  yield* loadAll(neededBy(library, opened, plan, request));
+  yield* loadAll(neededBy(modelCache, opened, plan, request));
 
   yield { type: 'staged', stage: 'encoding' };
   const { refiner, scaling } = opened;
   const condition = (of: Model, loras: ActiveLoras): Part<Conditions> =>
-    conditionersOf[of.configs.family].condition({ library, model: of, request, guided: plan.guided, loras });
+    conditionersOf[of.configs.family].condition({ modelCache, model: of, request, guided: plan.guided, loras });
   const conditions = yield* condition(model, opened.loras);
   const refined = refiner ? yield* condition(refiner, noLoras) : undefined;
   const noise = createNoise(request.seed);
@@ -55,8 +55,8 @@ export async function* diffusion(library: Library, request: GenerateRequest): Ru
   latents = yield* denoise({
     ...common,
     unet,
-    adapters: library.adapters.row(unet, 'unet', opened.loras),
-    shallow: await shallowOf(library, model, opened.loras, plan),
+    adapters: modelCache.adapters.row(unet, 'unet', opened.loras),
+    shallow: await shallowOf(modelCache, model, opened.loras, plan),
     first,
     end: handover,
     latents,
@@ -65,9 +65,9 @@ export async function* diffusion(library: Library, request: GenerateRequest): Ru
   } satisfies DenoiseOptions);
   if (refiner && refined) {
     const second = await refiner.network('unet').graph();
-    const adapters = library.adapters.row(second, 'unet', noLoras);
+    const adapters = modelCache.adapters.row(second, 'unet', noLoras);
     const guidance = guidanceOf(refined, request, { ...plan, takes: 'latents' }, undefined);
-    const shallow = await shallowOf(library, refiner, noLoras, plan);
+    const shallow = await shallowOf(modelCache, refiner, noLoras, plan);
     latents = yield* denoise({ ...common, unet: second, adapters, shallow, first: handover, latents, guidance });
   }
 
@@ -78,18 +78,18 @@ export async function* diffusion(library: Library, request: GenerateRequest): Ru
 const noLoras: ActiveLoras = { key: '', loras: [] };
 
 /** Reads what the files of a request say. @throws RuntimeError that names the parameter */
-async function open(library: Library, model: Model, request: GenerateRequest): Promise<Opened> {
+async function open(modelCache: ModelCache, model: Model, request: GenerateRequest): Promise<Opened> {
   if (request.vae === undefined && model.configs.lacksVae) {
     throw new RuntimeError('invalidParameter', 'The model holds no autoencoder, so the request has to name one.', {
       parameter: 'vae',
     });
   }
-  const vae = request.vae === undefined ? undefined : await library.vae(request.vae);
+  const vae = request.vae === undefined ? undefined : await modelCache.vae(request.vae);
   return {
     model,
-    refiner: request.refiner && (await openRefiner(library, model, request.refiner.model)),
-    loras: request.loras?.length ? await library.adapters.open(model, request.loras) : noLoras,
-    controlNets: (request.controlNets ?? []).map(({ model: path }) => library.controlNet(path)),
+    refiner: request.refiner && (await openRefiner(modelCache, model, request.refiner.model)),
+    loras: request.loras?.length ? await modelCache.adapters.open(model, request.loras) : noLoras,
+    controlNets: (request.controlNets ?? []).map(({ model: path }) => modelCache.controlNet(path)),
     encoder: vae?.encoder ?? model.network('vae_encoder'),
     decoder: vae?.decoder ?? model.network('vae_decoder'),
     scaling: vae ? scalingOf(vae.config, model.scaling.factor) : model.scaling,
@@ -97,8 +97,8 @@ async function open(library: Library, model: Model, request: GenerateRequest): P
 }
 
 /** A model that can take the latents of another over. @throws RuntimeError `invalidParameter` where it cannot */
-async function openRefiner(library: Library, model: Model, path: string): Promise<Model> {
-  const refiner = await library.model(path);
+async function openRefiner(modelCache: ModelCache, model: Model, path: string): Promise<Model> {
+  const refiner = await modelCache.model(path);
   const kindOf = ({ configs }: Model) => [configs.family, configs.scheduler.prediction_type ?? 'epsilon'].join();
   if (kindOf(refiner) !== kindOf(model) || refiner.configs.unetInput !== 'latents') {
     throw new RuntimeError('invalidParameter', 'The refiner must be a model of the same family that denoises alike.', {
@@ -108,27 +108,27 @@ async function openRefiner(library: Library, model: Model, path: string): Promis
   return refiner;
 }
 
-function neededBy(library: Library, opened: Opened, plan: Plan, request: GenerateRequest): Needed[] {
+function neededBy(modelCache: ModelCache, opened: Opened, plan: Plan, request: GenerateRequest): Needed[] {
   const { model, refiner, loras, controlNets, encoder, decoder } = opened;
   const encoders = (of: Model, active: ActiveLoras): Needed[] =>
     conditionersOf[of.configs.family].encoders(of).map((component) => ({
       network: of.network(component),
-      form: library.adapters.form(active, component),
+      form: modelCache.adapters.form(active, component),
     }));
   const deep = plan.shallow.size > 0;
-  const unets = (of: Model, form: Form): Needed[] => [
+  const unets = (of: Model, form: GraphFeatures): Needed[] => [
     { network: of.network('unet'), form: { ...form, deep } },
     ...(deep ? [{ network: of.shallowUNet(), form }] : []),
   ];
   return [
     ...encoders(model, loras),
-    ...unets(model, { ...library.adapters.form(loras, 'unet'), residuals: controlNets.length > 0 }),
+    ...unets(model, { ...modelCache.adapters.form(loras, 'unet'), residuals: controlNets.length > 0 }),
     ...controlNets.map((network) => ({ network })),
     ...(refiner ? [...encoders(refiner, noLoras), ...unets(refiner, {})] : []),
     { network: decoder },
     ...(request.previews?.tinyDecoder === undefined
       ? []
-      : [{ network: library.tinyDecoder(request.previews.tinyDecoder), optional: true }]),
+      : [{ network: modelCache.tinyDecoder(request.previews.tinyDecoder), optional: true }]),
     ...(request.image || plan.takes === 'inpaint' ? [{ network: encoder }] : []),
   ];
 }
@@ -214,17 +214,17 @@ function guidanceOf(
 }
 
 async function shallowOf(
-  library: Library,
+  modelCache: ModelCache,
   model: Model,
   loras: ActiveLoras,
   { shallow: calls }: Plan,
 ): Promise<Shallow | undefined> {
   if (calls.size === 0) return undefined;
   const graph = await model.shallowUNet().graph();
-  return { graph, adapters: library.adapters.row(graph, 'unet', loras, true), calls };
+  return { graph, adapters: modelCache.adapters.row(graph, 'unet', loras, true), calls };
 }
 
-async function controlsOf(networks: readonly Network[], request: GenerateRequest, plan: Plan): Promise<Control[]> {
+async function controlsOf(networks: readonly LazyGraph[], request: GenerateRequest, plan: Plan): Promise<Control[]> {
   const controls: Control[] = [];
   for (const [index, { pixels, weight, mode, startStep, endStep }] of (request.controlNets ?? []).entries()) {
     const perStep = plan.scheduler.callsPerStep;

@@ -10,14 +10,14 @@ import type { Provider } from '../onnx/providers.ts';
 import type { Part } from '../run.ts';
 
 interface Held {
-  form: Required<Form>;
+  form: Required<GraphFeatures>;
   graph: Promise<Graph>;
   /** Of no more use: closed in favour of another, about to be, or never loaded. */
   gone: boolean;
 }
 
 /** What a run wants of a graph beyond the plain network. */
-export interface Form {
+export interface GraphFeatures {
   /** Inputs for the residuals of ControlNets; only a UNet has them. */
   residuals?: boolean;
   /** Inputs for LoRAs: for no layer, for the linear ones of transformers, or for all. */
@@ -28,13 +28,13 @@ export interface Form {
   deep?: boolean;
 }
 
-export interface NetworkOptions {
+export interface LazyGraphOptions {
   /** What errors, logs and progress call it: `unet`. */
   name: string;
   /** What errors of onnxruntime call it: `pocket/unet`. */
   label: string;
   locate: () => Promise<ComponentSource>;
-  write: (source: Extract<ComponentSource, { kind: 'safetensors' }>, form: Form & GraphForm) => Written;
+  write: (source: Extract<ComponentSource, { kind: 'safetensors' }>, form: GraphFeatures & GraphForm) => Written;
   provider: Provider;
   onLoaded: (name: string, loadingMs: number, bytes: number, graph: Graph) => void;
   /**
@@ -45,9 +45,9 @@ export interface NetworkOptions {
   whenUnused: () => Promise<unknown> | undefined;
 }
 
-const plainForm: Required<Form> = { residuals: false, adapters: 'none', vectors: false, deep: false };
+const plainFeatures: Required<GraphFeatures> = { residuals: false, adapters: 'none', vectors: false, deep: false };
 
-/** Ranks of `Form.adapters`; a later one does for an earlier one. */
+/** Ranks of `GraphFeatures.adapters`; a later one does for an earlier one. */
 const adapterRanks = ['none', 'linear', 'all'] as const;
 
 /**
@@ -57,12 +57,12 @@ const adapterRanks = ['none', 'linear', 'all'] as const;
  * switching LoRAs or ControlNets on and off costs one further loading at most, not one for each change, and the weights
  * are held once, except while another run is in the middle of a graph that is replaced.
  */
-export class Network {
-  private readonly options: NetworkOptions;
+export class LazyGraph {
+  private readonly options: LazyGraphOptions;
   private source: Promise<ComponentSource> | undefined;
   private held: Held | undefined;
 
-  constructor(options: NetworkOptions) {
+  constructor(options: LazyGraphOptions) {
     this.options = options;
   }
 
@@ -71,7 +71,7 @@ export class Network {
   }
 
   /** Whether the graph is loaded in a form that does for `form`. */
-  holds(form: Form = {}): boolean {
+  holds(form: GraphFeatures = {}): boolean {
     return this.held !== undefined && covers(this.held.form, form);
   }
 
@@ -95,16 +95,16 @@ export class Network {
   }
 
   /** The graph, loaded on first use; the event loop stands still while it loads. @throws RuntimeError `modelUnavailable` */
-  graph(form: Form = {}): Promise<Graph> {
+  graph(form: GraphFeatures = {}): Promise<Graph> {
     const before = this.held;
     if (before && covers(before.form, form)) {
       // What another run asked for beyond this may be what cannot be loaded.
       return before.graph.catch((error) => {
-        if (covers({ ...plainForm, ...form }, before.form)) throw error;
+        if (covers({ ...plainFeatures, ...form }, before.form)) throw error;
         return this.graph(form);
       });
     }
-    const wanted = union(before?.form ?? plainForm, form);
+    const wanted = union(before?.form ?? plainFeatures, form);
     const held: Held = { form: wanted, graph: this.load(wanted, before), gone: false };
     this.held = held;
     held.graph.catch(() => {
@@ -115,7 +115,7 @@ export class Network {
     return held.graph;
   }
 
-  private async load(form: Required<Form>, replaced: Held | undefined): Promise<Graph> {
+  private async load(form: Required<GraphFeatures>, replaced: Held | undefined): Promise<Graph> {
     const { label, name, provider, write, onLoaded, whenUnused } = this.options;
     const begun = performance.now();
     const source = await this.located();
@@ -154,7 +154,7 @@ function fileStructure(file: string): string {
 }
 
 /** A graph that was exported has what it has. @throws RuntimeError `unsupportedParameter` */
-function refuseBeyondPlain({ residuals, adapters, deep }: Required<Form>): void {
+function refuseBeyondPlain({ residuals, adapters, deep }: Required<GraphFeatures>): void {
   const refuse = (what: string, parameter: string) => {
     const message = `This model was exported to ONNX, without ${what}; its safetensors folder takes them.`;
     throw new RuntimeError('unsupportedParameter', message, { parameter });
@@ -172,13 +172,13 @@ async function retire(graph: Promise<Graph>, unused: Promise<unknown> | undefine
   void unused.then(close).catch(() => {});
 }
 
-function covers(held: Required<Form>, wanted: Form): boolean {
-  const rank = (form: Form) => adapterRanks.indexOf(form.adapters ?? 'none');
+function covers(held: Required<GraphFeatures>, wanted: GraphFeatures): boolean {
+  const rank = (form: GraphFeatures) => adapterRanks.indexOf(form.adapters ?? 'none');
   const hasFlags = (['residuals', 'vectors', 'deep'] as const).every((flag) => held[flag] || !wanted[flag]);
   return hasFlags && rank(held) >= rank(wanted);
 }
 
-function union(a: Required<Form>, b: Form): Required<Form> {
+function union(a: Required<GraphFeatures>, b: GraphFeatures): Required<GraphFeatures> {
   const rank = Math.max(...[a, b].map((form) => adapterRanks.indexOf(form.adapters ?? 'none')));
   return {
     residuals: a.residuals || b.residuals === true,
@@ -190,8 +190,8 @@ function union(a: Required<Form>, b: Form): Required<Form> {
 
 /** A network in the form that a run needs. */
 export interface Needed {
-  network: Network;
-  form?: Form;
+  network: LazyGraph;
+  form?: GraphFeatures;
   /** The run goes on without it where it cannot be loaded. */
   optional?: boolean;
 }

@@ -7,12 +7,12 @@ import { type LatentRgb, latentRgbOfFamily } from '../previews/index.ts';
 import type { ClipOutput } from '../text/clip.ts';
 import { openTokenizer, type Tokenizer } from '../text/tokenizer.ts';
 import { type LatentScaling, scalingOf } from './images.ts';
-import { type Network, type NetworkOptions, unavailable } from './lazyGraph.ts';
+import { type LazyGraph, type LazyGraphOptions, unavailable } from './lazyGraph.ts';
 
 /** Encoded prompts kept for each model; one of SDXL's encoders takes up to 0.4 MB. */
 const KEPT_PROMPTS = 64;
 
-type Connect = (name: string, parts: Pick<NetworkOptions, 'locate' | 'write'>) => Network;
+type Connect = (name: string, parts: Pick<LazyGraphOptions, 'locate' | 'write'>) => LazyGraph;
 
 /** A model as the runtime holds it: what its files say, and its networks, loaded when a run first needs them. */
 export class Model {
@@ -22,8 +22,8 @@ export class Model {
   /** What prompts became, by a key that the pipeline makes of everything it depends on. */
   readonly prompts = new Cache<ClipOutput>(KEPT_PROMPTS);
   private readonly connect: Connect;
-  private readonly networks = new Map<Component, Network>();
-  private shallow: Network | undefined;
+  private readonly networks = new Map<Component, LazyGraph>();
+  private shallow: LazyGraph | undefined;
   private readonly tokenizers = new Map<string, Promise<Tokenizer>>();
 
   constructor(checkpoint: Checkpoint, connect: Connect) {
@@ -36,7 +36,7 @@ export class Model {
       : latentRgbOfFamily[family];
   }
 
-  network(component: Component): Network {
+  network(component: Component): LazyGraph {
     let network = this.networks.get(component);
     if (!network) {
       network = this.connect(component, {
@@ -51,7 +51,7 @@ export class Model {
   }
 
   /** The outermost layers of the UNet, as a network of their own. */
-  shallowUNet(): Network {
+  shallowUNet(): LazyGraph {
     this.shallow ??= this.connect('shallow_unet', {
       locate: async () => {
         const source = await this.configs.component('unet');

@@ -11,10 +11,10 @@ import type { Graph } from '../onnx/graph.ts';
 import type { Provider } from '../onnx/providers.ts';
 import type { PreviewSource } from '../previews/index.ts';
 import { type Embedding, readEmbedding } from '../text/embedding.ts';
-import { Network, type NetworkOptions, unavailable } from './lazyGraph.ts';
+import { LazyGraph, type LazyGraphOptions, unavailable } from './lazyGraph.ts';
 import { Model } from './model.ts';
 
-export interface LibraryOptions {
+export interface ModelCacheOptions {
   provider: Provider;
   /** Told of each network as it has been loaded, for logs. */
   onLoaded: (path: string, component: string, loadingMs: number, bytes: number) => void;
@@ -31,8 +31,8 @@ export interface Owner {
 
 /** An autoencoder of its own. */
 export interface Vae {
-  encoder: Network;
-  decoder: Network;
+  encoder: LazyGraph;
+  decoder: LazyGraph;
   config: Record<string, unknown>;
 }
 
@@ -40,19 +40,19 @@ export interface Vae {
  * All that a process has opened, by path: models, and what requests add to them. Nothing leaves but with the process, or
  * when its files have changed: the next run then reads them anew.
  */
-export class Library {
+export class ModelCache {
   readonly adapters = new Adapters();
-  private readonly options: LibraryOptions;
+  private readonly options: ModelCacheOptions;
   private readonly models = new Kept<Promise<Model>>();
-  private readonly controlNets = new Kept<Network>();
+  private readonly controlNets = new Kept<LazyGraph>();
   private readonly vaes = new Kept<Promise<Vae>>();
-  private readonly tinyDecoders = new Kept<Network>();
+  private readonly tinyDecoders = new Kept<LazyGraph>();
   private readonly embeddings = new Kept<Promise<Embedding>>(KEPT_EMBEDDINGS);
   private readonly owners = new WeakMap<Graph, Owner>();
   /** Runs under way; each resolves when it has ended. */
   private readonly users = new Set<Promise<void>>();
 
-  constructor(options: LibraryOptions) {
+  constructor(options: ModelCacheOptions) {
     this.options = options;
   }
 
@@ -79,7 +79,7 @@ export class Library {
     });
   }
 
-  controlNet(path: string): Network {
+  controlNet(path: string): LazyGraph {
     return this.controlNets.of(path, () =>
       this.network(path, 'controlnet', {
         locate: () => openPart(path, 'controlNet'),
@@ -106,7 +106,7 @@ export class Library {
     });
   }
 
-  tinyDecoder(path: string): Network {
+  tinyDecoder(path: string): LazyGraph {
     return this.tinyDecoders.of(path, () =>
       this.network(path, 'tiny_decoder', {
         locate: () => openPart(path, 'tinyVae'),
@@ -126,14 +126,14 @@ export class Library {
     return { latentRgb, tiny: path === undefined ? undefined : () => this.tinyDecoder(path).graph() };
   }
 
-  /** Undefined for a graph that this library did not load. */
+  /** Undefined for a graph that this cache did not load. */
   ownerOf(graph: Graph): Owner | undefined {
     return this.owners.get(graph);
   }
 
-  private network(path: string, name: string, parts: Pick<NetworkOptions, 'locate' | 'write'>): Network {
+  private network(path: string, name: string, parts: Pick<LazyGraphOptions, 'locate' | 'write'>): LazyGraph {
     const { provider, onLoaded } = this.options;
-    return new Network({
+    return new LazyGraph({
       ...parts,
       name,
       label: `${basename(path, extname(path) === '.safetensors' ? '.safetensors' : '')}/${name}`,

@@ -3,7 +3,7 @@ import { writeSync } from 'node:fs';
 import { conditionersOf } from '../families/index.ts';
 import { machineOf } from '../onnx/machine.ts';
 import { chooseProvider } from '../onnx/providers.ts';
-import { Library } from '../pipelines/modelCache.ts';
+import { ModelCache } from '../pipelines/modelCache.ts';
 import { type Examined, type FromExamining, graphMark, type ToExamine } from './examination.ts';
 
 process.on('message', (message: ToExamine) => {
@@ -32,8 +32,8 @@ async function examine({ device, precision, threads, model: path }: ToExamine): 
         attention,
       },
     });
-    const library = new Library({ provider: { ...provider, explains: true }, onLoaded: () => {} });
-    const model = await library.model(path);
+    const modelCache = new ModelCache({ provider: { ...provider, explains: true }, onLoaded: () => {} });
+    const model = await modelCache.model(path);
     const encoders = conditionersOf[model.configs.family].encoders(model);
     const parts = [
       ...encoders,

@@ -7,7 +7,7 @@ import { type Graph, OnnxError } from '../onnx/graph.ts';
 import { machineOf } from '../onnx/machine.ts';
 import { chooseProvider, openProbe, type Probe, type Provider } from '../onnx/providers.ts';
 import { diffusion } from '../pipelines/generate.ts';
-import { Library, type Owner } from '../pipelines/modelCache.ts';
+import { ModelCache, type Owner } from '../pipelines/modelCache.ts';
 import { findPreviewDecoder } from '../previews/index.ts';
 import { Progress } from './progress.ts';
 
@@ -15,7 +15,7 @@ import { Progress } from './progress.ts';
 const PATIENCE_MS = 20;
 
 let batcher = new Batcher();
-let library = makeLibrary({ name: 'cpu' });
+let modelCache = makeLibrary({ name: 'cpu' });
 let probe: Probe | undefined;
 const runs = new Map<number, AbortController>();
 const runOf = new WeakMap<Job, number>();
@@ -66,7 +66,7 @@ async function start({
       publish,
       onCalibrated: (graph, shape, { rows, ...found }) =>
         void send({ type: 'calibrated', calibration: calibration(graph, shape, rows), found }),
-      onCalled: (graph, rows, ms) => countCall(library.ownerOf(graph), rows, ms),
+      onCalled: (graph, rows, ms) => countCall(modelCache.ownerOf(graph), rows, ms),
       knownRows: (graph, shape) => {
         const known = calibrations.find(
           (other) => other.machine === machine && other.structure === graph.structure && other.shape === shape,
@@ -86,7 +86,7 @@ async function start({
       },
       fits: () => memoryLimitBytes === 0 || process.memoryUsage.rss() <= memoryLimitBytes,
     });
-    library = makeLibrary(chosen);
+    modelCache = makeLibrary(chosen);
     for (const { name, reason } of chosen.fallbackFrom ?? []) {
       void send({
         type: 'logged',
@@ -109,10 +109,10 @@ async function generate(run: number, request: GenerateRequest): Promise<void> {
   const progress = new Progress(request.progress ?? true);
   runs.set(run, controller);
   try {
-    await library.use(async () => {
-      const source = await library.previewSource(request);
+    await modelCache.use(async () => {
+      const source = await modelCache.previewSource(request);
       const job: Job = {
-        run: diffusion(library, request),
+        run: diffusion(modelCache, request),
         signal: controller.signal,
         emit: (event) => emit(run, event, progress),
         previews: previewsOf(request, source, findPreviewDecoder, (error) => void sendPreviewFailure(request, error)),
@@ -143,8 +143,8 @@ function isOfGraphs(error: unknown): boolean {
   return error instanceof OnnxError || (error instanceof Error && error.cause instanceof OnnxError);
 }
 
-function makeLibrary(provider: Provider): Library {
-  return new Library({
+function makeLibrary(provider: Provider): ModelCache {
+  return new ModelCache({
     provider,
     onLoaded: (path, component, loadingMs, bytes) => {
       const memoryBytes = process.memoryUsage.rss();

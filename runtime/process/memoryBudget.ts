@@ -2,7 +2,7 @@ import { RuntimeError } from '../errors.ts';
 import { modelsOf, Scales, type Weight } from './needs.ts';
 import { isSubset, MODEST_PIXELS } from './quarantine.ts';
 import type { Run } from './run.ts';
-import type { Life } from './runtimeProcess.ts';
+import type { RuntimeProcess } from './runtimeProcess.ts';
 import { noWidths, workingBytes } from './working.ts';
 
 /** Runs between two recyclings for memory, where recycling does not help, become never more than these. */
@@ -26,7 +26,7 @@ export interface Limits {
  * of the machine. On an accelerator whose memory has a limit of its own they count against that, by estimates alone,
  * because onnxruntime does not tell what it takes there.
  */
-export class Room {
+export class MemoryBudget {
   /** Bytes; 0 is no limit. */
   readonly limitBytes: number;
   /** Bytes of an accelerator's memory; 0 is no limit. */
@@ -76,11 +76,11 @@ export class Room {
   }
 
   /** The process is given a run. */
-  take(life: Life, run: Run): void {
-    run.promisedBytes = this.bytesAdded(life, run);
+  take(child: RuntimeProcess, run: Run): void {
+    run.promisedBytes = this.bytesAdded(child, run);
     this.mostWorkingBytes = Math.max(this.mostWorkingBytes, this.workingBytes(run));
-    for (const file of run.files) life.touched.add(file);
-    for (const model of modelsOf(run.request)) life.touchedModels.add(model);
+    for (const file of run.files) child.touched.add(file);
+    for (const model of modelsOf(run.request)) child.touchedModels.add(model);
   }
 
   /** Why no process can take a run; undefined when one can. */
@@ -109,8 +109,8 @@ export class Room {
   }
 
   /** What the models and the largest picture of a process take of its device, by the estimate; undefined without a limit. */
-  deviceBytes(life: Life): number | undefined {
-    return this.onDevice ? this.weightBytes(life.touched) + this.mostWorkingBytes : undefined;
+  deviceBytes(child: RuntimeProcess): number | undefined {
+    return this.onDevice ? this.weightBytes(child.touched) + this.mostWorkingBytes : undefined;
   }
 
   /** The limit that estimates of models and pictures count against; 0 is none. */
@@ -123,13 +123,13 @@ export class Room {
    * nothing of earlier models and pictures, would serve it better. In the machine's memory only for pictures of more than
    * modest size: the process tells there what it really takes.
    */
-  isShortFor(life: Life, run: Run): boolean {
+  isShortFor(child: RuntimeProcess, run: Run): boolean {
     if (this.onDevice) {
-      const weights = this.weightBytes(life.touched) + this.bytesAdded(life, run);
+      const weights = this.weightBytes(child.touched) + this.bytesAdded(child, run);
       return weights + Math.max(this.mostWorkingBytes, this.workingBytes(run)) > this.deviceLimitBytes;
     }
-    if (this.limitBytes === 0 || life.finished === 0 || run.pixels <= MODEST_PIXELS) return false;
-    return (this.usedBytes ?? 0) + this.bytesAdded(life, run) + this.workingBytes(run) > this.limitBytes;
+    if (this.limitBytes === 0 || child.finished === 0 || run.pixels <= MODEST_PIXELS) return false;
+    return (this.usedBytes ?? 0) + this.bytesAdded(child, run) + this.workingBytes(run) > this.limitBytes;
   }
 
   /** What a run takes to compute, beside its weights, by an estimate. */
@@ -150,23 +150,23 @@ export class Room {
    *
    * @param live - the runs under way
    */
-  fits(life: Life, run: Run, live: Iterable<Run>): boolean {
-    if (this.isShortFor(life, run)) return false;
-    if (isSubset([...life.touched], run.files)) return true;
-    const models = new Set([...life.touchedModels, ...modelsOf(run.request)]);
-    if (models.size > life.touchedModels.size && models.size > this.maxModels) return false;
+  fits(child: RuntimeProcess, run: Run, live: Iterable<Run>): boolean {
+    if (this.isShortFor(child, run)) return false;
+    if (isSubset([...child.touched], run.files)) return true;
+    const models = new Set([...child.touchedModels, ...modelsOf(run.request)]);
+    if (models.size > child.touchedModels.size && models.size > this.maxModels) return false;
     if (this.onDevice || this.limitBytes === 0) return true;
-    const more = this.bytesAdded(life, run);
+    const more = this.bytesAdded(child, run);
     let promised = 0;
     for (const { stage, promisedBytes } of live) if (stage === 'loading') promised += promisedBytes;
     return more === 0 || (this.usedBytes ?? 0) + promised + more <= this.limitBytes;
   }
 
   /** What a run may load that the process was not given so far. */
-  bytesAdded(life: Life, run: Run): number {
+  bytesAdded(child: RuntimeProcess, run: Run): number {
     return this.bytesOf(
       run,
-      run.files.filter((file) => !life.touched.has(file)),
+      run.files.filter((file) => !child.touched.has(file)),
     );
   }
 
@@ -174,10 +174,10 @@ export class Room {
    * Whether a process is to be recycled because its runs left it past the limit: what they leaked does not come back
    * otherwise.
    */
-  isUsedUp(life: Life): boolean {
-    if (this.limitBytes === 0 || this.usedBytes === undefined || life.finished === 0) return false;
-    if (this.usedBytes > this.limitBytes) return life.finished >= this.patience;
-    if (life.finished >= this.patience * STEADY_RUNS) this.patience = 1;
+  isUsedUp(child: RuntimeProcess): boolean {
+    if (this.limitBytes === 0 || this.usedBytes === undefined || child.finished === 0) return false;
+    if (this.usedBytes > this.limitBytes) return child.finished >= this.patience;
+    if (child.finished >= this.patience * STEADY_RUNS) this.patience = 1;
     return false;
   }
 

@@ -240,7 +240,7 @@ class Pool implements Runtime {
     const holding = usable.filter(({ place }) => place === 'held');
     const idle = usable.filter(({ device, place }) => place !== 'held' && isFree(device, route));
     if (holding.length === 0) {
-      const roomy = usable.filter(({ place }) => place === 'room');
+      const roomy = usable.filter(({ place }) => place === 'free');
       return soonest([roomy, idle, usable].find(({ length }) => length > 0)!).device;
     }
     const best = soonest(holding);
@@ -249,10 +249,10 @@ class Pool implements Runtime {
     const waitedMs = (this.waitedMs.get(model) ?? 0) + (counts ? best.waitMs : 0);
     this.waitedMs.set(model, waitedMs);
     const spare = soonest(
-      idle.some(({ place }) => place === 'room') ? idle.filter((each) => each.place === 'room') : idle,
+      idle.some(({ place }) => place === 'free') ? idle.filter((each) => each.place === 'free') : idle,
     );
     const loadingMs = this.loadingMsOf(route.run);
-    const moreMs = spare.place === 'room' ? 0 : loadingMs;
+    const moreMs = spare.place === 'free' ? 0 : loadingMs;
     const isWorthIt = best.waitMs > 0 && waitedMs >= loadingMs + moreMs;
     const endsFirst = spare.endMs + moreMs < best.endMs * WORTH_MOVING;
     return isWorthIt || endsFirst ? spare.device : best.device;
@@ -265,7 +265,7 @@ class Pool implements Runtime {
     const models = modelsOf(run.request);
     const outlook = process.outlook(run);
     let { place } = outlook;
-    if (place === 'room' || place === 'full') {
+    if (place === 'free' || place === 'full') {
       // The process knows nothing yet of what those that wait will have it load.
       const others = [...routes].filter((other) => other !== route).map((other) => modelsOf(other.run.request));
       if (others.some((other) => isSame(other, models))) place = 'held';
@@ -455,7 +455,7 @@ function soonest(views: readonly View[]): View {
 
 /** Whether the device would draw the run, sooner or later. */
 function isUsable({ place }: View): boolean {
-  return place === 'held' || place === 'room' || place === 'full';
+  return place === 'held' || place === 'free' || place === 'full';
 }
 
 /** Whether a device has no run, or this one alone. */

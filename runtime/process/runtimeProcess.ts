@@ -18,8 +18,8 @@ export interface Broken {
   blamesModel: boolean;
 }
 
-/** One life of the process. */
-export interface Life {
+/** A process that holds models, from its start to its end. */
+export interface RuntimeProcess {
   process: ChildProcess;
   ready: boolean;
   /** Why it could not start its provider. */
@@ -53,7 +53,7 @@ export interface Listeners {
 }
 
 /** Starts a process. Nothing is told before this returns. */
-export function beginLife(program: string, { said, ended, log }: Listeners): Life {
+export function startProcess(program: string, { said, ended, log }: Listeners): RuntimeProcess {
   const child = fork(program, [], {
     serialization: 'advanced',
     execArgv: [],
@@ -101,26 +101,26 @@ export function beginLife(program: string, { said, ended, log }: Listeners): Lif
   };
 }
 
-export function send(life: Life, message: ToRuntime): void {
+export function send(child: RuntimeProcess, message: ToRuntime): void {
   // The callback keeps a send into a closed channel from throwing; `close` follows and settles every run.
-  if (life.process.connected) life.process.send(message, () => {});
+  if (child.process.connected) child.process.send(message, () => {});
 }
 
 /** Asks an idle process to leave and waits until it has; closing its channel is the request. */
-export async function dismiss(life: Life): Promise<void> {
-  life.dismissed = true;
-  if (life.process.connected) life.process.disconnect();
-  const timer = setTimeout(() => life.process.kill('SIGKILL'), EXIT_GRACE_MS);
-  await life.gone;
+export async function dismiss(child: RuntimeProcess): Promise<void> {
+  child.dismissed = true;
+  if (child.process.connected) child.process.disconnect();
+  const timer = setTimeout(() => child.process.kill('SIGKILL'), EXIT_GRACE_MS);
+  await child.gone;
   clearTimeout(timer);
 }
 
 /** Takes back that files may be held, where none was told to be. */
-export function forget(life: Life, files: readonly string[]): void {
+export function forget(child: RuntimeProcess, files: readonly string[]): void {
   for (const file of files) {
-    if (life.loaded.has(file)) continue;
-    life.touched.delete(file);
-    life.touchedModels.delete(file);
+    if (child.loaded.has(file)) continue;
+    child.touched.delete(file);
+    child.touchedModels.delete(file);
   }
 }
 

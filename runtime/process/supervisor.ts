@@ -8,12 +8,12 @@ import { Failures } from './failures.ts';
 import { Growth } from './growth.ts';
 import { KeptBatches } from './keptBatches.ts';
 import { LoadingLog } from './loadingLog.ts';
-import { Room } from './memoryBudget.ts';
+import { MemoryBudget } from './memoryBudget.ts';
 import { modelsOf } from './needs.ts';
 import { type Deadly, isSubset, MODEST_PIXELS, Quarantine } from './quarantine.ts';
 import { leaveOutTinyDecoder, newRun, type Run } from './run.ts';
 import type { Loss, Runtime, RuntimeOptions, RuntimeStatus } from './runtime.ts';
-import { type Broken, beginLife, deferred, dismiss, forget, type Life, send } from './runtimeProcess.ts';
+import { type Broken, deferred, dismiss, forget, type RuntimeProcess, send, startProcess } from './runtimeProcess.ts';
 
 export const DEFAULT_LIVE_RUNS = 16;
 export const DEFAULT_MAX_MODELS = 2;
@@ -57,11 +57,11 @@ export interface Siblings {
 /** How a run would find a process. */
 export interface Outlook {
   /**
-   * `held`: its models are there or being loaded; `room`: they fit beside those that are; `full`: those would have to leave;
+   * `held`: its models are there or being loaded; `free`: they fit beside those that are; `full`: those would have to leave;
    * `aside`: it is not run there for a while; `small`: the device has not enough memory for it; `down`: the process does not
    * start.
    */
-  place: 'held' | 'room' | 'full' | 'aside' | 'small' | 'down';
+  place: 'held' | 'free' | 'full' | 'aside' | 'small' | 'down';
   /** Milliseconds until the process takes runs, as far as that is known; 0 when it does. */
   readyInMs: number;
   /** Whether the process said that it holds the run's models, and how many it holds in all. */
@@ -74,7 +74,7 @@ export class Supervisor implements Runtime {
   private readonly siblings: Siblings | undefined;
   private readonly program: string;
   private readonly deadlines: Deadlines;
-  private readonly room: Room;
+  private readonly budget: MemoryBudget;
   private readonly waiting: Run[] = [];
   private readonly live = new Map<number, Run>();
   private readonly liveRuns: number;
@@ -86,7 +86,7 @@ export class Supervisor implements Runtime {
   private readonly failures = new Failures();
   /** How the process was lost last. */
   private lastLoss: Loss | undefined;
-  private life: Life | undefined;
+  private child: RuntimeProcess | undefined;
   private nextRun = 1;
   private restarts = 0;
   private losses = 0;
@@ -119,7 +119,7 @@ export class Supervisor implements Runtime {
     this.quarantine = new Quarantine(clock, siblings?.asideElsewhere);
     this.deadlines = new Deadlines(options.deadlinesMs, this.live, (run) => this.onLate(run), clock);
     this.liveRuns = Math.max(1, options.liveRuns ?? DEFAULT_LIVE_RUNS);
-    this.room = new Room({
+    this.budget = new MemoryBudget({
       maxModels: Math.max(1, options.maxModels ?? DEFAULT_MAX_MODELS),
       limitBytes: options.memoryLimitBytes ?? 0,
       deviceLimitBytes: options.deviceMemoryLimitBytes ?? 0,
@@ -144,7 +144,7 @@ export class Supervisor implements Runtime {
     const abort = () => this.abandon(run);
     signal.addEventListener('abort', abort, { once: true });
     this.waiting.push(run);
-    void this.room.weigh(run).then(() => this.pump());
+    void this.budget.weigh(run).then(() => this.pump());
     this.pump();
     try {
       yield* run.inbox;
@@ -156,29 +156,29 @@ export class Supervisor implements Runtime {
 
   /** Finds out what the files of a run weigh, for `outlook`. */
   async weigh(run: Run): Promise<void> {
-    if (!this.room.isWeighed(run)) await this.room.weigh(run);
+    if (!this.budget.isWeighed(run)) await this.budget.weigh(run);
   }
 
   outlook(run: Run): Outlook {
-    const life = this.life?.dismissed ? undefined : this.life;
+    const child = this.child?.dismissed ? undefined : this.child;
     const models = modelsOf(run.request);
-    const held = life?.loaded ?? new Set();
+    const held = child?.loaded ?? new Set();
     return {
-      place: this.placeOf(run, models, life),
-      readyInMs: life?.ready ? 0 : Math.max(0, this.restartAt - this.clock.now()) + this.startMs,
+      place: this.placeOf(run, models, child),
+      readyInMs: child?.ready ? 0 : Math.max(0, this.restartAt - this.clock.now()) + this.startMs,
       loaded: models.every((model) => held.has(model)),
       models: held.size,
     };
   }
 
-  private placeOf(run: Run, models: readonly string[], life: Life | undefined): Outlook['place'] {
+  private placeOf(run: Run, models: readonly string[], child: RuntimeProcess | undefined): Outlook['place'] {
     if (this.closed || this.unusable || this.failedStarts > 0) return 'down';
     if (this.isAside(run)) return 'aside';
-    if (this.room.tooLarge(run)) return 'small';
+    if (this.budget.tooLarge(run)) return 'small';
     // A process that is about to start holds nothing yet.
-    if (!life || life.touchedModels.size === 0) return 'room';
-    if (isSubset(models, [...life.touchedModels])) return 'held';
-    return this.room.fits(life, run, this.live.values()) ? 'room' : 'full';
+    if (!child || child.touchedModels.size === 0) return 'free';
+    if (isSubset(models, [...child.touchedModels])) return 'held';
+    return this.budget.fits(child, run, this.live.values()) ? 'free' : 'full';
   }
 
   /** Whether the run of this signal waits here and may as well wait elsewhere; not one that the process died of. */
@@ -192,11 +192,11 @@ export class Supervisor implements Runtime {
   }
 
   status(): RuntimeStatus {
-    const { life } = this;
+    const { child } = this;
     const state =
       this.closed || this.unusable
         ? 'stopped'
-        : life?.ready && !life.dismissed
+        : child?.ready && !child.dismissed
           ? 'ready'
           : this.provider === undefined && this.restarts === 0
             ? 'starting'
@@ -204,11 +204,11 @@ export class Supervisor implements Runtime {
     const setAside = this.quarantine.list();
     const loading = this.loading.status();
     const calls = this.figures.calls();
-    const deviceBytes = life && this.room.deviceBytes(life);
+    const deviceBytes = child && this.budget.deviceBytes(child);
     return {
       state,
       device: this.siblings?.device ?? this.deviceName(),
-      ...(life?.process.pid !== undefined && { pid: life.process.pid }),
+      ...(child?.process.pid !== undefined && { pid: child.process.pid }),
       ...(this.provider && {
         provider: this.provider.name,
         providerReason: this.provider.reason,
@@ -217,10 +217,10 @@ export class Supervisor implements Runtime {
       restarts: this.restarts,
       ...(this.lastLoss && { lastLoss: this.lastLoss }),
       ...(setAside.length > 0 && { setAside }),
-      models: [...(life?.loaded ?? [])],
-      ...(this.room.usedBytes !== undefined && { memoryBytes: this.room.usedBytes }),
+      models: [...(child?.loaded ?? [])],
+      ...(this.budget.usedBytes !== undefined && { memoryBytes: this.budget.usedBytes }),
       ...(deviceBytes !== undefined && {
-        deviceMemory: { estimatedBytes: deviceBytes, limitBytes: this.room.deviceLimitBytes },
+        deviceMemory: { estimatedBytes: deviceBytes, limitBytes: this.budget.deviceLimitBytes },
       }),
       ...(loading && { loading }),
       batches: this.figures.batches(),
@@ -263,80 +263,80 @@ export class Supervisor implements Runtime {
     for (const run of [...this.live.values(), ...this.waiting]) {
       this.settle(run, new RuntimeError('runtimeLost', 'The runtime was closed before this run finished.'));
     }
-    const { life } = this;
-    if (life) {
+    const { child } = this;
+    if (child) {
       // A process inside a step would only notice the end of its channel afterwards.
-      if (interrupted) life.process.kill('SIGKILL');
-      await dismiss(life);
+      if (interrupted) child.process.kill('SIGKILL');
+      await dismiss(child);
     }
     await this.figures.written();
   }
 
   private start(): void {
-    const life = beginLife(this.program, {
+    const child = startProcess(this.program, {
       said: (message) => {
         if (message.type === 'ready' || message.type === 'unready') clearTimeout(deadline);
         if (message.type === 'ready') {
-          life.startMs = performance.now() - life.begunAt;
-          this.startMs = life.startMs;
+          child.startMs = performance.now() - child.begunAt;
+          this.startMs = child.startMs;
         }
-        if (this.life === life) this.receive(life, message);
+        if (this.child === child) this.receive(child, message);
       },
       ended: (code, signal) => {
         clearTimeout(deadline);
-        if (this.life === life) this.onGone(life, code, signal);
+        if (this.child === child) this.onGone(child, code, signal);
       },
       log: (message, fields) => this.log('warn', message, fields),
     });
-    const deadline = setTimeout(() => life.process.kill('SIGKILL'), this.deadlines.ms.loading);
-    this.life = life;
-    this.room.begin();
+    const deadline = setTimeout(() => child.process.kill('SIGKILL'), this.deadlines.ms.loading);
+    this.child = child;
+    this.budget.begin();
     this.growth.begin();
     this.deadlines.reset();
     const { provider, precision, threads, rowsPerCall } = this.options;
     const calibrations = this.figures.known();
-    send(life, {
+    send(child, {
       type: 'start',
       provider,
       precision,
       threads,
       rowsPerCall,
-      memoryLimitBytes: this.room.limitBytes,
+      memoryLimitBytes: this.budget.limitBytes,
       calibrations,
     });
   }
 
-  private receive(life: Life, message: FromRuntime): void {
+  private receive(child: RuntimeProcess, message: FromRuntime): void {
     if ('calls' in message) this.figures.count(message.calls ?? []);
     switch (message.type) {
       case 'ready':
-        life.ready = true;
+        child.ready = true;
         this.failedStarts = 0;
         this.provider = { name: message.provider, reason: message.reason, precision: message.precision };
-        this.room.computesOn(message.provider, message.precision);
+        this.budget.computesOn(message.provider, message.precision);
         this.firstReady.resolve();
         this.log('info', 'The runtime is ready.', {
-          pid: life.process.pid,
+          pid: child.process.pid,
           provider: message.provider,
           reason: message.reason,
           precision: message.precision,
           precisionReason: message.precisionReason,
         });
-        if (message.provider === 'cpu' && this.room.deviceLimitBytes > 0) {
+        if (message.provider === 'cpu' && this.budget.deviceLimitBytes > 0) {
           this.log('warn', 'The device memory limit has no effect on the CPU, where the memory limit counts.');
         }
         this.siblings?.changed();
         break;
       case 'unready':
-        life.unready = message.message;
+        child.unready = message.message;
         break;
       case 'logged':
         this.log(message.level, message.message, message.fields);
         break;
       case 'loaded':
-        life.loaded.add(message.model);
-        this.growth.loaded(message.memoryBytes, this.room.usedBytes);
-        this.room.usedBytes = message.memoryBytes;
+        child.loaded.add(message.model);
+        this.growth.loaded(message.memoryBytes, this.budget.usedBytes);
+        this.budget.usedBytes = message.memoryBytes;
         break;
       case 'working':
         this.deadlines.workOn(message.runs);
@@ -344,7 +344,7 @@ export class Supervisor implements Runtime {
         return;
       case 'broken': {
         const run = this.live.get(message.run);
-        if (run) this.replaceBroken(life, { run, reason: message.reason, blamesModel: true });
+        if (run) this.replaceBroken(child, { run, reason: message.reason, blamesModel: true });
         return;
       }
       case 'trying':
@@ -357,9 +357,9 @@ export class Supervisor implements Runtime {
         this.figures.calibrated(message);
         return;
       case 'reported': {
-        this.room.usedBytes = message.memoryBytes ?? this.room.usedBytes;
+        this.budget.usedBytes = message.memoryBytes ?? this.budget.usedBytes;
         const run = this.live.get(message.run);
-        if (run) this.onEvent(life, run, message.event);
+        if (run) this.onEvent(child, run, message.event);
         // Nor does another run wait for a step.
         if (message.event.type === 'stepped' || message.event.type === 'previewed') return;
         break;
@@ -369,14 +369,14 @@ export class Supervisor implements Runtime {
         if (!run) break;
         if (message.error.code === 'inferenceError' && !run.abandoned) {
           // Of a process that is being replaced it says nothing about the run, which begins again in the next one.
-          if (life.broken) return;
+          if (child.broken) return;
           if (this.failures.failed(run.id)) {
-            this.replaceBroken(life, { run, reason: message.error.message, blamesModel: false });
+            this.replaceBroken(child, { run, reason: message.error.message, blamesModel: false });
             return;
           }
         }
         // What could not be opened takes no place among the models held.
-        if (message.error.code === 'modelUnavailable') forget(life, run.files);
+        if (message.error.code === 'modelUnavailable') forget(child, run.files);
         this.settle(run, fromErrorMessage(message.error));
         break;
       }
@@ -389,7 +389,7 @@ export class Supervisor implements Runtime {
     this.pump();
   }
 
-  private onEvent(life: Life, run: Run, event: RunEvent): void {
+  private onEvent(child: RuntimeProcess, run: Run, event: RunEvent): void {
     if (event.type === 'staged') run.stage = event.stage;
     if (event.type === 'loading') {
       run.stage = 'loading';
@@ -405,8 +405,8 @@ export class Supervisor implements Runtime {
     if (event.type === 'finished') {
       this.losses = 0;
       this.quarantine.survived(run);
-      this.growth.finished(run.pixels, this.room.pixelBytes(run));
-      if (++life.finished === 1) this.changeMs = life.startMs + event.timings.loadingMs;
+      this.growth.finished(run.pixels, this.budget.pixelBytes(run));
+      if (++child.finished === 1) this.changeMs = child.startMs + event.timings.loadingMs;
     }
     if (event.type === 'started') {
       if (run.started) return;
@@ -436,27 +436,27 @@ export class Supervisor implements Runtime {
     // A running one keeps its place, and its reader waits, until the process says that it stopped: the graph of the
     // current step cannot be interrupted, and another run could not begin before it ends.
     if (!this.live.has(run.id)) this.settle(run);
-    else if (this.life) send(this.life, { type: 'cancel', run: run.id });
+    else if (this.child) send(this.child, { type: 'cancel', run: run.id });
     this.pump();
   }
 
   /** Gives waiting runs to the process, as far as it has room. */
   private pump(): void {
-    const { life } = this;
+    const { child } = this;
     this.lingering?.cancel();
     this.resting?.cancel();
-    if (!life?.ready || life.dismissed || this.recycledForMemory(life)) return;
-    this.restAfterGrowth(life);
+    if (!child?.ready || child.dismissed || this.recycledForMemory(child)) return;
+    this.restAfterGrowth(child);
     while (this.live.size < this.liveRuns) {
       const first = this.waiting[0];
       // What has not been weighed yet will be in a moment, and calls again.
-      if (!first || !this.room.isWeighed(first)) return;
+      if (!first || !this.budget.isWeighed(first)) return;
       // A run that the process died of, or beside one, runs alone: if it dies again, it is clear whose fault it is.
       if (this.live.size > 0 && [first, ...this.live.values()].some(({ deaths }) => deaths > 0)) return;
       // Checked even if others will pass it: no room is made for a run that is refused.
       if (this.refused(first)) continue;
-      if (this.room.fits(life, first, this.live.values())) {
-        this.give(life, first);
+      if (this.budget.fits(child, first, this.live.values())) {
+        this.give(child, first);
         continue;
       }
       first.heldUpAt ??= this.clock.now();
@@ -465,43 +465,43 @@ export class Supervisor implements Runtime {
       const other =
         passing &&
         this.waiting.find(
-          (run) => run.deaths === 0 && this.room.isWeighed(run) && this.room.fits(life, run, this.live.values()),
+          (run) => run.deaths === 0 && this.budget.isWeighed(run) && this.budget.fits(child, run, this.live.values()),
         );
       if (other) {
         if (this.refused(other)) continue;
         first.passes++;
-        this.give(life, other);
+        this.give(child, other);
         continue;
       }
       if (this.live.size > 0) return;
       const lingerMs = Math.min(this.changeMs * LINGER_SHARE, MOST_LINGER_MS) - (this.clock.now() - this.lastEndAt);
-      if (passing && life.finished > 0 && lingerMs > 0) {
+      if (passing && child.finished > 0 && lingerMs > 0) {
         this.lingering = this.clock.after(lingerMs, () => this.pump());
       } else {
         this.log('info', 'The runtime process is replaced to make room for another model.', {
-          held: [...life.touched],
+          held: [...child.touched],
           needed: first.files,
-          memoryBytes: this.room.usedBytes,
+          memoryBytes: this.budget.usedBytes,
           passedBy: first.passes,
         });
-        void dismiss(life);
+        void dismiss(child);
       }
       return;
     }
   }
 
-  private give(life: Life, run: Run): void {
+  private give(child: RuntimeProcess, run: Run): void {
     this.waiting.splice(this.waiting.indexOf(run), 1);
-    this.room.take(life, run);
+    this.budget.take(child, run);
     this.live.set(run.id, run);
     run.stage = 'loading';
     this.deadlines.heardOf(run);
-    send(life, { type: 'generate', run: run.id, request: run.request });
+    send(child, { type: 'generate', run: run.id, request: run.request });
   }
 
   /** Fails a run that must not be given to any process; true if it did. */
   private refused(run: Run): boolean {
-    const error = this.setAside(run) ?? this.room.tooLarge(run);
+    const error = this.setAside(run) ?? this.budget.tooLarge(run);
     if (error === undefined) return false;
     if (leaveOutTinyDecoder(run)) return this.refused(run);
     this.settle(run, error);
@@ -521,33 +521,33 @@ export class Supervisor implements Runtime {
   }
 
   /** Replaces a process that grew by more than its usual work, once it has been idle for a while. */
-  private restAfterGrowth(life: Life): void {
+  private restAfterGrowth(child: RuntimeProcess): void {
     if (this.live.size > 0 || this.waiting.length > 0) return;
-    const used = this.room.usedBytes;
+    const used = this.budget.usedBytes;
     if (used === undefined || !this.growth.isUnusual(used)) return;
     this.resting = this.clock.after(REST_MS, () => {
-      if (this.life !== life || life.dismissed || this.live.size > 0 || this.waiting.length > 0) return;
+      if (this.child !== child || child.dismissed || this.live.size > 0 || this.waiting.length > 0) return;
       this.log('info', 'The idle runtime process is replaced to give back the memory of large pictures.', {
         memoryBytes: used,
         settledBytes: this.growth.settledBytes,
-        runs: life.finished,
+        runs: child.finished,
       });
-      void dismiss(life);
+      void dismiss(child);
     });
   }
 
   /** Recycles a process that its runs left past the memory limit; until they have ended nothing is added to them. */
-  private recycledForMemory(life: Life): boolean {
-    if (!this.room.isUsedUp(life)) return false;
+  private recycledForMemory(child: RuntimeProcess): boolean {
+    if (!this.budget.isUsedUp(child)) return false;
     if (this.live.size > 0) return true;
     this.log('warn', 'The runtime process is replaced because it passed the memory limit.', {
-      memoryBytes: this.room.usedBytes,
-      limitBytes: this.room.limitBytes,
-      runs: life.finished,
-      notAgainBeforeRuns: this.room.recycled(),
-      held: [...life.touched],
+      memoryBytes: this.budget.usedBytes,
+      limitBytes: this.budget.limitBytes,
+      runs: child.finished,
+      notAgainBeforeRuns: this.budget.recycled(),
+      held: [...child.touched],
     });
-    void dismiss(life);
+    void dismiss(child);
     return true;
   }
 
@@ -558,39 +558,39 @@ export class Supervisor implements Runtime {
       deadlineMs: this.deadlines.ms[stage],
       model: request.model,
     });
-    this.life?.process.kill('SIGKILL');
+    this.child?.process.kill('SIGKILL');
   }
 
   /** The process is of no use any more: it is killed, and the run that showed it begins again like the others. */
-  private replaceBroken(life: Life, broken: Broken): void {
-    if (life.broken) return;
-    life.broken = broken;
+  private replaceBroken(child: RuntimeProcess, broken: Broken): void {
+    if (child.broken) return;
+    child.broken = broken;
     this.log('error', 'The runtime process fails every call and is replaced.', {
-      pid: life.process.pid,
+      pid: child.process.pid,
       model: broken.run.request.model,
       reason: broken.reason,
     });
-    life.process.kill('SIGKILL');
+    child.process.kill('SIGKILL');
   }
 
   /** The process has ended, whatever the reason. */
-  private onGone(life: Life, code: number | null, signal: NodeJS.Signals | null): void {
-    this.life = undefined;
+  private onGone(child: RuntimeProcess, code: number | null, signal: NodeJS.Signals | null): void {
+    this.child = undefined;
     if (this.closed) return;
-    if (!life.ready) this.onFailedStart(life, code, signal);
-    else if (life.dismissed) this.start();
-    else this.onLost(life, code, signal);
+    if (!child.ready) this.onFailedStart(child, code, signal);
+    else if (child.dismissed) this.start();
+    else this.onLost(child, code, signal);
   }
 
   /** Settles or requeues the runs of a process that died, and starts the next one. */
-  private onLost(life: Life, code: number | null, signal: NodeJS.Signals | null): void {
+  private onLost(child: RuntimeProcess, code: number | null, signal: NodeJS.Signals | null): void {
     this.restarts++;
     this.losses++;
-    const { broken } = life;
+    const { broken } = child;
     const how = broken?.reason ?? signal ?? `exit code ${code}`;
     this.lastLoss = { reason: how, at: new Date() };
     this.log('error', 'The runtime process was lost.', {
-      pid: life.process.pid,
+      pid: child.process.pid,
       code,
       signal,
       running: this.live.size,
@@ -619,13 +619,13 @@ export class Supervisor implements Runtime {
     this.startLater();
   }
 
-  private onFailedStart(life: Life, code: number | null, signal: NodeJS.Signals | null): void {
+  private onFailedStart(child: RuntimeProcess, code: number | null, signal: NodeJS.Signals | null): void {
     this.failedStarts++;
     this.losses++;
-    const reason = life.unready ?? `The runtime process ended while starting (${signal ?? `exit code ${code}`}).`;
+    const reason = child.unready ?? `The runtime process ended while starting (${signal ?? `exit code ${code}`}).`;
     this.lastLoss = { reason, at: new Date() };
     this.log('error', 'The runtime process could not start.', { reason, code, signal });
-    const hopeless = life.unready !== undefined && this.provider === undefined;
+    const hopeless = child.unready !== undefined && this.provider === undefined;
     if (hopeless || this.failedStarts >= HOPELESS_STARTS) {
       this.firstReady.reject(new Error(reason));
       for (const run of [...this.waiting]) this.settle(run, new RuntimeError('runtimeLost', reason));

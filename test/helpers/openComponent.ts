@@ -10,7 +10,7 @@ import type { Provider } from '../../runtime/onnx/providers.ts';
 
 /**
  * Loads one component of a model, a folder or a single file, by itself and in its plainest form: what the runtime does
- * with `Network`, without the inputs that its runs may need.
+ * with `LazyGraph`, without the inputs that its runs may need.
  *
  * @throws {ModelError} naming the part and the reason, or onnxruntime's own complaint
  */

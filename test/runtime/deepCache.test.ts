@@ -9,7 +9,7 @@ import { shallowTensors, writeShallowUNet, writeUNet2DCondition } from '../../ru
 import type { DeepCacheRequest, GenerateRequest, Pixels, RunEvent } from '../../runtime/index.ts';
 import { Graph } from '../../runtime/onnx/graph.ts';
 import { diffusion } from '../../runtime/pipelines/generate.ts';
-import { Library } from '../../runtime/pipelines/modelCache.ts';
+import { ModelCache } from '../../runtime/pipelines/modelCache.ts';
 import { findPreviewDecoder } from '../../runtime/previews/index.ts';
 import { floats, type Tensor } from '../../runtime/tensors/tensor.ts';
 import { modelFolder, modelsFolder, readGoldens, relativeError, tinyModels } from '../helpers/goldens.ts';
@@ -139,7 +139,7 @@ describe('runs', () => {
   });
 
   const loaded: string[] = [];
-  const library = new Library({
+  const modelCache = new ModelCache({
     provider: cpu,
     onLoaded: (path, component) => void loaded.push(`${basename(path)}/${component}`),
   });
@@ -159,7 +159,7 @@ describe('runs', () => {
   async function run(
     changes: Partial<GenerateRequest>,
     batcher = new Batcher({ rowsPerCall: 8 }),
-    of = library,
+    of = modelCache,
   ): Promise<RunEvent[]> {
     const request = requestOf(changes);
     const events: RunEvent[] = [];
@@ -174,7 +174,7 @@ describe('runs', () => {
     return events;
   }
 
-  async function draw(changes: Partial<GenerateRequest>, batcher?: Batcher, of?: Library): Promise<Pixels> {
+  async function draw(changes: Partial<GenerateRequest>, batcher?: Batcher, of?: ModelCache): Promise<Pixels> {
     const last = (await run(changes, batcher, of)).at(-1);
     if (last?.type !== 'finished') throw new Error('the last event is not finished');
     return last.pixels;

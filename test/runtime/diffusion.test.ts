@@ -7,7 +7,7 @@ import { classifierFree, editing } from '../../runtime/families/guidance.ts';
 import type { GenerateRequest, Pixels, RunEvent } from '../../runtime/index.ts';
 import { denoise } from '../../runtime/pipelines/denoise.ts';
 import { diffusion } from '../../runtime/pipelines/generate.ts';
-import { Library } from '../../runtime/pipelines/modelCache.ts';
+import { ModelCache } from '../../runtime/pipelines/modelCache.ts';
 import { findPreviewDecoder } from '../../runtime/previews/index.ts';
 import type { Branch, Run } from '../../runtime/run.ts';
 import { createScheduler } from '../../runtime/schedulers/index.ts';
@@ -20,9 +20,9 @@ const width = 96;
 const height = 64;
 const of = (name: string) => join(modelsFolder, name);
 
-function library() {
+function modelCache() {
   const loaded: string[] = [];
-  const opened = new Library({
+  const opened = new ModelCache({
     provider: cpu,
     onLoaded: (path, component) => void loaded.push(`${basename(path)}/${component}`),
   });
@@ -64,7 +64,7 @@ function library() {
 }
 
 /** What the tests below share, so that each model is loaded once. Its UNets grow on the way by what some run needed. */
-const shared = library();
+const shared = modelCache();
 
 /** A picture with something to see in it; another for another number. */
 function picture(number = 0): Pixels {
@@ -133,7 +133,7 @@ describe.each([
     const shown = (branch: Branch, by: Float32Array): Branch => ({ ...branch, channels: by });
     async function* run(): Run {
       const loras = { key: '', loras: [] };
-      const context = { library: opened, model, request, guided: true, loras };
+      const context = { modelCache: opened, model, request, guided: true, loras };
       const { positive, negative } = yield* conditionersOf.sd.condition(context);
       const guidance =
         kind === 'pix2pix'

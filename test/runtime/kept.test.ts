@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Adapters } from '../../runtime/addons/loras.ts';
 import { Cache } from '../../runtime/cache.ts';
-import { Kept, Library, opened } from '../../runtime/pipelines/modelCache.ts';
+import { Kept, ModelCache, opened } from '../../runtime/pipelines/modelCache.ts';
 import { modelFolder, modelsFolder } from '../helpers/goldens.ts';
 import { cpu } from '../helpers/graphs.ts';
 
@@ -59,8 +59,8 @@ test('a failure that comes late does not take away what was opened meanwhile', a
 });
 
 test('LoRAs are kept up to a number of bytes, those used last, and read again when they come back', async () => {
-  const library = new Library({ provider: cpu, onLoaded: () => {} });
-  const model = await library.model(modelFolder('tiny-sd15'));
+  const modelCache = new ModelCache({ provider: cpu, onLoaded: () => {} });
+  const model = await modelCache.model(modelFolder('tiny-sd15'));
   const files = await Promise.all(
     [0, 1, 2, 3].map(async (index) => {
       const file = join(folder, `lora${index}.safetensors`);

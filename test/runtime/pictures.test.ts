@@ -6,7 +6,7 @@ import { classifierFree } from '../../runtime/families/guidance.ts';
 import { type Conditions, conditionersOf } from '../../runtime/families/index.ts';
 import { type GenerateRequest, type Pixels, type Runtime, startRuntime } from '../../runtime/index.ts';
 import { denoise } from '../../runtime/pipelines/denoise.ts';
-import { Library } from '../../runtime/pipelines/modelCache.ts';
+import { ModelCache } from '../../runtime/pipelines/modelCache.ts';
 import type { Branch, Run } from '../../runtime/run.ts';
 import { createScheduler, firstCall } from '../../runtime/schedulers/index.ts';
 import { createNoise } from '../../runtime/tensors/noise.ts';
@@ -91,7 +91,7 @@ describe.each(tinyModels)('every step of %s equals that of diffusers', (name) =>
   const goldens = readGoldens(name);
   const xl = name === 'tiny-sdxl';
   const shape = { channels: 4, height: 8, width: 12 };
-  const library = new Library({ provider: cpu, onLoaded: () => {} });
+  const modelCache = new ModelCache({ provider: cpu, onLoaded: () => {} });
 
   // Once with both branches in one call and once with a call for each.
   test.each([
@@ -99,7 +99,7 @@ describe.each(tinyModels)('every step of %s equals that of diffusers', (name) =>
     [1, 'textToImage'],
     [2, 'imageToImage'],
   ] as const)('with %i rows in a call, %s', async (rows, kind) => {
-    const model = await library.model(modelFolder(name));
+    const model = await modelCache.model(modelFolder(name));
     const { steps, guidanceScale, latents: expected } = goldens[kind];
     const scheduler = createScheduler(model.configs.scheduler, undefined, steps);
     let first = 0;
@@ -126,7 +126,7 @@ describe.each(tinyModels)('every step of %s equals that of diffusers', (name) =>
     const recordedSize = (branch: Branch): Branch => ({ ...branch, extras: { ...branch.extras, ...extras } });
     async function* run(): Run {
       const loras = { key: '', loras: [] };
-      const context = { library, model, request, guided: true, loras };
+      const context = { modelCache, model, request, guided: true, loras };
       const { positive, negative }: Conditions = yield* conditionersOf[model.configs.family].condition(context);
       const guidance = classifierFree(recordedSize(positive), recordedSize(negative!), guidanceScale);
       const unet = await model.network('unet').graph();

@@ -2,14 +2,14 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { PREVIEW_DECODERS } from '../../protocol/previews.ts';
 import { toPixels } from '../../runtime/pipelines/images.ts';
-import { Library } from '../../runtime/pipelines/modelCache.ts';
+import { ModelCache } from '../../runtime/pipelines/modelCache.ts';
 import { findPreviewDecoder, latentRgbOfFamily, previewDecoders } from '../../runtime/previews/index.ts';
 import { modelsFolder, readGoldens } from '../helpers/goldens.ts';
 import { cpu } from '../helpers/graphs.ts';
 import { answer } from '../helpers/parts.ts';
 
-const library = new Library({ provider: cpu, onLoaded: () => {} });
-const tiny = () => library.tinyDecoder(join(modelsFolder, 'tiny-taesd')).graph();
+const modelCache = new ModelCache({ provider: cpu, onLoaded: () => {} });
+const tiny = () => modelCache.tinyDecoder(join(modelsFolder, 'tiny-taesd')).graph();
 const source = { latentRgb: latentRgbOfFamily.sd, tiny };
 
 /** Pixels of a preview for each latent position, each way. */

@@ -4,7 +4,7 @@ import { Batcher, previewsOf } from '../../runtime/batcher.ts';
 import { describeModel, type GenerateRequest, type Pixels } from '../../runtime/index.ts';
 import { Graph } from '../../runtime/onnx/graph.ts';
 import { diffusion } from '../../runtime/pipelines/generate.ts';
-import { Library } from '../../runtime/pipelines/modelCache.ts';
+import { ModelCache } from '../../runtime/pipelines/modelCache.ts';
 import { countRows, type RowCounts } from '../../runtime/pipelines/rows.ts';
 import { findPreviewDecoder } from '../../runtime/previews/index.ts';
 import { workOf } from '../../server/work.ts';
@@ -28,7 +28,7 @@ const base: GenerateRequest = {
 };
 
 describe('what a run asks for is counted as the runtime asks for it', () => {
-  const library = new Library({ provider: { name: 'cpu' }, onLoaded: () => {} });
+  const modelCache = new ModelCache({ provider: { name: 'cpu' }, onLoaded: () => {} });
   let spied: MockInstance<Graph['run']>;
   beforeEach(() => {
     spied = vi.spyOn(Graph.prototype, 'run');
@@ -72,9 +72,9 @@ describe('what a run asks for is counted as the runtime asks for it', () => {
   ])('%s', async (_, changes) => {
     const request = { ...base, ...changes };
     const signal = new AbortController().signal;
-    const run = diffusion(library, request);
-    const previews = previewsOf(request, await library.previewSource(request), findPreviewDecoder);
-    await library.use(() => new Batcher({ rowsPerCall: 1 }).drive({ run, signal, previews, emit: async () => {} }));
+    const run = diffusion(modelCache, request);
+    const previews = previewsOf(request, await modelCache.previewSource(request), findPreviewDecoder);
+    await modelCache.use(() => new Batcher({ rowsPerCall: 1 }).drive({ run, signal, previews, emit: async () => {} }));
     const counted: RowCounts = { unet: 0, shallow: 0, controlNet: 0, encoder: 0, decoder: 0, preview: 0 };
     for (const { label } of spied.mock.contexts as Graph[]) {
       const network = networks[label.split('/').at(-1)!];
