@@ -30,6 +30,8 @@ export interface GenerateRequest {
   guidanceScale: number;
   /** A spelling that `resolveScheduler` knows; absent: the model's own. */
   scheduler?: string;
+  /** Flow-matching models: the shift of the sigmas, see `FlowSchedule`; absent: the model's own. Others refuse it. */
+  shift?: number;
   /** Seeds PyTorch's CPU generator, which uses the low 32 bits. */
   seed: bigint;
   /** Layers of the text encoder to skip beyond the model's own; default 0. */

@@ -32,6 +32,7 @@ function parametersOf(task: ImageInferenceTask, { air, defaultScheduler, request
     ['Size', `${request.width}x${request.height}`],
     ['Model', air],
     ['Denoising strength', task.seedImage && (task.strength ?? 0.8)],
+    ['Shift', task.shift],
     ['Clip skip', task.clipSkip],
     ['VAE', task.vae],
     ['Version', `latentwire ${packageVersion}`],
@@ -50,7 +51,7 @@ function parametersOf(task: ImageInferenceTask, { air, defaultScheduler, request
 /** A task that draws the same result. */
 function taskOf(task: ImageInferenceTask, { air, defaultScheduler, request }: Drawn): Record<string, unknown> {
   const { positivePrompt, negativePrompt, positivePrompt2, negativePrompt2, promptWeighting, clipSkip } = task;
-  const { lora, embeddings, vae, refiner, outpaint, maskMargin, imageGuidanceScale } = task;
+  const { lora, embeddings, vae, refiner, outpaint, maskMargin, imageGuidanceScale, shift } = task;
   const weighted = ({ model, weight }: { model: string; weight: number }) => ({ model, weight });
   const recipe = {
     taskType: task.taskType,
@@ -60,6 +61,7 @@ function taskOf(task: ImageInferenceTask, { air, defaultScheduler, request }: Dr
     CFGScale: request.guidanceScale,
     imageGuidanceScale,
     scheduler: (request.scheduler ?? defaultScheduler) || undefined,
+    shift,
     seed: request.seed,
     ...{ seedImage: uuidOf(task.seedImage), strength: task.seedImage && (task.strength ?? 0.8) },
     ...{ maskImage: uuidOf(task.maskImage), maskMargin, outpaint },

@@ -196,6 +196,7 @@ const otherParameters = {
   negativePrompt2: 'second negative prompt',
   clipSkip: 'CLIP skip',
   imageGuidanceScale: 'image guidance',
+  shift: 'shift',
   refiner: 'refiner',
   seedImage: 'the picture it was made from',
   maskImage: 'mask',

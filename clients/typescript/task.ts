@@ -84,6 +84,8 @@ export interface ImageTask {
   CFGScale?: number;
   /** Models that edit a picture: how closely to keep to the seed image. */
   imageGuidanceScale?: number;
+  /** Flow-matching models: above 1, more of the steps are taken at high noise. Default: the model's. */
+  shift?: number;
   clipSkip?: number;
   /** Images of this task, each with a seed of its own. Default 1. */
   numberResults?: number;

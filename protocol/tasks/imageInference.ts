@@ -58,6 +58,8 @@ export interface ImageInferenceTask {
   CFGScale?: number | undefined;
   /** Of models that edit a picture: how closely to keep to it. */
   imageGuidanceScale?: number | undefined;
+  /** Of flow models: the shift of their sigmas, which replaces the model's own. */
+  shift?: number | undefined;
   clipSkip?: number | undefined;
   numberResults: number;
   /** Its presence makes the task image-to-image. */
@@ -175,6 +177,7 @@ const shape = {
   seed,
   CFGScale: decimal({ min: 0, max: 50 }),
   imageGuidanceScale: decimal({ min: 0, max: 20 }),
+  shift: decimal({ min: 0.01, max: 100 }),
   clipSkip: integer({ min: 0, max: 2, default: 0 }),
   numberResults: integer({ min: 1, max: 20, default: 1 }),
   seedImage: optionalImage(),
@@ -269,6 +272,7 @@ export const imageInference = taskKind(shape, (parsed, context): ImageInferenceT
     seed: parsed.seed,
     CFGScale: isBlank ? 1 : parsed.CFGScale,
     imageGuidanceScale: parsed.imageGuidanceScale,
+    shift: parsed.shift,
     clipSkip: parsed.clipSkip,
     numberResults: parsed.numberResults ?? 1,
     seedImage,

@@ -6,6 +6,7 @@ import type { LatentShape } from '../run.ts';
 import {
   createScheduler,
   firstCall,
+  isFlowModel,
   noSuchScheduler,
   resolveScheduler,
   type Scheduler,
@@ -142,13 +143,17 @@ function checkPictures(request: GenerateRequest, takes: UNetInput): void {
 }
 
 function makeScheduler(model: Model, request: GenerateRequest): Scheduler {
-  const { scheduler: spelling, steps } = request;
+  const { scheduler: spelling, steps, shift } = request;
+  if (shift !== undefined && !isFlowModel(model.configs.scheduler)) {
+    throw new RuntimeError('unsupportedParameter', 'Only flow-matching models take shift.', { parameter: 'shift' });
+  }
+  if (shift !== undefined && !(Number.isFinite(shift) && shift > 0)) throw invalid('shift', 'shift must be above 0.');
   const choice = spelling === undefined ? undefined : resolveScheduler(spelling);
   if (spelling !== undefined && !choice) {
     throw unsupported(noSuchScheduler(spelling));
   }
   try {
-    return createScheduler(model.configs.scheduler, choice, steps);
+    return createScheduler(model.configs.scheduler, choice, steps, { shift });
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     if (takesOtherSteps(model, choice)) throw invalid('steps', message);

@@ -1,13 +1,14 @@
 import { solverOrder } from './dpmSolver.ts';
+import { type FlowSchedule, flowSolverSchedule } from './flowSchedule.ts';
 import { combine, inputUnscaled, levelOfRatio, noiseAdder, readDenoised, readNoise } from './level.ts';
 import { dpmSolverSchedule } from './noiseSchedule.ts';
 import type { Scheduler, SchedulerConfig } from './scheduler.ts';
 
 /** Diffusion exponential integrator, polynomials in log ρ, ρ = σ / α (Zhang and Chen 2022, arXiv 2204.13902). */
-export function deis(config: SchedulerConfig, steps: number): Scheduler {
+export function deis(config: SchedulerConfig, steps: number, flow: FlowSchedule): Scheduler {
   const highest = solverOrder(config);
-  const { timesteps, sigmas: rhos } = dpmSolverSchedule({ ...config, final_sigmas_type: 'sigma_min' }, steps);
-  const levels = rhos.map(levelOfRatio);
+  const { timesteps, levels } = scheduleOf(config, steps, flow);
+  const rhos = levels.map(({ alpha, sigma }) => sigma / alpha);
   const denoise = readDenoised(config);
   const readEpsilon = readNoise(config);
   const lowerFinal = (config.lower_order_final ?? true) && steps < 15;
@@ -38,8 +39,16 @@ export function deis(config: SchedulerConfig, steps: number): Scheduler {
   };
 }
 
+function scheduleOf(config: SchedulerConfig, steps: number, flow: FlowSchedule) {
+  if (config.prediction_type === 'flow_prediction') return flowSolverSchedule(config, steps, flow, 'deis');
+  const { timesteps, sigmas } = dpmSolverSchedule({ ...config, final_sigmas_type: 'sigma_min' }, steps);
+  return { timesteps, levels: sigmas.map(levelOfRatio) };
+}
+
 /** ∫ Lⱼ(ln ρ) dρ, for the Lagrange polynomials of one to three nodes in ln ρ. */
 function antiderivative(rho: number, nodes: readonly number[], j: number): number {
+  // ρ (ln ρ)ᵏ goes to 0 with ρ.
+  if (rho === 0) return 0;
   const u = Math.log(rho);
   const [c, d] = nodes.filter((_, k) => k !== j);
   const b = nodes[j]!;

@@ -1,4 +1,4 @@
-import { flowSolverSchedule } from './flowSchedule.ts';
+import { type FlowSchedule, flowSolverSchedule } from './flowSchedule.ts';
 import { combine, type FromPrediction, type Level, levelOfRatio, readDenoised, readNoise } from './level.ts';
 import { dpmSolverSchedule } from './noiseSchedule.ts';
 import type { SchedulerConfig } from './scheduler.ts';
@@ -69,9 +69,10 @@ export const lambdaOf = ({ alpha, sigma }: Level): number => Math.log(alpha / si
 export function solverSchedule(
   config: SchedulerConfig,
   steps: number,
+  flow: FlowSchedule,
   kind: 'dpmSolver' | 'uniPC',
 ): { timesteps: number[]; levels: Level[] } {
-  if (config.prediction_type === 'flow_prediction') return flowSolverSchedule(config, steps, kind);
+  if (config.prediction_type === 'flow_prediction') return flowSolverSchedule(config, steps, flow, kind);
   const { timesteps, sigmas } = dpmSolverSchedule(config, steps);
   return { timesteps, levels: sigmas.map(levelOfRatio) };
 }

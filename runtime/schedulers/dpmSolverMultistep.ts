@@ -1,13 +1,14 @@
 import { dpmSolver, lambdaOf, solverOrder, solverSchedule } from './dpmSolver.ts';
+import type { FlowSchedule } from './flowSchedule.ts';
 import { combine, inputUnscaled, type Level, noiseAdder, readDenoised } from './level.ts';
 import type { Scheduler, SchedulerConfig } from './scheduler.ts';
 
 /** DPM++ 2M, 3M and their SDEs: slopes from earlier calls (Lu et al. 2022, arXiv 2211.01095, algorithm 2). */
-export function dpmSolverMultistep(config: SchedulerConfig, steps: number): Scheduler {
+export function dpmSolverMultistep(config: SchedulerConfig, steps: number, flow: FlowSchedule): Scheduler {
   const solver = dpmSolver(config);
   const highest = solverOrder(config);
   const end = solver.endsAtZero ? 'zero' : 'sigma_min';
-  const { timesteps, levels } = solverSchedule({ ...config, final_sigmas_type: end }, steps, 'dpmSolver');
+  const { timesteps, levels } = solverSchedule({ ...config, final_sigmas_type: end }, steps, flow, 'dpmSolver');
   const denoise = readDenoised(config);
   const midpoint = config.solver_type !== 'heun';
   const history: Float32Array[] = [];

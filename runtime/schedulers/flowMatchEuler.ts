@@ -1,11 +1,11 @@
-import { flowMatchSchedule, levelOfFlow } from './flowSchedule.ts';
+import { type FlowSchedule, flowMatchSchedule, levelOfFlow } from './flowSchedule.ts';
 import { combine, inputUnscaled, noiseAdder } from './level.ts';
 import type { Scheduler, SchedulerConfig } from './scheduler.ts';
 
 /** Euler's method for rectified flow; with `stochastic_sampling` the same as the sampler of consistency models. */
-export function flowMatchEuler(config: SchedulerConfig, steps: number): Scheduler {
-  if (config.stochastic_sampling) return flowMatchLcm(config, steps);
-  const { timesteps, sigmas } = flowMatchSchedule(config, steps);
+export function flowMatchEuler(config: SchedulerConfig, steps: number, flow: FlowSchedule): Scheduler {
+  if (config.stochastic_sampling) return flowMatchLcm(config, steps, flow);
+  const { timesteps, sigmas } = flowMatchSchedule(config, steps, flow);
 
   return {
     timesteps,
@@ -26,8 +26,8 @@ export function flowMatchEuler(config: SchedulerConfig, steps: number): Schedule
 }
 
 /** Heun's method for rectified flow: the same step again with the mean of the slopes at both ends; Euler's alone at the end. */
-export function flowMatchHeun(config: SchedulerConfig, steps: number): Scheduler {
-  const schedule = flowMatchSchedule(config, steps);
+export function flowMatchHeun(config: SchedulerConfig, steps: number, flow: FlowSchedule): Scheduler {
+  const schedule = flowMatchSchedule(config, steps, flow);
   // Calls 2i − 1 and 2i both look at sigma i: the end of one step and the start of the next.
   const twice = (values: readonly number[]) => values.flatMap((value, i) => (i === 0 ? [value] : [value, value]));
   const sigmas = twice(schedule.sigmas);
@@ -54,8 +54,8 @@ export function flowMatchHeun(config: SchedulerConfig, steps: number): Scheduler
 }
 
 /** Consistency models of rectified flow: jump to the picture, add noise, jump again. */
-export function flowMatchLcm(config: SchedulerConfig, steps: number): Scheduler {
-  const { timesteps, sigmas } = flowMatchSchedule(config, steps);
+export function flowMatchLcm(config: SchedulerConfig, steps: number, flow: FlowSchedule): Scheduler {
+  const { timesteps, sigmas } = flowMatchSchedule(config, steps, flow);
 
   return {
     timesteps,

@@ -6,6 +6,7 @@ import { dpmSolverSinglestep } from './dpmSolverSinglestep.ts';
 import { euler } from './euler.ts';
 import { eulerAncestral } from './eulerAncestral.ts';
 import { flowMatchEuler, flowMatchHeun, flowMatchLcm } from './flowMatchEuler.ts';
+import type { FlowSchedule } from './flowSchedule.ts';
 import { heun } from './heun.ts';
 import { ipndm } from './ipndm.ts';
 import { kdpm2 } from './kdpm2.ts';
@@ -18,9 +19,10 @@ import type { Scheduler, SchedulerConfig } from './scheduler.ts';
 import { tcd } from './tcd.ts';
 import { uniPC } from './uniPC.ts';
 
+export type { FlowSchedule } from './flowSchedule.ts';
 export type { Scheduler, SchedulerConfig, Step } from './scheduler.ts';
 
-type Make = (config: SchedulerConfig, steps: number) => Scheduler;
+type Make = (config: SchedulerConfig, steps: number, flow: FlowSchedule) => Scheduler;
 
 /** A method for each kind of model that it can serve. */
 type Forms = { readonly [kind in ModelKind]?: Make };
@@ -36,7 +38,7 @@ type ModelKind = 'diffusion' | 'flow matching' | 'diffusion in continuous time';
 export const schedulers = {
   DDIMScheduler: { diffusion: ddim, 'flow matching': flowMatchEuler },
   DDPMScheduler: { diffusion: ddpm },
-  DEISMultistepScheduler: { diffusion: deis },
+  DEISMultistepScheduler: { diffusion: deis, 'flow matching': deis },
   DPMSolverMultistepScheduler: { diffusion: dpmSolverMultistep, 'flow matching': dpmSolverMultistep },
   DPMSolverSinglestepScheduler: { diffusion: dpmSolverSinglestep, 'flow matching': dpmSolverSinglestep },
   EulerAncestralDiscreteScheduler: { diffusion: eulerAncestral },
@@ -67,7 +69,8 @@ export interface SchedulerChoice extends SchedulerConfig {
 const methods: Record<string, SchedulerChoice> = {
   DDIM: { _class_name: 'DDIMScheduler' },
   DDPM: { _class_name: 'DDPMScheduler' },
-  DEIS: { _class_name: 'DEISMultistepScheduler' },
+  // For a flow model the class keeps the last sigma, and its picture noise; for others it always ends above 0.
+  DEIS: { _class_name: 'DEISMultistepScheduler', final_sigmas_type: 'zero' },
   LCM: { _class_name: 'LCMScheduler' },
   PNDM: { _class_name: 'PNDMScheduler' },
   TCD: { _class_name: 'TCDScheduler' },
@@ -241,7 +244,7 @@ export function schedulerSpellings(config?: SchedulerConfig): string[] {
 function serves(config: SchedulerConfig, choice: SchedulerChoice | undefined): boolean {
   if (formFor(config, choice) === undefined) return false;
   try {
-    createScheduler(config, choice, 4);
+    createScheduler(config, choice, 4, { mu: 1 });
     return true;
   } catch {
     return false;
@@ -253,12 +256,14 @@ function serves(config: SchedulerConfig, choice: SchedulerChoice | undefined): b
  * @param config the model's `scheduler_config.json`
  * @param choice settles class and options over the config's; absent, the model's own scheduler is used
  * @param steps from 1 to half the length of the training schedule, which is mostly 1000
+ * @param flow the sigmas of a flow model (see `isFlowModel`); other models have no use for it
  * @throws Error with a sentence for the user, where model, choice and steps do not fit together
  */
 export function createScheduler(
   config: SchedulerConfig,
   choice: SchedulerChoice | undefined,
   steps: number,
+  flow: FlowSchedule = {},
 ): Scheduler {
   const kind = kindOf(config);
   const make = formFor(config, choice);
@@ -272,25 +277,35 @@ export function createScheduler(
     const choose = others.length === 0 ? '' : ` These serve it: ${others.join(', ')}.`;
     throw new Error(`${name} cannot serve this model, which is one of ${kind ?? 'EDM diffusion'}.${choose}`);
   }
-  refuseUnsupported(merged);
+  refuseUnsupported(merged, kind);
   // Closer together, some spacings would give two steps the same timestep.
   const most = Math.floor(trainingSteps(merged) / 2);
   if (!Number.isInteger(steps) || steps < 1 || steps > most) {
     throw new Error(`The number of steps is ${steps}, but must be a whole number from 1 to ${most}.`);
   }
-  return make(merged, steps);
+  return make(merged, steps, flow);
+}
+
+/** Whether a model with this `scheduler_config.json` was trained for flow matching, so that `FlowSchedule` means something. */
+export function isFlowModel(config: SchedulerConfig): boolean {
+  return kindOf(config) === 'flow matching';
 }
 
 /**
- * The call that image-to-image starts at, so that the last `floor(steps * strength)` steps run; the number of calls
- * where that leaves none. `addNoise` for this call makes the first latents.
+ * The call that image-to-image starts at, so that the last `steps * strength` steps run; the number of calls where that
+ * leaves none. `addNoise` for this call makes the first latents.
+ *
+ * @param partial - what becomes of the step that `steps * strength` covers in part: `dropped` (default), as in the
+ *   pipelines of Stable Diffusion up to XL, or `run`, as in those of flow models
  */
 export function firstCall(
   scheduler: Pick<Scheduler, 'timesteps' | 'callsPerStep'>,
   steps: number,
   strength: number,
+  partial: 'dropped' | 'run' = 'dropped',
 ): number {
-  const startStep = steps - Math.min(Math.floor(steps * strength), steps);
+  const covered = Math.min(steps * strength, steps);
+  const startStep = partial === 'run' ? Math.floor(steps - covered) : steps - Math.floor(covered);
   return startStep === steps ? scheduler.timesteps.length : startStep * scheduler.callsPerStep;
 }
 
@@ -318,17 +333,20 @@ const onlyKnown = {
   invert_sigmas: false,
   interpolation_type: 'linear',
   predict_x0: true,
-  shift_terminal: undefined,
   sigma_max: undefined,
   sigma_min: undefined,
   thresholding: false,
   timestep_type: 'discrete',
-  use_dynamic_shifting: false,
   use_lu_lambdas: false,
 };
 
-function refuseUnsupported(config: SchedulerConfig): void {
-  for (const [option, known] of Object.entries(onlyKnown)) {
+/** Options that only the schedules of flow models read. */
+const onlyOfFlow = { shift_terminal: undefined, use_dynamic_shifting: false };
+
+function refuseUnsupported(config: SchedulerConfig, kind: ModelKind | undefined): void {
+  for (const [option, known] of Object.entries(
+    kind === 'flow matching' ? onlyKnown : { ...onlyKnown, ...onlyOfFlow },
+  )) {
     const value = config[option] ?? known;
     if (value !== known) throw new Error(`The scheduler config sets ${option} to ${value}, which is not supported.`);
   }

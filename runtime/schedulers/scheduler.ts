@@ -79,6 +79,12 @@ export interface SchedulerConfig {
   readonly shift?: number;
   /** The same, as the multistep solvers call it. */
   readonly flow_shift?: number;
+  /** Flow matching: the shift depends on the size of the picture (`FlowSchedule.mu`); default false. */
+  readonly use_dynamic_shifting?: boolean | null;
+  /** How `mu` becomes a shift: `exponential` (default) or `linear`. */
+  readonly time_shift_type?: string;
+  /** Flow matching: stretches the sigmas so that the last one before 0 is this; default: left as they are. */
+  readonly shift_terminal?: number | null;
   /** Flow matching: jump to the picture and add noise, as consistency models do; default false. */
   readonly stochastic_sampling?: boolean;
   readonly use_flow_sigmas?: boolean | null;

@@ -1,4 +1,5 @@
 import { lambdaOf, solverOrder, solverSchedule } from './dpmSolver.ts';
+import type { FlowSchedule } from './flowSchedule.ts';
 import { combine, inputUnscaled, noiseAdder, readDenoised } from './level.ts';
 import type { Scheduler, SchedulerConfig } from './scheduler.ts';
 
@@ -6,9 +7,9 @@ import type { Scheduler, SchedulerConfig } from './scheduler.ts';
  * UniPC: every prediction first corrects the latents it was asked about, then predicts the next ones
  * (Zhao et al. 2023, arXiv 2302.04867, algorithms 1 and 2), on denoised latents.
  */
-export function uniPC(config: SchedulerConfig, steps: number): Scheduler {
+export function uniPC(config: SchedulerConfig, steps: number, flow: FlowSchedule): Scheduler {
   const highest = solverOrder(config);
-  const { timesteps, levels } = solverSchedule(config, steps, 'uniPC');
+  const { timesteps, levels } = solverSchedule(config, steps, flow, 'uniPC');
   const denoise = readDenoised(config);
   const bh1 = config.solver_type === 'bh1';
   const lowerFinal = config.lower_order_final ?? true;

@@ -175,7 +175,8 @@ async function planTask(task: ImageInferenceTask, caller: Caller, context: Conte
   }
   checkOutputPixels(width, height, model.sizeMultiple, context.config.maxOutputPixels);
   const steps = task.steps ?? model.defaultSteps;
-  const { negativePrompt, positivePrompt2, negativePrompt2, promptWeighting, clipSkip, imageGuidanceScale } = task;
+  const { negativePrompt, positivePrompt2, negativePrompt2, promptWeighting, shift, clipSkip, imageGuidanceScale } =
+    task;
   const scheduler = schedulerOf(task);
   // A preset is a wish for speed: a model without DeepCache draws the better picture, later.
   const isSpared = task.deepCache?.isPreset === true && model.layout !== 'safetensors';
@@ -200,6 +201,7 @@ async function planTask(task: ImageInferenceTask, caller: Caller, context: Conte
       guidanceScale: task.CFGScale ?? model.defaultGuidanceScale,
       ...(imageGuidanceScale !== undefined && { imageGuidanceScale }),
       ...(scheduler !== undefined && { scheduler }),
+      ...(shift !== undefined && { shift }),
       ...(clipSkip !== undefined && { clipSkip }),
       ...(loras.length > 0 && { loras }),
       ...(embeddings.length > 0 && { embeddings }),
@@ -236,7 +238,7 @@ const withoutDeepCache: Warning = {
 /** What getTaskDetails repeats of a task: enough to ask for the same again beside its prompts and images. */
 function settingsOf(task: ImageInferenceTask, { air, request, seed }: Plan): Record<string, unknown> {
   const { width, height, steps, guidanceScale, scheduler } = request;
-  const { strength, clipSkip, numberResults, outputType, outputFormat, deliveryMethod } = task;
+  const { strength, shift, clipSkip, numberResults, outputType, outputFormat, deliveryMethod } = task;
   return {
     model: air,
     width,
@@ -246,6 +248,7 @@ function settingsOf(task: ImageInferenceTask, { air, request, seed }: Plan): Rec
     ...(scheduler !== undefined && { scheduler }),
     seed,
     ...(strength !== undefined && { strength }),
+    ...(shift !== undefined && { shift }),
     ...(clipSkip !== undefined && { clipSkip }),
     numberResults,
     outputType,

@@ -107,6 +107,7 @@ describe('imageInference', () => {
       refiner: null,
       promptWeighting: null,
       imageGuidanceScale: null,
+      shift: null,
       positivePrompt2: null,
       outputType: [],
       somethingNew: null,
@@ -149,6 +150,7 @@ describe('imageInference', () => {
   it.each<[string, number, number]>([
     ['CFGScale', 0, 50],
     ['imageGuidanceScale', 0, 20],
+    ['shift', 0.01, 100],
     ['strength', 0, 1],
   ])('takes %s from %d to %d, with fractions', (name, min, max) => {
     for (const value of [min, 0.5, max]) {

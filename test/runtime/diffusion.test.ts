@@ -212,6 +212,10 @@ describe('inpainting', () => {
   });
 });
 
+test('refuses the shift of flow models where the model is none', async () => {
+  await expect(shared.draw({ shift: 3 })).rejects.toMatchObject({ code: 'unsupportedParameter', parameter: 'shift' });
+});
+
 describe('a model that edits pictures', () => {
   const { draw, run, look } = shared;
   const model = of('tiny-pix2pix');

@@ -59,6 +59,7 @@ test('gives the runtime the files of all models that a task names', async () => 
     negativePrompt2: 'a photograph',
     promptWeighting: 'compel',
     imageGuidanceScale: 1.2,
+    shift: 2.5,
     lora: [{ model: 'local:pixel-lora-sd1x@1', weight: -0.5 }],
     lycoris: [{ model: 'PLAIN-LORA' }],
     embeddings: [{ model: 'mood-embedding', weight: 0.8 }],
@@ -70,6 +71,7 @@ test('gives the runtime the files of all models that a task names', async () => 
     negativePrompt2: 'a photograph',
     promptWeighting: 'compel',
     imageGuidanceScale: 1.2,
+    shift: 2.5,
     loras: [
       { path: file('loras/pixel-lora-sd1x.safetensors'), weight: -0.5 },
       { path: file('loras/plain-lora.safetensors'), weight: 1 },
@@ -305,6 +307,7 @@ test.each([
   ['refiner.startStep', 'refiner.startStep'],
   ['deepCache', 'acceleratorOptions.deepCache'],
   ['imageGuidanceScale', 'imageGuidanceScale'],
+  ['shift', 'shift'],
 ])('calls %s of the runtime %s', async (parameter, name) => {
   const failWith = new RuntimeError('unsupportedParameter', 'Not with this model.', { parameter });
   await using server = await startTestServer({ runtime: createFakeRuntime({ failWith }) });
