@@ -46,6 +46,9 @@ export interface CatalogOptions {
 /** How long a look at the folders counts, in milliseconds; a model copied in is found after that. */
 const freshMs = 2_000;
 
+/** And for a task that names a known model: looking takes processor time from the picture that it asks for. */
+const knownFreshMs = 10_000;
+
 /** How long a description of what cannot be used counts: what it lacks may come from elsewhere. */
 const brokenFreshMs = 10_000;
 
@@ -94,21 +97,20 @@ export class Catalog {
 
   /**
    * What a task names, or the default model. `parameter` is where it names it. A model that is known is given at once, and
-   * the folders are looked at for the next task; this one waits only where it would be refused.
+   * every few seconds the folders are looked at for the next task; this one waits only where it would be refused.
    *
    * Throws `modelNotFound`, `modelUnavailable`, or, for something of another kind, `unsupportedModel`.
    */
   async find(name: string | undefined, kind: ModelKind = 'checkpoint', parameter = 'model'): Promise<CatalogEntry> {
     const wanted = name ?? this.#options.defaultModel;
     const known = this.#entries.find(({ ids }) => isNamed(ids, wanted));
-    const refreshed = this.#refreshed();
     if (known?.kind === kind && known.model.available) {
-      refreshed.catch((error: unknown) =>
+      this.#refreshed(knownFreshMs).catch((error: unknown) =>
         this.#options.log.error({ err: error }, 'The models directory cannot be read.'),
       );
       return known;
     }
-    await refreshed;
+    await this.#refreshed();
     const entries = this.#entries;
     const entry = entries.find(({ ids }) => isNamed(ids, wanted));
     if (entry?.model.available === false) {
@@ -133,8 +135,8 @@ export class Catalog {
   }
 
   /** Settles at once where the last look still counts. */
-  async #refreshed(): Promise<void> {
-    if (this.#options.clock.now() - this.#lookedAt <= freshMs) return;
+  async #refreshed(ms = freshMs): Promise<void> {
+    if (this.#options.clock.now() - this.#lookedAt <= ms) return;
     this.#looking ??= this.#look().finally(() => {
       this.#looking = undefined;
     });

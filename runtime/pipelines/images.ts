@@ -111,15 +111,11 @@ export async function* decodeLatents(
 /** [3, height, width] in [-1, 1] → bytes; halves round to even as numpy's `round` does. */
 export function toPixels(image: Float32Array, width: number, height: number): Pixels {
   const area = width * height;
-  const data = new Uint8Array(area * 3);
+  // Its elements clamp what is written to them, and round halves to even.
+  const data = new Uint8ClampedArray(area * 3);
   for (let color = 0; color < 3; color++) {
     const start = color * area;
-    for (let at = 0; at < area; at++) {
-      const value = Math.min(1, Math.max(0, image[start + at]! / 2 + 0.5)) * 255;
-      const low = Math.floor(value);
-      const rest = value - low;
-      data[at * 3 + color] = rest > 0.5 || (rest === 0.5 && low % 2 === 1) ? low + 1 : low;
-    }
+    for (let at = 0; at < area; at++) data[at * 3 + color] = (image[start + at]! / 2 + 0.5) * 255;
   }
-  return { width, height, data };
+  return { width, height, data: new Uint8Array(data.buffer) };
 }

@@ -110,12 +110,14 @@ async function generate(run: number, request: GenerateRequest): Promise<void> {
   runs.set(run, controller);
   try {
     await modelCache.use(async () => {
-      const source = await modelCache.previewSource(request);
+      const source = request.previews && (await modelCache.previewSource(request));
       const job: Job = {
         run: diffusion(modelCache, request),
         signal: controller.signal,
         emit: (event) => emit(run, event, progress),
-        previews: previewsOf(request, source, findPreviewDecoder, (error) => void sendPreviewFailure(request, error)),
+        ...(source && {
+          previews: previewsOf(request, source, findPreviewDecoder, (error) => void sendPreviewFailure(request, error)),
+        }),
         share: request.share,
       };
       runOf.set(job, run);

@@ -11,6 +11,9 @@ const MOST_PATIENCE = 1_024;
 /** A recycling has helped when the process stays within the limit for so many times the runs it had to be kept for. */
 const STEADY_RUNS = 8;
 
+/** How long the weight of a file counts: to look at all files of a model takes milliseconds, which each run would wait. */
+const WEIGHED_MS = 10_000;
+
 /** Sides of pictures are multiples of this in every model. */
 const STEP = 8;
 
@@ -41,12 +44,15 @@ export class MemoryBudget {
   private mostWorkingBytes = 0;
   private readonly maxModels: number;
   private readonly scales = new Scales();
-  /** Of every file that was weighed. */
-  private readonly weighed = new Map<string, Weight>();
+  private readonly now: () => number;
+  /** Of every file that was weighed, and when. */
+  private readonly weighed = new Map<string, { weight: Weight; at: number }>();
   /** Runs that a process finishes at least, before it is recycled for its memory. */
   private patience = 1;
 
-  constructor({ maxModels, limitBytes, deviceLimitBytes = 0 }: Limits) {
+  /** @param now - milliseconds since some moment */
+  constructor({ maxModels, limitBytes, deviceLimitBytes = 0 }: Limits, now: () => number) {
+    this.now = now;
     this.maxModels = maxModels;
     this.limitBytes = limitBytes;
     this.deviceLimitBytes = deviceLimitBytes;
@@ -67,8 +73,19 @@ export class MemoryBudget {
   /** Finds out what the files of a run weigh; a run waits for that only where there is a limit. */
   async weigh(run: Run): Promise<void> {
     const weights = await Promise.all(run.files.map(async (file) => [file, await this.scales.weigh(file)] as const));
-    for (const [file, weight] of weights) this.weighed.set(file, weight);
+    const at = this.now();
+    for (const [file, weight] of weights) this.weighed.set(file, { weight, at });
     run.weights = new Map(weights);
+  }
+
+  /** Whether all files of a run were weighed a moment ago, so that it need not wait. */
+  remembers(run: Run): boolean {
+    const since = this.now() - WEIGHED_MS;
+    const weights = run.files.map((file) => this.weighed.get(file));
+    // What could not be read may be there by now.
+    if (!weights.every((found) => found && found.at >= since && found.weight.stored > 0)) return false;
+    run.weights = new Map(run.files.map((file, index) => [file, weights[index]!.weight]));
+    return true;
   }
 
   isWeighed(run: Run): boolean {
@@ -204,7 +221,7 @@ export class MemoryBudget {
   /** What files take on a device, whichever run named them. */
   private weightBytes(files: Iterable<string>): number {
     let sum = 0;
-    for (const file of files) sum += this.weighed.get(file)?.[this.kind] ?? 0;
+    for (const file of files) sum += this.weighed.get(file)?.weight[this.kind] ?? 0;
     return sum;
   }
 }

@@ -119,11 +119,12 @@ export class Supervisor implements Runtime {
     this.quarantine = new Quarantine(clock, siblings?.asideElsewhere);
     this.deadlines = new Deadlines(options.deadlinesMs, this.live, (run) => this.onLate(run), clock);
     this.liveRuns = Math.max(1, options.liveRuns ?? DEFAULT_LIVE_RUNS);
-    this.budget = new MemoryBudget({
+    const limits = {
       maxModels: Math.max(1, options.maxModels ?? DEFAULT_MAX_MODELS),
       limitBytes: options.memoryLimitBytes ?? 0,
       deviceLimitBytes: options.deviceMemoryLimitBytes ?? 0,
-    });
+    };
+    this.budget = new MemoryBudget(limits, () => clock.now());
     const batches = siblings?.batches ?? new KeptBatches(options.batchesFile, options.log);
     this.figures = new BatchFigures(batches, options.log);
     this.loading = new LoadingLog(options.log);
@@ -144,7 +145,7 @@ export class Supervisor implements Runtime {
     const abort = () => this.abandon(run);
     signal.addEventListener('abort', abort, { once: true });
     this.waiting.push(run);
-    void this.budget.weigh(run).then(() => this.pump());
+    if (!this.budget.remembers(run)) void this.budget.weigh(run).then(() => this.pump());
     this.pump();
     try {
       yield* run.inbox;
@@ -156,7 +157,7 @@ export class Supervisor implements Runtime {
 
   /** Finds out what the files of a run weigh, for `outlook`. */
   async weigh(run: Run): Promise<void> {
-    if (!this.budget.isWeighed(run)) await this.budget.weigh(run);
+    if (!this.budget.isWeighed(run) && !this.budget.remembers(run)) await this.budget.weigh(run);
   }
 
   outlook(run: Run): Outlook {

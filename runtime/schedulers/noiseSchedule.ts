@@ -3,8 +3,44 @@ import type { SchedulerConfig } from './scheduler.ts';
 /** Length of the training schedule. */
 export const trainingSteps = (config: SchedulerConfig): number => config.num_train_timesteps ?? 1000;
 
+/** What follows from a training schedule alone. Its arrays are shared by runs, so nobody may write to them. */
+interface Training {
+  alphaBars: Float32Array;
+  /** √((1 − ᾱ) / ᾱ): noise over signal at every training timestep, rising. */
+  sigmas: Float32Array;
+}
+
+/** Schedules of the configs used last: a thousand numbers take half a millisecond to make, before each run. */
+const kept = new Map<string, Training>();
+const MOST_KEPT = 16;
+
+function trainingOf(config: SchedulerConfig): Training {
+  const { num_train_timesteps, trained_betas, beta_start, beta_end, beta_schedule, rescale_betas_zero_snr } = config;
+  const key = JSON.stringify([
+    num_train_timesteps,
+    trained_betas,
+    beta_start,
+    beta_end,
+    beta_schedule,
+    rescale_betas_zero_snr,
+  ]);
+  let training = kept.get(key);
+  if (!training) {
+    const alphaBars = makeAlphaBars(config);
+    const sigmas = positive(alphaBars).map((bar) => Math.sqrt((1 - bar) / bar));
+    training = { alphaBars, sigmas };
+    if (kept.size === MOST_KEPT) kept.delete(kept.keys().next().value!);
+    kept.set(key, training);
+  }
+  return training;
+}
+
 /** ᾱ at every training timestep, from almost 1 down to almost 0; exactly 0 at the end after a zero-SNR rescale. */
 export function alphaBars(config: SchedulerConfig): Float32Array {
+  return trainingOf(config).alphaBars;
+}
+
+function makeAlphaBars(config: SchedulerConfig): Float32Array {
   const bars = new Float32Array(trainingSteps(config));
   let product = 1;
   betas(config).forEach((beta, t) => {
@@ -47,12 +83,11 @@ function rescaleToZeroSnr(bars: Float32Array): Float32Array {
 
 /** `alphaBars` for methods that divide by ᾱ: it ends a little above 0, at the smallest number of float16. */
 export function positiveAlphaBars(config: SchedulerConfig): Float32Array {
-  return alphaBars(config).map((bar) => Math.max(bar, 2 ** -24));
+  return positive(alphaBars(config));
 }
 
-/** √((1 − ᾱ) / ᾱ): noise over signal at every training timestep, rising. */
-function trainingSigmas(config: SchedulerConfig): Float32Array {
-  return positiveAlphaBars(config).map((bar) => Math.sqrt((1 - bar) / bar));
+function positive(bars: Float32Array): Float32Array {
+  return bars.map((bar) => Math.max(bar, 2 ** -24));
 }
 
 export type TimestepSpacing = 'linspace' | 'leading' | 'trailing';
@@ -110,7 +145,7 @@ export interface SigmaSchedule {
 
 /** The schedule of the k-diffusion family: timesteps are not rounded, and the run ends at 0. */
 export function kDiffusionSchedule(config: SchedulerConfig, steps: number): SigmaSchedule {
-  const training = trainingSigmas(config);
+  const training = trainingOf(config).sigmas;
   const timesteps = spaceTimesteps(config, steps, { spacing: 'linspace' });
   const sigmas = timesteps.map((timestep) => interpolate(training, timestep));
   const respace = sigmaSpacing(config);
@@ -128,7 +163,7 @@ export function kDiffusionSchedule(config: SchedulerConfig, steps: number): Sigm
  * and an end at 0 or, where `final_sigmas_type` is `sigma_min`, at the smallest training sigma.
  */
 export function dpmSolverSchedule(config: SchedulerConfig, steps: number): SigmaSchedule {
-  const training = trainingSigmas(config);
+  const training = trainingOf(config).sigmas;
   // λ = ln(α / σ)
   const lowest = Number(config.lambda_min_clipped ?? Number.NEGATIVE_INFINITY);
   const length = training.filter((sigma) => -Math.log(sigma) >= lowest).length;

@@ -1,6 +1,18 @@
 import { createHash } from 'node:crypto';
 import { type Dirent, readFileSync, statSync } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, rm, stat, statfs, unlink, utimes } from 'node:fs/promises';
+import {
+  type FileHandle,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  statfs,
+  unlink,
+  utimes,
+} from 'node:fs/promises';
 import path from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { v4 as createUUID, validate as isUUID } from 'uuid';
@@ -94,6 +106,9 @@ const sweepIntervalMs = 30_000;
 const useIntervalMs = 3_600_000;
 /** Bytes that must be free beside an image, so that the disk is not filled to its last block. */
 const reserveBytes = 16 * 2 ** 20;
+/** Where so many bytes are free, that is believed for a moment: asking the system takes half a millisecond of each task. */
+const plentyBytes = 2 ** 30;
+const plentyMs = 1_000;
 /** Of what is written to find out whether writes work again. */
 const maxProbeBytes = 2 ** 20;
 /** Codes of the system for a write that found no room. */
@@ -118,10 +133,17 @@ export async function openImageStore(folder: string, options: StoreOptions): Pro
   let total = 0;
   /** Length of the last image, where it could not be written. */
   let failedBytes: number | undefined;
+  /** When there was plenty of room. */
+  let plentyAt = Number.NEGATIVE_INFINITY;
   await mkdir(folder, { recursive: true, mode: 0o700 });
   for (const image of (await readAll(folder, isLive)).sort((a, b) => a.usedAt - b.usedAt)) {
     images.set(image.imageUUID, image);
     total += image.bytes;
+  }
+  if (!isLive) {
+    // Shards that are there may have been made just before a crash.
+    await syncFolder(folder);
+    for (const shard of await readdir(folder)) if (isShard(shard)) synced.add(path.join(folder, shard));
   }
   const timer = clock.every(sweepIntervalMs, () => void change(sweep()));
   await sweep();
@@ -181,51 +203,82 @@ export async function openImageStore(folder: string, options: StoreOptions): Pro
     return found;
   }
 
-  /** Writes files at once, since the disk takes a while to sync each, and gives them their names in this order. */
-  async function writeDurably(...files: (readonly [file: string, bytes: Uint8Array | string])[]): Promise<void> {
-    const temporaryOf = (file: string) => `${file}.tmp`;
-    const written = await Promise.allSettled(
-      files.map(async ([file, bytes]) => {
-        const handle = await open(temporaryOf(file), 'wx', 0o600);
-        try {
-          await handle.writeFile(bytes);
-          await handle.sync();
-        } finally {
-          await handle.close();
-        }
-      }),
-    );
+  /**
+   * Writes an image and its sidecar at once, since the disk takes a while to sync each. The image gets its name when both
+   * are whole, so that no image is ever without its sidecar.
+   */
+  async function writeDurably(file: string, bytes: Uint8Array, sidecar?: readonly [string, string]): Promise<void> {
+    const temporary = `${file}.tmp`;
+    const files = [[temporary, bytes], ...(sidecar ? [sidecar] : [])] as const;
+    const handles: FileHandle[] = [];
+    let directory: FileHandle | undefined;
     try {
-      const failed = written.find((each) => each.status === 'rejected');
-      if (failed) throw failed.reason;
-      for (const [file] of files) await rename(temporaryOf(file), file);
+      await allOf([
+        openFolder(),
+        makeDurable(path.dirname(file)),
+        ...files.map(async ([name, content]) => {
+          const handle = await openFor(name, 'wx');
+          await handle.writeFile(content);
+          await handle.sync();
+        }),
+      ]);
+      await rename(temporary, file);
+      await directory?.sync();
     } catch (error) {
-      for (const [file] of files) await rm(temporaryOf(file), { force: true });
+      for (const [name] of files) await rm(name, { force: true });
       throw error;
+    } finally {
+      // Nobody waits for that.
+      for (const handle of handles) void change(handle.close().catch(() => {}));
+    }
+
+    async function openFolder(): Promise<void> {
+      // Windows cannot open a folder, and does not need it synced.
+      if (process.platform !== 'win32') directory = await openFor(path.dirname(file), 'r');
+    }
+
+    async function openFor(name: string, flags: string): Promise<FileHandle> {
+      const handle = await open(name, flags, 0o600);
+      handles.push(handle);
+      return handle;
     }
   }
 
   /** Writes that fail although the disk has room (quotas, limits, a disk that is read-only now) would go on failing. */
   async function probe(bytes: number): Promise<void> {
     const file = path.join(folder, `${createUUID()}.probe`);
-    await writeDurably([file, new Uint8Array(bytes)]);
+    await writeDurably(file, new Uint8Array(bytes));
     await rm(file, { force: true });
   }
 
   async function checkRoom(bytes = 0): Promise<void> {
+    if (failedBytes === undefined && clock.now() - plentyAt < plentyMs) return;
     const { bavail, bsize } = await statfs(folder).catch(async (error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOENT') throw error;
-      // Somebody has cleared the data folder while the server runs.
-      await mkdir(folder, { recursive: true, mode: 0o700 });
-      synced.clear();
+      await restoreFolder();
       return await statfs(folder);
     });
-    if (bavail * bsize < reserveBytes + bytes) throw new StorageFullError();
+    const free = bavail * bsize;
+    if (free >= plentyBytes) plentyAt = clock.now();
+    if (free < reserveBytes + bytes) throw new StorageFullError();
     if (failedBytes === undefined || bytes > 0) return;
     await probe(Math.min(failedBytes, maxProbeBytes)).catch((error) => {
       throw asFull(error);
     });
     failedBytes = undefined;
+  }
+
+  /** After somebody has cleared the data folder while the server runs. */
+  async function restoreFolder(): Promise<void> {
+    synced.clear();
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+  }
+
+  /** Makes the name of a shard's folder survive a power cut. */
+  async function makeDurable(shard: string): Promise<void> {
+    if (synced.has(shard)) return;
+    await syncFolder(folder);
+    synced.add(shard);
   }
 
   function known(given: string): StoredImage | undefined {
@@ -267,12 +320,16 @@ export async function openImageStore(folder: string, options: StoreOptions): Pro
     if (quotaBytes > 0 && bytes.byteLength > quotaBytes) throw new StorageFullError();
     try {
       await checkRoom(bytes.byteLength);
-      await mkdir(shard, { recursive: true, mode: 0o700 });
-      // The sidecar is named first, so that no image is ever without it.
-      const sidecar = JSON.stringify({ ...about, bytes: bytes.byteLength });
-      await writeDurably([location(imageUUID, 'json'), sidecar], [file, bytes]);
-      await Promise.all([syncFolder(shard), !synced.has(shard) && syncFolder(folder)]);
-      synced.add(shard);
+      const sidecar = [location(imageUUID, 'json'), JSON.stringify({ ...about, bytes: bytes.byteLength })] as const;
+      const write = async () => {
+        if (!synced.has(shard)) await mkdir(shard, { recursive: true, mode: 0o700 });
+        await writeDurably(file, bytes, sidecar);
+      };
+      await write().catch(async (error: NodeJS.ErrnoException) => {
+        if (error.code !== 'ENOENT') throw error;
+        await restoreFolder();
+        await write();
+      });
     } catch (error) {
       await remove(imageUUID).catch(() => {});
       failedBytes = bytes.byteLength;
@@ -358,6 +415,12 @@ export async function pinImage(image: StoredImage, pinned: boolean): Promise<voi
   await rename(temporary, file);
 }
 
+/** Like `Promise.all`, but fails only when all have ended. */
+async function allOf(promises: readonly Promise<void>[]): Promise<void> {
+  const settled = await Promise.allSettled(promises);
+  for (const each of settled) if (each.status === 'rejected') throw each.reason;
+}
+
 function asFull(error: unknown): unknown {
   const { code = '' } = error as NodeJS.ErrnoException;
   return fullCodes.has(code) ? new StorageFullError({ cause: error }) : error;
@@ -368,7 +431,7 @@ async function readAll(folder: string, isLive: boolean): Promise<StoredImage[]> 
   const all: StoredImage[] = [];
   for (const shard of await readdir(folder)) {
     if (!isLive && /\.probe(\.tmp)?$/.test(shard)) await rm(path.join(folder, shard), { force: true });
-    if (!/^[0-9a-f]{2}$/.test(shard)) continue;
+    if (!isShard(shard)) continue;
     const names = new Set<string>();
     for (const { name } of (await readdir(path.join(folder, shard), { withFileTypes: true })) as Dirent[]) {
       // Nothing points at it.
@@ -396,6 +459,10 @@ async function readAll(folder: string, isLive: boolean): Promise<StoredImage[]> 
     await turn();
   }
   return all;
+}
+
+function isShard(name: string): boolean {
+  return /^[0-9a-f]{2}$/.test(name);
 }
 
 /** What is known beside the file itself; nothing where the sidecar is missing or broken. */
