@@ -94,6 +94,8 @@ function* resnet(original: string, diffusers: string): Generator<Rename> {
  */
 export function autoencoderPath(original: string, levels: number): string {
   return original
+    .replace(/^encoder\.quant_conv\./, 'quant_conv.')
+    .replace(/^decoder\.post_quant_conv\./, 'post_quant_conv.')
     .replace(/\.norm_out\./, '.conv_norm_out.')
     .replace(/\.mid\.block_([12])\./, (_, block: string) => `.mid_block.resnets.${Number(block) - 1}.`)
     .replace(/\.mid\.attn_1\./, '.mid_block.attentions.0.')
@@ -107,6 +109,14 @@ export function autoencoderPath(original: string, levels: number): string {
     })
     .replace(/\.up\.(\d+)\.upsample\./, (_, up: string) => `.up_blocks.${levels - 1 - Number(up)}.upsamplers.0.`)
     .replace(/\.nin_shortcut\./, '.conv_shortcut.');
+}
+
+/** The tensors of an autoencoder under their names in diffusers. Those that have them keep them. */
+export function autoencoderTensors(stored: StoredTensors): StoredTensors {
+  let levels = 0;
+  while (stored.has(`decoder.up.${levels}.block.0.conv1.weight`)) levels++;
+  if (levels === 0) return stored;
+  return new Map([...stored].map(([name, tensor]) => [autoencoderPath(name, levels), tensor]));
 }
 
 /**

@@ -36,6 +36,8 @@ export interface StoredTensor {
   shape: readonly number[];
   /** The bytes are those of the transposed matrix: stored in columns, though `shape` is that of the matrix meant. */
   transposed?: true;
+  /** The second half of the rows lies before the first: scale and shift, which file layouts order in two ways. */
+  swapped?: true;
   /** Absolute path of the file that holds the bytes; its real one, where the model has a link to it. */
   file: string;
   /** What `versionOf` said of that file when its header was read: what is known of the bytes holds for that version. */

@@ -11,10 +11,16 @@ export interface AutoencoderKLConfig {
   up_block_types?: string[];
   scaling_factor?: number;
   force_upcast?: boolean;
+  batch_norm_eps?: number;
 }
 
 /** Of Stable Diffusion 1 and 2, whose autoencoder fits into float16 whatever its config says. */
 const SD_SCALING_FACTOR = 0.18215;
+
+/** Side of a patch where latents come in patches. */
+const PATCH = 2;
+const BATCH_NORM_EPSILON = 1e-4;
+const STATISTICS = 'bn.running_mean';
 
 /** All normalizations of this network use it, whatever the config says. */
 const epsilon = 1e-6;
@@ -22,10 +28,13 @@ const epsilon = 1e-6;
 /**
  * The encoder: `sample` [batch, 3, height, width], RGB in [-1, 1], multiples of 8 → `latent_parameters`
  * [batch, 2 · latent channels, height / 8, width / 8], the mean and then the logarithm of the variance, unscaled.
+ *
+ * Where the weights have statistics of patches (`bn`, FLUX.2), latents come in patches of 2 × 2 and normalized, as the
+ * denoiser takes them: multiples of 16 → [batch, 2 · 4 · latent channels, height / 16, width / 16].
  */
 export function writeVaeEncoder(config: AutoencoderKLConfig, tensors: StoredTensors, form?: GraphForm): Written {
   check(config);
-  const graph = new GraphBuilder(tensors, formOf(config, form));
+  const graph = new GraphBuilder(tensors, formOf(config, tensors, form));
   const groups = config.norm_num_groups ?? 32;
   const channels = graph.shapeOf('encoder.conv_in.weight')[1]!;
   const sample = graph.enter('sample', ['batch', channels, 'height', 'width']);
@@ -42,22 +51,28 @@ export function writeVaeEncoder(config: AutoencoderKLConfig, tensors: StoredTens
   x = silu(graph, groupNorm(graph, x, 'encoder.conv_norm_out', groups, epsilon), 'encoder.conv_act');
   x = conv(graph, x, 'encoder.conv_out');
   if (graph.has('quant_conv.weight')) x = conv(graph, x, 'quant_conv');
-  const parameters = graph.shapeOf('encoder.conv_out.weight')[0]!;
+  let parameters = graph.shapeOf('encoder.conv_out.weight')[0]!;
+  if (hasPatches(graph)) {
+    x = normalizedPatches(graph, x, parameters / 2, config.batch_norm_eps ?? BATCH_NORM_EPSILON);
+    parameters *= PATCH ** 2;
+  }
   graph.leave('latent_parameters', x, ['batch', parameters, 'latent_height', 'latent_width']);
   return graph.finish('vaeEncoder');
 }
 
 /**
  * The decoder: `latent_sample` [batch, latent channels, height, width], divided by the scaling factor → `sample`
- * [batch, 3, 8 · height, 8 · width], RGB, mostly within [-1, 1].
+ * [batch, 3, 8 · height, 8 · width], RGB, mostly within [-1, 1]. Latents in normalized patches where the encoder gives such.
  */
 export function writeVaeDecoder(config: AutoencoderKLConfig, tensors: StoredTensors, form?: GraphForm): Written {
   check(config);
-  const graph = new GraphBuilder(tensors, formOf(config, form));
+  const graph = new GraphBuilder(tensors, formOf(config, tensors, form));
   const groups = config.norm_num_groups ?? 32;
   const first = graph.has('post_quant_conv.weight') ? 'post_quant_conv' : 'decoder.conv_in';
-  const channels = graph.shapeOf(`${first}.weight`)[1]!;
+  const own = graph.shapeOf(`${first}.weight`)[1]!;
+  const channels = hasPatches(graph) ? own * PATCH ** 2 : own;
   let x = graph.enter('latent_sample', ['batch', channels, 'latent_height', 'latent_width']);
+  if (hasPatches(graph)) x = latentsOfPatches(graph, x, config.batch_norm_eps ?? BATCH_NORM_EPSILON);
   if (first === 'post_quant_conv') x = conv(graph, x, 'post_quant_conv');
   x = conv(graph, x, 'decoder.conv_in');
   x = middle(graph, x, 'decoder.mid_block', groups);
@@ -78,10 +93,52 @@ export function writeVaeDecoder(config: AutoencoderKLConfig, tensors: StoredTens
 /** Float32 throughout where float16 would overflow; see `float32Parts.autoencoder`. */
 function formOf(
   { force_upcast: upcast, scaling_factor: factor }: AutoencoderKLConfig,
+  tensors: StoredTensors,
   form: GraphForm = {},
 ): GraphForm {
-  const fits = upcast === false || (factor ?? SD_SCALING_FACTOR) === SD_SCALING_FACTOR;
-  return fits ? form : { ...form, precision: 'float32' };
+  const isFirst = !tensors.has(STATISTICS) && (factor ?? SD_SCALING_FACTOR) === SD_SCALING_FACTOR;
+  return upcast === false || isFirst ? form : { ...form, precision: 'float32' };
+}
+
+/** Whether latents are those of 2 × 2 patches, normalized by the mean and variance of each of their channels. */
+function hasPatches(graph: GraphBuilder): boolean {
+  return graph.has(STATISTICS);
+}
+
+/** A statistic of each channel of a patch: [1, channels, 1, 1]. */
+function statistic(graph: GraphBuilder, which: 'mean' | 'var'): Value {
+  const name = `bn.running_${which}`;
+  return graph.weight(name, { shape: [1, graph.shapeOf(name)[0]!, 1, 1] });
+}
+
+function variance(graph: GraphBuilder, epsilon: number): Value {
+  return graph.node('Add', [statistic(graph, 'var'), graph.scalar(epsilon)], { name: 'bn' });
+}
+
+/** Mean and logarithm of the variance of `channels` latents each, as those of the normalized patches. */
+function normalizedPatches(graph: GraphBuilder, x: Value, channels: number, epsilon: number): Value {
+  const name = 'bn';
+  const blocks = graph.node('SpaceToDepth', [x], { name, attributes: { blocksize: PATCH } });
+  // The operator puts the place within a patch before the channel; it belongs after it.
+  const apart = graph.node('Reshape', [blocks, graph.ints([0, PATCH ** 2, 2, channels, -1])], { name });
+  const turned = graph.node('Transpose', [apart], { name, attributes: { perm: [0, 2, 3, 1, 4] } });
+  const patches = graph.node('Reshape', [turned, graph.node('Shape', [blocks], { name })], { name });
+  const half = channels * PATCH ** 2;
+  const part = (from: number) =>
+    graph.node('Slice', [patches, graph.ints([from]), graph.ints([from + half]), graph.ints([1])], { name });
+  const spread = variance(graph, epsilon);
+  const centred = graph.node('Sub', [part(0), statistic(graph, 'mean')], { name });
+  const mean = graph.node('Div', [centred, graph.node('Sqrt', [spread], { name })], { name });
+  const logarithm = graph.node('Sub', [part(half), graph.node('Log', [spread], { name })], { name });
+  return graph.node('Concat', [mean, logarithm], { name, attributes: { axis: 1 } });
+}
+
+/** Normalized patches as latents of twice the height and width. Channel of a patch = channel · 4 + dy · 2 + dx. */
+function latentsOfPatches(graph: GraphBuilder, x: Value, epsilon: number): Value {
+  const name = 'bn';
+  const scaled = graph.node('Mul', [x, graph.node('Sqrt', [variance(graph, epsilon)], { name })], { name });
+  const patches = graph.node('Add', [scaled, statistic(graph, 'mean')], { name });
+  return graph.node('DepthToSpace', [patches], { name, attributes: { blocksize: PATCH, mode: 'CRD' } });
 }
 
 function check(config: AutoencoderKLConfig): void {

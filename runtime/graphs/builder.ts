@@ -112,7 +112,14 @@ export interface Written {
 }
 
 /** Operators of onnxruntime itself; all of these have CPU kernels, and GPU ones where the provider is fast at all. */
-const microsoftOperators = new Set(['MultiHeadAttention', 'QuickGelu', 'Gelu', 'BiasGelu', 'FusedMatMul']);
+const microsoftOperators = new Set([
+  'MultiHeadAttention',
+  'QuickGelu',
+  'Gelu',
+  'BiasGelu',
+  'FusedMatMul',
+  'RotaryEmbedding',
+]);
 
 /**
  * Collects nodes, weights and constants, and writes them as an ONNX model.
@@ -194,6 +201,11 @@ export class GraphBuilder {
     return value;
   }
 
+  /** Makes a float32 value an output in the precision of the border. */
+  leaveWide(name: string, value: Value, shape: readonly (number | string)[]): void {
+    this.output(name, this.border === 'float32' ? value : this.cast(value, this.border, name), this.border, shape);
+  }
+
   /** Makes a value an output of the graph under the given name, and returns its new name. */
   output(name: string, value: Value, dtype: OnnxDtype, shape: readonly (number | string)[]): Value {
     const producer = this.nodes.find((node) => node.outputs.includes(value));
@@ -224,17 +236,24 @@ export class GraphBuilder {
   }
 
   /**
-   * A stored tensor in the graph's precision.
+   * A stored tensor in the graph's precision, or in the one that `precision` names.
    *
+   * @param options.precision - `stored`: not cast at all
    * @param options.shape - read the same bytes under another shape (a linear weight as a 1×1 convolution, for example)
    * @param options.rows - only this range of the first axis; the rows of a tensor lie together, so this is free
    * @param options.transpose - swap the two axes of a matrix, once, when the graph is loaded
    */
   weight(
     tensor: string,
-    options: { shape?: readonly number[]; rows?: readonly [number, number]; transpose?: boolean } = {},
+    options: {
+      shape?: readonly number[];
+      rows?: readonly [number, number];
+      transpose?: boolean;
+      precision?: Precision | 'stored';
+    } = {},
   ): Value {
-    const key = `${tensor}|${options.shape ?? ''}|${options.rows ?? ''}|${options.transpose ?? ''}`;
+    const { precision = this.precision } = options;
+    const key = `${tensor}|${options.shape ?? ''}|${options.rows ?? ''}|${options.transpose ?? ''}|${precision}`;
     const seen = this.known.get(key);
     if (seen !== undefined) return seen;
     const stored = this.stored(tensor);
@@ -247,6 +266,7 @@ export class GraphBuilder {
     if (stored.transposed && (options.rows || stored.shape.length !== 2)) {
       throw new GraphError(`The tensor "${tensor}" is stored transposed, which only whole matrices can be.`);
     }
+    const start = stored.swapped ? swappedStart(tensor, stored, options.rows) : from;
     const rowBytes = stored.length / (stored.shape[0] ?? 1);
     const shape = options.shape ?? (options.rows ? [to - from, ...stored.shape.slice(1)] : stored.shape);
     const length = options.rows ? (to - from) * rowBytes : stored.length;
@@ -257,7 +277,7 @@ export class GraphBuilder {
     }
     const name = this.unused(options.rows ? `${tensor}[${from}:${to}]` : tensor);
     const dims = stored.transposed ? [...shape].reverse() : shape;
-    const offset = stored.offset + from * rowBytes;
+    const offset = stored.offset + start * rowBytes;
     this.initializers.push(externalInitializer(name, dtype, dims, basename(stored.file), offset, length));
     this.structure.update(tensorProto(name, dtype, dims).finish());
     this.files.add(stored.file);
@@ -265,9 +285,7 @@ export class GraphBuilder {
     if (stored.version !== undefined) this.versions.set(stored.file, stored.version);
     let value = name;
     // Both nodes see only constants, so onnxruntime runs them once, while it loads the graph.
-    if (dtype !== this.precision) {
-      value = this.node('Cast', [value], { name, attributes: { to: dataTypes[this.precision] } });
-    }
+    if (precision !== 'stored' && dtype !== precision) value = this.cast(value, precision, name);
     if (Boolean(options.transpose) !== Boolean(stored.transposed))
       value = this.node('Transpose', [value], { name, attributes: { perm: [1, 0] } });
     this.known.set(key, value);
@@ -327,6 +345,11 @@ export class GraphBuilder {
 
   cast(value: Value, to: OnnxDtype, name: string): Value {
     return this.node('Cast', [value], { name, attributes: { to: dataTypes[to] } });
+  }
+
+  /** A value in the precision of the graph as float32. */
+  widen(value: Value, name: string): Value {
+    return this.precision === 'float32' ? value : this.cast(value, 'float32', name);
   }
 
   /** A float32 value in the precision of the graph. */
@@ -419,6 +442,15 @@ export class GraphBuilder {
     this.names.add(candidate);
     return candidate;
   }
+}
+
+/** Where rows of a tensor lie whose halves are swapped in the file. */
+function swappedStart(tensor: string, { shape }: StoredTensor, rows: readonly [number, number] | undefined): number {
+  const half = shape[0]! / 2;
+  if (!rows || (rows[0] < half && rows[1] > half)) {
+    throw new GraphError(`The halves of the tensor "${tensor}" are stored in another order, so it is read by halves.`);
+  }
+  return rows[0] < half ? rows[0] + half : rows[0] - half;
 }
 
 function count(shape: readonly number[]): number {

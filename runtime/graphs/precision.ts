@@ -9,6 +9,25 @@ export const float32Parts = {
     when: 'always',
     reason: 'Timesteps up to 999 and sizes of pictures, times frequencies: float16 has no fraction left beyond 1024.',
   },
+  rmsNorm: {
+    when: 'always',
+    reason:
+      'Squares of activations above 255 overflow, and language models and Z-Image have such activations; the norms of queries and keys go on to rotary embedding in float32.',
+  },
+  rotary: {
+    when: 'always',
+    reason: 'Rotated queries and keys would be rounded twice: after their norm and after the rotation.',
+  },
+  residual: {
+    when: 'always',
+    reason:
+      'What the blocks of a transformer add up to: a few channels grow beyond 65504 in FLUX, Z-Image and language models, and small additions to them vanish.',
+  },
+  modulation: {
+    when: 'always',
+    reason:
+      'Scales, shifts and gates act on float32 norms and on the float32 sum of the blocks; the final layer is one of them.',
+  },
   resize: { when: 'always', reason: 'ONNX defines the scales of Resize in float32.' },
   groupNorm: {
     when: 'untrusted',
@@ -30,7 +49,7 @@ export const float32Parts = {
   autoencoder: {
     when: 'config',
     reason:
-      "Activations of XL's autoencoder exceed 65504. Newer configs say force_upcast of all: only false, or the scaling factor of Stable Diffusion 1 and 2, tells one that fits.",
+      "Activations of XL's autoencoder exceed 65504. Newer configs say force_upcast of all: only false, or the scaling factor of Stable Diffusion 1 and 2, tells one that fits (FLUX.2's has no such factor).",
   },
 } as const satisfies Record<string, { when: 'always' | 'untrusted' | 'config'; reason: string }>;
 

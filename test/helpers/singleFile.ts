@@ -19,6 +19,7 @@ export async function writeSafetensors(
   file: string,
   tensors: Iterable<readonly [string, Content]>,
   metadata?: Record<string, string>,
+  spaces: 'as Python' | 'compact' = 'as Python',
 ): Promise<void> {
   const entries: string[] = metadata ? [`"__metadata__": ${JSON.stringify(metadata)}`] : [];
   const chunks: Uint8Array[] = [];
@@ -31,7 +32,9 @@ export async function writeSafetensors(
     chunks.push(bytes);
     at += bytes.length;
   }
-  let header = `{${entries.join(', ')}}`;
+  // No text between quotes here has a comma, a colon or a bracket before a space.
+  const joined = `{${entries.join(', ')}}`;
+  let header = spaces === 'compact' ? joined.replaceAll(/([,:]) /g, '$1') : joined;
   header = header.padEnd(Math.ceil(header.length / 8) * 8);
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(header.length));

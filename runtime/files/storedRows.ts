@@ -1,0 +1,20 @@
+import { ModelError } from './reading.ts';
+import type { StoredTensor } from './safetensors.ts';
+
+/** A range of a tensor's rows as a tensor: rows lie together in a file, so nothing is copied. */
+export function rowsOf(tensor: StoredTensor, from: number, to: number): StoredTensor {
+  const [rows = 0, ...rest] = tensor.shape;
+  if (tensor.transposed) throw new ModelError('A matrix that is stored in columns has no ranges of rows.');
+  if (!(from >= 0 && from <= to && to <= rows))
+    throw new ModelError(`A tensor of ${rows} rows has none from ${from} to ${to}.`);
+  const bytes = tensor.length / rows;
+  return { ...tensor, shape: [to - from, ...rest], offset: tensor.offset + from * bytes, length: (to - from) * bytes };
+}
+
+/** One of `count` equal ranges of rows. */
+export function partOf(tensor: StoredTensor, index: number, count: number, name: string): StoredTensor {
+  const [rows = 0] = tensor.shape;
+  if (rows % count !== 0) throw new ModelError(`${name} has ${rows} rows, which is not a multiple of ${count}.`);
+  const each = rows / count;
+  return rowsOf(tensor, index * each, (index + 1) * each);
+}
