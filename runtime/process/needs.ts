@@ -1,5 +1,6 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { encoderNames } from '../families/family.ts';
 import { locateWeights, networkStem, textStem } from '../files/locateWeights.ts';
 import { readSafetensorsHeader, type StoredDtype } from '../files/safetensors.ts';
 import type { GenerateRequest } from '../messages.ts';
@@ -35,7 +36,7 @@ export function filesOf(request: GenerateRequest): string[] {
 }
 
 /** Components of a model's folder; what else lies there, such as a safety checker, is never loaded. */
-const componentFolders = ['text_encoder', 'text_encoder_2', 'unet', 'vae_encoder', 'vae_decoder', 'vae'];
+const componentFolders = [...encoderNames, 'unet', 'transformer', 'vae_encoder', 'vae_decoder', 'vae'];
 
 /**
  * Estimates what models and their parts weigh once loaded. Only names, sizes and headers are read, and headers only once
