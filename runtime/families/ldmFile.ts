@@ -2,7 +2,7 @@ import { basename } from 'node:path';
 import { inPart, ModelError } from '../files/reading.ts';
 import type { StoredTensors } from '../files/safetensors.ts';
 import { readValues } from '../files/values.ts';
-import type { Config, FileParts, LoraAlias, ModelFile, PartSource, PredictionType } from './family.ts';
+import type { Config, FileParts, LoraAlias, ModelFile, PredictionType } from './family.ts';
 import { autoencoderIn, below, type Encoder, encoderIn, encodersIn, holdsAutoencoder, unetIn } from './inferConfigs.ts';
 import { type UNetStructure, unetPaths } from './ldmLayout.ts';
 

@@ -20,7 +20,6 @@ import { tcd } from './tcd.ts';
 import { uniPC } from './uniPC.ts';
 
 export type { FlowSchedule } from './flowSchedule.ts';
-export type { FlowSchedule } from './flowSchedule.ts';
 export type { Scheduler, SchedulerConfig, Step } from './scheduler.ts';
 
 type Make = (config: SchedulerConfig, steps: number, flow: FlowSchedule) => Scheduler;
