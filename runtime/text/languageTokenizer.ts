@@ -5,7 +5,7 @@ import {
   readBytePairFiles,
   readUnigramFiles,
   type UnigramFiles,
-} from '../files/languageTokenizerFiles.ts';
+} from './languageTokenizerFiles.ts';
 
 /** The tokenizer of a language model that serves as a text encoder. */
 export interface LanguageTokenizer {

@@ -1,6 +1,14 @@
 import { join } from 'node:path';
-import { isObject, mostTokenizerBytes, readJson, readText } from './reading.ts';
-import { checkMerges, checkVocabulary, HIGHEST_ID, MOST_WORDS, patternOf, stepsOf, told } from './tokenizerFiles.ts';
+import { isObject, mostTokenizerBytes, readJson, readText } from '../files/reading.ts';
+import {
+  checkMerges,
+  checkVocabulary,
+  HIGHEST_ID,
+  MOST_WORDS,
+  patternOf,
+  stepsOf,
+  told,
+} from '../files/tokenizerFiles.ts';
 
 /** A token that is read as a whole wherever it stands in a text. */
 export interface AddedToken {
