@@ -1,6 +1,7 @@
 import type { Pixels, Stage } from './messages.ts';
 import type { Graph } from './onnx/graph.ts';
 import type { FloatTensor, Tensor } from './tensors/tensor.ts';
+import type { Embeddings } from './text/clip.ts';
 
 /**
  * One image being denoised, written once as a coroutine: it yields the calls of graphs that it needs and is resumed with
@@ -42,21 +43,14 @@ export interface LatentShape {
   width: number;
 }
 
-/** One prompt as the denoiser reads it: `data` is [length, width]. */
-export interface Embeddings {
-  data: Float32Array;
-  length: number;
-  width: number;
-}
-
-/** What a denoiser is told of one prompt. */
+/** What a UNet is told of one prompt. */
 export interface Branch {
   embeddings: Embeddings;
-  /** Further inputs of the denoiser by name, one row of each: `text_embeds`, `time_ids`. */
-  extras: Row;
+  /** Further inputs of the UNet by name, each with a leading dimension of 1: `text_embeds`, `time_ids`. */
+  extras: Readonly<Record<string, FloatTensor>>;
   /** Further channels [n, height, width] behind the latents: a mask, or a picture to edit. */
   channels?: Float32Array | undefined;
-  /** False for the unconditional branch; default true. */
+  /** False for a branch that guidance leads away from; default true. */
   conditional?: boolean | undefined;
 }
 
@@ -64,5 +58,5 @@ export type Report =
   | { type: 'staged'; stage: Stage }
   | { type: 'loading'; component: string; doneBytes: number; ofBytes: number }
   | { type: 'started'; steps: number }
-  /** `denoised` is the predicted x₀ after this step, in scaled latents. */
+  /** `denoised` are the clean, scaled latents believed in after this step. */
   | { type: 'stepped'; step: number; steps: number; denoised: Float32Array; shape: LatentShape };

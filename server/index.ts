@@ -210,6 +210,8 @@ async function startOwnRuntime(config: Config, log: Logger): Promise<Runtime> {
   return startRuntime({
     provider: config.device,
     precision: config.precision,
+    weights: config.weights,
+    packedFolder: path.join(config.dataDir, 'weights'),
     log: (level, message, fields) => log[level](fields ?? {}, message),
     maxModels: config.maxModels,
     memoryLimitBytes: config.memoryLimit,

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { Examination } from '../../runtime/index.ts';
 import { findEntry, openLocal } from './models/local.ts';
 import { localOptions, localOptionsHelp } from './models/options.ts';
@@ -14,6 +15,7 @@ Options:
   --model AIR          The model to look at. Default: local:pocket@1, the embedded one
   --device NAME        auto, cpu, webgpu, cuda, coreml or dml. Default: LATENTWIRE_DEVICE, else auto
   --precision NAME     auto, float32 or float16. Default: LATENTWIRE_PRECISION, else auto
+  --weights FORM       stored, int8, int4 or float16. Default: LATENTWIRE_WEIGHTS, else stored
   --json               Everything that was found, as JSON
 ${localOptionsHelp}
 `;
@@ -24,24 +26,26 @@ export async function doctor(args: string[]): Promise<void> {
     model: { type: 'string', default: 'local:pocket@1' },
     device: { type: 'string' },
     precision: { type: 'string' },
+    weights: { type: 'string' },
     json: { type: 'boolean' },
   } as const;
   const { values, positionals } = readArguments('doctor', args, options);
   if (positionals.length > 0) throw new UsageError(`Unexpected argument "${positionals[0]}".`);
   const { loadConfig } = await import('../../server/config.ts');
-  const given = ['device', 'precision'].flatMap((name) => {
-    const value = values[name as 'device' | 'precision'];
+  const given = ['device', 'precision', 'weights'].flatMap((name) => {
+    const value = values[name as 'device' | 'precision' | 'weights'];
     return value === undefined ? [] : [`--${name}`, value];
   });
-  const { device, precision, threads } = loadConfig(['--allow-open', ...given], process.env);
+  const { device, precision, weights, threads, dataDir } = loadConfig(['--allow-open', ...given], process.env);
   const entry = findEntry(await openLocal(values).list(), values.model);
   if (!entry) throw new Error(`There is no model "${values.model}". latentwire models lists them.`);
   if (!entry.model.available) throw new Error(`${entry.air} cannot be used: ${entry.model.reason}`);
   const { examine } = await import('../../runtime/index.ts');
   const found: { device: string; examination: Examination }[] = [];
   for (const name of device) {
-    const wanted = { device: name, precision, ...(threads > 0 && { threads }), model: entry.model.folder };
-    found.push({ device: name, examination: await examine(wanted) });
+    const packedFolder = join(dataDir, 'weights');
+    const wanted = { device: name, precision, weights, packedFolder, model: entry.model.folder };
+    found.push({ device: name, examination: await examine({ ...wanted, ...(threads > 0 && { threads }) }) });
   }
   if (values.json === true) {
     const all = found.map(({ device: asked, examination }) => ({ device: asked, model: entry.air, ...examination }));

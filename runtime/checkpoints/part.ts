@@ -1,22 +1,20 @@
 import { basename, join } from 'node:path';
-import { classesOf } from '../families/index.ts';
 import { autoencoderIn } from '../families/inferConfigs.ts';
-import { checkConfig } from '../families/ranges.ts';
 import { locateWeights, networkStem } from '../files/locateWeights.ts';
 import { inPart, isFolder, isPickle, ModelError, pickleReason, readJson } from '../files/reading.ts';
 import { readSafetensorsHeader, readStoredTensors } from '../files/safetensors.ts';
+import type { SafetensorsSource } from './component.ts';
+import { readSettings } from './configs.ts';
 import { recognise } from './kinds.ts';
-import { readSettings } from './settings.ts';
-import type { SafetensorsSource } from './source.ts';
+import { checkConfig } from './ranges.ts';
 
 /** A network that is no whole model. */
 export type PartKind = 'controlNet' | 'vae' | 'tinyVae';
 
-/** `_class_name` of each kind's config. */
-export const partClasses: Record<PartKind, readonly string[]> = {
-  controlNet: classesOf('controlNet'),
-  vae: classesOf('vae_decoder'),
-  tinyVae: ['AutoencoderTiny'],
+export const partClasses: Record<PartKind, string> = {
+  controlNet: 'ControlNetModel',
+  vae: 'AutoencoderKL',
+  tinyVae: 'AutoencoderTiny',
 };
 
 /**
@@ -30,11 +28,10 @@ export async function openPart(path: string, kind: PartKind): Promise<Safetensor
   const config = await readJson(join(path, 'config.json'));
   if (!config) throw new ModelError(`There is no ${basename(path)}/config.json.`);
   const expected = partClasses[kind];
-  if (!expected.includes(String(config._class_name))) {
-    const wanted = expected.join(' or ');
-    throw new ModelError(`${basename(path)}/config.json says ${String(config._class_name)}; expected ${wanted}.`);
+  if (config._class_name !== expected) {
+    throw new ModelError(`${basename(path)}/config.json says ${String(config._class_name)}; expected ${expected}.`);
   }
-  checkConfig(kind === 'controlNet' ? 'denoiser' : 'vae', config);
+  checkConfig(kind === 'controlNet' ? 'unet' : 'vae', config);
   const file = await locateWeights(path, networkStem, 'network');
   if (file === undefined) throw new ModelError(`There is no ${basename(path)}/${networkStem}.safetensors.`);
   return { kind: 'safetensors', config, tensors: await readStoredTensors(file) };

@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises';
 
 /** What a file was expected to be. */
-export type Wanted = 'safetensors' | 'onnx' | 'json' | 'merges';
+export type Wanted = 'safetensors' | 'gguf' | 'onnx' | 'json' | 'merges';
 
 /** How much of a file is looked at. */
 const looked = 4096;
@@ -28,7 +28,7 @@ export async function foreignKind(file: string, wanted?: Wanted): Promise<string
 }
 
 const signatures: readonly (readonly [at: number, bytes: string, what: string])[] = [
-  [0, 'GGUF', 'a GGUF file, which is not supported. Get the model as .safetensors'],
+  [0, 'GGUF', 'a GGUF file. Give it a name that ends in .gguf'],
   [0, 'lmgg', 'a GGML file, which is not supported. Get the model as .safetensors'],
   [0, '\x89HDF', 'an HDF5 file (Keras), which is not supported. Get the model as .safetensors'],
   [0, '\x1f\x8b', 'a gzip archive. Unpack it first'],

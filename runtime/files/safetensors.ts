@@ -1,7 +1,9 @@
 import type { BigIntStats } from 'node:fs';
 import { type FileHandle, open, realpath } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import type { BlockDtype } from './blocks.ts';
 import { foreignKind } from './foreign.ts';
+import { withScales } from './scales.ts';
 
 /** Bits of one element, by the names safetensors uses. */
 const bitsOf = {
@@ -27,7 +29,8 @@ const bitsOf = {
   F6_E3M2: 6,
 } as const;
 
-export type StoredDtype = keyof typeof bitsOf;
+/** Those of safetensors files, and the block formats of GGUF files. */
+export type StoredDtype = keyof typeof bitsOf | BlockDtype;
 
 /** One tensor as it lies on disk. */
 export interface StoredTensor {
@@ -46,6 +49,8 @@ export interface StoredTensor {
   offset: number;
   /** Bytes. */
   length: number;
+  /** What the values stored are multiplied by: one number, or one for each row. Only 8-bit floats have it. */
+  scale?: StoredTensor;
 }
 
 export type StoredTensors = ReadonlyMap<string, StoredTensor>;
@@ -171,7 +176,7 @@ function checkHeader(
         `${label} ends at byte ${dataStart + end}, but the file has ${size} (it may be truncated; download it again)`,
       );
     }
-    const bits = shape.reduce((product, dim) => product * dim, bitsOf[dtype as StoredDtype]);
+    const bits = shape.reduce((product, dim) => product * dim, bitsOf[dtype as keyof typeof bitsOf]);
     if (bits !== (end - begin) * 8) {
       throw refuse(`${label} has shape [${shape.join(', ')}] of ${dtype} but ${end - begin} bytes of data`);
     }
@@ -191,7 +196,7 @@ function checkHeader(
       throw refuse(`tensors "${previousName}" and "${name}" overlap`);
     }
   }
-  return { tensors, metadata };
+  return { tensors: withScales(tensors), metadata };
 }
 
 /**

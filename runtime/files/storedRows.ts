@@ -8,7 +8,13 @@ export function rowsOf(tensor: StoredTensor, from: number, to: number): StoredTe
   if (!(from >= 0 && from <= to && to <= rows))
     throw new ModelError(`A tensor of ${rows} rows has none from ${from} to ${to}.`);
   const bytes = tensor.length / rows;
-  return { ...tensor, shape: [to - from, ...rest], offset: tensor.offset + from * bytes, length: (to - from) * bytes };
+  const { scale } = tensor;
+  return {
+    ...tensor,
+    ...{ shape: [to - from, ...rest], offset: tensor.offset + from * bytes, length: (to - from) * bytes },
+    // One for each row is taken with its row; one for all is that of each part.
+    ...(scale && scale.shape[0] === rows && rows > 1 && { scale: rowsOf(scale, from, to) }),
+  };
 }
 
 /** One of `count` equal ranges of rows. */

@@ -15,9 +15,9 @@ export interface TokenizerFiles {
 }
 
 /** Of a vocabulary and of its merges; CLIP's has 49,408. */
-export const MOST_WORDS = 1_000_000;
+const MOST_WORDS = 1_000_000;
 /** Ids are read as float32 in some graphs, which is exact up to here. */
-export const HIGHEST_ID = 2 ** 24;
+const HIGHEST_ID = 2 ** 24;
 /** Start, end, and one word between them. */
 export const LEAST_LENGTH = 3;
 
@@ -82,7 +82,7 @@ function ofDescription(description: Record<string, unknown>): Omit<TokenizerFile
   return { vocab: checkVocabulary(vocab), merges: checkMerges(merges), added: names };
 }
 
-export function stepsOf(value: unknown, inner: string): unknown[] {
+function stepsOf(value: unknown, inner: string): unknown[] {
   if (value === null || value === undefined) return [];
   if (!isObject(value) || value.type !== 'Sequence') return [value];
   const steps = value[inner];
@@ -109,11 +109,11 @@ function isKnown(step: unknown): boolean {
   }
 }
 
-export function patternOf({ pattern }: Record<string, unknown>): string | undefined {
+function patternOf({ pattern }: Record<string, unknown>): string | undefined {
   return isObject(pattern) && typeof pattern.Regex === 'string' ? pattern.Regex : undefined;
 }
 
-export function checkVocabulary(vocab: Record<string, unknown>): Record<string, number> {
+function checkVocabulary(vocab: Record<string, unknown>): Record<string, number> {
   const entries = Object.entries(vocab);
   if (entries.length === 0 || entries.length > MOST_WORDS) {
     throw new Error(`The vocabulary has ${entries.length} words; it must have from 1 to ${MOST_WORDS}.`);
@@ -125,7 +125,7 @@ export function checkVocabulary(vocab: Record<string, unknown>): Record<string, 
   return vocab as Record<string, number>;
 }
 
-export function checkMerges(merges: unknown[]): string[][] {
+function checkMerges(merges: unknown[]): string[][] {
   if (merges.length > MOST_WORDS) throw new Error(`There are ${merges.length} merges; at most ${MOST_WORDS} are read.`);
   for (const pair of merges) {
     if (Array.isArray(pair) && pair.length === 2 && pair.every((half) => typeof half === 'string')) continue;
@@ -134,7 +134,7 @@ export function checkMerges(merges: unknown[]): string[][] {
   return merges as string[][];
 }
 
-export function told(value: unknown): string {
+function told(value: unknown): string {
   const text = JSON.stringify(value) ?? String(value);
   return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 }

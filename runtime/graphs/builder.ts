@@ -1,6 +1,17 @@
 import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
+import { isBlockDtype, isFloat8 } from '../files/blocks.ts';
+import {
+  BLOCK,
+  type Held,
+  matrixOf,
+  type Packing,
+  type Piece,
+  packingOf,
+  placesOf,
+  smallestExact,
+} from '../files/packing.ts';
 import type { StoredDtype, StoredTensor, StoredTensors } from '../files/safetensors.ts';
 import type { DelicateOperator } from './precision.ts';
 
@@ -26,7 +37,16 @@ export interface GraphForm {
    * a Transpose that onnxruntime runs once, while it loads the graph.
    */
   linear?: 'fused' | 'plain' | undefined;
+  /** How weights are held; default `stored`. */
+  weights?: WeightsForm | undefined;
 }
+
+/**
+ * `stored`: floats as floats, and what is stored in blocks or as 8-bit floats in 4 or 8 bits, see `smallestExact`.
+ * `int8`, `int4`: the matrices of linear layers in so many bits, however they are stored; blocks that are smaller stay so.
+ * `float16`: everything as floats, as from a file with float16 weights.
+ */
+export type WeightsForm = 'stored' | 'int8' | 'int4' | 'float16';
 
 /** Which layers of a network take the low-rank matrices of LoRAs as inputs of the graph. */
 export type Adapters = 'none' | 'linear' | 'all';
@@ -93,6 +113,16 @@ interface Node {
   attributes?: Readonly<Record<string, Attribute | undefined>>;
 }
 
+/** Serialized, given the name of the packed file. */
+type Initializer = (packed: string) => Uint8Array;
+
+/** The parts of a matrix that is held in 4 or 8 bits, see `Held`. */
+interface Matrix {
+  codes: Value;
+  scales: Value;
+  minima?: Value;
+}
+
 /** The weights do not fit the network; the message is a sentence that names the tensor. */
 export class GraphError extends Error {
   override readonly name = 'GraphError';
@@ -107,6 +137,8 @@ export interface Written {
   versions: ReadonlyMap<string, string>;
   /** Of all the ranges of those files that the graph uses. */
   weightBytes: number;
+  /** The file that the graph's external data points into instead, where weights are held otherwise than they are stored. */
+  packing?: Packing | undefined;
   /** A digest of all but the weights' values and places: the same for graphs that compute alike. */
   structure: string;
 }
@@ -119,6 +151,7 @@ const microsoftOperators = new Set([
   'BiasGelu',
   'FusedMatMul',
   'RotaryEmbedding',
+  'MatMulNBits',
 ]);
 
 /**
@@ -138,17 +171,24 @@ export class GraphBuilder {
   private readonly takesVectors: boolean;
   private readonly tensors: StoredTensors;
   private readonly nodes: Node[] = [];
-  private readonly initializers: Uint8Array[] = [];
+  private readonly initializers: Initializer[] = [];
   private readonly inputs: Uint8Array[] = [];
   private readonly outputs: Uint8Array[] = [];
   private readonly outputNames = new Set<string>();
   private readonly known = new Map<string, Value>();
+  private readonly matrices = new Map<string, Matrix>();
   /** Inputs in the precision of the graph, by name. */
   private readonly entered = new Map<string, Value>();
   private readonly names = new Set<string>();
   private readonly files = new Set<string>();
   private readonly versions = new Map<string, string>();
   private weightBytes = 0;
+  private readonly weightsForm: WeightsForm;
+  /** What is written into a packed file, where `packs`. */
+  private readonly pieces: Piece[] = [];
+  private packedBytes = 0;
+  /** Whether all weights are read from one packed file. */
+  private readonly packs: boolean;
   private readonly structure = createHash('sha256');
 
   constructor(tensors: StoredTensors, form: AdaptedForm = {}) {
@@ -160,6 +200,9 @@ export class GraphBuilder {
     this.adapters = form.adapters ?? 'none';
     this.takesVectors = form.vectors ?? false;
     this.linear = this.precision === 'float32' ? (form.linear ?? 'plain') : 'plain';
+    this.weightsForm = form.weights ?? 'stored';
+    const isFewBits = this.weightsForm === 'int8' || this.weightsForm === 'int4';
+    this.packs = isFewBits || [...tensors.values()].some(({ dtype }) => isBlockDtype(dtype) || isFloat8(dtype));
   }
 
   has(tensor: string): boolean {
@@ -257,10 +300,11 @@ export class GraphBuilder {
     const seen = this.known.get(key);
     if (seen !== undefined) return seen;
     const stored = this.stored(tensor);
-    const dtype = onnxDtypes[stored.dtype];
-    if (!dtype)
+    const isPacked = isBlockDtype(stored.dtype) || isFloat8(stored.dtype);
+    const dtype = this.packs ? this.heldFloat(stored, precision) : onnxDtypes[stored.dtype];
+    if (!dtype || !(isPacked || onnxDtypes[stored.dtype]))
       throw new GraphError(
-        `The tensor "${tensor}" is stored as ${stored.dtype}, which is not supported; supported are F32, F16, BF16 and F64.`,
+        `The tensor "${tensor}" is stored as ${stored.dtype}, which is not supported; supported are F32, F16, BF16, F64, F8_E4M3, F8_E5M2 and the blocks of GGUF.`,
       );
     const [from, to] = options.rows ?? [0, stored.shape[0] ?? 1];
     if (stored.transposed && (options.rows || stored.shape.length !== 2)) {
@@ -277,12 +321,13 @@ export class GraphBuilder {
     }
     const name = this.unused(options.rows ? `${tensor}[${from}:${to}]` : tensor);
     const dims = stored.transposed ? [...shape].reverse() : shape;
-    const offset = stored.offset + start * rowBytes;
-    this.initializers.push(externalInitializer(name, dtype, dims, basename(stored.file), offset, length));
-    this.structure.update(tensorProto(name, dtype, dims).finish());
-    this.files.add(stored.file);
-    this.weightBytes += length;
-    if (stored.version !== undefined) this.versions.set(stored.file, stored.version);
+    this.uses(stored, length);
+    if (this.packs) {
+      const held: Held = { as: dtype === onnxDtypes[stored.dtype] ? 'raw' : (dtype as 'float32' | 'float16') };
+      const rows = options.rows && ([start, start + to - from] as const);
+      this.external(name, dtype, dims, this.pack({ source: stored, rows, held }).codes);
+    } else
+      this.external(name, dtype, dims, { offset: stored.offset + start * rowBytes, length }, basename(stored.file));
     let value = name;
     // Both nodes see only constants, so onnxruntime runs them once, while it loads the graph.
     if (precision !== 'stored' && dtype !== precision) value = this.cast(value, precision, name);
@@ -290,6 +335,107 @@ export class GraphBuilder {
       value = this.node('Transpose', [value], { name, attributes: { perm: [1, 0] } });
     this.known.set(key, value);
     return value;
+  }
+
+  /** What a weight that is no matrix of `quantised` is written to a packed file as. */
+  private heldFloat({ dtype, shape }: StoredTensor, precision: Precision | 'stored'): OnnxDtype {
+    const plain = onnxDtypes[dtype];
+    if (precision === 'stored') return plain ?? 'float16';
+    if (plain === precision) return plain;
+    return this.weightsForm === 'float16' && shape.length > 1 ? 'float16' : precision;
+  }
+
+  /**
+   * x Wᵀ over the last axis by a matrix that is held in 4 or 8 bits, through onnxruntime's MatMulNBits; undefined where the
+   * graph holds this one as floats. On the CPU it multiplies whole numbers, having rounded each block of x to 8 bits.
+   */
+  quantised(x: Value, tensor: string, name: string, rows?: readonly [number, number]): Value | undefined {
+    if (!this.packs || this.weightsForm === 'float16') return undefined;
+    const source = this.stored(tensor);
+    const start = source.swapped ? swappedStart(tensor, source, rows) : rows?.[0];
+    const [out, inner] = matrixOf(source, rows);
+    const window = source.shape.slice(2);
+    if (source.shape.length < 2 || source.transposed || window.some((size) => size !== 1) || inner % BLOCK !== 0) {
+      return undefined;
+    }
+    const wanted = this.bitsOf(source);
+    if (!wanted) return undefined;
+    const held: Held = { as: 'blocks', ...wanted, floats: this.precision };
+    const key = `${tensor}|${rows ?? ''}|blocks`;
+    const seen = this.matrices.get(key);
+    const range = rows && start !== undefined ? ([start, start + out] as const) : undefined;
+    const matrix = seen ?? this.packMatrix(tensor, { source, rows: range, held });
+    this.matrices.set(key, matrix);
+    const product = this.node('MatMulNBits', [x, matrix.codes, matrix.scales], {
+      name,
+      attributes: { K: inner, N: out, bits: wanted.bits, block_size: BLOCK, accuracy_level: 4 },
+    });
+    if (!matrix.minima) return product;
+    // Σⱼ xⱼ (sⱼcⱼ + mⱼ): what is added to all values of a block is multiplied by the sum of x over that block.
+    const sums = this.blockSums(x, name);
+    return this.node('Add', [product, this.node('MatMul', [sums, matrix.minima], { name })], { name });
+  }
+
+  /** Bits of a matrix, undefined for floats. */
+  private bitsOf({ dtype }: StoredTensor): { bits: 4 | 8; hasMinima: boolean } | undefined {
+    const exact = smallestExact(dtype);
+    if (this.weightsForm === 'int4' && exact?.bits !== 4) return { bits: 4, hasMinima: true };
+    return exact ?? (this.weightsForm === 'int8' ? { bits: 8, hasMinima: false } : undefined);
+  }
+
+  private packMatrix(tensor: string, piece: Omit<Piece, 'offset'>): Matrix {
+    const { source, rows, held } = piece as { held: Extract<Held, { as: 'blocks' }> } & typeof piece;
+    this.uses(source, (source.length / source.shape[0]!) * (rows ? rows[1] - rows[0] : source.shape[0]!));
+    const { rows: out, columns, codes, scales, minima } = this.pack(piece);
+    const blocks = columns / BLOCK;
+    const name = this.unused(rows ? `${tensor}[${rows[0]}:${rows[1]}]` : tensor);
+    const part = (end: string) => this.unused(`${name}.${end}`);
+    const matrix: Matrix = { codes: part('codes'), scales: part('scales') };
+    this.external(matrix.codes, 'uint8', [out, blocks, (BLOCK * held.bits) / 8], codes);
+    this.external(matrix.scales, held.floats, [out * blocks], scales);
+    if (held.hasMinima) {
+      matrix.minima = part('minima');
+      this.external(matrix.minima, held.floats, [blocks, out], minima);
+    }
+    return matrix;
+  }
+
+  /** Sums of x over each block of its last axis; asked again, the same value. */
+  private blockSums(x: Value, name: string): Value {
+    const key = `${x}|block sums`;
+    const seen = this.known.get(key);
+    if (seen !== undefined) return seen;
+    const shape = this.node('Shape', [x], { name, attributes: { end: -1 } });
+    const split = this.node('Concat', [shape, this.ints([-1, BLOCK])], { name, attributes: { axis: 0 } });
+    const blocks = this.node('Reshape', [x, split], { name });
+    const sums = this.node('ReduceSum', [blocks, this.ints([-1])], { name, attributes: { keepdims: 0 } });
+    this.known.set(key, sums);
+    return sums;
+  }
+
+  private uses({ file, version }: StoredTensor, length: number): void {
+    this.files.add(file);
+    this.weightBytes += length;
+    if (version !== undefined) this.versions.set(file, version);
+  }
+
+  private pack(piece: Omit<Piece, 'offset'>) {
+    const places = placesOf(piece, this.packedBytes);
+    this.pieces.push({ ...piece, offset: this.packedBytes });
+    this.packedBytes = places.end;
+    return places;
+  }
+
+  /** @param file - its name; absent: the packed file */
+  private external(
+    name: string,
+    dtype: OnnxDtype,
+    dims: readonly number[],
+    { offset, length }: { offset: number; length: number },
+    file?: string,
+  ): void {
+    this.initializers.push((packed) => externalInitializer(name, dtype, dims, file ?? packed, offset, length));
+    this.structure.update(tensorProto(name, dtype, dims).finish());
   }
 
   /**
@@ -390,7 +536,10 @@ export class GraphBuilder {
       this.structure.update(bytes);
     }
     writer.tag(2, WireType.LengthDelimited).string(graphName);
-    for (const initializer of this.initializers) writer.tag(5, WireType.LengthDelimited).bytes(initializer);
+    const packing = this.packs ? packingOf(this.pieces, this.packedBytes) : undefined;
+    for (const initializer of this.initializers) {
+      writer.tag(5, WireType.LengthDelimited).bytes(initializer(packing?.name ?? ''));
+    }
     for (const input of this.inputs) writer.tag(11, WireType.LengthDelimited).bytes(input);
     for (const output of this.outputs) writer.tag(12, WireType.LengthDelimited).bytes(output);
     for (const value of [...this.inputs, ...this.outputs]) this.structure.update(value);
@@ -409,6 +558,7 @@ export class GraphBuilder {
       files: [...this.files],
       versions: this.versions,
       weightBytes: this.weightBytes,
+      packing,
       structure: this.structure.digest('hex').slice(0, 32),
     };
   }
@@ -419,7 +569,7 @@ export class GraphBuilder {
     if (seen !== undefined) return seen;
     const name = this.unused('constant');
     const initializer = inlineInitializer(name, dtype, shape, bytes);
-    this.initializers.push(initializer);
+    this.initializers.push(() => initializer);
     this.structure.update(initializer);
     this.known.set(key, name);
     return name;

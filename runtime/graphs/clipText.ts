@@ -15,11 +15,11 @@ export interface ClipTextConfig {
 
 export interface ClipTextForm extends AdaptedForm {
   /** Which states become outputs: `all` (default), `plain` as exporters write them (not normalized), or `none`. */
-  states?: 'all' | 'plain' | 'none' | undefined;
+  states?: 'all' | 'plain' | 'none';
   /** Adds the input `extra_embeddings`, which holds vectors of tokens that the vocabulary lacks. Default false. */
-  extraEmbeddings?: boolean | undefined;
+  extraEmbeddings?: boolean;
   /** Adds the input `attention_mask`, which hides tokens from all others. Default false. */
-  attentionMask?: boolean | undefined;
+  attentionMask?: boolean;
 }
 
 /**

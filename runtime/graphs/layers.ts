@@ -19,13 +19,16 @@ export function linearProduct(graph: GraphBuilder, x: Value, path: string, rows?
   const part = rows ? { rows } : { shape: shape.slice(0, 2) };
   const vectors = layerVectors(graph, path, 'linear', rows);
   const read = vectors ? changedBy(graph, x, vectors.input, path) : x;
-  let product =
-    graph.linear === 'fused'
-      ? graph.node('FusedMatMul', [read, graph.weight(`${path}.weight`, part)], {
-          name: path,
-          attributes: { transB: 1 },
-        })
-      : graph.node('MatMul', [read, graph.weight(`${path}.weight`, { transpose: true, ...part })], { name: path });
+  let product = graph.quantised(read, `${path}.weight`, path, rows);
+  if (product === undefined) {
+    product =
+      graph.linear === 'fused'
+        ? graph.node('FusedMatMul', [read, graph.weight(`${path}.weight`, part)], {
+            name: path,
+            attributes: { transB: 1 },
+          })
+        : graph.node('MatMul', [read, graph.weight(`${path}.weight`, { transpose: true, ...part })], { name: path });
+  }
   if (vectors) product = changedBy(graph, product, vectors.output, path);
   const y = lowRankProduct(graph, product, x, path, 'linear', rows);
   return vectors ? graph.node('Add', [y, vectors.bias], { name: `${path}.lora` }) : y;
@@ -93,9 +96,12 @@ function lowRankProduct(
 export function dense(graph: GraphBuilder, x: Value, path: string): Value {
   const vectors = layerVectors(graph, path, 'all');
   const bias = graph.has(`${path}.bias`) ? graph.weight(`${path}.bias`) : undefined;
-  const inputs = [vectors ? changedBy(graph, x, vectors.input, path) : x, graph.weight(`${path}.weight`)];
-  if (bias !== undefined) inputs.push(bias);
-  let y = graph.node('Gemm', inputs, { name: path, attributes: { transB: 1 } });
+  const read = vectors ? changedBy(graph, x, vectors.input, path) : x;
+  let y = graph.quantised(read, `${path}.weight`, path);
+  if (y === undefined) {
+    const inputs = [read, graph.weight(`${path}.weight`), ...(bias === undefined ? [] : [bias])];
+    y = graph.node('Gemm', inputs, { name: path, attributes: { transB: 1 } });
+  } else if (bias !== undefined) y = graph.node('Add', [y, bias], { name: path });
   if (vectors) y = weightChangedBy(graph, y, bias, vectors.output, path);
   y = lowRankProduct(graph, y, x, path, 'all');
   return vectors ? graph.node('Add', [y, vectors.bias], { name: `${path}.lora` }) : y;

@@ -26,11 +26,12 @@ env.logLevel = 'fatal';
 /**
  * A model on disk (its external data beside it), or in memory with the files its external data names: the folder where
  * they are, which onnxruntime maps, or their bytes. With `inPlace` the CPU computes on the mapped weights as they lie,
- * rather than on copies of them in the order that its kernels like best.
+ * rather than on copies of them in the order that its kernels like best; with `packed` it copies only matrices of 4 and 8
+ * bits, and what other matrix products read, but no convolutions.
  */
 export type GraphSource = (
   | { file: string }
-  | { bytes: Uint8Array; folder: string; inPlace?: boolean | undefined }
+  | { bytes: Uint8Array; folder: string; inPlace?: boolean | 'packed' | undefined }
   | { bytes: Uint8Array; externalData?: { path: string; data: Uint8Array }[] | undefined }
 ) & { label?: string | undefined; structure?: string | undefined };
 
@@ -127,7 +128,7 @@ export class Graph {
       if ('file' in source)
         return new Graph(await InferenceSession.create(source.file, options), label, structure, provider);
       if ('folder' in source) {
-        const inPlace = source.inPlace === true && provider.name === 'cpu';
+        const inPlace = source.inPlace !== undefined && source.inPlace !== false && provider.name === 'cpu';
         const session = await InferenceSession.create(source.bytes, {
           ...options,
           // `layout` and `all` reorder the weights of convolutions, and packing does so with those of matrix products.
@@ -136,7 +137,7 @@ export class Graph {
             session: {
               ...spinning,
               model_external_initializers_file_folder_path: source.folder,
-              ...(inPlace && { disable_prepacking: '1' }),
+              ...(inPlace && source.inPlace !== 'packed' && { disable_prepacking: '1' }),
             },
           },
         });

@@ -1,5 +1,7 @@
 import { open, readFile, realpath, stat } from 'node:fs/promises';
-import { basename, dirname } from 'node:path';
+import { tmpdir } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+import { packedFile } from '../files/packedFile.ts';
 import { ModelError } from '../files/reading.ts';
 import { versionOf } from '../files/safetensors.ts';
 import type { GraphForm, Written } from '../graphs/builder.ts';
@@ -18,6 +20,7 @@ export function formOn(provider: Provider): GraphForm {
     precision,
     border: 'float32',
     widened,
+    weights: provider.weights,
   };
 }
 
@@ -47,7 +50,8 @@ const COPIED_BELOW = 400 * 2 ** 20;
  */
 export async function openWritten(written: Written, label: string, provider: Provider): Promise<Graph> {
   await checkVersions(written, label);
-  const source = (await mappable(written)) ?? (await inMemory(written.files, label));
+  const source =
+    (await packed(written, label, provider)) ?? (await mappable(written)) ?? (await inMemory(written.files, label));
   // Imported only now, so that describing models needs no native code.
   const { Graph } = await import('./graph.ts');
   return Graph.open({ bytes: written.bytes, label, structure: written.structure, ...source }, provider);
@@ -63,7 +67,16 @@ async function checkVersions({ versions }: Written, label: string): Promise<void
   }
 }
 
-type Weights = { folder: string; inPlace: boolean } | { externalData: { path: string; data: Uint8Array }[] };
+type Weights = { folder: string; inPlace: boolean | 'packed' } | { externalData: { path: string; data: Uint8Array }[] };
+
+/** The folder with the packed file of the weights, written now where it is not there yet. */
+async function packed({ packing }: Written, label: string, provider: Provider): Promise<Weights | undefined> {
+  if (!packing) return undefined;
+  const folder = provider.packedFolder ?? join(tmpdir(), 'latentwire-weights');
+  await packedFile(packing, folder, label);
+  // onnxruntime follows no links out of the folder.
+  return { folder: await realpath(folder), inPlace: packing.bytes >= COPIED_BELOW ? 'packed' : false };
+}
 
 /** The one folder that holds all files under the names the graph has for them; onnxruntime follows no links out of it. */
 async function mappable({ files, weightBytes }: Written): Promise<Weights | undefined> {

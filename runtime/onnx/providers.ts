@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { ProviderError, type ProviderName, parseDevice, providerNames } from '../devices.ts';
-import { GraphBuilder, type Precision } from '../graphs/builder.ts';
+import { GraphBuilder, type Precision, type WeightsForm } from '../graphs/builder.ts';
 import type { DelicateOperator } from '../graphs/precision.ts';
 import { floats } from '../tensors/tensor.ts';
 import { Graph } from './graph.ts';
@@ -27,6 +27,10 @@ export interface Provider {
   precision?: Precision | undefined;
   /** Operators that float16 graphs compute in float32; default all delicate ones. */
   widened?: readonly DelicateOperator[] | undefined;
+  /** How graphs that are written here hold weights; default `stored`. */
+  weights?: WeightsForm | undefined;
+  /** Where repacked weights are kept; default a folder of the system's for temporary files. */
+  packedFolder?: string | undefined;
   /** onnxruntime writes to the error output of the process what it does while it opens a graph; default false. */
   explains?: boolean | undefined;
 }

@@ -1,6 +1,7 @@
 import { fork } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import type { HeldWeights } from '../messages.ts';
 import { childEnvironment } from './environment.ts';
 import { packageRoot } from './runtimeProcess.ts';
 
@@ -8,6 +9,8 @@ export interface ToExamine {
   /** As `RuntimeOptions.provider` names one. */
   device: string;
   precision?: 'auto' | 'float32' | 'float16' | undefined;
+  weights?: HeldWeights | undefined;
+  packedFolder?: string | undefined;
   threads?: number | undefined;
   /** Absolute path of a folder or file. */
   model: string;

@@ -1,6 +1,6 @@
 /** Entry of the process that finds out for `examine` what computes here, and where the nodes of a model's graphs run. */
 import { writeSync } from 'node:fs';
-import { componentLabel } from '../checkpoints/configs.ts';
+import { conditionersOf } from '../families/index.ts';
 import { machineOf } from '../onnx/machine.ts';
 import { chooseProvider } from '../onnx/providers.ts';
 import { ModelCache } from '../pipelines/modelCache.ts';
@@ -15,9 +15,10 @@ function send(message: FromExamining): Promise<void> {
   return new Promise((resolve) => process.send?.(message, undefined, undefined, () => resolve()));
 }
 
-async function examine({ device, precision, threads, model: path }: ToExamine): Promise<void> {
+async function examine({ device, precision, weights, packedFolder, threads, model: path }: ToExamine): Promise<void> {
   try {
-    const provider = await chooseProvider(device, { threads, ...(precision && { precision }) });
+    const chosen = await chooseProvider(device, { threads, ...(precision && { precision }) });
+    const provider = { ...chosen, weights, packedFolder };
     const { name, reason, fallbackFrom = [], attention = 'plain', precisionReason, widened = [] } = provider;
     await send({
       type: 'provider',
@@ -34,9 +35,14 @@ async function examine({ device, precision, threads, model: path }: ToExamine): 
     });
     const modelCache = new ModelCache({ provider: { ...provider, explains: true }, onLoaded: () => {} });
     const model = await modelCache.model(path);
-    for (const component of model.configs.components) {
-      const part = componentLabel(model.configs, component);
-      const network = model.network(component);
+    const encoders = conditionersOf[model.configs.family].encoders(model);
+    const parts = [
+      ...encoders,
+      'unet',
+      ...(model.configs.lacksVae ? [] : (['vae_encoder', 'vae_decoder'] as const)),
+    ] as const;
+    for (const part of parts) {
+      const network = model.network(part);
       writeSync(2, `\n${graphMark}${part}\n`);
       const begun = performance.now();
       const graph: Examined = { name: part, weightBytes: await network.bytes() };

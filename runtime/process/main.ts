@@ -6,7 +6,7 @@ import type { Calibration, Calls, FromRuntime, GenerateRequest, RunEvent, ToRunt
 import { type Graph, OnnxError } from '../onnx/graph.ts';
 import { machineOf } from '../onnx/machine.ts';
 import { chooseProvider, openProbe, type Probe, type Provider } from '../onnx/providers.ts';
-import { generate as generateImage } from '../pipelines/generate.ts';
+import { diffusion } from '../pipelines/generate.ts';
 import { ModelCache, type Owner } from '../pipelines/modelCache.ts';
 import { findPreviewDecoder } from '../previews/index.ts';
 import { Progress } from './progress.ts';
@@ -48,13 +48,16 @@ process.on('SIGTERM', () => {});
 async function start({
   provider,
   precision,
+  weights,
+  packedFolder,
   threads,
   rowsPerCall,
   memoryLimitBytes = 0,
   calibrations,
 }: Extract<ToRuntime, { type: 'start' }>): Promise<void> {
   try {
-    const chosen = await chooseProvider(provider, { threads, ...(precision && { precision }) });
+    const found = await chooseProvider(provider, { threads, ...(precision && { precision }) });
+    const chosen = { ...found, weights, packedFolder };
     const machine = machineOf(chosen);
     const calibration = ({ label, structure }: Graph, shape: string, rows: number): Calibration => {
       return { machine, structure, graph: label, shape, rows };
@@ -96,8 +99,8 @@ async function start({
       });
     }
     probe = await openProbe(chosen);
-    const { name, reason, precision: found = 'float32', precisionReason } = chosen;
-    await send({ type: 'ready', provider: name, reason, precision: found, precisionReason });
+    const { name, reason, precision: computed = 'float32', precisionReason } = chosen;
+    await send({ type: 'ready', provider: name, reason, precision: computed, precisionReason });
   } catch (error) {
     await send({ type: 'unready', message: error instanceof Error ? error.message : String(error) });
     process.exit(1);
@@ -112,7 +115,7 @@ async function generate(run: number, request: GenerateRequest): Promise<void> {
     await modelCache.use(async () => {
       const source = request.previews && (await modelCache.previewSource(request));
       const job: Job = {
-        run: generateImage(modelCache, request),
+        run: diffusion(modelCache, request),
         signal: controller.signal,
         emit: (event) => emit(run, event, progress),
         ...(source && {

@@ -1,4 +1,5 @@
 import { RuntimeError } from '../errors.ts';
+import type { HeldWeights } from '../messages.ts';
 import { modelsOf, Scales, type Weight } from './needs.ts';
 import { isSubset, MODEST_PIXELS } from './quarantine.ts';
 import type { Run } from './run.ts';
@@ -43,7 +44,7 @@ export class MemoryBudget {
   /** What the most demanding run of this process took to compute: the device's allocator keeps it for the next. */
   private mostWorkingBytes = 0;
   private readonly maxModels: number;
-  private readonly scales = new Scales();
+  private readonly scales: Scales;
   private readonly now: () => number;
   /** Of every file that was weighed, and when. */
   private readonly weighed = new Map<string, { weight: Weight; at: number }>();
@@ -51,7 +52,8 @@ export class MemoryBudget {
   private patience = 1;
 
   /** @param now - milliseconds since some moment */
-  constructor({ maxModels, limitBytes, deviceLimitBytes = 0 }: Limits, now: () => number) {
+  constructor({ maxModels, limitBytes, deviceLimitBytes = 0 }: Limits, now: () => number, weights?: HeldWeights) {
+    this.scales = new Scales(weights);
     this.now = now;
     this.maxModels = maxModels;
     this.limitBytes = limitBytes;

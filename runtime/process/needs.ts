@@ -1,9 +1,10 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { encoderNames } from '../families/family.ts';
 import { locateWeights, networkStem, textStem } from '../files/locateWeights.ts';
-import { readSafetensorsHeader, type StoredDtype } from '../files/safetensors.ts';
-import type { GenerateRequest } from '../messages.ts';
+import { BLOCK, matrixOf, smallestExact } from '../files/packing.ts';
+import type { StoredDtype, StoredTensor } from '../files/safetensors.ts';
+import { isGguf, readWeightsHeader } from '../files/weights.ts';
+import type { GenerateRequest, HeldWeights } from '../messages.ts';
 import { noWidths, type Widths, widthsOf, widthsOfExported } from './working.ts';
 
 /** Bytes of weights, estimated from what lies on disk. */
@@ -36,7 +37,7 @@ export function filesOf(request: GenerateRequest): string[] {
 }
 
 /** Components of a model's folder; what else lies there, such as a safety checker, is never loaded. */
-const componentFolders = [...encoderNames, 'unet', 'transformer', 'vae_encoder', 'vae_decoder', 'vae'];
+const componentFolders = ['text_encoder', 'text_encoder_2', 'unet', 'vae_encoder', 'vae_decoder', 'vae'];
 
 /**
  * Estimates what models and their parts weigh once loaded. Only names, sizes and headers are read, and headers only once
@@ -44,6 +45,12 @@ const componentFolders = [...encoderNames, 'unet', 'transformer', 'vae_encoder',
  */
 export class Scales {
   private readonly known = new Map<string, Weight & { size: number; mtimeMs: number }>();
+  private readonly weights: HeldWeights;
+
+  /** @param weights - how they will be held */
+  constructor(weights: HeldWeights = 'stored') {
+    this.weights = weights;
+  }
 
   /** @param path absolute; a folder of a model or of a single network, or one file */
   async weigh(path: string): Promise<Weight> {
@@ -62,7 +69,7 @@ export class Scales {
       const { size, mtimeMs } = await stat(file);
       const known = this.known.get(file);
       if (known?.size === size && known.mtimeMs === mtimeMs) return known;
-      const weight = { stored: size, ...(await readWeight(file, size)), size, mtimeMs };
+      const weight = { stored: size, ...(await readWeight(file, size, this.weights)), size, mtimeMs };
       this.known.set(file, weight);
       return weight;
     } catch {
@@ -107,14 +114,27 @@ async function shardsOf(index: string): Promise<string[]> {
 }
 
 /** What an element takes as float32, over what it takes as it is stored; 1 for all others. */
-const widening: Partial<Record<StoredDtype, number>> = { F16: 2, BF16: 2, F8_E4M3: 4, F8_E5M2: 4, F64: 0.5 };
+const widening: Partial<Record<StoredDtype, number>> = { F16: 2, BF16: 2, F64: 0.5 };
 
-async function readWeight(file: string, size: number): Promise<Omit<Weight, 'stored'>> {
+/** Bytes of a tensor in memory, where the network computes in float32. */
+function widenedBytes(tensor: StoredTensor, weights: HeldWeights): number {
+  const { dtype, length, shape } = tensor;
+  const [rows, columns] = matrixOf(tensor);
+  const small = smallestExact(dtype);
+  const floats = small ? rows * columns * 4 : length * (widening[dtype] ?? 1);
+  if (weights === 'float16' || shape.length < 2 || columns % BLOCK !== 0) return floats;
+  const isLinear = shape.slice(2).every((size) => size === 1);
+  const bits = weights === 'int4' ? 4 : (small?.bits ?? (weights === 'int8' && isLinear ? 8 : undefined));
+  // For each block a scale, and a sum that onnxruntime adds when it packs the codes.
+  return bits === undefined ? floats : rows * columns * (bits / 8 + 8 / BLOCK);
+}
+
+async function readWeight(file: string, size: number, weights: HeldWeights): Promise<Omit<Weight, 'stored'>> {
   // ONNX graphs keep the precision that they were exported in.
-  if (!file.endsWith('.safetensors')) return { widened: size, widths: await widthsOfExported(file) };
-  const { tensors } = await readSafetensorsHeader(file);
+  if (!file.endsWith('.safetensors') && !isGguf(file)) return { widened: size, widths: await widthsOfExported(file) };
+  const { tensors } = await readWeightsHeader(file);
   let widened = 0;
-  for (const { dtype, length } of tensors.values()) widened += length * (widening[dtype] ?? 1);
+  for (const tensor of tensors.values()) widened += widenedBytes(tensor, weights);
   return { widened, widths: widthsOf(tensors) };
 }
 

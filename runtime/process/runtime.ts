@@ -1,6 +1,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** The parent's handle on the runtime, as others see it. */
-import type { Batch, Calls, GenerateRequest, LogLevel, RunEvent, Stage } from '../messages.ts';
+import type { Batch, Calls, GenerateRequest, HeldWeights, LogLevel, RunEvent, Stage } from '../messages.ts';
 import type { SetAside } from './quarantine.ts';
 
 export interface RuntimeOptions {
@@ -14,6 +14,17 @@ export interface RuntimeOptions {
    * are right, and float32 elsewhere. Graphs that were exported keep their own.
    */
   precision?: 'auto' | 'float32' | 'float16';
+  /**
+   * How networks with safetensors or GGUF weights hold them: `stored` (default) as floats where they are stored as floats,
+   * and in 4 or 8 bits where they are stored in blocks or as 8-bit floats; `int8` and `int4` the matrices of linear layers in
+   * so many bits; `float16` all as floats.
+   */
+  weights?: HeldWeights;
+  /**
+   * Absolute path of a folder for weights that are held otherwise than they are stored: each is repacked once and mapped from
+   * there afterwards. Default: one in the system's folder for temporary files.
+   */
+  packedFolder?: string;
   /** Takes a fixed sentence and structured fields; never prompts or images. */
   log: (level: LogLevel, message: string, fields?: object) => void;
   /**

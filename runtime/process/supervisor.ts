@@ -124,7 +124,7 @@ export class Supervisor implements Runtime {
       limitBytes: options.memoryLimitBytes ?? 0,
       deviceLimitBytes: options.deviceMemoryLimitBytes ?? 0,
     };
-    this.budget = new MemoryBudget(limits, () => clock.now());
+    this.budget = new MemoryBudget(limits, () => clock.now(), options.weights);
     const batches = siblings?.batches ?? new KeptBatches(options.batchesFile, options.log);
     this.figures = new BatchFigures(batches, options.log);
     this.loading = new LoadingLog(options.log);
@@ -294,12 +294,14 @@ export class Supervisor implements Runtime {
     this.budget.begin();
     this.growth.begin();
     this.deadlines.reset();
-    const { provider, precision, threads, rowsPerCall } = this.options;
+    const { provider, precision, weights, packedFolder, threads, rowsPerCall } = this.options;
     const calibrations = this.figures.known();
     send(child, {
       type: 'start',
       provider,
       precision,
+      weights,
+      packedFolder,
       threads,
       rowsPerCall,
       memoryLimitBytes: this.budget.limitBytes,

@@ -61,3 +61,9 @@ function encode(bits: number): number {
   const rounded = magnitude + 0xfff + ((magnitude >>> 13) & 1);
   return sign | ((rounded - 0x38000000) >>> 13);
 }
+
+/** One half-precision number from its bits. */
+export function halfFromBits(bits: number): number {
+  decoded ??= decodeTable();
+  return decoded[bits]!;
+}

@@ -5,8 +5,8 @@ import type { StoredTensors } from '../../runtime/files/safetensors.ts';
 /** A tensor to be written; values as float32 unless `dtype` says otherwise. */
 export interface NewTensor {
   shape: readonly number[];
-  data: Float32Array | Uint16Array | BigInt64Array;
-  dtype?: 'F32' | 'F16' | 'BF16' | 'I64';
+  data: Float32Array | Uint16Array | BigInt64Array | Uint8Array;
+  dtype?: 'F32' | 'F16' | 'BF16' | 'I64' | 'U8' | 'F8_E4M3' | 'F8_E5M2';
 }
 
 /** Writes a safetensors file. */

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { describeModel } from '../../runtime/checkpoints/describe.ts';
+import { describeModel } from '../../runtime/checkpoints/checkpoint.ts';
 import { foreignKind } from '../../runtime/files/foreign.ts';
 import { modelFolder } from '../helpers/goldens.ts';
 
@@ -40,7 +40,7 @@ const files: [what: string, content: string | Buffer, reason: RegExp][] = [
   ['a gzip archive', gzipSync('words'), /a gzip archive/],
   ['a 7-Zip archive', Buffer.from('7z\xbc\xaf\x27\x1c\0\x04', 'latin1'), /a 7-Zip archive/],
   ['a tar archive', Buffer.concat([Buffer.alloc(257, 'x'), Buffer.from('ustar\x0000')]), /a tar archive/],
-  ['a GGUF file', Buffer.from('GGUF\x03\0\0\0\0\0\0\0', 'latin1'), /a GGUF file, which is not supported/],
+  ['a GGUF file', Buffer.from('GGUF\x03\0\0\0\0\0\0\0', 'latin1'), /a GGUF file\. Give it a name that ends in \.gguf/],
   ['a picture', Buffer.from('\x89PNG\r\n\x1a\n\0\0\0\rIHDR', 'latin1'), /a picture \(PNG\)/],
   ['an ONNX graph', Buffer.from('\x08\x08\x12\x07pytorch', 'latin1'), /an ONNX graph.*unet\/model\.onnx/],
   ['a program', Buffer.from('\x7fELF\x02\x01\x01\0\0\0', 'latin1'), /a program/],
