@@ -7,7 +7,7 @@ import { availableParallelism } from 'node:os';
 import { Batcher } from '../runtime/batcher.ts';
 import type { Batch, GenerateRequest } from '../runtime/messages.ts';
 import { chooseProvider } from '../runtime/onnx/providers.ts';
-import { diffusion } from '../runtime/pipelines/generate.ts';
+import { generate as diffusion } from '../runtime/pipelines/generate.ts';
 import { ModelCache } from '../runtime/pipelines/modelCache.ts';
 
 const [folder, providerName, batchesFile] = process.argv.slice(2);

@@ -29,7 +29,7 @@ const figures: Figure[] = [];
 const provider = await chooseProvider(options.provider);
 console.error(`provider: ${provider.name}. ${provider.reason}`);
 const model = await new ModelCache({ provider, onLoaded: () => {} }).model(pocket);
-const unet = await model.network('unet').graph();
+const unet = await model.network('denoiser').graph();
 
 function noise(dims: readonly number[]): Tensor {
   const count = dims.reduce((product, dim) => product * dim, 1);

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { Batcher } from '../runtime/batcher.ts';
 import type { GenerateRequest, Pixels } from '../runtime/messages.ts';
-import { diffusion } from '../runtime/pipelines/generate.ts';
+import { generate as diffusion } from '../runtime/pipelines/generate.ts';
 import { ModelCache } from '../runtime/pipelines/modelCache.ts';
 import { floats, type Tensor } from '../runtime/tensors/tensor.ts';
 import { type Figure, median, pairedRatio, printTable } from './figures.ts';
@@ -154,11 +154,11 @@ async function comparePictures(): Promise<Figure[]> {
 
 async function compareSteps(pairs: number): Promise<Figure[]> {
   const opened = await modelCache.model(model);
-  const whole = await opened.network('unet').graph({ deep: true });
+  const whole = await opened.network('denoiser').graph({ deep: true });
   const before = process.memoryUsage.rss();
-  const shallow = await opened.shallowUNet().graph();
+  const shallow = await opened.shallowDenoiser().graph();
   const grownMiB = (process.memoryUsage.rss() - before) / 2 ** 20;
-  const latents = size / opened.configs.vaeScale;
+  const latents = size / opened.configs.latentScale;
   const free: Record<string, number> = {
     batch: 2,
     length: 77,

@@ -83,10 +83,10 @@ async function loading(): Promise<void> {
   const [full, half] = [join(folder, 'F32'), join(folder, 'F16')];
   const weights = 'diffusion_pytorch_model.safetensors';
   const cases: [string, ModelQuestion['component'], Side, string][] = [
-    ['UNet, F32', 'unet', { way: 'runtime', path: full }, join(full, 'unet', weights)],
-    ['UNet, F32, all optimizations', 'unet', { way: 'optimized', path: full }, join(full, 'unet', weights)],
-    ['UNet, F32, bytes in memory', 'unet', { way: 'memory', path: full }, join(full, 'unet', weights)],
-    ['UNet, F16', 'unet', { way: 'runtime', path: half }, join(half, 'unet', weights)],
+    ['UNet, F32', 'denoiser', { way: 'runtime', path: full }, join(full, 'unet', weights)],
+    ['UNet, F32, all optimizations', 'denoiser', { way: 'optimized', path: full }, join(full, 'unet', weights)],
+    ['UNet, F32, bytes in memory', 'denoiser', { way: 'memory', path: full }, join(full, 'unet', weights)],
+    ['UNet, F16', 'denoiser', { way: 'runtime', path: half }, join(half, 'unet', weights)],
     ['text encoder, F32', 'text_encoder', { way: 'runtime', path: full }, join(full, 'text_encoder/model.safetensors')],
     ['VAE decoder, F32', 'vae_decoder', { way: 'runtime', path: full }, join(full, 'vae', weights)],
   ];
@@ -181,7 +181,7 @@ try {
       'exported by PyTorch': { way: 'export', path: join(folder, 'export', component, 'model.onnx') },
     }),
   });
-  if (only.includes('unet')) await compare('guided step', 'unet', sides('unet'));
+  if (only.includes('unet')) await compare('guided step', 'denoiser', sides('unet'));
   if (only.includes('vae')) await compare('decoding', 'vae_decoder', sides('vae_decoder'));
   console.log(`\nload of the machine after: ${load()}`);
 } finally {

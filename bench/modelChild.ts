@@ -6,14 +6,14 @@ import { readFileSync } from 'node:fs';
 import { open as openFile, stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { openCheckpoint } from '../runtime/checkpoints/checkpoint.ts';
-import { writeComponent } from '../runtime/checkpoints/component.ts';
+import { stableDiffusionXL } from '../runtime/families/stableDiffusionXL.ts';
 import { Graph } from '../runtime/onnx/graph.ts';
 import type { Provider } from '../runtime/onnx/providers.ts';
 import { floats, int64s, type Tensor } from '../runtime/tensors/tensor.ts';
 import { openComponent } from '../test/helpers/openComponent.ts';
 
 export interface ModelQuestion {
-  component: 'unet' | 'vae_decoder' | 'text_encoder';
+  component: 'denoiser' | 'vae_decoder' | 'text_encoder';
   /** Latents on each side. */
   latents: number;
   threads?: number | undefined;
@@ -58,7 +58,7 @@ process.on('message', async () => {
   const usage = process.cpuUsage();
   let output: Float32Array = new Float32Array();
   // Guidance is two calls of one row, as the batcher makes them on a CPU.
-  for (const row of component === 'unet' ? [0, 1] : [0]) {
+  for (const row of component === 'denoiser' ? [0, 1] : [0]) {
     const out = await graph.run(feeds(row));
     output = Object.values(out)[0]!.data as Float32Array;
   }
@@ -77,7 +77,7 @@ async function open(): Promise<Graph> {
       if (source.kind !== 'safetensors') throw new Error(`${path} has no safetensors weights for its ${component}.`);
       const inMemory = question.way === 'memory';
       const form = { linear: inMemory ? 'plain' : 'fused' } as const;
-      const { bytes, files } = writeComponent(component, source.config, source.tensors, form);
+      const { bytes, files } = stableDiffusionXL.networks[component]!.write(source.config, source.tensors, form);
       const [file] = files as [string];
       if (!inMemory) return Graph.open({ bytes, folder: dirname(file) }, provider);
       return Graph.open({ bytes, externalData: [{ path: basename(file), data: await readWhole(file) }] }, provider);
@@ -108,7 +108,7 @@ function feeds(row: number): Record<string, Tensor> {
     return typeof dim === 'number' ? dim : 768;
   };
   switch (component) {
-    case 'unet':
+    case 'denoiser':
       return {
         sample: waves([1, 4, latents, latents]),
         timestep: floats(Float32Array.of(500), [1]),

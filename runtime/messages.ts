@@ -16,7 +16,7 @@ export interface GenerateRequest {
   prompt: string;
   /** Absent: the unconditional prompt of the model (empty text, or zeros where the model's config forces them). */
   negativePrompt?: string;
-  /** What SDXL's second text encoder reads; default: the first prompts. */
+  /** What the second text encoder reads; default: the first prompts. */
   prompt2?: string;
   negativePrompt2?: string;
   /** How a prompt writes the weights of its parts; absent: signs are text like any other. */
@@ -28,6 +28,12 @@ export interface GenerateRequest {
   steps: number;
   /** Classifier-free guidance; at 1 or below a single branch runs and the negative prompt has no effect. */
   guidanceScale: number;
+  /** Classifier-free guidance of models that take `guidanceScale` as an input; at 1 or below, or without a negative prompt, none. */
+  trueGuidanceScale?: number;
+  /** Tokens of the prompt that are read, where the text encoder takes long ones; default the family's. */
+  maxSequenceLength?: number;
+  /** Pictures that the prompt refers to, for models that edit by them; each of its own size. */
+  references?: Pixels[];
   /** A spelling that `resolveScheduler` knows; absent: the model's own. */
   scheduler?: string;
   /** Flow-matching models: the shift of the sigmas, see `FlowSchedule`; absent: the model's own. Others refuse it. */

@@ -1,7 +1,6 @@
 import type { Pixels, Stage } from './messages.ts';
 import type { Graph } from './onnx/graph.ts';
 import type { FloatTensor, Tensor } from './tensors/tensor.ts';
-import type { Embeddings } from './text/clip.ts';
 
 /**
  * One image being denoised, written once as a coroutine: it yields the calls of graphs that it needs and is resumed with
@@ -43,14 +42,21 @@ export interface LatentShape {
   width: number;
 }
 
-/** What a UNet is told of one prompt. */
+/** One prompt as the denoiser reads it: `data` is [length, width]. */
+export interface Embeddings {
+  data: Float32Array;
+  length: number;
+  width: number;
+}
+
+/** What a denoiser is told of one prompt. */
 export interface Branch {
   embeddings: Embeddings;
-  /** Further inputs of the UNet by name, each with a leading dimension of 1: `text_embeds`, `time_ids`. */
-  extras: Readonly<Record<string, FloatTensor>>;
+  /** Further inputs of the denoiser by name, one row of each: `text_embeds`, `time_ids`. */
+  extras: Row;
   /** Further channels [n, height, width] behind the latents: a mask, or a picture to edit. */
   channels?: Float32Array | undefined;
-  /** False for a branch that guidance leads away from; default true. */
+  /** False for the unconditional branch; default true. */
   conditional?: boolean | undefined;
 }
 
@@ -58,5 +64,5 @@ export type Report =
   | { type: 'staged'; stage: Stage }
   | { type: 'loading'; component: string; doneBytes: number; ofBytes: number }
   | { type: 'started'; steps: number }
-  /** `denoised` are the clean, scaled latents believed in after this step. */
+  /** `denoised` is the predicted x₀ after this step, in scaled latents. */
   | { type: 'stepped'; step: number; steps: number; denoised: Float32Array; shape: LatentShape };

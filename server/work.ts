@@ -2,10 +2,10 @@ import { countRows, type GenerateRequest, type ModelTraits, type RowCounts } fro
 import type { Clock } from './clock.ts';
 
 /**
- * What a row of each network costs, in rows of the UNet over the same picture. By the arithmetic of Stable Diffusion 1.5
+ * What a row of each network costs, in rows of the denoiser over the same picture. By the arithmetic of Stable Diffusion 1.5
  * at 512×512, which the larger families are near; the shallow part as `npm run bench:deep` measured it.
  */
-const costs: RowCounts = { unet: 1, shallow: 0.1, controlNet: 0.4, encoder: 1.4, decoder: 3, preview: 0.3 };
+const costs: RowCounts = { denoiser: 1, shallow: 0.1, controlNet: 0.4, encoder: 1.4, decoder: 3, preview: 0.3 };
 
 /** Rows of networks × megapixels that a run takes: what its claimant is charged. */
 export function workOf(request: GenerateRequest, model: ModelTraits): number {

@@ -123,6 +123,47 @@ describe('who imports whom', () => {
   });
 });
 
+/** The folders of runtime/, the lowest first: each imports from those before it alone. Files beside them may be seen by all. */
+const layers = [
+  'tensors',
+  'files',
+  'graphs',
+  'onnx',
+  'text',
+  'schedulers',
+  'previews',
+  'families',
+  'addons',
+  'checkpoints',
+  'pipelines',
+  'process',
+];
+
+describe('the layers of runtime/', () => {
+  const layerOf = (file: string) => /^runtime\/(\w+)\//.exec(file)?.[1];
+
+  it('are all known', () => {
+    const found = new Set(files.flatMap((file) => layerOf(file) ?? []));
+    expect([...found].sort()).toEqual([...layers].sort());
+  });
+
+  it('import from lower ones alone, types as well', () => {
+    const broken = imports.filter(({ file, target }) => {
+      const [from, to] = [layerOf(file), layerOf(target)];
+      return from !== undefined && to !== undefined && layers.indexOf(from) < layers.indexOf(to);
+    });
+    expect(broken.map(({ file, target }) => `${file} imports ${target}`)).toEqual([]);
+  });
+
+  it('name a family of models in families/, graphs/ and text/ alone', () => {
+    const naming = files.filter((file) => /^runtime\//.test(file) && !/^runtime\/(families|graphs|text)\//.test(file));
+    const broken = naming.filter((file) =>
+      /sdxl|flux|qwen|zImage|z-image/i.test(readFileSync(path.join(root, file), 'utf8')),
+    );
+    expect(broken).toEqual([]);
+  });
+});
+
 describe('what is reached by loading', () => {
   it('runtime/index.ts: no native code, so the server process holds none but sharp', () => {
     expect(

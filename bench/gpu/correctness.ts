@@ -3,14 +3,15 @@ import { mkdir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Batcher } from '../../runtime/batcher.ts';
-import { openCheckpoint, openPart } from '../../runtime/checkpoints/checkpoint.ts';
-import { writeComponent } from '../../runtime/checkpoints/component.ts';
-import type { Component } from '../../runtime/checkpoints/configs.ts';
+import { openCheckpoint } from '../../runtime/checkpoints/checkpoint.ts';
+import { openPart } from '../../runtime/checkpoints/part.ts';
+import type { Component } from '../../runtime/families/family.ts';
+import { stableDiffusionXL } from '../../runtime/families/stableDiffusionXL.ts';
 import { writeTinyDecoder } from '../../runtime/graphs/autoencoderTiny.ts';
 import type { Precision, Written } from '../../runtime/graphs/builder.ts';
 import { formOn, openWritten } from '../../runtime/onnx/openWritten.ts';
 import type { Provider } from '../../runtime/onnx/providers.ts';
-import { diffusion } from '../../runtime/pipelines/generate.ts';
+import { generate as diffusion } from '../../runtime/pipelines/generate.ts';
 import { ModelCache } from '../../runtime/pipelines/modelCache.ts';
 import type { Tensor } from '../../runtime/tensors/tensor.ts';
 import { planUNet, vocabularySize } from '../randomModel.ts';
@@ -60,7 +61,8 @@ async function networksOf(cases: Cases): Promise<Network[]> {
   const component = async (which: Component, feeds: Record<string, Tensor>): Promise<Network> => {
     const source = await checkpoint.component(which);
     if (source.kind !== 'safetensors') throw new Error(`${pocket} has no safetensors weights for its ${which}`);
-    const write: Network['write'] = (form) => writeComponent(which, source.config, source.tensors, form);
+    const write: Network['write'] = (form) =>
+      stableDiffusionXL.networks[which]!.write(source.config, source.tensors, form);
     return { name: `embedded ${which}`, write, feeds };
   };
   const tiny = await openPart(join(pocket, 'tiny_decoder'), 'tinyVae');
@@ -75,7 +77,7 @@ async function networksOf(cases: Cases): Promise<Network[]> {
     await mkdir(folder, { recursive: true });
     const weights = await writeWeights(folder, planUNet(shape));
     const config = { norm_num_groups: 8, ...more };
-    const write: Network['write'] = (form) => writeComponent('unet', config, weights, form);
+    const write: Network['write'] = (form) => stableDiffusionXL.networks.denoiser.write(config, weights, form);
     return { name, write, feeds: { ...row(shape.text), ...feeds } };
   };
   // From the smallest to the largest: on a slow device the time is over in the middle of one.
@@ -85,8 +87,8 @@ async function networksOf(cases: Cases): Promise<Network[]> {
       write: (form) => writeTinyDecoder(tiny.config, tiny.tensors, form),
       feeds: { latent_sample: waves([1, 4, side, side]) },
     },
-    await component('text_encoder', { input_ids: textFor(checkpoint.textEncoder) }),
-    await component('unet', row(160)),
+    await component('text_encoder', { input_ids: textFor(checkpoint.configs.text_encoder) }),
+    await component('denoiser', row(160)),
     await component('vae_decoder', { latent_sample: waves([1, 4, side, side]) }),
     await random('tiny UNet like SD 1.5', { channels: [40, 80, 160, 160], depths: [1, 1, 1, 0], text: 96 }, {}, {}),
     await random(

@@ -2,7 +2,7 @@
 import { mkdir, realpath, rm, statfs } from 'node:fs/promises';
 import { freemem } from 'node:os';
 import { join } from 'node:path';
-import { writeComponent } from '../../runtime/checkpoints/component.ts';
+import { stableDiffusionXL } from '../../runtime/families/stableDiffusionXL.ts';
 import type { StoredTensors } from '../../runtime/files/safetensors.ts';
 import type { Graph } from '../../runtime/onnx/graph.ts';
 import { formOn, openWritten } from '../../runtime/onnx/openWritten.ts';
@@ -133,14 +133,22 @@ async function withGraph(
   const folder = join(await realpath(cases.question.temp), 'network');
   await mkdir(folder, { recursive: true });
   const open = (weights: StoredTensors) =>
-    openWritten(writeComponent(network.component, network.config, weights, formOn(provider)), name, provider);
+    openWritten(
+      stableDiffusionXL.networks[network.component]!.write(network.config, weights, formOn(provider)),
+      name,
+      provider,
+    );
   try {
     let graph: Graph | undefined;
     await cases.each(name, {}, async () => {
       const weights = await writeWeights(folder, plan);
       const ms = await clocked(async () => {
         const form = { ...formOn(provider), precision: 'float16' } as const;
-        graph = await openWritten(writeComponent(network.component, network.config, weights, form), name, provider);
+        graph = await openWritten(
+          stableDiffusionXL.networks[network.component]!.write(network.config, weights, form),
+          name,
+          provider,
+        );
       });
       return {
         value: ms / 1000,

@@ -1,5 +1,5 @@
 /** The networks whose speed is measured: their sizes, and the arithmetic of one call. A further family is an entry here. */
-import type { Component } from '../../runtime/checkpoints/configs.ts';
+import type { Component } from '../../runtime/families/family.ts';
 import { count, type Planned, planClip, planUNet, planVae, type UNetShape } from '../randomModel.ts';
 
 export interface NetworkShape {
@@ -48,7 +48,7 @@ export const shapes = {
   sd15: {
     title: 'SD 1.5',
     unet: {
-      component: 'unet',
+      component: 'denoiser',
       config: { attention_head_dim: 8, norm_num_groups: 32, down_block_types: blocksDown(sd15.depths) },
       plan: () => planUNet(sd15),
     },
@@ -59,7 +59,7 @@ export const shapes = {
   sdxl: {
     title: 'XL',
     unet: {
-      component: 'unet',
+      component: 'denoiser',
       config: {
         attention_head_dim: [5, 10, 20],
         norm_num_groups: 32,

@@ -11,7 +11,7 @@ export interface Control {
   image: FloatTensor;
   weight: number;
   mode: ControlNetRequest['mode'];
-  /** Whether it is kept from the branch that guidance leads away from, whatever the mode. */
+  /** Whether it is kept from the unconditional branch, whatever the mode. */
   conditionalOnly: boolean;
   /** Calls it acts in: from the first up to but without the second. */
   calls: readonly [from: number, to: number];
@@ -27,17 +27,17 @@ export function guideImage({ width, height, data }: Pixels): FloatTensor {
   return floats(values, [1, 3, height, width]);
 }
 
-/** What the UNet is fed where no ControlNet acts: it spreads over whatever it is added to. */
+/** What the denoiser is fed where no ControlNet acts: it spreads over whatever it is added to. */
 const nothing = floats(Float32Array.of(0), [1, 1, 1, 1]);
 
 /** How much less each residual weighs than the one after it, where the prompt or the guide image prevails. */
 const FALLING = 0.825;
 
 interface Step {
-  unet: Graph;
+  denoiser: Graph;
   controls: readonly Control[];
   call: number;
-  /** [channels, height, width], as the UNet is shown them. */
+  /** [channels, height, width], as the denoiser is shown them. */
   scaled: Float32Array;
   shape: LatentShape;
   timestep: FloatTensor;
@@ -45,15 +45,15 @@ interface Step {
 }
 
 /**
- * The residual inputs of a UNet for each branch of one step: the sum over all ControlNets that act in it.
+ * The residual inputs of a denoiser for each branch of one step: the sum over all ControlNets that act in it.
  *
  * `balanced` adds all residuals to all branches. The two other modes let the fine residuals, made first, weigh less than
- * the coarse ones; `controlnet` moreover keeps them from the branch that guidance leads away from, so that guidance
- * enlarges them too. These are the three modes that the field knows from A1111's extension.
+ * the coarse ones; `controlnet` moreover keeps them from the unconditional branch, so that guidance enlarges
+ * them too. These are the three modes that the field knows from A1111's extension.
  */
 export async function* controlledRows(step: Step): Part<Row[]> {
-  const { unet, controls, call, guidance } = step;
-  const names = unet.inputs.map(({ name }) => name).filter((name) => name.includes('_additional_residual'));
+  const { denoiser, controls, call, guidance } = step;
+  const names = denoiser.inputs.map(({ name }) => name).filter((name) => name.includes('_additional_residual'));
   const active = controls.filter(({ calls: [from, to] }) => call >= from && call < to);
   if (active.length === 0) {
     const row = Object.fromEntries(names.map((name) => [name, nothing]));
@@ -97,7 +97,7 @@ export async function* controlledRows(step: Step): Part<Row[]> {
   return sums.map((sum) => Object.fromEntries(names.map((name) => [name, sum.get(name) ?? nothing])));
 }
 
-/** The input of the UNet that an output of a ControlNet is for. */
+/** The input of the denoiser that an output of a ControlNet is for. */
 function inputOf(output: string): string {
   return output === 'mid_block_res_sample'
     ? 'mid_block_additional_residual'

@@ -1,11 +1,17 @@
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import type { UNetStructure } from '../families/ldmLayout.ts';
 import { readSafetensorsHeader, type StoredTensor, type StoredTensors } from '../files/safetensors.ts';
 import type { FloatTensor, ValueInfo } from '../tensors/tensor.ts';
-import { type LoraComponent, type LoraTarget, loraNames, unwrapped } from './loraKeys.ts';
+import {
+  type DenoiserNames,
+  type LoraComponent,
+  type LoraTarget,
+  loraComponents,
+  loraNames,
+  unwrapped,
+} from './loraKeys.ts';
 import { collectLayers, LoraError, type StoredLayer } from './loraLayers.ts';
-import { LayerReader, type LoraLayer, TensorReader } from './loraReader.ts';
+import { LayerReader, type LoraLayer, rowsOfLayer, TensorReader } from './loraReader.ts';
 
 export { LoraError } from './loraLayers.ts';
 export type { LoraLayer } from './loraReader.ts';
@@ -42,30 +48,28 @@ export function* modulesOf(tensors: StoredTensors): Generator<[path: string, wei
 export async function readLora(
   file: string,
   modules: Record<LoraComponent, LoraModules>,
-  unetConfig: UNetStructure,
+  denoiser: DenoiserNames,
 ): Promise<Lora> {
   const { tensors, metadata } = await readSafetensorsHeader(file);
   const name = basename(file);
   const { layers: stored } = collectLayers(tensors, name);
-  const weights = weightsOf(modules);
+  const weights = mapComponents((component) => new Map(Array.from(modules[component], weighted)));
   const names = loraNames(
-    {
-      unet: weights.unet.keys(),
-      text_encoder: weights.text_encoder.keys(),
-      text_encoder_2: weights.text_encoder_2.keys(),
-    },
-    unetConfig,
+    mapComponents((component) => weights[component].keys()),
+    denoiser,
   );
-  const scaleOf = await adapterConfig(file, metadata, stored);
+  const scaleOf = await adapterConfig(file, metadata, stored, denoiser.folder);
 
-  const layers = { unet: new Map(), text_encoder: new Map(), text_encoder_2: new Map() } satisfies Lora['layers'];
+  const layers = mapComponents(() => new Map<string, LoraLayer>());
   await using reader = new TensorReader(name);
   for (const [layer, found] of stored) {
-    const target = names.get(unwrapped(layer));
-    if (!target) continue;
-    const weight = weights[target.component].get(target.path);
-    const read = await new LayerReader(name, layer, found, weight, reader).read((rank) => scaleOf(target, rank));
-    (layers[target.component] as Map<string, LoraLayer>).set(target.path, read);
+    for (const target of names.get(unwrapped(layer)) ?? []) {
+      const { component, path, rows } = target;
+      // The rows of several modules fit none of them as a whole.
+      const weight = rows ? undefined : weights[component].get(path);
+      const read = await new LayerReader(name, layer, found, weight, reader).read((rank) => scaleOf(target, rank));
+      layers[component].set(path, rows ? rowsOfLayer(read, rows, `${name}, layer "${layer}",`) : read);
+    }
   }
   if (Object.values(layers).every(({ size }) => size === 0)) {
     const [example] = stored.keys();
@@ -76,16 +80,12 @@ export async function readLora(
   return { path: file, layers };
 }
 
-function weightsOf(
-  modules: Record<LoraComponent, LoraModules>,
-): Record<LoraComponent, Map<string, StoredTensor | undefined>> {
-  const mapped = (list: LoraModules) =>
-    new Map([...list].map((item) => (typeof item === 'string' ? ([item, undefined] as const) : item)));
-  return {
-    unet: mapped(modules.unet),
-    text_encoder: mapped(modules.text_encoder),
-    text_encoder_2: mapped(modules.text_encoder_2),
-  };
+function mapComponents<V>(make: (component: LoraComponent) => V): Record<LoraComponent, V> {
+  return Object.fromEntries(loraComponents.map((each) => [each, make(each)])) as Record<LoraComponent, V>;
+}
+
+function weighted(item: string | readonly [string, StoredTensor]): readonly [string, StoredTensor | undefined] {
+  return typeof item === 'string' ? [item, undefined] : item;
 }
 
 /**
@@ -96,6 +96,7 @@ async function adapterConfig(
   file: string,
   metadata: Readonly<Record<string, string>>,
   stored: ReadonlyMap<string, StoredLayer>,
+  denoiserFolder: string,
 ): Promise<(target: LoraTarget, rank: number) => number> {
   const inside = metadata.lora_adapter_metadata;
   const isPeft = [...stored.keys()].some((layer) => layer !== unwrapped(layer));
@@ -103,7 +104,8 @@ async function adapterConfig(
     inside ?? (isPeft ? await readFile(join(dirname(file), 'adapter_config.json'), 'utf8').catch(() => '') : '');
   const settings = parseObject(text);
   return ({ component, path }, rank) => {
-    const setting = (key: string) => (inside === undefined ? settings[key] : settings[`${component}.${key}`]);
+    const part = component === 'denoiser' ? denoiserFolder : component;
+    const setting = (key: string) => (inside === undefined ? settings[key] : settings[`${part}.${key}`]);
     const pattern = setting('alpha_pattern');
     const own = isObject(pattern) ? ownSetting(pattern, path) : undefined;
     // PEFT calls it alpha in LoHa and LoKr.

@@ -1,7 +1,15 @@
-import { type UNetStructure, unetPaths } from '../families/ldmLayout.ts';
+import type { EncoderName, LoraAlias } from '../families/family.ts';
 
 /** The networks of a model that a LoRA can change. */
-export type LoraComponent = 'unet' | 'text_encoder' | 'text_encoder_2';
+export const loraComponents = ['denoiser', 'text_encoder', 'text_encoder_2', 'text_encoder_3'] as const;
+export type LoraComponent = 'denoiser' | EncoderName;
+
+/** How a model calls its denoiser, and the other names that files have for its modules. */
+export interface DenoiserNames {
+  /** `unet` or `transformer`. */
+  folder: string;
+  aliases: (path: string) => readonly LoraAlias[];
+}
 
 /** What a tensor is to its layer; see `loraLayers.ts` for what each kind of layer is made of. */
 export type LoraPart =
@@ -28,6 +36,8 @@ export interface LoraTarget {
   component: LoraComponent;
   /** Module path, as the tensors of the network have it. */
   path: string;
+  /** The rows of the file's layer that are the module's, where the file joins several modules in one. */
+  rows?: readonly [from: number, to: number] | undefined;
 }
 
 /**
@@ -83,16 +93,18 @@ export function otherKindOf(key: string): string | undefined {
 
 /** Before names whose dots became underscores: of kohya's trainer, and of LyCORIS around a whole network. */
 const flatPrefixes: Record<LoraComponent, readonly string[]> = {
-  unet: ['lora_unet_', 'lycoris_unet_', 'lycoris_'],
+  denoiser: ['lora_unet_', 'lycoris_unet_', 'lycoris_', 'lora_transformer_'],
   text_encoder: ['lora_te_', 'lora_te1_', 'lycoris_te_', 'lycoris_te1_', 'lycoris_text_encoder_'],
   text_encoder_2: ['lora_te2_', 'lycoris_te2_', 'lycoris_text_encoder_2_'],
+  text_encoder_3: ['lora_te3_', 'lycoris_te3_', 'lycoris_text_encoder_3_'],
 };
 
 /** Before names with dots, beside that of the component: of ComfyUI, which saves a model's parts under one root. */
 const dottedPrefixes: Record<LoraComponent, readonly string[]> = {
-  unet: [],
+  denoiser: ['diffusion_model.'],
   text_encoder: ['text_encoders.clip_l.transformer.', 'text_encoders.clip_h.transformer.', 'te1.', 'te.'],
   text_encoder_2: ['text_encoders.clip_g.transformer.', 'te2.'],
+  text_encoder_3: ['te3.'],
 };
 
 const flat = (path: string) => path.replaceAll('.', '_');
@@ -103,25 +115,31 @@ const flat = (path: string) => path.replaceAll('.', '_');
  */
 export function loraNames(
   modules: Record<LoraComponent, Iterable<string>>,
-  unetConfig: UNetStructure,
-): ReadonlyMap<string, LoraTarget> {
-  const names = new Map<string, LoraTarget>();
-  const originalOf = originalNames(unetConfig);
-  for (const component of ['unet', 'text_encoder', 'text_encoder_2'] as const) {
+  { folder, aliases }: DenoiserNames,
+): ReadonlyMap<string, readonly LoraTarget[]> {
+  const names = new Map<string, LoraTarget[]>();
+  for (const component of loraComponents) {
     for (const path of modules[component]) {
-      // The first stays: a name without its network means the UNet, then the first text encoder.
+      const target: LoraTarget = { component, path };
+      // The first stays: a name without its network means the denoiser, then the first text encoder.
       const add = (name: string) => {
-        if (!names.has(name)) names.set(name, { component, path });
+        if (!names.has(name)) names.set(name, [target]);
       };
-      const dotted = component === 'unet' ? unetAliases(path) : textAliases(path);
-      const original = component === 'unet' ? originalOf(path) : undefined;
-      if (original !== undefined) add(`diffusion_model.${original}`);
+      const dotted = component === 'denoiser' ? denoiserAliases(path) : textAliases(path);
+      const others = component === 'denoiser' ? aliases(path) : [];
+      const own = component === 'denoiser' ? folder : component;
+      for (const { name, rows } of others) {
+        const forms = [`diffusion_model.${name}`, ...flatPrefixes[component].map((prefix) => prefix + flat(name))];
+        for (const form of forms) {
+          if (rows === undefined) add(form);
+          // One layer of the file for several modules: each takes its rows.
+          else names.set(form, [...(names.get(form) ?? []), { ...target, rows }]);
+        }
+      }
       for (const name of dotted) {
-        add(`${component}.${name}`);
+        add(`${own}.${name}`);
         for (const prefix of dottedPrefixes[component]) add(prefix + name);
         add(name);
-      }
-      for (const name of original === undefined ? dotted : [...dotted, original]) {
         for (const prefix of flatPrefixes[component]) add(prefix + flat(name));
       }
     }
@@ -135,7 +153,7 @@ export function unwrapped(layer: string): string {
 }
 
 /** Diffusers before 0.17 kept the matrices in the attention's processor, and called its last layer `to_out`. */
-function unetAliases(path: string): string[] {
+function denoiserAliases(path: string): string[] {
   const attention = /^(.+\.attn[12])\.(to_[qkv]|to_out)(?:\.0)?$/.exec(path);
   return attention ? [path, `${attention[1]}.processor.${attention[2]}`] : [path];
 }
@@ -147,15 +165,4 @@ function textAliases(path: string): string[] {
   const attention = /^(.+\.self_attn)\.(q|k|v|out)_proj$/.exec(bare);
   if (attention) names.push(`text_model.${attention[1]}.to_${attention[2]}`);
   return names;
-}
-
-/** From a module's path in diffusers to that of the original layout; undefined for what the original does not have. */
-function originalNames(unetConfig: UNetStructure): (path: string) => string | undefined {
-  const renames = [...unetPaths(unetConfig)];
-  return (path) => {
-    for (const [original, diffusers] of renames) {
-      if (path === diffusers || path.startsWith(`${diffusers}.`)) return original + path.slice(diffusers.length);
-    }
-    return undefined;
-  };
 }

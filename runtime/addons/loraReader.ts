@@ -1,7 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { StoredTensor } from '../files/safetensors.ts';
-import { fromFloat16 } from '../tensors/float16.ts';
+import { toFloats } from '../tensors/decode.ts';
 import type { LoraPart } from './loraKeys.ts';
 import { LoraError, type StoredLayer } from './loraLayers.ts';
 
@@ -430,27 +430,30 @@ function kronecker(a: Matrix, b: Matrix): Matrix {
   return { rows, columns, data };
 }
 
-function toFloats(dtype: StoredTensor['dtype'], bytes: ArrayBuffer): Float32Array | undefined {
-  switch (dtype) {
-    case 'F32':
-      return new Float32Array(bytes);
-    case 'F64':
-      return Float32Array.from(new Float64Array(bytes));
-    // Some trainers keep alpha as a whole number.
-    case 'I32':
-      return Float32Array.from(new Int32Array(bytes));
-    case 'I64':
-      return Float32Array.from(new BigInt64Array(bytes), Number);
-    case 'F16':
-      return fromFloat16(new Uint16Array(bytes));
-    case 'BF16':
-      // The upper half of a float32.
-      return new Float32Array(Uint32Array.from(new Uint16Array(bytes), (bits) => bits << 16).buffer);
-    default:
-      return undefined;
-  }
-}
-
 function sizeOf(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1);
+}
+
+/**
+ * The part of a layer that changes some rows of its weight, for files that join several modules in one layer.
+ *
+ * @param rows - from the first up to but without the second
+ * @throws {LoraError} where the layer has fewer rows, or changes what cannot be divided
+ */
+export function rowsOfLayer(layer: LoraLayer, rows: readonly [from: number, to: number], label: string): LoraLayer {
+  const [from, to] = rows;
+  const out = layer.identity === 'up' ? layer.rank : (layer.upShape[0] ?? 0);
+  if (to > out) throw new LoraError(`${label} is for another model: it has ${out} rows, and this model takes ${to}.`);
+  if (layer.inputChange || layer.outputChange || layer.vector) {
+    throw new LoraError(`${label} cannot be used: a DoRA of several joined layers is not supported.`);
+  }
+  const bias = layer.bias && { bias: layer.bias.slice(from, to) };
+  if (layer.identity === 'up') {
+    const width = layer.down.length / layer.rank;
+    const rank = to - from;
+    const down = layer.down.slice(from * width, to * width);
+    return { ...layer, ...bias, down, rank, downShape: [rank, ...layer.downShape.slice(1)], upShape: [rank, rank] };
+  }
+  const up = layer.up.slice(from * layer.rank, to * layer.rank);
+  return { ...layer, ...bias, up, upShape: [to - from, ...layer.upShape.slice(1)] };
 }

@@ -1,10 +1,10 @@
 import { Cache } from '../cache.ts';
 import { RuntimeError } from '../errors.ts';
+import type { ModelConfigs } from '../families/family.ts';
 import { fingerprint } from '../files/reading.ts';
+import type { StoredTensors } from '../files/safetensors.ts';
 import type { WeightedFile } from '../messages.ts';
 import type { Graph } from '../onnx/graph.ts';
-import type { GraphFeatures } from '../pipelines/lazyGraph.ts';
-import type { Model } from '../pipelines/model.ts';
 import type { Row } from '../run.ts';
 import {
   adapterFeeds,
@@ -16,16 +16,28 @@ import {
   readLora,
   takesLayer,
 } from './lora.ts';
+import { type LoraComponent, loraComponents } from './loraKeys.ts';
 
-/** Networks that LoRAs act on. */
-const adapted = ['unet', 'text_encoder', 'text_encoder_2'] as const;
-export type Adapted = (typeof adapted)[number];
+/** A model whose networks LoRAs change. */
+export interface LoraModel {
+  configs: ModelConfigs & { readonly path: string };
+  source(component: LoraComponent): Promise<ComponentWeights>;
+}
+
+/** Weights in a graph that was exported cannot be changed. */
+type ComponentWeights = { kind: 'onnx' } | { kind: 'safetensors'; tensors: StoredTensors };
 
 /** Bytes of LoRAs that are kept as they were read; a run goes on with its own when they are dropped. */
 const KEPT_BYTES = 512 * 2 ** 20;
 
 /** Bytes of inputs kept for each graph: dragging the weight of a LoRA makes new ones each time. */
 const KEPT_FEED_BYTES = 256 * 2 ** 20;
+
+/** What LoRAs need of a graph: inputs for no layers, for linear ones or for all, and for what is no product of matrices. */
+export interface LoraFeatures {
+  adapters: 'none' | 'linear' | 'all';
+  vectors: boolean;
+}
 
 /** The LoRAs of one request, read and matched to its model. */
 export interface ActiveLoras {
@@ -51,15 +63,15 @@ export class Adapters {
   }
 
   /** Reads the LoRAs of a request. @throws RuntimeError `invalidParameter` (`loras`) where one does not fit the model */
-  async open(model: Model, files: readonly WeightedFile[]): Promise<ActiveLoras> {
+  async open(model: LoraModel, files: readonly WeightedFile[]): Promise<ActiveLoras> {
     const loras = [];
     for (const { path, weight } of files) loras.push({ lora: await this.lora(model, path), weight });
     return { key: JSON.stringify([files, fingerprint(files.map(({ path }) => path))]), loras };
   }
 
-  /** The form of a network that LoRAs need. */
-  form(active: ActiveLoras, component: Adapted): Pick<GraphFeatures, 'adapters' | 'vectors'> {
-    const needed: Required<Pick<GraphFeatures, 'adapters' | 'vectors'>> = { adapters: 'none', vectors: false };
+  /** What LoRAs need of the graph of a network. */
+  features(active: ActiveLoras, component: LoraComponent): LoraFeatures {
+    const needed: LoraFeatures = { adapters: 'none', vectors: false };
     for (const { lora } of active.loras) {
       const layers = lora.layers[component];
       if (layers.size === 0) continue;
@@ -76,7 +88,7 @@ export class Adapters {
    *
    * @param part - whether the graph is a part of the component, so that LoRAs may act on layers that it has not
    */
-  row(graph: Graph, component: Adapted, active: ActiveLoras, part = false): Row | undefined {
+  row(graph: Graph, component: LoraComponent, active: ActiveLoras, part = false): Row | undefined {
     if (!graph.inputs.some(({ name }) => name.endsWith('.lora_down'))) return undefined;
     let kept = this.feeds.get(graph);
     if (!kept) {
@@ -99,7 +111,7 @@ export class Adapters {
     return row;
   }
 
-  private async lora(model: Model, path: string): Promise<Lora> {
+  private async lora(model: LoraModel, path: string): Promise<Lora> {
     const key = `${model.configs.path}|${fingerprint([model.configs.path, path])}`;
     const lora = this.read.get(key);
     if (lora) return lora;
@@ -113,11 +125,17 @@ export class Adapters {
     return reading;
   }
 
-  private async readFor(model: Model, path: string): Promise<Lora> {
-    const modules: Record<Adapted, LoraModules> = { unet: [], text_encoder: [], text_encoder_2: [] };
-    for (const component of adapted) {
-      if (!model.configs.components.includes(component)) continue;
-      const source = await model.network(component).located();
+  private async readFor(model: LoraModel, path: string): Promise<Lora> {
+    const { family, configs, components } = model.configs;
+    const modules: Record<LoraComponent, LoraModules> = {
+      denoiser: [],
+      text_encoder: [],
+      text_encoder_2: [],
+      text_encoder_3: [],
+    };
+    for (const component of loraComponents) {
+      if (!components.includes(component)) continue;
+      const source = await model.source(component);
       if (source.kind === 'onnx') {
         throw new RuntimeError(
           'unsupportedParameter',
@@ -127,8 +145,9 @@ export class Adapters {
       }
       modules[component] = [...modulesOf(source.tensors)];
     }
+    const aliases = family.loraAliases?.(configs.denoiser) ?? (() => []);
     try {
-      return await readLora(path, modules, model.configs.unet);
+      return await readLora(path, modules, { folder: family.denoiserFolder, aliases });
     } catch (cause) {
       if (cause instanceof RuntimeError) throw cause;
       const message = cause instanceof Error ? cause.message : String(cause);

@@ -1,36 +1,26 @@
-import { basename, join, resolve } from 'node:path';
-import { foreignKind } from '../files/foreign.ts';
-import { locateWeights, networkStem, textStem } from '../files/locateWeights.ts';
-import { inspectOnnxFile } from '../files/onnxFile.ts';
-import {
-  inPart,
-  isFile,
-  isFolder,
-  isObject,
-  ModelError,
-  mostTokenizerBytes,
-  parsed,
-  readJson,
-  readText,
-} from '../files/reading.ts';
-import { readStoredTensors } from '../files/safetensors.ts';
-import { readTokenizerFiles } from '../files/tokenizerFiles.ts';
-import type { Checkpoint } from './checkpoint.ts';
-import type { ComponentSource } from './component.ts';
+import { join, resolve } from 'node:path';
 import {
   type Component,
+  type Config,
   type ConfigPart,
-  completeConfigs,
+  type EncoderName,
+  encoderNames,
+  type Family,
   type ModelConfigs,
   type ModelSettings,
-  type PipelineClass,
-  pipelineClasses,
-  readSettings,
-  type TokenizerName,
-} from './configs.ts';
+  tokenizerOf,
+} from '../families/family.ts';
+import { familyOfPipeline, supportedPipelines } from '../families/index.ts';
+import { checkConfig } from '../families/ranges.ts';
+import { locateWeights, networkStem, textStem } from '../files/locateWeights.ts';
+import { inspectOnnxFile } from '../files/onnxFile.ts';
+import { inPart, isFile, isFolder, isObject, ModelError, parsed, readJson } from '../files/reading.ts';
+import { readStoredTensors } from '../files/safetensors.ts';
+import type { Checkpoint } from './checkpoint.ts';
+import { completeConfigs, componentLabel, isEncoder } from './configs.ts';
 import { openPart } from './part.ts';
-import { checkConfig } from './ranges.ts';
-import { knowsPublishedWords } from './tokenizerSource.ts';
+import { readSettings } from './settings.ts';
+import type { ComponentSource } from './source.ts';
 
 /**
  * A model in the diffusers layout: `model_index.json` and a folder for each component, with `<component>/model.onnx` or,
@@ -41,26 +31,29 @@ import { knowsPublishedWords } from './tokenizerSource.ts';
  */
 export async function openFolder(folder: string): Promise<Checkpoint> {
   const configs = await readModelConfigs(folder);
+  const { family } = configs;
   const { vaePath, tokenizerPaths } = configs.settings;
   return {
     ...configs,
     path: folder,
     component: async (component) => {
       if (!configs.components.includes(component)) throw new ModelError(`This model has no ${component}.`);
-      return inPart(component, async () =>
+      return inPart(componentLabel(configs, component), async () =>
         vaePath !== undefined && component.startsWith('vae_')
           ? openPart(resolve(folder, vaePath), 'vae')
-          : sourceOf(folder, component),
+          : sourceOf(folder, family, component),
       );
     },
     tokenizer: async (name) => {
       const own = resolve(folder, tokenizerPaths?.[name] ?? name);
-      const encoder = name === 'tokenizer' ? configs.textEncoder : configs.textEncoder2;
-      if (!knowsPublishedWords(encoder.vocab_size) || tokenizerPaths?.[name] || (await isFolder(own))) {
+      const encoder = encoderNames.find((each) => tokenizerOf(each) === name)!;
+      const { vocab_size: rows, hidden_act: activation } = configs.configs[encoder];
+      const { publishedWords = Number.POSITIVE_INFINITY } = family.networks[encoder] ?? {};
+      if (!(Number(rows) >= publishedWords) || tokenizerPaths?.[name] || (await isFolder(own))) {
         return { folder: own, padToken: undefined };
       }
       // SD 1's encoder and XL's first one are CLIP's own, with its activation; the others pad as OpenCLIP does.
-      return { folder: undefined, padToken: encoder.hidden_act === 'quick_gelu' ? undefined : '!' };
+      return { folder: undefined, padToken: activation === 'quick_gelu' ? undefined : '!' };
     },
   };
 }
@@ -69,8 +62,9 @@ export async function openFolder(folder: string): Promise<Checkpoint> {
 export async function readModelConfigs(folder: string): Promise<ModelConfigs> {
   const index = await readIndex(folder);
   const className = classNameOf(index);
-  if (!isPipelineClass(className)) {
-    const supported = Object.keys(pipelineClasses).join(', ');
+  const family = familyOfPipeline(className);
+  if (!family) {
+    const supported = supportedPipelines().join(', ');
     throw new ModelError(
       className === ''
         ? `model_index.json has no _class_name. Supported: ${supported}.`
@@ -81,29 +75,52 @@ export async function readModelConfigs(folder: string): Promise<ModelConfigs> {
   if (!scheduler) throw new ModelError('The scheduler is missing: there is no scheduler/scheduler_config.json.');
   const settings = await readFolderSettings(folder);
   const { vaePath, configs: corrected = {} } = settings;
-  const read = (component: Component) => inPart(component, () => readComponentConfig(folder, component));
+  const read = (component: Component) =>
+    inPart(componentLabel({ family }, component), () => readComponentConfig(folder, family, component));
   const lacksVae = vaePath === undefined && !(await holdsVae(folder));
-  const unet = { ...(await read('unet')), ...corrected.unet };
+  const denoiser = { ...(await read('denoiser')), ...corrected.denoiser };
   const vae = lacksVae
-    ? { latent_channels: unet.out_channels }
+    ? { latent_channels: denoiser.out_channels }
     : vaePath
       ? (await inPart('vae', () => openPart(resolve(folder, vaePath), 'vae'))).config
       : await read('vae_decoder');
-  const isXL = pipelineClasses[className] === 'sdxl';
-  const lacksFirstEncoder = Array.isArray(index.text_encoder) && index.text_encoder[0] === null;
-  const refiner = isXL && (index.requires_aesthetics_score === true || lacksFirstEncoder);
+  const refiner = family.isRefiner?.(index) === true;
+  const has = (encoder: EncoderName) => !isAbsent(index[encoder]);
+  const facts = { className, index, refiner, configs: noConfigs };
+  const encoders = family.encoders(facts, has);
+  const configOf = async (encoder: EncoderName) =>
+    encoders.includes(encoder) ? { ...(await read(encoder)), ...corrected[encoder] } : {};
   return completeConfigs({
+    family,
     className,
     refiner,
     index,
     settings,
-    scheduler: { ...scheduler, ...corrected.scheduler },
-    textEncoder: refiner ? {} : await read('text_encoder'),
-    textEncoder2: isXL ? await read('text_encoder_2') : {},
-    unet,
-    vae: { ...vae, ...corrected.vae },
     lacksVae,
+    has,
+    configs: {
+      scheduler: { ...scheduler, ...corrected.scheduler },
+      text_encoder: await configOf('text_encoder'),
+      text_encoder_2: await configOf('text_encoder_2'),
+      text_encoder_3: await configOf('text_encoder_3'),
+      denoiser,
+      vae: { ...vae, ...corrected.vae },
+    },
   });
+}
+
+const noConfigs: ModelConfigs['configs'] = {
+  scheduler: {},
+  text_encoder: {},
+  text_encoder_2: {},
+  text_encoder_3: {},
+  denoiser: {},
+  vae: {},
+};
+
+/** An index names each part as [library, class], and parts that the model lacks as [null, null]. */
+function isAbsent(entry: unknown): boolean {
+  return entry === undefined || (Array.isArray(entry) && entry[0] === null);
 }
 
 async function holdsVae(folder: string): Promise<boolean> {
@@ -129,57 +146,49 @@ export function classNameOf(index: Record<string, unknown>): string {
   return typeof index._class_name === 'string' ? index._class_name.replace(/^(Onnx|ORT)(?=[A-Z])/, '') : '';
 }
 
-function isPipelineClass(name: string): name is PipelineClass {
-  return Object.hasOwn(pipelineClasses, name);
-}
-
 /**
  * The config of a component: beside its graph or its weights (the autoencoder's also in `vae/`), else what the ONNX file
  * carries in its metadata, else nothing.
  */
-async function readComponentConfig(folder: string, component: Component): Promise<Record<string, unknown>> {
-  const folders = component.startsWith('vae_') ? [component, 'vae_decoder', 'vae_encoder', 'vae'] : [component];
+async function readComponentConfig(folder: string, family: Family, component: Component): Promise<Config> {
+  const own = componentLabel({ family }, component);
+  const folders = component.startsWith('vae_') ? [own, 'vae_decoder', 'vae_encoder', 'vae'] : [own];
   for (const name of folders) {
     const config = await readJson(join(folder, name, 'config.json'));
     if (config) return config;
   }
-  const onnx = join(folder, component, 'model.onnx');
+  const onnx = join(folder, own, 'model.onnx');
   if (!(await isFile(onnx))) return {};
   const { metadata, inputs } = await inspectOnnxFile(onnx);
-  const config: Record<string, unknown> = {};
+  const config: Config = {};
   for (const [key, value] of Object.entries(metadata)) config[key] = parsed(value);
   if (isObject(config.config)) Object.assign(config, config.config);
   const channels = inputs.find(({ name }) => name === 'sample' || name === 'latent_sample')?.shape[1];
-  if (component === 'unet' && typeof channels === 'number') config.in_channels ??= channels;
+  if (component === 'denoiser' && typeof channels === 'number') config.in_channels ??= channels;
   if (component === 'vae_decoder' && typeof channels === 'number') config.latent_channels ??= channels;
   return config;
 }
 
-const componentClasses: Record<string, readonly string[]> = {
-  text_encoder: ['CLIPTextModel', 'CLIPTextModelWithProjection'],
-  text_encoder_2: ['CLIPTextModelWithProjection', 'CLIPTextModel'],
-  unet: ['UNet2DConditionModel'],
-  vae: ['AutoencoderKL'],
-};
-
 /** `<component>/model.onnx` wins over safetensors. */
-async function sourceOf(folder: string, component: Component): Promise<ComponentSource> {
-  const onnx = join(folder, component, 'model.onnx');
+async function sourceOf(folder: string, family: Family, component: Component): Promise<ComponentSource> {
+  const label = componentLabel({ family }, component);
+  const onnx = join(folder, label, 'model.onnx');
   if (await isFile(onnx)) return { kind: 'onnx', file: onnx };
-  const part = component.startsWith('vae_') ? 'vae' : component;
-  const stem = component.startsWith('text_encoder') ? textStem : networkStem;
-  const file = await locateWeights(join(folder, part), stem, component);
+  const part = component.startsWith('vae_') ? 'vae' : label;
+  const stem = isEncoder(component) ? textStem : networkStem;
+  const file = await locateWeights(join(folder, part), stem, label);
   if (file === undefined) {
     throw new ModelError(
-      `The ${component} is missing: there is neither ${component}/model.onnx nor ${part}/${stem}.safetensors.`,
+      `The ${label} is missing: there is neither ${label}/model.onnx nor ${part}/${stem}.safetensors.`,
     );
   }
   const own = await readJson(join(folder, part, 'config.json'));
   if (!own) throw new ModelError(`there is no ${part}/config.json.`);
-  checkClass(own, componentClasses[part]!);
+  checkClass(own, family.networks[component]?.classes ?? []);
   const { configs = {} } = await readFolderSettings(folder);
-  const config = { ...own, ...configs[part as keyof typeof configs] };
-  checkConfig(part as ConfigPart, config);
+  const configPart: ConfigPart = component.startsWith('vae_') ? 'vae' : (component as ConfigPart);
+  const config = { ...own, ...configs[configPart] };
+  checkConfig(configPart, config);
   return { kind: 'safetensors', tensors: await readStoredTensors(file), config };
 }
 
@@ -187,39 +196,4 @@ function checkClass(config: Record<string, unknown>, supported: readonly string[
   const given = config._class_name ?? (Array.isArray(config.architectures) ? config.architectures[0] : undefined);
   if (given === undefined || supported.includes(String(given))) return;
   throw new ModelError(`its config says ${String(given)}, which is not supported. Supported: ${supported.join(', ')}.`);
-}
-
-/**
- * Reads the files of a tokenizer.
- * @returns the highest id of its vocabulary
- * @throws {ModelError} where they are missing, unreadable, or not those of CLIP
- */
-export async function checkTokenizer(folder: string, name: TokenizerName): Promise<number> {
-  const described = await isFile(join(folder, 'tokenizer.json'));
-  for (const needed of described ? [] : ['vocab.json', 'merges.txt']) {
-    if (await isFile(join(folder, needed))) continue;
-    throw new ModelError(`The ${name} is missing: there is no ${basename(folder)}/${needed}.`);
-  }
-  return inPart(name, async () => {
-    if (described) await readJson(join(folder, 'tokenizer.json'), mostTokenizerBytes);
-    else {
-      await readJson(join(folder, 'vocab.json'), mostTokenizerBytes);
-      await checkMerges(join(folder, 'merges.txt'));
-    }
-    const { vocab = {} } = (await readTokenizerFiles(folder)) ?? {};
-    let highest = 0;
-    for (const id of Object.values(vocab)) highest = Math.max(highest, id);
-    return highest;
-  });
-}
-
-/** Texts would be cut wrongly, but without an error, by what is no list of pairs. */
-async function checkMerges(file: string): Promise<void> {
-  const text = (await readText(file, mostTokenizerBytes)) ?? '';
-  const kind = text.startsWith('#version') ? undefined : await foreignKind(file, 'merges');
-  const lines = text.split(/\r?\n/).filter((line) => line !== '' && !line.startsWith('#version'));
-  const odd = lines.find((line) => line.split(' ').length !== 2);
-  if (kind === undefined && odd === undefined) return;
-  const reason = kind ?? `one of its lines is ${JSON.stringify(odd?.slice(0, 60))}`;
-  throw new ModelError(`${basename(file)} is not a list of pairs of tokens: ${reason}.`);
 }

@@ -1,20 +1,15 @@
 import { collectLayers, holdsLora, LoraError, type StoredLora } from '../addons/loraLayers.ts';
+import type { Architecture } from '../families/family.ts';
+import {
+  architectureOfEmbedding,
+  architectureOfLora,
+  architectureOfTextWidth,
+  familyOfFile,
+} from '../families/index.ts';
 import type { StoredTensors } from '../files/safetensors.ts';
 
 /** What a folder or file in the models directory is. */
 export type Kind = 'checkpoint' | 'lora' | 'embedding' | 'controlNet' | 'vae' | 'tinyVae';
-
-/** The lineage a network belongs to, or fits onto. */
-export type Architecture = 'sd1x' | 'sd2x' | 'sdxl' | 'unknown';
-
-/** Channels of the text states that a UNet attends to. */
-export function architectureOfWidth(width: unknown): Architecture {
-  if (width === 768) return 'sd1x';
-  if (width === 1024) return 'sd2x';
-  // The refiner sees only the second encoder's 1280 channels.
-  if (width === 2048 || width === 1280) return 'sdxl';
-  return 'unknown';
-}
 
 export interface Recognised {
   kind: Kind;
@@ -44,7 +39,7 @@ export function recognise(
     reason: `${file} cannot be used: ${reason}`,
   });
 
-  if (starts('model.diffusion_model.')) return { kind: 'checkpoint', architecture: 'unknown' };
+  if (familyOfFile(tensors) || starts('model.diffusion_model.')) return { kind: 'checkpoint', architecture: 'unknown' };
   if (holdsLora(tensors)) return lora(file, tensors, metadata);
   if (starts('control_model.')) {
     return unknown(
@@ -88,15 +83,6 @@ function notComputable(file: string, tensors: StoredTensors, kind: Kind): Recogn
   return undefined;
 }
 
-/** The base model that trainers write into the metadata, for LoRAs whose layers do not show it. */
-function statedArchitecture(metadata: Readonly<Record<string, string>>): Architecture {
-  const stated = `${metadata['modelspec.architecture'] ?? ''} ${metadata.ss_base_model_version ?? ''}`;
-  if (/stable-diffusion-xl|sdxl/.test(stated)) return 'sdxl';
-  if (/stable-diffusion-v2|sd_v2/.test(stated)) return 'sd2x';
-  if (/stable-diffusion-v1|sd_v1|sd_1/.test(stated)) return 'sd1x';
-  return 'unknown';
-}
-
 function lora(file: string, tensors: StoredTensors, metadata: Readonly<Record<string, string>>): Recognised {
   let stored: StoredLora;
   try {
@@ -105,17 +91,8 @@ function lora(file: string, tensors: StoredTensors, metadata: Readonly<Record<st
     if (!(error instanceof LoraError)) throw error;
     return { kind: 'lora', architecture: 'unknown', reason: error.message };
   }
-  let architecture: Architecture = 'unknown';
-  for (const [name, { columns }] of stored.layers) {
-    if (/^(lora|lycoris)_te2_|(^|\.)text_encoder_2\.|^te2\.|clip_g\./.test(name)) architecture = 'sdxl';
-    else if (architecture === 'sdxl') continue;
-    // What a UNet's attention to the text reads is as wide as the text's states.
-    else if (/attn2[._](processor[._])?to_[kv]$/.test(name)) architecture = architectureOfWidth(columns);
-    else if (architecture === 'unknown' && /^(lora_te_|(base_model\.model\.)?text_encoder\.).*[qkv]_proj$/.test(name)) {
-      architecture = architectureOfWidth(columns);
-    }
-  }
-  if (architecture === 'unknown') architecture = statedArchitecture(metadata);
+  const layers = [...stored.layers].map(([name, { columns }]) => ({ name, columns }));
+  const architecture = architectureOfLora(layers, metadata);
   const [unused] = stored.unused;
   if (unused === undefined) return { kind: 'lora', architecture };
   const count = stored.unused.length;
@@ -127,7 +104,7 @@ function lora(file: string, tensors: StoredTensors, metadata: Readonly<Record<st
   };
 }
 
-/** A textual inversion: vectors [count, width] for new words, for one encoder or for the two of SDXL. */
+/** A textual inversion: vectors [count, width] for new words, for one encoder or for two. */
 function embedding(tensors: StoredTensors): Recognised | undefined {
   const isVectors = (name: string) => {
     const { shape } = tensors.get(name) ?? {};
@@ -137,9 +114,9 @@ function embedding(tensors: StoredTensors): Recognised | undefined {
   };
   if (tensors.has('clip_g') || (tensors.has('clip_l') && tensors.size <= 2)) {
     if (![...tensors.keys()].every(isVectors)) return undefined;
-    return { kind: 'embedding', architecture: tensors.has('clip_g') ? 'sdxl' : 'sd1x' };
+    return { kind: 'embedding', architecture: architectureOfEmbedding(tensors) };
   }
   const name = tensors.has('emb_params') ? 'emb_params' : tensors.size === 1 ? [...tensors.keys()][0]! : undefined;
   if (name === undefined || !isVectors(name)) return undefined;
-  return { kind: 'embedding', architecture: architectureOfWidth(tensors.get(name)!.shape.at(-1)) };
+  return { kind: 'embedding', architecture: architectureOfTextWidth(tensors.get(name)!.shape.at(-1)) };
 }

@@ -1,20 +1,22 @@
 import { basename, join } from 'node:path';
+import { classesOf } from '../families/index.ts';
 import { autoencoderIn } from '../families/inferConfigs.ts';
+import { checkConfig } from '../families/ranges.ts';
 import { locateWeights, networkStem } from '../files/locateWeights.ts';
 import { inPart, isFolder, isPickle, ModelError, pickleReason, readJson } from '../files/reading.ts';
 import { readSafetensorsHeader, readStoredTensors } from '../files/safetensors.ts';
-import type { SafetensorsSource } from './component.ts';
-import { readSettings } from './configs.ts';
 import { recognise } from './kinds.ts';
-import { checkConfig } from './ranges.ts';
+import { readSettings } from './settings.ts';
+import type { SafetensorsSource } from './source.ts';
 
 /** A network that is no whole model. */
 export type PartKind = 'controlNet' | 'vae' | 'tinyVae';
 
-export const partClasses: Record<PartKind, string> = {
-  controlNet: 'ControlNetModel',
-  vae: 'AutoencoderKL',
-  tinyVae: 'AutoencoderTiny',
+/** `_class_name` of each kind's config. */
+export const partClasses: Record<PartKind, readonly string[]> = {
+  controlNet: classesOf('controlNet'),
+  vae: classesOf('vae_decoder'),
+  tinyVae: ['AutoencoderTiny'],
 };
 
 /**
@@ -28,10 +30,11 @@ export async function openPart(path: string, kind: PartKind): Promise<Safetensor
   const config = await readJson(join(path, 'config.json'));
   if (!config) throw new ModelError(`There is no ${basename(path)}/config.json.`);
   const expected = partClasses[kind];
-  if (config._class_name !== expected) {
-    throw new ModelError(`${basename(path)}/config.json says ${String(config._class_name)}; expected ${expected}.`);
+  if (!expected.includes(String(config._class_name))) {
+    const wanted = expected.join(' or ');
+    throw new ModelError(`${basename(path)}/config.json says ${String(config._class_name)}; expected ${wanted}.`);
   }
-  checkConfig(kind === 'controlNet' ? 'unet' : 'vae', config);
+  checkConfig(kind === 'controlNet' ? 'denoiser' : 'vae', config);
   const file = await locateWeights(path, networkStem, 'network');
   if (file === undefined) throw new ModelError(`There is no ${basename(path)}/${networkStem}.safetensors.`);
   return { kind: 'safetensors', config, tensors: await readStoredTensors(file) };

@@ -1,21 +1,14 @@
-import type { Adapted } from '../addons/loras.ts';
 import { fingerprint } from '../files/reading.ts';
-import type { Model } from '../pipelines/model.ts';
 import type { Branch, Part } from '../run.ts';
 import { floats } from '../tensors/tensor.ts';
 import type { ClipForm, ClipOutput } from '../text/clip.ts';
-import {
-  encodePrompt,
-  type PromptEncoder,
-  planPrompt,
-  unnamedEmbeddings,
-  type WeightedEmbedding,
-} from '../text/prompt.ts';
-import type { ConditionContext } from './index.ts';
+import { encodePrompt, planPrompt, unnamedEmbeddings, type WeightedEmbedding } from '../text/prompt.ts';
+import type { Tokenizer } from '../text/tokenizer.ts';
+import type { ConditioningContext, Config, OpenEncoder } from './family.ts';
 
 /** One text encoder, which state of it is wanted, and what it reads. */
-export interface Reader {
-  encoder: PromptEncoder;
+export interface ClipReader {
+  encoder: OpenEncoder<Tokenizer>;
   form: ClipForm;
   prompt: string;
   /** Absent: nothing is to be encoded. */
@@ -30,25 +23,14 @@ export interface Read {
   negative: ClipOutput | undefined;
 }
 
-/** A loaded text encoder of a model, with the LoRAs of the request. */
-export async function encoderOf(
-  { modelCache, model, loras }: ConditionContext,
-  name: Extract<Adapted, `text_${string}`>,
-): Promise<PromptEncoder> {
-  const graph = await model.network(name).graph();
-  const tokenizer = await model.tokenizer(name === 'text_encoder' ? 'tokenizer' : 'tokenizer_2');
-  return { graph, tokenizer, name, shared: modelCache.adapters.row(graph, name, loras) };
-}
-
 /**
- * Encodes the texts of all readers to the same length, as the UNet takes them side by side and in one call. A text that
+ * Encodes the texts of all readers to the same length, as the denoiser takes them side by side and in one call. A text that
  * was read before with the same files and weights is not encoded again while it is kept.
  */
-export async function* readPrompts(context: ConditionContext, readers: readonly Reader[]): Part<Read[]> {
-  const { modelCache, model, request, loras } = context;
+export async function* readClipPrompts(context: ConditioningContext, readers: readonly ClipReader[]): Part<Read[]> {
+  const { request, remembered, version } = context;
   const { promptWeighting: weighting, embeddings: files = [] } = request;
-  const embeddings: WeightedEmbedding[] = [];
-  for (const { path, weight } of files) embeddings.push({ ...(await modelCache.embedding(path)), weight });
+  const embeddings = await context.embeddings();
   const versions = fingerprint(files.map(({ path }) => path));
   const texts = readers.flatMap(({ prompt, negativePrompt = '' }) => [prompt, negativePrompt]);
   const appended = unnamedEmbeddings(texts, weighting, embeddings);
@@ -80,12 +62,12 @@ export async function* readPrompts(context: ConditionContext, readers: readonly 
       versions,
       following.length,
       chunks,
-      loras.key,
+      version,
     ]);
-    const held = model.prompts.get(key);
+    const held = remembered.get(key) as ClipOutput | undefined;
     if (held) return held;
     const output = yield* encodePrompt(encoder, plan, { ...form, chunks });
-    model.prompts.set(key, output);
+    remembered.set(key, output);
     return output;
   };
   const results: Read[] = [];
@@ -99,8 +81,8 @@ export async function* readPrompts(context: ConditionContext, readers: readonly 
  * `timestep_cond` of models distilled with guidance inside (latent consistency models): the guidance scale as sines and
  * cosines, after https://arxiv.org/abs/2303.17604 as diffusers' `get_guidance_scale_embedding` writes it.
  */
-export function guidanceInput(model: Model, guidanceScale: number): Branch['extras'] {
-  const size = model.configs.unet.time_cond_proj_dim;
+export function guidanceInput(denoiser: Config, guidanceScale: number): Branch['extras'] {
+  const size = denoiser.time_cond_proj_dim;
   if (typeof size !== 'number') return {};
   const half = Math.floor(size / 2);
   const data = new Float32Array(size);

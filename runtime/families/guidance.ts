@@ -1,10 +1,27 @@
+import type { GenerateRequest } from '../messages.ts';
 import type { Branch } from '../run.ts';
+import type { GuidanceRule } from './family.ts';
 
-/** What the UNet is asked at each step, and how its predictions become one. */
+/** What the denoiser is asked at each step, and how its predictions become one. */
 export interface Guidance {
   branches: readonly Branch[];
   /** One prediction for each branch, in their order; may write into them. */
   combine: (predictions: readonly Float32Array[]) => Float32Array;
+}
+
+/** Whether a request has an unconditional branch. */
+export function isGuided(rule: GuidanceRule, request: GenerateRequest): boolean {
+  const { guidanceScale, trueGuidanceScale = 1, negativePrompt } = request;
+  switch (rule) {
+    case 'never':
+      return false;
+    case 'above 1':
+      return guidanceScale > 1;
+    case 'above 0':
+      return guidanceScale > 0;
+    case 'true scale':
+      return trueGuidanceScale > 1 && negativePrompt !== undefined;
+  }
 }
 
 /** The prompt alone. */

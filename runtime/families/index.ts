@@ -1,36 +1,92 @@
-import type { ActiveLoras, Adapted } from '../addons/loras.ts';
-import type { Family } from '../checkpoints/configs.ts';
-import type { GenerateRequest } from '../messages.ts';
-import type { Model } from '../pipelines/model.ts';
-import type { ModelCache } from '../pipelines/modelCache.ts';
-import type { Branch, Part } from '../run.ts';
+import type { StoredTensors } from '../files/safetensors.ts';
+import type { Architecture, Family, LoraLayerShape, NetworkKind } from './family.ts';
 import { stableDiffusion } from './stableDiffusion.ts';
 import { stableDiffusionXL } from './stableDiffusionXL.ts';
 
-/** What the prompts of a request became. */
-export interface Conditions {
-  positive: Branch;
-  /** What guidance leads away from; absent: no guidance. */
-  negative: Branch | undefined;
-}
+export type { Family } from './family.ts';
 
-export interface ConditionContext {
-  modelCache: ModelCache;
-  model: Model;
-  request: GenerateRequest;
-  /** Whether there is a branch to lead away from. */
-  guided: boolean;
-  loras: ActiveLoras;
-}
-
-/** How one family of models reads its prompts; the rest of a run is the same for all. */
-export interface Conditioner {
-  /** The text encoders of a model. */
-  encoders(model: Model): Adapted[];
-  condition(context: ConditionContext): Part<Conditions>;
-}
-
-export const conditionersOf = {
+/** Every family of models; the first one that recognises a file reads it. */
+export const families = {
   sd: stableDiffusion,
   sdxl: stableDiffusionXL,
-} satisfies Record<Family, Conditioner>;
+} satisfies Record<string, Family>;
+
+const all: readonly Family[] = Object.values(families);
+
+/** The family of a pipeline, by its `_class_name`. */
+export function familyOfPipeline(className: string): Family | undefined {
+  return all.find(({ pipelines }) => pipelines.includes(className));
+}
+
+/** The family whose denoiser an all-in-one file holds. */
+export function familyOfFile(tensors: StoredTensors): Family | undefined {
+  return all.find(({ file }) => file?.recognises(tensors));
+}
+
+/** Every pipeline that can be run, for complaints. */
+export function supportedPipelines(): string[] {
+  return all.flatMap(({ pipelines }) => pipelines);
+}
+
+/** The lineage of a LoRA, an embedding or a ControlNet, from the width of the text states that it was made for. */
+export function architectureOfTextWidth(width: unknown): Architecture {
+  for (const family of all) {
+    const found = family.architectureOfTextWidth?.(width);
+    if (found !== undefined) return found;
+  }
+  return 'unknown';
+}
+
+/** The name of the family that an architecture belongs to. */
+export function familyOfArchitecture(architecture: Architecture): string {
+  return all.find(({ architectures }) => architectures.includes(architecture))?.name ?? 'unknown';
+}
+
+/** The lineage of a LoRA: told by its layers, else by what trainers write into the metadata. */
+export function architectureOfLora(
+  layers: readonly LoraLayerShape[],
+  metadata: Readonly<Record<string, string>>,
+): Architecture {
+  // The most telling family first: one whose layers no other has.
+  for (const family of [...all].reverse()) {
+    const found = family.architectureOfLora?.(layers);
+    if (found !== undefined) return found;
+  }
+  const stated = `${metadata['modelspec.architecture'] ?? ''} ${metadata.ss_base_model_version ?? ''}`;
+  for (const family of [...all].reverse()) {
+    for (const [pattern, architecture] of family.statedAs ?? []) if (pattern.test(stated)) return architecture;
+  }
+  return 'unknown';
+}
+
+/** The lineage of a textual inversion that names its encoders. */
+export function architectureOfEmbedding(tensors: StoredTensors): Architecture {
+  const family = [...all].reverse().find(({ embeddingTensor }) => embeddingTensor && tensors.has(embeddingTensor));
+  return family?.architectures[0] ?? 'unknown';
+}
+
+/** The lineage of an autoencoder, where its scaling factor is that of one lineage alone. */
+export function architectureOfScaling(scalingFactor: unknown): Architecture {
+  const family = all.find(
+    ({ architectures, latents }) => architectures.length === 1 && latents.scalingFactor === scalingFactor,
+  );
+  return family?.architectures[0] ?? 'unknown';
+}
+
+/** Class names that the configs of a network have, in any family. */
+export function classesOf(network: keyof Family['networks']): readonly string[] {
+  return [...new Set(all.flatMap(({ networks }) => networks[network]?.classes ?? []))];
+}
+
+/** How a network is written that has a config of its own. @param className of that config */
+export function networkOf(network: keyof Family['networks'], className: unknown): NetworkKind | undefined {
+  for (const { networks } of all) {
+    const kind = networks[network];
+    if (kind?.classes.includes(String(className))) return kind;
+  }
+  return undefined;
+}
+
+export function familyNamed(name: string): Family | undefined {
+  return all.find((family) => family.name === name);
+}

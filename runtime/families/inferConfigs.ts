@@ -1,21 +1,8 @@
-import type { SafetensorsSource } from '../checkpoints/component.ts';
-import { endOfText } from '../checkpoints/tokenizerSource.ts';
 import { ModelError } from '../files/reading.ts';
 import type { StoredTensor, StoredTensors } from '../files/safetensors.ts';
+import type { Config, Corrections, PartSource } from './family.ts';
 import { autoencoderPath, clipTensors, unetPaths } from './ldmLayout.ts';
-
-export type Config = Record<string, unknown>;
-
-/** What the settings beside a file say of a component. */
-export interface Corrections {
-  /** Fields that win over derived ones. */
-  own: Config;
-  /** Where they are, for complaints: `"unet" in dream.safetensors.json`. */
-  where: string;
-}
-
-/** A component's tensors under their diffusers names, and the config that their shapes stand for. */
-export type Part = Pick<SafetensorsSource, 'tensors' | 'config'>;
+import { CLIP_WORDS } from './networks.ts';
 
 /** The tensors under a prefix, without it. */
 export function below(tensors: StoredTensors, prefix: string): StoredTensors {
@@ -72,7 +59,7 @@ function withoutProjection({ tensors, activation }: Encoder): Encoder {
   return { tensors: new Map(kept), activation };
 }
 
-export function encoderIn({ tensors, activation }: Encoder, corrections: Corrections): Part {
+export function encoderIn({ tensors, activation }: Encoder, corrections: Corrections): PartSource {
   const root = tensors.has('text_model.final_layer_norm.weight') ? 'text_model.' : '';
   const kept = new Map([...tensors].filter(([name]) => !/(^|\.)(position_ids|logit_scale)$/.test(name)));
   const [vocabulary = 0, width = 0] = shapeOf(kept, `${root}embeddings.token_embedding.weight`);
@@ -87,7 +74,8 @@ export function encoderIn({ tensors, activation }: Encoder, corrections: Correct
     hidden_act: activation,
     max_position_embeddings: positions,
     vocab_size: vocabulary,
-    eos_token_id: endOfText(vocabulary),
+    // The last word of CLIP, in an embedding of so many rows.
+    eos_token_id: Math.min(vocabulary, CLIP_WORDS) - 1,
     ...(projection !== undefined && { projection_dim: projection }),
     ...corrections.own,
   };
@@ -105,7 +93,7 @@ export function holdsAutoencoder(tensors: StoredTensors): boolean {
 }
 
 /** An autoencoder under `first_stage_model.` or, where that is missing, in the whole file, in either layout. */
-export function autoencoderIn(tensors: StoredTensors, corrections: Corrections): Part {
+export function autoencoderIn(tensors: StoredTensors, corrections: Corrections): PartSource {
   const inside = below(tensors, 'first_stage_model.');
   const stored = inside.size > 0 ? inside : tensors;
   const levels = countWhile((i) => stored.has(`decoder.up.${i}.block.0.conv1.weight`));
@@ -136,7 +124,7 @@ export function unetIn(
   original: StoredTensors,
   lineage: { isXL: boolean; refiner: boolean; second: Encoder | undefined },
   corrections: Corrections,
-): Part {
+): PartSource {
   const levels = levelsOf(original);
   const widths = levels.map(({ width }) => width);
   const layers = levels.map((level) => level.layers);

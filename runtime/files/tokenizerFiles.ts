@@ -15,9 +15,9 @@ export interface TokenizerFiles {
 }
 
 /** Of a vocabulary and of its merges; CLIP's has 49,408. */
-const MOST_WORDS = 1_000_000;
+export const MOST_WORDS = 1_000_000;
 /** Ids are read as float32 in some graphs, which is exact up to here. */
-const HIGHEST_ID = 2 ** 24;
+export const HIGHEST_ID = 2 ** 24;
 /** Start, end, and one word between them. */
 export const LEAST_LENGTH = 3;
 
@@ -82,7 +82,7 @@ function ofDescription(description: Record<string, unknown>): Omit<TokenizerFile
   return { vocab: checkVocabulary(vocab), merges: checkMerges(merges), added: names };
 }
 
-function stepsOf(value: unknown, inner: string): unknown[] {
+export function stepsOf(value: unknown, inner: string): unknown[] {
   if (value === null || value === undefined) return [];
   if (!isObject(value) || value.type !== 'Sequence') return [value];
   const steps = value[inner];
@@ -109,11 +109,11 @@ function isKnown(step: unknown): boolean {
   }
 }
 
-function patternOf({ pattern }: Record<string, unknown>): string | undefined {
+export function patternOf({ pattern }: Record<string, unknown>): string | undefined {
   return isObject(pattern) && typeof pattern.Regex === 'string' ? pattern.Regex : undefined;
 }
 
-function checkVocabulary(vocab: Record<string, unknown>): Record<string, number> {
+export function checkVocabulary(vocab: Record<string, unknown>): Record<string, number> {
   const entries = Object.entries(vocab);
   if (entries.length === 0 || entries.length > MOST_WORDS) {
     throw new Error(`The vocabulary has ${entries.length} words; it must have from 1 to ${MOST_WORDS}.`);
@@ -125,7 +125,7 @@ function checkVocabulary(vocab: Record<string, unknown>): Record<string, number>
   return vocab as Record<string, number>;
 }
 
-function checkMerges(merges: unknown[]): string[][] {
+export function checkMerges(merges: unknown[]): string[][] {
   if (merges.length > MOST_WORDS) throw new Error(`There are ${merges.length} merges; at most ${MOST_WORDS} are read.`);
   for (const pair of merges) {
     if (Array.isArray(pair) && pair.length === 2 && pair.every((half) => typeof half === 'string')) continue;
@@ -134,7 +134,7 @@ function checkMerges(merges: unknown[]): string[][] {
   return merges as string[][];
 }
 
-function told(value: unknown): string {
+export function told(value: unknown): string {
   const text = JSON.stringify(value) ?? String(value);
   return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 }

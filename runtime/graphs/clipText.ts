@@ -15,11 +15,11 @@ export interface ClipTextConfig {
 
 export interface ClipTextForm extends AdaptedForm {
   /** Which states become outputs: `all` (default), `plain` as exporters write them (not normalized), or `none`. */
-  states?: 'all' | 'plain' | 'none';
+  states?: 'all' | 'plain' | 'none' | undefined;
   /** Adds the input `extra_embeddings`, which holds vectors of tokens that the vocabulary lacks. Default false. */
-  extraEmbeddings?: boolean;
+  extraEmbeddings?: boolean | undefined;
   /** Adds the input `attention_mask`, which hides tokens from all others. Default false. */
-  attentionMask?: boolean;
+  attentionMask?: boolean | undefined;
 }
 
 /**

@@ -9,12 +9,14 @@ import { floats } from '../tensors/tensor.ts';
 import { type Blend, keepOutside } from './inpainting.ts';
 
 export interface DenoiseOptions {
-  unet: Graph;
-  /** Inputs of the UNet that do not change from step to step: LoRAs. */
+  denoiser: Graph;
+  /** Inputs of the denoiser that do not change from step to step: LoRAs. */
   adapters?: Row | undefined;
-  /** Stands in for the UNet, which must give `deep_features`, in some calls. */
+  /** Stands in for the denoiser, which must give `deep_features`, in some calls. */
   shallow?: Shallow | undefined;
   scheduler: Scheduler;
+  /** What the denoiser is told of the time; default: the scheduler's timestep. */
+  toTime?: ((timestep: number) => number) | undefined;
   /** The call to begin with; later ones are image-to-image, or what a first model left. */
   first: number;
   /** The call to stop before; default: none is left. */
@@ -32,27 +34,37 @@ export interface DenoiseOptions {
   countFrom?: number | undefined;
 }
 
-/** Steps that are told when the scheduler begins at call `first`. */
-export function countSteps(scheduler: Scheduler, first: number): number {
-  return Math.ceil((scheduler.timesteps.length - first) / scheduler.callsPerStep);
-}
-
 /** The loop that every run shares; returns the last latents, still scaled. */
 export async function* denoise(options: DenoiseOptions): Part<Float32Array> {
-  const { unet, adapters, shallow, scheduler, first, shape, noise, guidance, controls = [], blend } = options;
+  const {
+    denoiser,
+    adapters,
+    shallow,
+    scheduler,
+    toTime,
+    first,
+    shape,
+    noise,
+    guidance,
+    controls = [],
+    blend,
+  } = options;
   const { timesteps, callsPerStep } = scheduler;
   const { end = timesteps.length, countFrom = first } = options;
-  const steps = countSteps(scheduler, countFrom);
-  const output = unet.outputs[0]?.name ?? 'out_sample';
+  const steps = Math.ceil((timesteps.length - countFrom) / callsPerStep);
+  const output = denoiser.outputs[0]?.name ?? 'out_sample';
   const positions = shape.height * shape.width;
   const draw = (count: number) => noise.normal(count);
   let { latents } = options;
   let kept: Row[] = [];
   for (let call = first; call < end; call++) {
     const scaled = scheduler.scaleModelInput(latents, call);
-    const timestep = floats(Float32Array.of(timesteps[call]!), [1]);
+    const time = timesteps[call]!;
+    const timestep = floats(Float32Array.of(toTime ? toTime(time) : time), [1]);
     const isShallow = shallow?.calls.has(call) === true;
-    const added = isShallow ? kept : yield* controlledRows({ unet, controls, call, scaled, shape, timestep, guidance });
+    const added = isShallow
+      ? kept
+      : yield* controlledRows({ denoiser, controls, call, scaled, shape, timestep, guidance });
     const rows = guidance.branches.map((branch, index): Row => {
       const channels = branch.channels ? shape.channels + branch.channels.length / positions : shape.channels;
       return {
@@ -63,7 +75,7 @@ export async function* denoise(options: DenoiseOptions): Part<Float32Array> {
         ...added[index],
       };
     });
-    const { graph, adapters: shared } = isShallow ? shallow : { graph: unet, adapters };
+    const { graph, adapters: shared } = isShallow ? shallow : { graph: denoiser, adapters };
     const keeps = shallow !== undefined && !isShallow && shallow.calls.has(call + 1);
     const outputs = keeps ? [output, 'deep_features'] : [output];
     const answers = yield { type: 'call', graph, rows, shared, outputs, positions };

@@ -1,12 +1,14 @@
 import { type Control, guideImage } from '../addons/controlNet.ts';
 import type { Shallow } from '../addons/deepCache.ts';
 import type { ActiveLoras } from '../addons/loras.ts';
+import { isEncoder } from '../checkpoints/configs.ts';
 import { RuntimeError } from '../errors.ts';
+import type { Conditioning, ConditioningContext, EncoderName, InputContext } from '../families/family.ts';
 import { classifierFree, editing, type Guidance, unguided } from '../families/guidance.ts';
-import { type Conditions, conditionersOf } from '../families/index.ts';
 import type { GenerateRequest, Pixels } from '../messages.ts';
-import type { Branch, Part, Run } from '../run.ts';
+import type { Branch, LatentShape, Part, Run } from '../run.ts';
 import { createNoise, type Noise } from '../tensors/noise.ts';
+import type { WeightedEmbedding } from '../text/prompt.ts';
 import { type DenoiseOptions, denoise } from './denoise.ts';
 import { decodeLatents, encodeImage, type LatentScaling, scalingOf } from './images.ts';
 import { type Blend, hardLatentMask, latentMask } from './inpainting.ts';
@@ -26,8 +28,8 @@ interface Opened {
   scaling: LatentScaling;
 }
 
-/** Latent diffusion with a UNet: one image of any family, from text, from a picture, or of a part of one. */
-export async function* diffusion(modelCache: ModelCache, request: GenerateRequest): Run {
+/** Latent diffusion: one image of any family, from text, from a picture, or of a part of one. */
+export async function* generate(modelCache: ModelCache, request: GenerateRequest): Run {
   const model = await modelCache.model(request.model);
   const plan = planRun(model, request);
   const opened = await open(modelCache, model, request);
@@ -39,40 +41,48 @@ export async function* diffusion(modelCache: ModelCache, request: GenerateReques
 
   yield { type: 'staged', stage: 'encoding' };
   const { refiner, scaling } = opened;
-  const condition = (of: Model, loras: ActiveLoras): Part<Conditions> =>
-    conditionersOf[of.configs.family].condition({ modelCache, model: of, request, guided: plan.guided, loras });
-  const conditions = yield* condition(model, opened.loras);
+  const condition = (of: Model, loras: ActiveLoras): Part<Conditioning> =>
+    of.configs.family.condition(contextOf(modelCache, of, request, plan.guided, loras));
+  const conditioning = yield* condition(model, opened.loras);
   const refined = refiner ? yield* condition(refiner, noLoras) : undefined;
   const noise = createNoise(request.seed);
   const start = yield* startOf(request, plan, opened, noise);
+  const references = yield* encodeReferences(request, opened);
 
   yield { type: 'staged', stage: 'denoising' };
   const { scheduler, first, handover, shape } = plan;
-  const unet = await model.network('unet').graph();
-  const common = { scheduler, shape, noise, countFrom: first, blend: start.blend };
+  const denoiser = await model.network('denoiser').graph();
+  const { timestep: toTime } = model.configs.family;
+  const common = { scheduler, toTime, shape, noise, countFrom: first, blend: start.blend };
   const controls = await controlsOf(opened.controlNets, request, plan);
   let { latents } = start;
   latents = yield* denoise({
     ...common,
-    unet,
-    adapters: modelCache.adapters.row(unet, 'unet', opened.loras),
+    denoiser,
+    adapters: modelCache.adapters.row(denoiser, 'denoiser', opened.loras),
     shallow: await shallowOf(modelCache, model, opened.loras, plan),
     first,
     end: handover,
     latents,
-    guidance: guidanceOf(conditions, request, plan, start.channels),
+    guidance: guidanceOf(
+      model,
+      withInputs(model, conditioning, request, shape, references),
+      request,
+      plan,
+      start.channels,
+    ),
     controls,
   } satisfies DenoiseOptions);
   if (refiner && refined) {
-    const second = await refiner.network('unet').graph();
-    const adapters = modelCache.adapters.row(second, 'unet', noLoras);
-    const guidance = guidanceOf(refined, request, { ...plan, takes: 'latents' }, undefined);
+    const second = await refiner.network('denoiser').graph();
+    const adapters = modelCache.adapters.row(second, 'denoiser', noLoras);
+    const guidance = guidanceOf(refiner, refined, request, { ...plan, input: 'latents' }, undefined);
     const shallow = await shallowOf(modelCache, refiner, noLoras, plan);
-    latents = yield* denoise({ ...common, unet: second, adapters, shallow, first: handover, latents, guidance });
+    latents = yield* denoise({ ...common, denoiser: second, adapters, shallow, first: handover, latents, guidance });
   }
 
   yield { type: 'staged', stage: 'decoding' };
-  return yield* decodeLatents(await opened.decoder.graph(), latents, shape, scaling);
+  return yield* decodeLatents(await opened.decoder.graph(), latents, shape, scaling, model.configs.latentScale);
 }
 
 const noLoras: ActiveLoras = { key: '', loras: [] };
@@ -92,15 +102,16 @@ async function open(modelCache: ModelCache, model: Model, request: GenerateReque
     controlNets: (request.controlNets ?? []).map(({ model: path }) => modelCache.controlNet(path)),
     encoder: vae?.encoder ?? model.network('vae_encoder'),
     decoder: vae?.decoder ?? model.network('vae_decoder'),
-    scaling: vae ? scalingOf(vae.config, model.scaling.factor) : model.scaling,
+    scaling: vae ? scalingOf(vae.config, model.configs) : model.scaling,
   };
 }
 
 /** A model that can take the latents of another over. @throws RuntimeError `invalidParameter` where it cannot */
 async function openRefiner(modelCache: ModelCache, model: Model, path: string): Promise<Model> {
   const refiner = await modelCache.model(path);
-  const kindOf = ({ configs }: Model) => [configs.family, configs.scheduler.prediction_type ?? 'epsilon'].join();
-  if (kindOf(refiner) !== kindOf(model) || refiner.configs.unetInput !== 'latents') {
+  const kindOf = ({ configs: { family, configs } }: Model) =>
+    [family.name, configs.scheduler.prediction_type ?? 'epsilon'].join();
+  if (kindOf(refiner) !== kindOf(model) || refiner.configs.input !== 'latents') {
     throw new RuntimeError('invalidParameter', 'The refiner must be a model of the same family that denoises alike.', {
       parameter: 'refiner',
     });
@@ -111,106 +122,170 @@ async function openRefiner(modelCache: ModelCache, model: Model, path: string): 
 function neededBy(modelCache: ModelCache, opened: Opened, plan: Plan, request: GenerateRequest): Needed[] {
   const { model, refiner, loras, controlNets, encoder, decoder } = opened;
   const encoders = (of: Model, active: ActiveLoras): Needed[] =>
-    conditionersOf[of.configs.family].encoders(of).map((component) => ({
+    of.configs.components.filter(isEncoder).map((component) => ({
       network: of.network(component),
-      form: modelCache.adapters.form(active, component),
+      features: modelCache.adapters.features(active, component),
     }));
   const deep = plan.shallow.size > 0;
-  const unets = (of: Model, form: GraphFeatures): Needed[] => [
-    { network: of.network('unet'), form: { ...form, deep } },
-    ...(deep ? [{ network: of.shallowUNet(), form }] : []),
+  const denoisers = (of: Model, features: GraphFeatures): Needed[] => [
+    { network: of.network('denoiser'), features: { ...features, deep } },
+    ...(deep ? [{ network: of.shallowDenoiser(), features }] : []),
   ];
   return [
     ...encoders(model, loras),
-    ...unets(model, { ...modelCache.adapters.form(loras, 'unet'), residuals: controlNets.length > 0 }),
+    ...denoisers(model, { ...modelCache.adapters.features(loras, 'denoiser'), residuals: controlNets.length > 0 }),
     ...controlNets.map((network) => ({ network })),
-    ...(refiner ? [...encoders(refiner, noLoras), ...unets(refiner, {})] : []),
+    ...(refiner ? [...encoders(refiner, noLoras), ...denoisers(refiner, {})] : []),
     { network: decoder },
     ...(request.previews?.tinyDecoder === undefined
       ? []
       : [{ network: modelCache.tinyDecoder(request.previews.tinyDecoder), optional: true }]),
-    ...(request.image || plan.takes === 'inpaint' ? [{ network: encoder }] : []),
+    ...(request.image || request.references?.length || plan.input === 'inpaint' ? [{ network: encoder }] : []),
   ];
 }
 
 /** What a run begins with. */
 interface Start {
   latents: Float32Array;
-  /** Channels that the UNet sees behind the latents. */
+  /** Channels that the denoiser sees behind the latents. */
   channels?: Float32Array | undefined;
   blend?: Blend | undefined;
 }
 
 /**
- * The first latents, and what the UNet is shown of the picture. Noise is drawn in the order of diffusers' pipelines, so
+ * The first latents, and what the denoiser is shown of the picture. Noise is drawn in the order of diffusers' pipelines, so
  * that a seed gives the picture it gives there: the sample of the encoded picture, the noise, the hidden picture's sample.
  */
 async function* startOf(request: GenerateRequest, plan: Plan, opened: Opened, noise: Noise): Part<Start> {
   const { image, mask, width } = request;
-  const { scheduler, first, shape, takes } = plan;
-  const { scaling } = opened;
+  const { scheduler, first, shape, input } = plan;
+  const { scaling, model } = opened;
+  const { family } = model.configs;
+  const blendMask = family.latentMask ?? latentMask;
   const count = shape.channels * shape.height * shape.width;
   const pure = () => noise.normal(count).map((value) => value * scheduler.initNoiseSigma);
-  if (!image && takes === 'latents') return { latents: pure() };
+  if (!image && input === 'latents') return { latents: pure() };
 
   const encoder = await opened.encoder.graph();
   const encode = (pixels: Pixels, hidden?: Uint8Array) =>
     encodeImage({ encoder, pixels, shape, scaling, noise, hidden });
-  if (takes === 'edit') {
+  if (input === 'edit') {
     // Shown as the encoder makes it, without the scaling and without a draw, as the network was trained.
     const channels = yield* encodeImage({ encoder, pixels: image!.pixels, shape });
     const blends = mask !== undefined;
     const original = blends ? yield* encode(image!.pixels) : undefined;
     const drawn = noise.normal(count);
     const latents = drawn.map((value) => value * scheduler.initNoiseSigma);
-    const blend = original && mask && { original, noise: drawn, mask: latentMask(mask, width, shape) };
+    const blend = original && mask && { original, noise: drawn, mask: blendMask(mask, width, shape) };
     return { latents, channels, blend };
   }
 
   // From pure noise where all is to change; a model that blends needs the picture's latents all the same.
   const wholly = !image || (mask !== undefined && image.strength === 1);
-  const blends = mask !== undefined && takes === 'latents';
+  const blends = mask !== undefined && input === 'latents';
   const original = image && (!wholly || blends) ? yield* encode(image.pixels) : undefined;
   const drawn = noise.normal(count);
   const latents =
     wholly || !original
       ? drawn.map((value) => value * scheduler.initNoiseSigma)
       : scheduler.addNoise(original, drawn, first);
-  if (takes === 'inpaint') {
+  if (input === 'inpaint') {
     // Without a mask all is hidden, and a model for inpainting draws from the text or from the noised picture alone.
     const hidden = mask ?? new Uint8Array(request.width * request.height).fill(255);
     const pixels = image?.pixels ?? { width, height: request.height, data: new Uint8Array(width * request.height * 3) };
     const shown = yield* encode(pixels, hidden);
-    const channels = new Float32Array(count + shape.width * shape.height);
-    channels.set(hardLatentMask(hidden, width, shape));
-    channels.set(shown, shape.width * shape.height);
-    return { latents, channels };
+    return { latents, channels: (family.hiddenChannels ?? maskThenLatents)(shown, hidden, width, shape) };
   }
-  const blend = blends && original ? { original, noise: drawn, mask: latentMask(mask, width, shape) } : undefined;
+  const blend = blends && original ? { original, noise: drawn, mask: blendMask(mask, width, shape) } : undefined;
   return { latents, blend };
 }
 
+/** The mask as a channel, then the latents of the masked picture, as UNets for inpainting are shown them. */
+function maskThenLatents(masked: Float32Array, mask: Uint8Array, width: number, shape: LatentShape): Float32Array {
+  const channels = new Float32Array(masked.length + shape.width * shape.height);
+  channels.set(hardLatentMask(mask, width, shape));
+  channels.set(masked, shape.width * shape.height);
+  return channels;
+}
+
+/** The pictures that the prompt refers to, as latents: the mean of what the encoder gives. */
+async function* encodeReferences(
+  { references = [] }: GenerateRequest,
+  { model, encoder, scaling }: Opened,
+): Part<{ latents: Float32Array; shape: LatentShape }[]> {
+  const { family, latentScale, latentChannels: channels } = model.configs;
+  const encoded: { latents: Float32Array; shape: LatentShape }[] = [];
+  for (const given of references) {
+    const pixels = family.prepareReference?.(given) ?? given;
+    const shape = { channels, width: pixels.width / latentScale, height: pixels.height / latentScale };
+    encoded.push({ latents: yield* encodeImage({ encoder: await encoder.graph(), pixels, shape, scaling }), shape });
+  }
+  return encoded;
+}
+
+/** What a family may use to read the prompts of a request. */
+export function contextOf(
+  modelCache: ModelCache,
+  model: Model,
+  request: GenerateRequest,
+  guided: boolean,
+  loras: ActiveLoras,
+): ConditioningContext {
+  return {
+    configs: model.configs,
+    request,
+    guided,
+    remembered: model.prompts,
+    version: loras.key,
+    async encoder<Tokenizer>(name: EncoderName) {
+      const graph = await model.network(name).graph();
+      const tokenizer = await model.tokenizer<Tokenizer>(name);
+      return { graph, tokenizer, name, shared: modelCache.adapters.row(graph, name, loras) };
+    },
+    async embeddings() {
+      const read: WeightedEmbedding[] = [];
+      for (const { path, weight } of request.embeddings ?? []) {
+        read.push({ ...(await modelCache.embedding(path)), weight });
+      }
+      return read;
+    },
+  };
+}
+
+/** Adds to each branch what the denoiser is told beside latents, time and text. */
+function withInputs(
+  { configs }: Model,
+  { positive, negative }: Conditioning,
+  request: GenerateRequest,
+  shape: LatentShape,
+  references: InputContext['references'],
+): Conditioning {
+  const { family } = configs;
+  if (!family.inputs) return { positive, negative };
+  const more = (branch: Branch): Branch => ({
+    ...branch,
+    extras: { ...branch.extras, ...family.inputs?.({ configs, request, shape, branch, references }) },
+  });
+  return { positive: more(positive), negative: negative && more(negative) };
+}
+
 function guidanceOf(
-  { positive, negative }: Conditions,
+  { configs }: Model,
+  { positive, negative }: Conditioning,
   request: GenerateRequest,
   plan: Plan,
   channels: Float32Array | undefined,
 ): Guidance {
   const { guidanceScale, imageGuidanceScale = 1.5 } = request;
   const shown = (branch: Branch, seen: Float32Array | undefined): Branch => ({ ...branch, channels: seen });
-  const away = negative && { ...negative, conditional: false };
-  if (plan.takes === 'edit' && away && channels) {
-    const unseen = new Float32Array(channels.length);
-    return editing(
-      shown(positive, channels),
-      shown(away, channels),
-      shown(away, unseen),
-      guidanceScale,
-      imageGuidanceScale,
-    );
+  const unconditional = negative && { ...negative, conditional: false };
+  const seen = { positive: shown(positive, channels), negative: unconditional && shown(unconditional, channels) };
+  if (configs.family.guidance) return configs.family.guidance(seen, request, configs);
+  if (plan.input === 'edit' && seen.negative && channels) {
+    const unseen = shown(seen.negative, new Float32Array(channels.length));
+    return editing(seen.positive, seen.negative, unseen, guidanceScale, imageGuidanceScale);
   }
-  const branch = shown(positive, channels);
-  return away ? classifierFree(branch, shown(away, channels), guidanceScale) : unguided(branch);
+  return seen.negative ? classifierFree(seen.positive, seen.negative, guidanceScale) : unguided(seen.positive);
 }
 
 async function shallowOf(
@@ -220,8 +295,8 @@ async function shallowOf(
   { shallow: calls }: Plan,
 ): Promise<Shallow | undefined> {
   if (calls.size === 0) return undefined;
-  const graph = await model.shallowUNet().graph();
-  return { graph, adapters: modelCache.adapters.row(graph, 'unet', loras, true), calls };
+  const graph = await model.shallowDenoiser().graph();
+  return { graph, adapters: modelCache.adapters.row(graph, 'denoiser', loras, true), calls };
 }
 
 async function controlsOf(networks: readonly LazyGraph[], request: GenerateRequest, plan: Plan): Promise<Control[]> {

@@ -1,6 +1,7 @@
 import { RuntimeError } from '../errors.ts';
 import type { Pixels } from '../messages.ts';
 import type { Graph } from '../onnx/graph.ts';
+import { toPixels } from '../previews/pixels.ts';
 import type { LatentShape, Part } from '../run.ts';
 import type { Noise } from '../tensors/noise.ts';
 import { floats } from '../tensors/tensor.ts';
@@ -16,20 +17,20 @@ export interface LatentScaling {
   std?: readonly number[] | undefined;
 }
 
-/** The scaling of an autoencoder's config; `factor` where the config does not say one. */
-export function scalingOf(config: Record<string, unknown>, factor: number): LatentScaling {
+/** The scaling of an autoencoder's config; what the config does not say is the model's. */
+export function scalingOf(
+  config: Record<string, unknown>,
+  model: { scalingFactor: number; shiftFactor: number },
+): LatentScaling {
   const numbers = (value: unknown) =>
     Array.isArray(value) && value.every((item) => typeof item === 'number') ? value : undefined;
   return {
-    factor: typeof config.scaling_factor === 'number' ? config.scaling_factor : factor,
-    shift: typeof config.shift_factor === 'number' ? config.shift_factor : 0,
+    factor: typeof config.scaling_factor === 'number' ? config.scaling_factor : model.scalingFactor,
+    shift: typeof config.shift_factor === 'number' ? config.shift_factor : model.shiftFactor,
     mean: numbers(config.latents_mean),
     std: numbers(config.latents_std),
   };
 }
-
-/** Pixels of one position of the latents, about; what a decoder holds is as large as its picture. */
-const PIXELS = 64;
 
 export interface EncodeOptions {
   encoder: Graph;
@@ -75,7 +76,10 @@ export async function* encodeImage(options: EncodeOptions): Part<Float32Array> {
   } else if (values.length === count) {
     latents = values;
   } else {
-    throw new RuntimeError('modelUnavailable', 'The VAE encoder gives latents of a size that does not fit its UNet.');
+    throw new RuntimeError(
+      'modelUnavailable',
+      'The VAE encoder gives latents of a size that does not fit its denoiser.',
+    );
   }
   if (!scaling) return latents;
   const plane = shape.height * shape.width;
@@ -94,6 +98,8 @@ export async function* decodeLatents(
   latents: Float32Array,
   shape: LatentShape,
   scaling: LatentScaling,
+  /** Pixels on each side of one position of the latents; what a decoder holds is as large as its picture. */
+  scale: number,
 ): Part<Pixels> {
   const plane = shape.height * shape.width;
   const sample = latents.map((value, at) => {
@@ -103,19 +109,7 @@ export async function* decodeLatents(
   const input = decoder.inputs[0]?.name ?? 'latent_sample';
   const output = decoder.outputs[0]?.name ?? 'sample';
   const rows = [{ [input]: floats(sample, [1, shape.channels, shape.height, shape.width]) }];
-  const [answer] = yield { type: 'call', graph: decoder, rows, outputs: [output], positions: plane * PIXELS };
+  const [answer] = yield { type: 'call', graph: decoder, rows, outputs: [output], positions: plane * scale ** 2 };
   const image = answer![output]!;
   return toPixels(image.data, image.dims[3]!, image.dims[2]!);
-}
-
-/** [3, height, width] in [-1, 1] → bytes; halves round to even as numpy's `round` does. */
-export function toPixels(image: Float32Array, width: number, height: number): Pixels {
-  const area = width * height;
-  // Its elements clamp what is written to them, and round halves to even.
-  const data = new Uint8ClampedArray(area * 3);
-  for (let color = 0; color < 3; color++) {
-    const start = color * area;
-    for (let at = 0; at < area; at++) data[at * 3 + color] = (image[start + at]! / 2 + 0.5) * 255;
-  }
-  return { width, height, data: new Uint8Array(data.buffer) };
 }

@@ -1,16 +1,17 @@
 import { createHash } from 'node:crypto';
-import type { ComponentSource } from '../checkpoints/checkpoint.ts';
+import type { ComponentSource } from '../checkpoints/source.ts';
 import { RuntimeError } from '../errors.ts';
+import type { NetworkForm } from '../families/family.ts';
 import { inspectOnnxFile } from '../files/onnxFile.ts';
 import { fingerprint } from '../files/reading.ts';
-import type { GraphForm, Written } from '../graphs/builder.ts';
+import type { Written } from '../graphs/builder.ts';
 import { Graph } from '../onnx/graph.ts';
 import { formOn, openWritten } from '../onnx/openWritten.ts';
 import type { Provider } from '../onnx/providers.ts';
 import type { Part } from '../run.ts';
 
 interface Held {
-  form: Required<GraphFeatures>;
+  features: Required<GraphFeatures>;
   graph: Promise<Graph>;
   /** Of no more use: closed in favour of another, about to be, or never loaded. */
   gone: boolean;
@@ -18,13 +19,13 @@ interface Held {
 
 /** What a run wants of a graph beyond the plain network. */
 export interface GraphFeatures {
-  /** Inputs for the residuals of ControlNets; only a UNet has them. */
+  /** Inputs for the residuals of ControlNets; only a denoiser has them. */
   residuals?: boolean;
   /** Inputs for LoRAs: for no layer, for the linear ones of transformers, or for all. */
   adapters?: 'none' | 'linear' | 'all';
   /** Inputs for what LoRAs change beside products of matrices: see `AdaptedForm.vectors`. */
   vectors?: boolean;
-  /** A further output, for the calls between in which only a UNet's outermost layers run. */
+  /** A further output, for the calls between in which only a denoiser's outermost layers run. */
   deep?: boolean;
 }
 
@@ -34,7 +35,7 @@ export interface LazyGraphOptions {
   /** What errors of onnxruntime call it: `pocket/unet`. */
   label: string;
   locate: () => Promise<ComponentSource>;
-  write: (source: Extract<ComponentSource, { kind: 'safetensors' }>, form: GraphFeatures & GraphForm) => Written;
+  write: (source: Extract<ComponentSource, { kind: 'safetensors' }>, form: NetworkForm) => Written;
   provider: Provider;
   onLoaded: (name: string, loadingMs: number, bytes: number, graph: Graph) => void;
   /**
@@ -70,9 +71,9 @@ export class LazyGraph {
     return this.options.name;
   }
 
-  /** Whether the graph is loaded in a form that does for `form`. */
-  holds(form: GraphFeatures = {}): boolean {
-    return this.held !== undefined && covers(this.held.form, form);
+  /** Whether the graph is loaded with all these features. */
+  holds(features: GraphFeatures = {}): boolean {
+    return this.held !== undefined && covers(this.held.features, features);
   }
 
   /** Bytes of the weights on disk. @throws RuntimeError `modelUnavailable` */
@@ -95,17 +96,17 @@ export class LazyGraph {
   }
 
   /** The graph, loaded on first use; the event loop stands still while it loads. @throws RuntimeError `modelUnavailable` */
-  graph(form: GraphFeatures = {}): Promise<Graph> {
+  graph(features: GraphFeatures = {}): Promise<Graph> {
     const before = this.held;
-    if (before && covers(before.form, form)) {
+    if (before && covers(before.features, features)) {
       // What another run asked for beyond this may be what cannot be loaded.
       return before.graph.catch((error) => {
-        if (covers({ ...plainFeatures, ...form }, before.form)) throw error;
-        return this.graph(form);
+        if (covers({ ...plainFeatures, ...features }, before.features)) throw error;
+        return this.graph(features);
       });
     }
-    const wanted = union(before?.form ?? plainFeatures, form);
-    const held: Held = { form: wanted, graph: this.load(wanted, before), gone: false };
+    const wanted = union(before?.features ?? plainFeatures, features);
+    const held: Held = { features: wanted, graph: this.load(wanted, before), gone: false };
     this.held = held;
     held.graph.catch(() => {
       held.gone = true;
@@ -115,13 +116,13 @@ export class LazyGraph {
     return held.graph;
   }
 
-  private async load(form: Required<GraphFeatures>, replaced: Held | undefined): Promise<Graph> {
+  private async load(features: Required<GraphFeatures>, replaced: Held | undefined): Promise<Graph> {
     const { label, name, provider, write, onLoaded, whenUnused } = this.options;
     const begun = performance.now();
     const source = await this.located();
-    if (source.kind === 'onnx') refuseBeyondPlain(form);
+    if (source.kind === 'onnx') refuseBeyondPlain(features);
     try {
-      const written = source.kind === 'onnx' ? undefined : write(source, { ...formOn(provider), ...form });
+      const written = source.kind === 'onnx' ? undefined : write(source, { ...formOn(provider), ...features });
       if (replaced) {
         replaced.gone = true;
         await retire(replaced.graph, whenUnused());
@@ -188,26 +189,26 @@ function union(a: Required<GraphFeatures>, b: GraphFeatures): Required<GraphFeat
   };
 }
 
-/** A network in the form that a run needs. */
+/** A network with the features that a run needs. */
 export interface Needed {
   network: LazyGraph;
-  form?: GraphFeatures;
+  features?: GraphFeatures | undefined;
   /** The run goes on without it where it cannot be loaded. */
   optional?: boolean;
 }
 
 /** Loads what is not loaded yet, one after the other, and tells how far it is. */
 export async function* loadAll(needed: readonly Needed[]): Part<void> {
-  const missing = needed.filter(({ network, form }) => !network.holds(form));
+  const missing = needed.filter(({ network, features }) => !network.holds(features));
   const sizes = await Promise.all(missing.map((each) => unlessOptional(each, each.network.bytes(), 0)));
   const ofBytes = sizes.reduce((sum, size) => sum + size, 0);
   let doneBytes = 0;
   for (const [index, each] of missing.entries()) {
-    const { network, form } = each;
+    const { network, features } = each;
     // Reports for each, so that a run can be cancelled between two networks.
     if (index === 0) yield { type: 'staged', stage: 'loading' };
     yield { type: 'loading', component: network.name, doneBytes, ofBytes };
-    await unlessOptional(each, network.graph(form), undefined);
+    await unlessOptional(each, network.graph(features), undefined);
     doneBytes += sizes[index]!;
   }
 }

@@ -1,84 +1,94 @@
+import type { LoraModel } from '../addons/loras.ts';
 import { Cache } from '../cache.ts';
 import type { Checkpoint } from '../checkpoints/checkpoint.ts';
-import { writeComponent } from '../checkpoints/component.ts';
-import type { Component } from '../checkpoints/configs.ts';
-import { shallowTensors, writeShallowUNet } from '../graphs/unet2DCondition.ts';
-import { type LatentRgb, latentRgbOfFamily } from '../previews/index.ts';
-import type { ClipOutput } from '../text/clip.ts';
-import { openTokenizer, type Tokenizer } from '../text/tokenizer.ts';
+import { componentLabel } from '../checkpoints/configs.ts';
+import type { ComponentSource } from '../checkpoints/source.ts';
+import { type Component, type EncoderName, tokenizerOf } from '../families/family.ts';
+import type { LatentRgb } from '../previews/index.ts';
 import { type LatentScaling, scalingOf } from './images.ts';
 import { type LazyGraph, type LazyGraphOptions, unavailable } from './lazyGraph.ts';
 
-/** Encoded prompts kept for each model; one of SDXL's encoders takes up to 0.4 MB. */
+/** Encoded prompts kept for each model; the states of one text encoder take 0.4 MB and more. */
 const KEPT_PROMPTS = 64;
 
 type Connect = (name: string, parts: Pick<LazyGraphOptions, 'locate' | 'write'>) => LazyGraph;
 
 /** A model as the runtime holds it: what its files say, and its networks, loaded when a run first needs them. */
-export class Model {
+export class Model implements LoraModel {
   readonly configs: Checkpoint;
   readonly scaling: LatentScaling;
   readonly latentRgb: LatentRgb;
-  /** What prompts became, by a key that the pipeline makes of everything it depends on. */
-  readonly prompts = new Cache<ClipOutput>(KEPT_PROMPTS);
+  /** What prompts became, by a key that the family makes of everything it depends on. */
+  readonly prompts = new Cache<unknown>(KEPT_PROMPTS);
   private readonly connect: Connect;
   private readonly networks = new Map<Component, LazyGraph>();
   private shallow: LazyGraph | undefined;
-  private readonly tokenizers = new Map<string, Promise<Tokenizer>>();
+  private readonly tokenizers = new Map<EncoderName, Promise<unknown>>();
 
   constructor(checkpoint: Checkpoint, connect: Connect) {
     this.configs = checkpoint;
     this.connect = connect;
-    const { vae, settings, family } = checkpoint;
-    this.scaling = scalingOf(vae, checkpoint.scalingFactor);
+    const { configs, settings, family } = checkpoint;
+    this.scaling = scalingOf(configs.vae, checkpoint);
     this.latentRgb = settings.latentRgbFactors
       ? { factors: settings.latentRgbFactors, bias: settings.latentRgbBias }
-      : latentRgbOfFamily[family];
+      : family.latents.rgb;
   }
 
   network(component: Component): LazyGraph {
     let network = this.networks.get(component);
     if (!network) {
-      network = this.connect(component, {
+      network = this.connect(componentLabel(this.configs, component), {
         locate: () => this.configs.component(component),
         // Text encoders always take textual inversions and masks: a run without them pays less than can be measured.
         write: ({ config, tensors }, form) =>
-          writeComponent(component, config, tensors, { ...form, extraEmbeddings: true, attentionMask: true }),
+          this.configs.family.networks[component]!.write(config, tensors, {
+            ...form,
+            extraEmbeddings: true,
+            attentionMask: true,
+          }),
       });
       this.networks.set(component, network);
     }
     return network;
   }
 
-  /** The outermost layers of the UNet, as a network of their own. */
-  shallowUNet(): LazyGraph {
-    this.shallow ??= this.connect('shallow_unet', {
+  /** Where the weights of a component are. @throws RuntimeError `modelUnavailable` */
+  source(component: Component): Promise<ComponentSource> {
+    return this.network(component).located();
+  }
+
+  /** The outermost layers of the denoiser, as a network of their own. @throws Error where its kind has none */
+  shallowDenoiser(): LazyGraph {
+    const { family } = this.configs;
+    const { shallow } = family.networks.denoiser;
+    if (!shallow) throw new Error(`The ${family.denoiserFolder} has no outermost layers that run alone.`);
+    this.shallow ??= this.connect(`shallow_${family.denoiserFolder}`, {
       locate: async () => {
-        const source = await this.configs.component('unet');
-        return source.kind === 'onnx' ? source : { ...source, tensors: shallowTensors(source.tensors) };
+        const source = await this.configs.component('denoiser');
+        return source.kind === 'onnx' ? source : { ...source, tensors: shallow.tensors(source.tensors) };
       },
-      write: ({ config, tensors }, form) => writeShallowUNet(config, tensors, form),
+      write: ({ config, tensors }, form) => shallow.write(config, tensors, form),
     });
     return this.shallow;
   }
 
-  /** `tokenizer` or `tokenizer_2`; rows are as long as the text encoder beside it has positions. */
-  tokenizer(name: 'tokenizer' | 'tokenizer_2'): Promise<Tokenizer> {
-    let tokenizer = this.tokenizers.get(name);
+  /** What `openTokenizer` of the encoder's kind gives. @throws RuntimeError `modelUnavailable` */
+  tokenizer<T>(encoder: EncoderName): Promise<T> {
+    let tokenizer = this.tokenizers.get(encoder);
     if (!tokenizer) {
-      tokenizer = this.openTokenizer(name).catch((error) => {
-        this.tokenizers.delete(name);
+      tokenizer = this.openTokenizer(encoder).catch((error) => {
+        this.tokenizers.delete(encoder);
         throw unavailable(error);
       });
-      this.tokenizers.set(name, tokenizer);
+      this.tokenizers.set(encoder, tokenizer);
     }
-    return tokenizer;
+    return tokenizer as Promise<T>;
   }
 
-  private async openTokenizer(name: 'tokenizer' | 'tokenizer_2'): Promise<Tokenizer> {
-    const config = name === 'tokenizer' ? this.configs.textEncoder : this.configs.textEncoder2;
-    const positions = config.max_position_embeddings;
-    const { folder, padToken } = await this.configs.tokenizer(name);
-    return openTokenizer(folder, typeof positions === 'number' ? positions : 77, padToken);
+  private async openTokenizer(encoder: EncoderName): Promise<unknown> {
+    const { family, configs } = this.configs;
+    const source = await this.configs.tokenizer(tokenizerOf(encoder));
+    return family.networks[encoder]!.openTokenizer(source, configs[encoder]);
   }
 }

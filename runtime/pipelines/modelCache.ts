@@ -1,11 +1,11 @@
 import { basename, extname } from 'node:path';
 import { Adapters } from '../addons/loras.ts';
 import { Cache } from '../cache.ts';
-import { openCheckpoint, openPart } from '../checkpoints/checkpoint.ts';
+import { openCheckpoint } from '../checkpoints/checkpoint.ts';
+import { openPart } from '../checkpoints/part.ts';
+import { networkOf } from '../families/index.ts';
 import { fingerprint } from '../files/reading.ts';
-import { writeVaeDecoder, writeVaeEncoder } from '../graphs/autoencoderKL.ts';
 import { writeTinyDecoder } from '../graphs/autoencoderTiny.ts';
-import { writeControlNet } from '../graphs/controlNet.ts';
 import type { GenerateRequest } from '../messages.ts';
 import type { Graph } from '../onnx/graph.ts';
 import type { Provider } from '../onnx/providers.ts';
@@ -83,7 +83,7 @@ export class ModelCache {
     return this.controlNets.of(path, () =>
       this.network(path, 'controlnet', {
         locate: () => openPart(path, 'controlNet'),
-        write: ({ config, tensors }, form) => writeControlNet(config, tensors, form),
+        write: ({ config, tensors }, form) => networkOf('controlNet', config._class_name)!.write(config, tensors, form),
       }),
     );
   }
@@ -95,11 +95,13 @@ export class ModelCache {
       return {
         encoder: this.network(path, 'vae_encoder', {
           locate,
-          write: ({ config, tensors }, form) => writeVaeEncoder(config, tensors, form),
+          write: ({ config, tensors }, form) =>
+            networkOf('vae_encoder', config._class_name)!.write(config, tensors, form),
         }),
         decoder: this.network(path, 'vae_decoder', {
           locate,
-          write: ({ config, tensors }, form) => writeVaeDecoder(config, tensors, form),
+          write: ({ config, tensors }, form) =>
+            networkOf('vae_decoder', config._class_name)!.write(config, tensors, form),
         }),
         config: part.config,
       };

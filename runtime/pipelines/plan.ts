@@ -1,95 +1,82 @@
-import { shallowCalls } from '../addons/deepCache.ts';
-import type { UNetInput } from '../checkpoints/configs.ts';
 import { RuntimeError } from '../errors.ts';
+import type { DenoiserInput } from '../families/family.ts';
+import { isGuided } from '../families/guidance.ts';
 import type { GenerateRequest, Pixels } from '../messages.ts';
 import type { LatentShape } from '../run.ts';
 import {
   createScheduler,
-  firstCall,
   isFlowModel,
   noSuchScheduler,
   resolveScheduler,
   type Scheduler,
   type SchedulerChoice,
 } from '../schedulers/index.ts';
-import { countSteps } from './denoise.ts';
+import { type CallPlan, planCalls } from './calls.ts';
 import type { Model } from './model.ts';
 
 /** A checked request: what a run will do, before anything heavy is loaded. */
-export interface Plan {
+export interface Plan extends CallPlan {
   scheduler: Scheduler;
-  /** The scheduler's call to begin with. */
-  first: number;
-  /** The call at which the refiner takes over; the number of calls where there is none. */
-  handover: number;
-  /** Steps that will be told; 0 where the seed image is returned as it is. */
-  steps: number;
   shape: LatentShape;
-  clipSkip: number;
-  /** Whether a second branch leads away from the negative prompt. */
+  /** Whether there is an unconditional branch. */
   guided: boolean;
-  takes: UNetInput;
-  /** Calls in which only the outermost layers of the UNet run. */
-  shallow: ReadonlySet<number>;
+  input: DenoiserInput;
 }
 
 /**
  * Checks what only the model knows and makes the run's scheduler.
  *
- * Image-to-image runs the last `floor(steps * strength)` steps, but at least one. At a strength of 0 the seed image is
- * the result, unchanged and without a step. A model that edits runs all steps whatever the strength, which it has not.
- *
  * @throws RuntimeError `invalidParameter` or `unsupportedParameter`; `parameter` is a field of the request, or `strength`.
  */
 export function planRun(model: Model, request: GenerateRequest): Plan {
-  const { width, height, steps, guidanceScale, image, clipSkip = 0 } = request;
-  const { unet, vaeScale, unetInput: takes } = model.configs;
+  const { width, height, steps, guidanceScale, trueGuidanceScale = 1, clipSkip = 0 } = request;
+  const { family, latentScale, latentChannels: channels, input } = model.configs;
+  const multiple = Math.max(latentScale, family.sizeMultiple ?? 0);
   for (const [parameter, value] of Object.entries({ width, height })) {
-    if (!Number.isInteger(value) || value < vaeScale || value % vaeScale !== 0) {
-      throw invalid(parameter, `${parameter} must be a multiple of ${vaeScale} for this model.`);
+    if (!Number.isInteger(value) || value < multiple || value % multiple !== 0) {
+      throw invalid(parameter, `${parameter} must be a multiple of ${multiple} for this model.`);
     }
   }
   if (!Number.isInteger(steps) || steps < 1) throw invalid('steps', 'steps must be a whole number, 1 or more.');
   if (!Number.isFinite(guidanceScale)) throw invalid('guidanceScale', 'guidanceScale must be a number.');
+  if (!Number.isFinite(trueGuidanceScale)) throw invalid('trueGuidanceScale', 'trueGuidanceScale must be a number.');
   if (!Number.isInteger(clipSkip) || clipSkip < 0)
     throw invalid('clipSkip', 'clipSkip must be a whole number, 0 or more.');
-  const channels = numberOr(unet.out_channels, 4);
-  checkPictures(request, takes);
+  checkAddons(model, request);
+  checkPictures(request, input, family.mostReferences ?? 0);
+  checkDeepCache(request);
 
   const scheduler = makeScheduler(model, request);
-  const calls = scheduler.timesteps.length;
-  const starts = image !== undefined && takes !== 'edit';
-  let first = 0;
-  if (starts) {
-    const lastStep = calls - 1 - ((calls - 1) % scheduler.callsPerStep);
-    first = Math.min(firstCall(scheduler, steps, image.strength), lastStep);
-  }
   const { refiner } = request;
   if (refiner && !(Number.isInteger(refiner.startStep) && refiner.startStep >= 1 && refiner.startStep < steps)) {
     throw invalid('refiner', `The refiner can begin at a step from 1 to ${steps - 1}.`);
   }
-  const handover = refiner ? Math.min(calls, Math.max(first, refiner.startStep * scheduler.callsPerStep)) : calls;
   return {
+    ...planCalls(request, scheduler, input, family.partialStep),
     scheduler,
-    first,
-    handover,
-    steps: starts && image.strength === 0 ? 0 : countSteps(scheduler, first),
-    shape: { channels, height: height / vaeScale, width: width / vaeScale },
-    clipSkip,
-    // Models distilled with an embedding of the guidance scale take it as an input instead of as a second branch.
-    guided: guidanceScale > 1 && !unet.time_cond_proj_dim,
-    takes,
-    shallow: planShallow(request, scheduler, first, handover),
+    shape: { channels, height: height / latentScale, width: width / latentScale },
+    guided: isGuided(family.guidanceRule(model.configs), request),
+    input,
   };
 }
 
-function planShallow(
-  { deepCache, controlNets = [] }: GenerateRequest,
-  { timesteps, callsPerStep }: Scheduler,
-  first: number,
-  handover: number,
-): ReadonlySet<number> {
-  if (!deepCache) return new Set();
+/** Refuses what cannot be added to models of this family. */
+function checkAddons({ configs: { family } }: Model, request: GenerateRequest): void {
+  const asked: Record<keyof typeof family.takes, boolean> = {
+    loras: (request.loras ?? []).length > 0,
+    controlNets: (request.controlNets ?? []).length > 0,
+    deepCache: request.deepCache !== undefined,
+    embeddings: (request.embeddings ?? []).length > 0,
+    clipSkip: (request.clipSkip ?? 0) > 0,
+  };
+  for (const [parameter, isAsked] of Object.entries(asked) as [keyof typeof family.takes, boolean][]) {
+    if (!isAsked || family.takes[parameter]) continue;
+    throw new RuntimeError('unsupportedParameter', `Models of ${family.title} take no ${parameter}.`, { parameter });
+  }
+}
+
+function checkDeepCache({ deepCache }: GenerateRequest): void {
+  if (!deepCache) return;
   const { interval, startStep, endStep } = deepCache;
   if (!(Number.isInteger(interval) && interval >= 1)) {
     throw invalid('deepCache', 'The interval of deepCache must be a whole number, 1 or more.');
@@ -97,27 +84,18 @@ function planShallow(
   if (!(Number.isInteger(startStep) && startStep >= 0 && Number.isInteger(endStep) && startStep < endStep)) {
     throw invalid('deepCache', 'deepCache must begin at a step, from 0, that lies before the one it ends at.');
   }
-  return shallowCalls({
-    interval,
-    first,
-    end: timesteps.length,
-    callsPerStep,
-    range: [startStep * callsPerStep, endStep * callsPerStep],
-    // Another network knows nothing of what this one kept; and ControlNets act on deep layers above all.
-    fresh: [handover, ...controlNets.flatMap((net) => [net.startStep * callsPerStep, net.endStep * callsPerStep])],
-  });
 }
 
 /** Checks the pictures of a request against its size and against what the model can do with them. */
-function checkPictures(request: GenerateRequest, takes: UNetInput): void {
-  const { width, height, image, mask, imageGuidanceScale, controlNets = [] } = request;
+function checkPictures(request: GenerateRequest, input: DenoiserInput, mostReferences: number): void {
+  const { width, height, image, mask, imageGuidanceScale, controlNets = [], references = [] } = request;
   const fits = ({ width: w, height: h, data }: Pixels) => w === width && h === height && data.length === w * h * 3;
   if (image) {
     if (!(image.strength >= 0 && image.strength <= 1)) throw invalid('strength', 'strength must lie between 0 and 1.');
     if (!fits(image.pixels)) {
       throw invalid('image', 'The seed image must have the size of the result, three bytes a pixel.');
     }
-  } else if (takes === 'edit') {
+  } else if (input === 'edit') {
     throw invalid('image', 'This model edits a picture, so it needs a seed image.');
   }
   if (mask) {
@@ -125,12 +103,24 @@ function checkPictures(request: GenerateRequest, takes: UNetInput): void {
     if (mask.length !== width * height) throw invalid('mask', 'The mask must have one byte for each pixel.');
   }
   if (imageGuidanceScale !== undefined) {
-    if (takes !== 'edit') {
+    if (input !== 'edit') {
       throw new RuntimeError('unsupportedParameter', 'Only models that edit a picture take imageGuidanceScale.', {
         parameter: 'imageGuidanceScale',
       });
     }
     if (!(imageGuidanceScale >= 0)) throw invalid('imageGuidanceScale', 'imageGuidanceScale must be 0 or more.');
+  }
+  if (references.length > mostReferences) {
+    const most =
+      mostReferences === 0
+        ? 'This model takes no reference images'
+        : `This model takes at most ${mostReferences} reference images`;
+    throw new RuntimeError(mostReferences === 0 ? 'unsupportedParameter' : 'invalidParameter', `${most}.`, {
+      parameter: 'references',
+    });
+  }
+  for (const { width: w, height: h, data } of references) {
+    if (data.length !== w * h * 3) throw invalid('references', 'A reference image must have three bytes a pixel.');
   }
   for (const { pixels, startStep, endStep } of controlNets) {
     if (!fits(pixels)) {
@@ -144,7 +134,7 @@ function checkPictures(request: GenerateRequest, takes: UNetInput): void {
 
 function makeScheduler(model: Model, request: GenerateRequest): Scheduler {
   const { scheduler: spelling, steps, shift } = request;
-  if (shift !== undefined && !isFlowModel(model.configs.scheduler)) {
+  if (shift !== undefined && !isFlowModel(model.configs.configs.scheduler)) {
     throw new RuntimeError('unsupportedParameter', 'Only flow-matching models take shift.', { parameter: 'shift' });
   }
   if (shift !== undefined && !(Number.isFinite(shift) && shift > 0)) throw invalid('shift', 'shift must be above 0.');
@@ -152,8 +142,9 @@ function makeScheduler(model: Model, request: GenerateRequest): Scheduler {
   if (spelling !== undefined && !choice) {
     throw unsupported(noSuchScheduler(spelling));
   }
+  const { family, configs } = model.configs;
   try {
-    return createScheduler(model.configs.scheduler, choice, steps, { shift });
+    return createScheduler(configs.scheduler, choice, steps, { ...family.sigmas?.(model.configs, request), shift });
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     if (takesOtherSteps(model, choice)) throw invalid('steps', message);
@@ -164,7 +155,7 @@ function makeScheduler(model: Model, request: GenerateRequest): Scheduler {
 /** Tells a number of steps that does not fit from a scheduler that does not; either is told by one sentence only. */
 function takesOtherSteps(model: Model, choice: SchedulerChoice | undefined): boolean {
   try {
-    createScheduler(model.configs.scheduler, choice, 20);
+    createScheduler(model.configs.configs.scheduler, choice, 20);
     return true;
   } catch {
     return false;
@@ -177,8 +168,4 @@ function unsupported(message: string, cause?: unknown): RuntimeError {
 
 function invalid(parameter: string, message: string): RuntimeError {
   return new RuntimeError('invalidParameter', message, { parameter });
-}
-
-function numberOr(value: unknown, fallback: number): number {
-  return typeof value === 'number' ? value : fallback;
 }

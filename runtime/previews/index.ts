@@ -5,7 +5,7 @@ import type { Part } from '../run.ts';
 import { type LatentRgb, linearPreview } from './linear.ts';
 import { tinyPreview } from './tiny.ts';
 
-export { type LatentRgb, latentRgbOfFamily } from './linear.ts';
+export type { LatentRgb } from './linear.ts';
 
 /** What a decoder may know of the model it looks at. */
 export interface PreviewSource {

@@ -1,9 +1,9 @@
 import { RuntimeError } from '../errors.ts';
 import type { Pixels } from '../messages.ts';
-import { toPixels } from '../pipelines/images.ts';
 import type { Part } from '../run.ts';
 import { floats } from '../tensors/tensor.ts';
 import type { PreviewSource } from './index.ts';
+import { toPixels } from './pixels.ts';
 
 /** Pixels of one position of the latents, about. */
 const PIXELS = 64;

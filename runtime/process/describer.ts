@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { join } from 'node:path';
-import { emptyDescription, type ModelDescription } from '../checkpoints/checkpoint.ts';
+import { emptyDescription, type ModelDescription } from '../checkpoints/describe.ts';
 import { type Clock, machineClock } from './clock.ts';
 import { childEnvironment } from './environment.ts';
 import { packageRoot } from './runtimeProcess.ts';

@@ -1,5 +1,5 @@
 /** Entry of the process that reads what model folders and files hold. A hostile one costs this process and nothing else. */
-import { describeModel } from '../checkpoints/checkpoint.ts';
+import { describeModel } from '../checkpoints/describe.ts';
 import type { Described, ToDescribe } from './describer.ts';
 
 process.on('message', ({ id, path }: ToDescribe) => {

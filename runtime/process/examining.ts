@@ -1,6 +1,6 @@
 /** Entry of the process that finds out for `examine` what computes here, and where the nodes of a model's graphs run. */
 import { writeSync } from 'node:fs';
-import { conditionersOf } from '../families/index.ts';
+import { componentLabel } from '../checkpoints/configs.ts';
 import { machineOf } from '../onnx/machine.ts';
 import { chooseProvider } from '../onnx/providers.ts';
 import { ModelCache } from '../pipelines/modelCache.ts';
@@ -35,14 +35,9 @@ async function examine({ device, precision, weights, packedFolder, threads, mode
     });
     const modelCache = new ModelCache({ provider: { ...provider, explains: true }, onLoaded: () => {} });
     const model = await modelCache.model(path);
-    const encoders = conditionersOf[model.configs.family].encoders(model);
-    const parts = [
-      ...encoders,
-      'unet',
-      ...(model.configs.lacksVae ? [] : (['vae_encoder', 'vae_decoder'] as const)),
-    ] as const;
-    for (const part of parts) {
-      const network = model.network(part);
+    for (const component of model.configs.components) {
+      const part = componentLabel(model.configs, component);
+      const network = model.network(component);
       writeSync(2, `\n${graphMark}${part}\n`);
       const begun = performance.now();
       const graph: Examined = { name: part, weightBytes: await network.bytes() };

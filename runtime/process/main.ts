@@ -6,7 +6,7 @@ import type { Calibration, Calls, FromRuntime, GenerateRequest, RunEvent, ToRunt
 import { type Graph, OnnxError } from '../onnx/graph.ts';
 import { machineOf } from '../onnx/machine.ts';
 import { chooseProvider, openProbe, type Probe, type Provider } from '../onnx/providers.ts';
-import { diffusion } from '../pipelines/generate.ts';
+import { generate as generateImage } from '../pipelines/generate.ts';
 import { ModelCache, type Owner } from '../pipelines/modelCache.ts';
 import { findPreviewDecoder } from '../previews/index.ts';
 import { Progress } from './progress.ts';
@@ -115,7 +115,7 @@ async function generate(run: number, request: GenerateRequest): Promise<void> {
     await modelCache.use(async () => {
       const source = request.previews && (await modelCache.previewSource(request));
       const job: Job = {
-        run: diffusion(modelCache, request),
+        run: generateImage(modelCache, request),
         signal: controller.signal,
         emit: (event) => emit(run, event, progress),
         ...(source && {

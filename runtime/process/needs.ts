@@ -1,5 +1,6 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { encoderNames } from '../families/family.ts';
 import { locateWeights, networkStem, textStem } from '../files/locateWeights.ts';
 import { BLOCK, matrixOf, smallestExact } from '../files/packing.ts';
 import type { StoredDtype, StoredTensor } from '../files/safetensors.ts';
@@ -37,7 +38,7 @@ export function filesOf(request: GenerateRequest): string[] {
 }
 
 /** Components of a model's folder; what else lies there, such as a safety checker, is never loaded. */
-const componentFolders = ['text_encoder', 'text_encoder_2', 'unet', 'vae_encoder', 'vae_decoder', 'vae'];
+const componentFolders = [...encoderNames, 'unet', 'transformer', 'vae_encoder', 'vae_decoder', 'vae'];
 
 /**
  * Estimates what models and their parts weigh once loaded. Only names, sizes and headers are read, and headers only once

@@ -1,13 +1,6 @@
 import { RuntimeError } from '../errors.ts';
 import type { Graph } from '../onnx/graph.ts';
-import type { Part, Row } from '../run.ts';
-
-/** One prompt as the UNet reads it: `data` is [length, width]. */
-export interface Embeddings {
-  data: Float32Array;
-  length: number;
-  width: number;
-}
+import type { Embeddings, Part, Row } from '../run.ts';
 
 /** What one text encoder makes of one row of ids. */
 export interface ClipOutput {

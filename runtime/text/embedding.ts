@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises';
 import { basename, extname } from 'node:path';
 import { readSafetensorsHeader, SafetensorsError, type StoredTensor } from '../files/safetensors.ts';
-import { fromFloat16 } from '../tensors/float16.ts';
+import { toFloats } from '../tensors/decode.ts';
 
 /** Vectors that stand for one word, in order: `data` is [count, width]. */
 export interface WordVectors {
@@ -14,7 +14,11 @@ export interface WordVectors {
 export interface Embedding {
   /** The word, without angle brackets. */
   name: string;
-  vectors: { text_encoder?: WordVectors; text_encoder_2?: WordVectors };
+  vectors: {
+    text_encoder?: WordVectors;
+    text_encoder_2?: WordVectors;
+    [otherEncoder: string]: WordVectors | undefined;
+  };
 }
 
 /** Longer ones fill more than one row of a text encoder; published ones have up to 75. */
@@ -83,16 +87,8 @@ async function readVectors(
   } finally {
     await handle.close();
   }
-  const data = toFloats(dtype, bytes.buffer);
+  const data = ['F32', 'F16', 'BF16'].includes(dtype) ? toFloats(dtype, bytes.buffer) : undefined;
   if (!data) throw refuse(`${label} is stored as ${dtype}; allowed are F32, F16 and BF16`);
   if (!data.every(Number.isFinite)) throw refuse(`${label} holds values that are not numbers`);
   return { count, width, data };
-}
-
-function toFloats(dtype: StoredTensor['dtype'], bytes: ArrayBuffer): Float32Array | undefined {
-  if (dtype === 'F32') return new Float32Array(bytes);
-  if (dtype === 'F16') return fromFloat16(new Uint16Array(bytes));
-  if (dtype !== 'BF16') return undefined;
-  // bfloat16 is the upper half of float32.
-  return new Float32Array(Uint32Array.from(new Uint16Array(bytes), (bits) => (bits << 16) >>> 0).buffer);
 }

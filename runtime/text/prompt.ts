@@ -1,10 +1,10 @@
 import { RuntimeError } from '../errors.ts';
 import type { PromptWeighting } from '../messages.ts';
 import type { Graph } from '../onnx/graph.ts';
-import type { Part, Row } from '../run.ts';
+import type { Embeddings, Part, Row } from '../run.ts';
 import { type FloatTensor, floats, int64s } from '../tensors/tensor.ts';
 import { type AddedWord, type Chunk, cutIntoChunks, emptyChunk, namedWords } from './chunks.ts';
-import { type ClipForm, type ClipOutput, type Embeddings, encodeClip } from './clip.ts';
+import { type ClipForm, type ClipOutput, encodeClip } from './clip.ts';
 import type { Embedding } from './embedding.ts';
 import { parsePrompt } from './promptSyntax.ts';
 import type { Tokenizer } from './tokenizer.ts';
@@ -21,7 +21,7 @@ export interface PromptEncoder {
   graph: Graph;
   tokenizer: Tokenizer;
   /** Which vectors of a textual inversion it reads. */
-  name: 'text_encoder' | 'text_encoder_2';
+  name: string;
   /** Inputs of the graph that all rows have in common (adapters). */
   shared?: Row | undefined;
 }

@@ -1,4 +1,4 @@
-import type { Embeddings } from './clip.ts';
+import type { Embeddings } from '../run.ts';
 
 /**
  * The weights of AUTOMATIC1111's web UI on the states of one row: z ← w z for each token, then all of z is scaled so that

@@ -9,7 +9,7 @@ import { type Part, parts, shareOf } from '../../bench/gpu/parts.ts';
 import { Report, type Row, tableOf } from '../../bench/gpu/report.ts';
 import { decoderOperations, halfBytes, shapes, unetOperations } from '../../bench/gpu/shapes.ts';
 import { writeWeights } from '../../bench/gpu/weights.ts';
-import { writeComponent } from '../../runtime/checkpoints/component.ts';
+import { stableDiffusionXL } from '../../runtime/families/stableDiffusionXL.ts';
 import { fromFloat16 } from '../../runtime/tensors/float16.ts';
 
 let folder: string;
@@ -138,7 +138,10 @@ test('their weights are written, and graphs for all of them', async () => {
           return [name, { dtype: 'F16', shape, file: '/weights.bin', offset: 0, length }] as const;
         }),
       );
-      const { weightBytes } = writeComponent(component, config, tensors, { precision: 'float16', attention: 'plain' });
+      const { weightBytes } = stableDiffusionXL.networks[component]!.write(config, tensors, {
+        precision: 'float16',
+        attention: 'plain',
+      });
       // No weight is left over.
       expect(weightBytes).toBe(halfBytes(plan()));
     }

@@ -1,4 +1,4 @@
-import type { Component } from '../../runtime/checkpoints/checkpoint.ts';
+import type { Component } from '../../runtime/families/family.ts';
 import { floats, int64s, type Tensor } from '../../runtime/tensors/tensor.ts';
 import { type ModelGoldens, type Recorded, relativeError } from './goldens.ts';
 import { cpu } from './graphs.ts';
@@ -56,7 +56,7 @@ export async function componentErrors(path: string, goldens: ModelGoldens): Prom
     feeds.text_embeds = second.pooled!;
     feeds.time_ids = floats(Float32Array.from(goldens.timeIds!), [1, goldens.timeIds!.length]);
   }
-  measure('unet', (await run('unet', feeds)).out_sample, goldens.unet.output);
+  measure('unet', (await run('denoiser', feeds)).out_sample, goldens.unet.output);
 
   const { latent_parameters: moments } = await run('vae_encoder', { sample: recorded(goldens.vae.image) });
   const { latentMean, latentLogvar } = goldens.vae;

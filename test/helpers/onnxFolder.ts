@@ -1,7 +1,7 @@
 import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { writeComponent } from '../../runtime/checkpoints/component.ts';
-import type { Component } from '../../runtime/checkpoints/configs.ts';
+import type { Component } from '../../runtime/families/family.ts';
+import { stableDiffusionXL } from '../../runtime/families/stableDiffusionXL.ts';
 import { readStoredTensors, type StoredTensor, type StoredTensors } from '../../runtime/files/safetensors.ts';
 import type { Precision } from '../../runtime/graphs/builder.ts';
 import { fromFloat16, toFloat16 } from '../../runtime/tensors/float16.ts';
@@ -31,23 +31,28 @@ export async function writeOnnxFolder(source: string, target: string, options: O
       await cp(join(source, entry), join(target, entry), { recursive: true });
     }
   }
-  const components: Component[] = ['text_encoder', 'text_encoder_2', 'unet', 'vae_encoder', 'vae_decoder'];
+  const components: Component[] = ['text_encoder', 'text_encoder_2', 'denoiser', 'vae_encoder', 'vae_decoder'];
   for (const component of options.components ?? components) {
-    const part = component.startsWith('vae_') ? 'vae' : component;
+    const label = component === 'denoiser' ? 'unet' : component;
+    const part = component.startsWith('vae_') ? 'vae' : label;
     const stem = component.startsWith('text_encoder') ? 'model' : 'diffusion_pytorch_model';
     const config = await readFile(join(source, part, 'config.json'), 'utf8').catch(() => undefined);
     if (config === undefined) continue;
-    const folder = join(target, component);
+    const folder = join(target, label);
     await mkdir(folder, { recursive: true });
     await writeFile(join(folder, 'config.json'), config);
     const stored = await readStoredTensors(join(source, part, `${stem}.safetensors`));
     const tensors = await convertTensors(stored, join(folder, 'model.onnx_data'), precision);
-    const written = writeComponent(component, JSON.parse(config) as Record<string, unknown>, tensors, {
-      precision,
-      timestep: options.timestep ?? 'int64',
-      timestepRank: options.rank ?? 1,
-      states: options.hiddenStates === false ? 'none' : 'plain',
-    });
+    const written = stableDiffusionXL.networks[component]!.write(
+      JSON.parse(config) as Record<string, unknown>,
+      tensors,
+      {
+        precision,
+        timestep: options.timestep ?? 'int64',
+        timestepRank: options.rank ?? 1,
+        states: options.hiddenStates === false ? 'none' : 'plain',
+      },
+    );
     await writeFile(join(folder, 'model.onnx'), written.bytes);
   }
 }

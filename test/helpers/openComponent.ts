@@ -1,7 +1,8 @@
 import { basename } from 'node:path';
 import { openCheckpoint } from '../../runtime/checkpoints/checkpoint.ts';
-import { writeComponent } from '../../runtime/checkpoints/component.ts';
-import type { Component } from '../../runtime/checkpoints/configs.ts';
+import { componentLabel } from '../../runtime/checkpoints/configs.ts';
+import type { Component } from '../../runtime/families/family.ts';
+import { stableDiffusionXL } from '../../runtime/families/stableDiffusionXL.ts';
 import { inspectOnnxFile } from '../../runtime/files/onnxFile.ts';
 import { inPart } from '../../runtime/files/reading.ts';
 import { Graph } from '../../runtime/onnx/graph.ts';
@@ -15,14 +16,16 @@ import type { Provider } from '../../runtime/onnx/providers.ts';
  * @throws {ModelError} naming the part and the reason, or onnxruntime's own complaint
  */
 export async function openComponent(path: string, component: Component, provider: Provider): Promise<Graph> {
-  const label = `${basename(path)}/${component}`;
   const checkpoint = await openCheckpoint(path);
+  const label = `${basename(path)}/${componentLabel(checkpoint, component)}`;
   const from = await checkpoint.component(component);
   if (from.kind === 'onnx') {
     await inPart(component, () => inspectOnnxFile(from.file));
     return Graph.open({ file: from.file, label: `${label}/model.onnx` }, provider);
   }
   const form = formOn(provider);
-  const written = await inPart(component, () => writeComponent(component, from.config, from.tensors, form));
+  const written = await inPart(component, () =>
+    stableDiffusionXL.networks[component]!.write(from.config, from.tensors, form),
+  );
   return openWritten(written, label, provider);
 }

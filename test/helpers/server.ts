@@ -94,6 +94,10 @@ export function describeTestModel(folder: string): ModelDescription {
     defaultHeight: 128,
     defaultSteps: 4,
     defaultGuidanceScale: 5,
+    defaultStrength: 0.8,
+    guidanceRule: 'above 1',
+    input: 'latents',
+    mostReferences: 0,
     defaultScheduler: 'Euler',
     tags: ['test', name],
   };

@@ -7,7 +7,8 @@ import {
   modulesOf,
   readLora,
 } from '../../runtime/addons/lora.ts';
-import type { LoraComponent } from '../../runtime/addons/loraKeys.ts';
+import type { DenoiserNames, LoraComponent } from '../../runtime/addons/loraKeys.ts';
+import { ldmAliases } from '../../runtime/families/ldmFile.ts';
 import type { ClipTextConfig } from '../../runtime/graphs/clipText.ts';
 import { type UNet2DConditionConfig, writeUNet2DCondition } from '../../runtime/graphs/unet2DCondition.ts';
 import type { Graph } from '../../runtime/onnx/graph.ts';
@@ -41,9 +42,10 @@ export class Tiny {
     this.text = text;
     this.feeds = feeds;
     this.modules = {
-      unet: [...modulesOf(unet.tensors)],
+      denoiser: [...modulesOf(unet.tensors)],
       text_encoder: [...modulesOf(text.tensors)],
       text_encoder_2: text2,
+      text_encoder_3: [],
     };
   }
 
@@ -71,7 +73,7 @@ export class Tiny {
   }
 
   read(file: string): Promise<Lora> {
-    return readLora(file, this.modules, this.unet.config);
+    return readLora(file, this.modules, unetNames(this.unet.config));
   }
 
   async graph(adapters: 'none' | 'linear' | 'all', vectors = false): Promise<Graph> {
@@ -163,3 +165,8 @@ export function layerOf(
 }
 
 export const flat = (path: string) => path.replaceAll('.', '_');
+
+/** The names that files have for the modules of a UNet. */
+export function unetNames(config: UNet2DConditionConfig): DenoiserNames {
+  return { folder: 'unet', aliases: ldmAliases(config as Record<string, unknown>) };
+}

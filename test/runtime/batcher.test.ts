@@ -1,9 +1,10 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { Batcher, type Job } from '../../runtime/batcher.ts';
+import { stableDiffusion } from '../../runtime/families/stableDiffusion.ts';
 import type { RunEvent } from '../../runtime/index.ts';
 import { Graph } from '../../runtime/onnx/graph.ts';
-import { latentRgbOfFamily, type PreviewDecoder, previewDecoders } from '../../runtime/previews/index.ts';
+import { type PreviewDecoder, previewDecoders } from '../../runtime/previews/index.ts';
 import type { Row, Run } from '../../runtime/run.ts';
 import { type FloatTensor, floats, type ValueInfo } from '../../runtime/tensors/tensor.ts';
 
@@ -294,7 +295,7 @@ describe('the batcher', () => {
         const [seen] = yield { type: 'call', graph, rows, outputs: ['out_sample'], positions: 128 };
         return { width: 1, height: 1, data: Uint8Array.of(seen!.out_sample!.data[0]!, 0, 0) };
       };
-    const source = { latentRgb: latentRgbOfFamily.sd };
+    const source = { latentRgb: stableDiffusion.latents.rgb };
 
     test('is a call like any other: counted, charged, in its turn and shared', async () => {
       const [unet, decoder] = [countingGraph(), countingGraph()];
@@ -405,7 +406,7 @@ describe('the batcher', () => {
   test('makes previews from what is believed in, only when they are due', async () => {
     const graph = countingGraph();
     const looked: number[] = [];
-    const source = { latentRgb: latentRgbOfFamily.sd };
+    const source = { latentRgb: stableDiffusion.latents.rgb };
     const previews: Job['previews'] = {
       every: 2,
       source,
@@ -531,7 +532,7 @@ describe('the batcher', () => {
     graph.onCall = () => {
       if (graph.calls.length === 2) controller.abort(new Error('enough'));
     };
-    const previews = { every: 1, decoder: previewDecoders.linear, source: { latentRgb: latentRgbOfFamily.sd } };
+    const previews = { every: 1, decoder: previewDecoders.linear, source: { latentRgb: stableDiffusion.latents.rgb } };
     const cancelled = job(countingRun(graph, { start: 1, branches: [branch(1)], steps: 9 }), {
       signal: controller.signal,
       previews,
@@ -549,7 +550,7 @@ describe('the batcher', () => {
       left.push(`${graph.calls.length}: ${events.join(', ')}`);
       events = [];
     };
-    const previews = { every: 1, decoder: previewDecoders.linear, source: { latentRgb: latentRgbOfFamily.sd } };
+    const previews = { every: 1, decoder: previewDecoders.linear, source: { latentRgb: stableDiffusion.latents.rgb } };
     const run = countingRun(graph, { start: 1, branches: [branch(1)], steps: 2 });
     const emit: Job['emit'] = async ({ type }) => void events.push(type);
     await new Batcher({ publish }).drive({ ...job(run, { previews }), emit });

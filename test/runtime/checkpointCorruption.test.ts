@@ -2,9 +2,10 @@ import { cp, mkdir, mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/p
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { describeModel, ModelError } from '../../runtime/checkpoints/checkpoint.ts';
-import { checkShapes } from '../../runtime/checkpoints/shapes.ts';
+import { describeModel } from '../../runtime/checkpoints/describe.ts';
+import { ModelError } from '../../runtime/files/reading.ts';
 import { readStoredTensors, type StoredTensor } from '../../runtime/files/safetensors.ts';
+import { checkShapes } from '../../runtime/graphs/checkShapes.ts';
 import { parts } from '../helpers/checkpointFiles.ts';
 import { modelFolder } from '../helpers/goldens.ts';
 import { writeGoldenSingleFile, writeSecondSingleFile } from '../helpers/singleFile.ts';

@@ -2,7 +2,9 @@ import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { describeModel, openCheckpoint, openPart } from '../../runtime/checkpoints/checkpoint.ts';
+import { openCheckpoint } from '../../runtime/checkpoints/checkpoint.ts';
+import { describeModel } from '../../runtime/checkpoints/describe.ts';
+import { openPart } from '../../runtime/checkpoints/part.ts';
 import { parts } from '../helpers/checkpointFiles.ts';
 import { componentErrors } from '../helpers/components.ts';
 import { modelFolder, readGoldens } from '../helpers/goldens.ts';
@@ -435,7 +437,7 @@ describe('a folder', () => {
       available: true,
       architecture: 'sd1x',
     });
-    expect((await openCheckpoint(folder)).unetInput).toBe(input);
+    expect((await openCheckpoint(folder)).input).toBe(input);
   });
 
   test('may be an XL refiner, without the first text encoder', async () => {
@@ -451,14 +453,14 @@ describe('a folder', () => {
     });
     expect(await describeModel(folder)).toMatchObject({ available: true, refiner: true, architecture: 'sdxl' });
     const checkpoint = await openCheckpoint(folder);
-    expect(checkpoint.components).toEqual(['text_encoder_2', 'unet', 'vae_encoder', 'vae_decoder']);
+    expect(checkpoint.components).toEqual(['text_encoder_2', 'denoiser', 'vae_encoder', 'vae_decoder']);
     expect(checkpoint.tokenizers).toEqual(['tokenizer_2']);
   });
 
   test('may be corrected in what its UNet predicts', async () => {
     const folder = await copyOf('tiny-sd15');
     await writeFile(join(folder, 'latentwire.json'), '{"predictionType":"v_prediction"}');
-    expect((await openCheckpoint(folder)).scheduler).toMatchObject({
+    expect((await openCheckpoint(folder)).configs.scheduler).toMatchObject({
       _class_name: 'DDIMScheduler',
       prediction_type: 'v_prediction',
     });

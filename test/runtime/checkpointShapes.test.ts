@@ -2,7 +2,8 @@ import { mkdir, mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { describeModel, openCheckpoint } from '../../runtime/checkpoints/checkpoint.ts';
+import { openCheckpoint } from '../../runtime/checkpoints/checkpoint.ts';
+import { describeModel } from '../../runtime/checkpoints/describe.ts';
 
 /**
  * Files of the published proportions, whose weights are holes in the file: they take no room, and describing a model
@@ -221,7 +222,7 @@ test('Stable Diffusion 1.5 is recognised, its EMA weights and all', async () => 
     defaultWidth: 512,
     sizeMultiple: 8,
   });
-  const { unet: config, textEncoder, vae, scheduler } = await openCheckpoint(file);
+  const { denoiser: config, text_encoder: textEncoder, vae, scheduler } = (await openCheckpoint(file)).configs;
   expect(config).toMatchObject({
     block_out_channels: [320, 640, 1280, 1280],
     attention_head_dim: 8,
@@ -244,7 +245,8 @@ test.each([24, 23])('Stable Diffusion 2.1 is recognised, with %i layers in its t
   const description = await describeModel(file);
   expect(description.reason).toBeUndefined();
   expect(description).toMatchObject({ available: true, architecture: 'sd2x', family: 'sd' });
-  const { unet: config, textEncoder, tokenizer } = await openCheckpoint(file);
+  const { configs, tokenizer } = await openCheckpoint(file);
+  const { denoiser: config, text_encoder: textEncoder } = configs;
   expect(config).toMatchObject({ attention_head_dim: [5, 10, 20, 20], use_linear_projection: true });
   expect(textEncoder).toMatchObject({ num_attention_heads: 16, num_hidden_layers: 23, hidden_act: 'gelu' });
   expect(await tokenizer('tokenizer')).toEqual({ folder: undefined, padToken: '!' });
@@ -261,7 +263,7 @@ test('Stable Diffusion XL is recognised, which has more than four gigabytes', as
   expect(description.reason).toBeUndefined();
   expect(description).toMatchObject({ available: true, architecture: 'sdxl', family: 'sdxl', defaultWidth: 1024 });
   expect(description.sizeBytes).toBeGreaterThan(6e9);
-  const { unet: config, textEncoder2, scheduler } = await openCheckpoint(file);
+  const { denoiser: config, text_encoder_2: textEncoder2, scheduler } = (await openCheckpoint(file)).configs;
   expect(config).toMatchObject({
     attention_head_dim: [5, 10, 20],
     down_block_types: ['DownBlock2D', 'CrossAttnDownBlock2D', 'CrossAttnDownBlock2D'],
@@ -282,6 +284,6 @@ test('the refiner of Stable Diffusion XL is recognised', async () => {
   const description = await describeModel(file);
   expect(description.reason).toBeUndefined();
   expect(description).toMatchObject({ available: true, refiner: true, architecture: 'sdxl' });
-  const { unet: config } = await openCheckpoint(file);
+  const { denoiser: config } = (await openCheckpoint(file)).configs;
   expect(config).toMatchObject({ attention_head_dim: [6, 12, 24, 24], addition_time_embed_dim: 256 });
 });

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { describeModel, openCheckpoint } from '../../runtime/checkpoints/checkpoint.ts';
+import { openCheckpoint } from '../../runtime/checkpoints/checkpoint.ts';
+import { describeModel } from '../../runtime/checkpoints/describe.ts';
 import { inspectOnnxFile } from '../../runtime/files/onnxFile.ts';
 import { readSafetensorsHeader, readStoredTensors } from '../../runtime/files/safetensors.ts';
 import { floats, type Tensor } from '../../runtime/tensors/tensor.ts';
@@ -290,7 +291,7 @@ describe('a folder of exported graphs', () => {
 
   async function unetError(folder: string, encoderTolerance: number): Promise<number> {
     const text = await openComponent(folder, 'text_encoder', cpu);
-    const unet = await openComponent(folder, 'unet', cpu);
+    const unet = await openComponent(folder, 'denoiser', cpu);
     const ids: Tensor = {
       dtype: 'int64',
       dims: [1, 77],
@@ -342,8 +343,8 @@ describe('a folder of exported graphs', () => {
 
   test('refuses different timesteps where the graph takes one for all', async () => {
     const folder = newPath();
-    await writeOnnxFolder(modelFolder('tiny-sd15'), folder, { rank: 0, components: ['unet'] });
-    const unet = await openComponent(folder, 'unet', cpu);
+    await writeOnnxFolder(modelFolder('tiny-sd15'), folder, { rank: 0, components: ['denoiser'] });
+    const unet = await openComponent(folder, 'denoiser', cpu);
     const feeds = (a: number, b: number) => ({
       sample: floats(new Float32Array(2 * 4 * 64), [2, 4, 8, 8]),
       timestep: floats(Float32Array.of(a, b), [2]),

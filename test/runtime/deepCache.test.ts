@@ -8,7 +8,7 @@ import { Batcher, previewsOf } from '../../runtime/batcher.ts';
 import { shallowTensors, writeShallowUNet, writeUNet2DCondition } from '../../runtime/graphs/unet2DCondition.ts';
 import type { DeepCacheRequest, GenerateRequest, Pixels, RunEvent } from '../../runtime/index.ts';
 import { Graph } from '../../runtime/onnx/graph.ts';
-import { diffusion } from '../../runtime/pipelines/generate.ts';
+import { generate as diffusion } from '../../runtime/pipelines/generate.ts';
 import { ModelCache } from '../../runtime/pipelines/modelCache.ts';
 import { findPreviewDecoder } from '../../runtime/previews/index.ts';
 import { floats, type Tensor } from '../../runtime/tensors/tensor.ts';

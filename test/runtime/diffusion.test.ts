@@ -6,7 +6,7 @@ import { Batcher, previewsOf } from '../../runtime/batcher.ts';
 import { classifierFree, editing } from '../../runtime/families/guidance.ts';
 import type { GenerateRequest, Pixels, RunEvent } from '../../runtime/index.ts';
 import { denoise } from '../../runtime/pipelines/denoise.ts';
-import { diffusion } from '../../runtime/pipelines/generate.ts';
+import { contextOf, generate as diffusion } from '../../runtime/pipelines/generate.ts';
 import { ModelCache } from '../../runtime/pipelines/modelCache.ts';
 import { findPreviewDecoder } from '../../runtime/previews/index.ts';
 import type { Branch, Run } from '../../runtime/run.ts';
@@ -119,7 +119,7 @@ describe.each([
     const { guidanceScale, imageGuidanceScale, steps, initialNoise, latents: expected, ...seen } = goldens[kind];
     const { opened } = shared;
     const model = await opened.model(of(name));
-    const scheduler = createScheduler(model.configs.scheduler, undefined, steps);
+    const scheduler = createScheduler(model.configs.configs.scheduler, undefined, steps);
     const trajectory: Float32Array[] = [];
     const step = scheduler.step.bind(scheduler);
     scheduler.step = (...args) => {
@@ -128,13 +128,12 @@ describe.each([
       return next;
     };
     const request = { prompt: 'a red potion on a blue table, watercolor', negativePrompt: '' } as GenerateRequest;
-    const { conditionersOf } = await import('../../runtime/families/index.ts');
     const channels = Float32Array.from((seen.maskAndMaskedLatents ?? seen.imageLatents)!.data);
     const shown = (branch: Branch, by: Float32Array): Branch => ({ ...branch, channels: by });
     async function* run(): Run {
       const loras = { key: '', loras: [] };
-      const context = { modelCache: opened, model, request, guided: true, loras };
-      const { positive, negative } = yield* conditionersOf.sd.condition(context);
+      const context = contextOf(opened, model, request, true, loras);
+      const { positive, negative } = yield* model.configs.family.condition(context);
       const guidance =
         kind === 'pix2pix'
           ? editing(
@@ -147,8 +146,8 @@ describe.each([
           : classifierFree(shown(positive, channels), shown(negative!, channels), guidanceScale);
       const latents = Float32Array.from(initialNoise.data, (value) => value * scheduler.initNoiseSigma);
       const shape = { channels: 4, height: 8, width: 12 };
-      const unet = await model.network('unet').graph();
-      yield* denoise({ unet, scheduler, first: 0, latents, shape, noise: createNoise(0n), guidance });
+      const denoiser = await model.network('denoiser').graph();
+      yield* denoise({ denoiser, scheduler, first: 0, latents, shape, noise: createNoise(0n), guidance });
       return { width: 0, height: 0, data: new Uint8Array() };
     }
     await new Batcher().drive({ run: run(), signal: new AbortController().signal, emit: async () => {} });

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { describeModel } from '../../runtime/checkpoints/checkpoint.ts';
+import { describeModel } from '../../runtime/checkpoints/describe.ts';
 import { foreignKind } from '../../runtime/files/foreign.ts';
 import { modelFolder } from '../helpers/goldens.ts';
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Component } from '../../runtime/checkpoints/checkpoint.ts';
+import type { Component } from '../../runtime/families/family.ts';
 import { readStoredTensors, type StoredTensor, type StoredTensors } from '../../runtime/files/safetensors.ts';
 import { type AutoencoderKLConfig, writeVaeDecoder } from '../../runtime/graphs/autoencoderKL.ts';
 import { GraphError } from '../../runtime/graphs/builder.ts';
@@ -31,7 +31,7 @@ describe.each(cases)('$model with $attention attention gives what PyTorch gave',
 
   beforeAll(async () => {
     goldens = readGoldens(model);
-    const components: Component[] = ['text_encoder', 'unet', 'vae_encoder', 'vae_decoder'];
+    const components: Component[] = ['text_encoder', 'denoiser', 'vae_encoder', 'vae_decoder'];
     if (goldens.textEncoder2) components.push('text_encoder_2');
     for (const component of components) {
       open.set(component, await openComponent(modelFolder(model), component, { ...cpu, attention }));
@@ -82,7 +82,7 @@ describe.each(cases)('$model with $attention attention gives what PyTorch gave',
   test('for one call of the UNet, and for two samples in one call', async () => {
     const { output } = goldens.unet;
     const feeds = await unetFeeds(goldens, graph('text_encoder'), open.get('text_encoder_2'));
-    const { out_sample: once } = await graph('unet').run(feeds);
+    const { out_sample: once } = await graph('denoiser').run(feeds);
     expectClose(once, output);
 
     const twice = Object.entries(feeds).map(([name, { dims, data }]) => {
@@ -91,7 +91,7 @@ describe.each(cases)('$model with $attention attention gives what PyTorch gave',
       doubled.set(data as Float32Array, data.length);
       return [name, floats(doubled, [2, ...dims.slice(1)])] as const;
     });
-    const { out_sample: both } = await graph('unet').run(Object.fromEntries(twice));
+    const { out_sample: both } = await graph('denoiser').run(Object.fromEntries(twice));
     expect(both!.dims).toEqual([2, ...output.shape.slice(1)]);
     for (const half of [0, 1]) {
       const part = (both!.data as Float32Array).subarray(half * output.data.length, (half + 1) * output.data.length);
@@ -104,7 +104,7 @@ describe.each(['tiny-sd15-inpaint', 'tiny-pix2pix'] as const)('the UNet of %s, w
   test('gives what PyTorch gave', async () => {
     const goldens = readGoldens(model);
     const textEncoder = await openComponent(modelFolder(model), 'text_encoder', cpu);
-    const unet = await openComponent(modelFolder(model), 'unet', cpu);
+    const unet = await openComponent(modelFolder(model), 'denoiser', cpu);
     const feeds = await unetFeeds(goldens, textEncoder);
     expect(unet.inputs.find(({ name }) => name === 'sample')?.shape[1]).toBe(feeds.sample!.dims[1]);
     const { out_sample: out } = await unet.run(feeds);
@@ -215,7 +215,7 @@ describe('a UNet', () => {
   });
 
   test('takes any size, also ones that do not halve evenly', async () => {
-    const unet = await openComponent(modelFolder('tiny-sd15'), 'unet', cpu);
+    const unet = await openComponent(modelFolder('tiny-sd15'), 'denoiser', cpu);
     for (const [height, width] of [
       [1, 1],
       [5, 7],

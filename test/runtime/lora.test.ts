@@ -11,7 +11,7 @@ import { int64s } from '../../runtime/tensors/tensor.ts';
 import { modelsFolder, readGoldens, relativeError, type TinyModel, tinyModels } from '../helpers/goldens.ts';
 import { expectClose, openWritten, readPart } from '../helpers/graphs.ts';
 import { type NewTensor, readOwn, writeSafetensors } from '../helpers/safetensors.ts';
-import { errorOf, flat, layerOf, merge, Tiny, values } from '../helpers/tinyLora.ts';
+import { errorOf, flat, layerOf, merge, Tiny, unetNames, values } from '../helpers/tinyLora.ts';
 
 let folder: string;
 
@@ -49,8 +49,8 @@ describe.each(tinyModels)('the UNet of %s', (model) => {
     if (!goldens.lora) return expect(model).toBe('tiny-sd21-v');
     const { weight, unetOutput } = goldens.lora;
     const { layers } = await tiny.read(fileOf(model));
-    expect(adaptersNeeded(layers.unet)).toEqual({ adapters: 'linear', vectors: false });
-    const active = [{ layers: layers.unet, weight }];
+    expect(adaptersNeeded(layers.denoiser)).toEqual({ adapters: 'linear', vectors: false });
+    const active = [{ layers: layers.denoiser, weight }];
     expectClose(await tiny.adapted(active), unetOutput, 1e-5);
     expectClose(await tiny.adapted(active, 'all'), unetOutput, 1e-5);
     expectClose(await tiny.merged(active), unetOutput, 1e-5);
@@ -84,8 +84,8 @@ describe('LoRAs at work', () => {
 
   test('add up, each with its weight, also a negative one', async () => {
     const active = [
-      { layers: first.layers.unet, weight: 0.5 },
-      { layers: second.layers.unet, weight: -0.8 },
+      { layers: first.layers.denoiser, weight: 0.5 },
+      { layers: second.layers.denoiser, weight: -0.8 },
     ];
     const expected = await tiny.merged(active);
     expect(errorOf(await tiny.adapted(active), expected)).toBeLessThan(1e-4);
@@ -97,19 +97,19 @@ describe('LoRAs at work', () => {
   });
 
   test('change every convolution, linear layer and projection of time, in a graph that takes them all', async () => {
-    expect(adaptersNeeded(whole.layers.unet)).toEqual({ adapters: 'all', vectors: false });
-    expect(whole.layers.unet.size).toBe(281);
-    const active = [{ layers: whole.layers.unet, weight: 0.1 }];
+    expect(adaptersNeeded(whole.layers.denoiser)).toEqual({ adapters: 'all', vectors: false });
+    expect(whole.layers.denoiser.size).toBe(281);
+    const active = [{ layers: whole.layers.denoiser, weight: 0.1 }];
     const expected = await tiny.merged(active);
     expect(errorOf(await tiny.adapted(active, 'all'), expected)).toBeLessThan(1e-4);
     expect(errorOf(await tiny.plain(), expected)).toBeGreaterThan(0.01);
     // And with one that changes only some of them.
-    const both = [...active, { layers: first.layers.unet, weight: 0.75 }];
+    const both = [...active, { layers: first.layers.denoiser, weight: 0.75 }];
     expect(errorOf(await tiny.adapted(both, 'all'), await tiny.merged(both))).toBeLessThan(1e-4);
   });
 
   test('of convolutions are refused by a graph that only takes those of linear layers', async () => {
-    const active = [{ layers: whole.layers.unet, weight: 1, path: whole.path }];
+    const active = [{ layers: whole.layers.denoiser, weight: 1, path: whole.path }];
     await expect(tiny.adapted(active)).rejects.toThrow(LoraError);
     await expect(tiny.adapted(active)).rejects.toThrow(
       /^whole\.safetensors cannot be used: it changes ".*", which takes no adapter here\.$/,
@@ -118,7 +118,7 @@ describe('LoRAs at work', () => {
 
   test('cost nothing where their weight is 0', async () => {
     const graph = await tiny.graph('linear');
-    const none = adapterFeeds(graph.inputs, [{ layers: first.layers.unet, weight: 0 }]);
+    const none = adapterFeeds(graph.inputs, [{ layers: first.layers.denoiser, weight: 0 }]);
     expect(none).toEqual(adapterFeeds(graph.inputs, []));
     expect(Object.values(none).every(({ dims }) => dims.includes(1))).toBe(true);
   });
@@ -145,7 +145,7 @@ describe('a LoRA of text encoders', () => {
     const file = join(folder, 'text.safetensors');
     await writeSafetensors(file, tensors);
     const { layers } = await tiny.read(file);
-    expect(layers.unet.size).toBe(0);
+    expect(layers.denoiser.size).toBe(0);
     for (const [component, part] of Object.entries(parts)) {
       const active = [{ layers: layers[component as keyof typeof parts], weight: 0.7 }];
       expect(adaptersNeeded(active[0]!.layers)).toEqual({ adapters: 'linear', vectors: false });
@@ -226,8 +226,8 @@ describe('names of layers', () => {
     ['LyCORIS', `lycoris_${flat(attention)}_to_q`, 'lora_down', 'lora_up', 'to_q'],
   ])('of the UNet: %s', async (_, layer, down, up, end) => {
     const { layers } = await readOne(`${layer}.${down}.weight`, `${layer}.${up}.weight`);
-    expect([...layers.unet.keys()]).toEqual([`${attention}.${end}`]);
-    expect(layers.unet.get(`${attention}.${end}`)).toMatchObject({ rank: 4, scale: 1 });
+    expect([...layers.denoiser.keys()]).toEqual([`${attention}.${end}`]);
+    expect(layers.denoiser.get(`${attention}.${end}`)).toMatchObject({ rank: 4, scale: 1 });
   });
 
   test.each([
@@ -243,7 +243,7 @@ describe('names of layers', () => {
   ])('of the text encoder: %s', async (_, layer, down, up) => {
     const { layers } = await readOne(`${layer}.${down}.weight`, `${layer}.${up}.weight`, {}, undefined, 32);
     expect([...layers.text_encoder.keys()]).toEqual([clip]);
-    expect(layers.unet.size).toBe(0);
+    expect(layers.denoiser.size).toBe(0);
   });
 
   test('cover every layer of the UNet in the original layout', async () => {
@@ -261,12 +261,12 @@ describe('names of layers', () => {
     const expected = [...modulesOf(tiny.unet.tensors)]
       .filter(([, { shape }]) => shape.length > 1)
       .map(([path]) => path);
-    expect([...layers.unet.keys()].sort()).toEqual(expected.sort());
+    expect([...layers.denoiser.keys()].sort()).toEqual(expected.sort());
   });
 
   const layer = `unet.${attention}.to_q`;
   const [down, up] = [`${layer}.lora_A.weight`, `${layer}.lora_B.weight`];
-  const scaleOf = ({ layers }: Lora) => layers.unet.get(`${attention}.to_q`)?.scale;
+  const scaleOf = ({ layers }: Lora) => layers.denoiser.get(`${attention}.to_q`)?.scale;
 
   test.each<[string, Record<string, NewTensor>, Record<string, unknown> | undefined, number]>([
     ['the alpha of the layer', { [`${layer}.alpha`]: { shape: [], data: Float32Array.of(2) } }, undefined, 0.5],
@@ -312,7 +312,7 @@ describe('names of layers', () => {
       [down]: { shape: [4, 16], data: stored, dtype },
       [up]: { shape: [16, 4], data: stored, dtype },
     });
-    const read = (await tiny.read(file)).layers.unet.get(`${attention}.to_q`)!;
+    const read = (await tiny.read(file)).layers.denoiser.get(`${attention}.to_q`)!;
     expect(relativeError(read.down, data)).toBeLessThan(dtype === 'F16' ? 1e-3 : 1e-2);
     expect(read.up).toEqual(read.down);
   });
@@ -428,10 +428,10 @@ describe('a file that is no LoRA for the model', () => {
     const paths = [...modulesOf(tiny.unet.tensors)].map(([path]) => path);
     const file = join(folder, 'wide.safetensors');
     await writeSafetensors(file, matrices([4, 20], [16, 4]));
-    const modules = { unet: paths, text_encoder: [], text_encoder_2: [] };
-    const { layers, path } = await readLora(file, modules, tiny.unet.config);
+    const modules = { denoiser: paths, text_encoder: [], text_encoder_2: [], text_encoder_3: [] };
+    const { layers, path } = await readLora(file, modules, unetNames(tiny.unet.config));
     const reason =
       'wide.safetensors is for another model: at "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q" its matrices have the shapes [4, 20] and [16, 4], and this model takes [16, rank] and [rank, 16].';
-    await expect(tiny.adapted([{ layers: layers.unet, weight: 1, path }])).rejects.toThrow(reason);
+    await expect(tiny.adapted([{ layers: layers.denoiser, weight: 1, path }])).rejects.toThrow(reason);
   });
 });

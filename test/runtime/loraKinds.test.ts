@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { adapterFeeds, adaptersNeeded, type LoraLayers, modulesOf } from '../../runtime/addons/lora.ts';
 import { collectLayers } from '../../runtime/addons/loraLayers.ts';
-import { describeModel } from '../../runtime/checkpoints/checkpoint.ts';
+import { describeModel } from '../../runtime/checkpoints/describe.ts';
 import { type ClipTextConfig, writeClipText } from '../../runtime/graphs/clipText.ts';
 import { int64s } from '../../runtime/tensors/tensor.ts';
 import { readGoldens } from '../helpers/goldens.ts';
@@ -289,7 +289,7 @@ async function expectSame(file: string, layers: readonly Layer[], weight: number
   const expected = await tiny.changed((bytes) => {
     for (const layer of layers) mergeInto(bytes, layer, weight);
   });
-  const { unet } = (await tiny.read(file)).layers;
+  const { denoiser: unet } = (await tiny.read(file)).layers;
   expect([...unet.keys()].sort()).toEqual(layers.map(({ path }) => path).sort());
   const { adapters, vectors } = adaptersNeeded(unet);
   expect(errorOf(await tiny.adapted([{ layers: unet, weight }], adapters, vectors), expected)).toBeLessThan(1e-4);
@@ -369,7 +369,7 @@ test('several kinds add up, each with its weight', async () => {
     }
   });
   const active = await Promise.all(
-    some.map(async ({ file, weight }) => ({ layers: (await tiny.read(file)).layers.unet, weight })),
+    some.map(async ({ file, weight }) => ({ layers: (await tiny.read(file)).layers.denoiser, weight })),
   );
   expect(errorOf(await tiny.adapted(active, 'all', true), expected)).toBeLessThan(1e-4);
 });
@@ -378,7 +378,7 @@ test('DoRAs of rows and of channels are not used on one layer at once', async ()
   const active = await Promise.all(
     (['rows', 'channels'] as const).map(async (dora) => {
       const { file } = await write(lora, { dora, only: /attn2\.to_k/ });
-      return { layers: (await tiny.read(file)).layers.unet, weight: 1, path: file };
+      return { layers: (await tiny.read(file)).layers.denoiser, weight: 1, path: file };
     }),
   );
   await expect(tiny.adapted(active, 'linear', true)).rejects.toThrow(
@@ -409,7 +409,7 @@ test('changes of biases and normalizations are what they say', async () => {
       });
     }
   });
-  const { unet } = (await tiny.read(file)).layers;
+  const { denoiser: unet } = (await tiny.read(file)).layers;
   expect(adaptersNeeded(unet)).toEqual({ adapters: 'all', vectors: true });
   expect(errorOf(await tiny.adapted([{ layers: unet, weight: 0.5 }], 'all', true), expected)).toBeLessThan(1e-4);
 });
@@ -433,7 +433,7 @@ test('the bias of a second matrix is scaled like the matrix', async () => {
   const bias = values(out, 9);
   const file = join(folder, `${made++}.safetensors`);
   await writeSafetensors(file, { ...sample.tensors, [`${name}.lora_B.bias`]: { shape: [out], data: bias } });
-  const layer = (await tiny.read(file)).layers.unet.get(path)!;
+  const layer = (await tiny.read(file)).layers.denoiser.get(path)!;
   expect(layer.bias).toEqual(bias.map((value) => value * 0.5));
 });
 

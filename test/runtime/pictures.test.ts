@@ -3,9 +3,9 @@ import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Batcher } from '../../runtime/batcher.ts';
 import { classifierFree } from '../../runtime/families/guidance.ts';
-import { type Conditions, conditionersOf } from '../../runtime/families/index.ts';
 import { type GenerateRequest, type Pixels, type Runtime, startRuntime } from '../../runtime/index.ts';
 import { denoise } from '../../runtime/pipelines/denoise.ts';
+import { contextOf } from '../../runtime/pipelines/generate.ts';
 import { ModelCache } from '../../runtime/pipelines/modelCache.ts';
 import type { Branch, Run } from '../../runtime/run.ts';
 import { createScheduler, firstCall } from '../../runtime/schedulers/index.ts';
@@ -101,7 +101,7 @@ describe.each(tinyModels)('every step of %s equals that of diffusers', (name) =>
   ] as const)('with %i rows in a call, %s', async (rows, kind) => {
     const model = await modelCache.model(modelFolder(name));
     const { steps, guidanceScale, latents: expected } = goldens[kind];
-    const scheduler = createScheduler(model.configs.scheduler, undefined, steps);
+    const scheduler = createScheduler(model.configs.configs.scheduler, undefined, steps);
     let first = 0;
     let latents = Float32Array.from(goldens.textToImage.initialNoise.data, (value) => value * scheduler.initNoiseSigma);
     if (kind === 'imageToImage') {
@@ -126,11 +126,11 @@ describe.each(tinyModels)('every step of %s equals that of diffusers', (name) =>
     const recordedSize = (branch: Branch): Branch => ({ ...branch, extras: { ...branch.extras, ...extras } });
     async function* run(): Run {
       const loras = { key: '', loras: [] };
-      const context = { modelCache, model, request, guided: true, loras };
-      const { positive, negative }: Conditions = yield* conditionersOf[model.configs.family].condition(context);
+      const context = contextOf(modelCache, model, request, true, loras);
+      const { positive, negative } = yield* model.configs.family.condition(context);
       const guidance = classifierFree(recordedSize(positive), recordedSize(negative!), guidanceScale);
-      const unet = await model.network('unet').graph();
-      yield* denoise({ unet, scheduler, first, latents, shape, noise, guidance });
+      const denoiser = await model.network('denoiser').graph();
+      yield* denoise({ denoiser, scheduler, first, latents, shape, noise, guidance });
       return { width: 0, height: 0, data: new Uint8Array() };
     }
     const signal = new AbortController().signal;

@@ -1,16 +1,17 @@
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { PREVIEW_DECODERS } from '../../protocol/previews.ts';
-import { toPixels } from '../../runtime/pipelines/images.ts';
+import { stableDiffusion } from '../../runtime/families/stableDiffusion.ts';
 import { ModelCache } from '../../runtime/pipelines/modelCache.ts';
-import { findPreviewDecoder, latentRgbOfFamily, previewDecoders } from '../../runtime/previews/index.ts';
+import { findPreviewDecoder, previewDecoders } from '../../runtime/previews/index.ts';
+import { toPixels } from '../../runtime/previews/pixels.ts';
 import { modelsFolder, readGoldens } from '../helpers/goldens.ts';
 import { cpu } from '../helpers/graphs.ts';
 import { answer } from '../helpers/parts.ts';
 
 const modelCache = new ModelCache({ provider: cpu, onLoaded: () => {} });
 const tiny = () => modelCache.tinyDecoder(join(modelsFolder, 'tiny-taesd')).graph();
-const source = { latentRgb: latentRgbOfFamily.sd, tiny };
+const source = { latentRgb: stableDiffusion.latents.rgb, tiny };
 
 /** Pixels of a preview for each latent position, each way. */
 const scales = { linear: 1, tiny: 8 } satisfies Record<keyof typeof previewDecoders, number>;
@@ -31,7 +32,7 @@ test('tiny shows what the tiny autoencoder of diffusers decodes', async () => {
 });
 
 test('tiny needs a decoder with the request', async () => {
-  const without = { latentRgb: latentRgbOfFamily.sd };
+  const without = { latentRgb: stableDiffusion.latents.rgb };
   await expect(answer(previewDecoders.tiny(new Float32Array(4), 1, 1, without))).rejects.toMatchObject({
     code: 'unsupportedParameter',
     parameter: 'previews.decoder',

@@ -2,7 +2,8 @@ import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { describeModel, openCheckpoint } from '../../runtime/checkpoints/checkpoint.ts';
+import { openCheckpoint } from '../../runtime/checkpoints/checkpoint.ts';
+import { describeModel } from '../../runtime/checkpoints/describe.ts';
 import { unetPaths } from '../../runtime/families/ldmLayout.ts';
 import { readSafetensorsHeader } from '../../runtime/files/safetensors.ts';
 import { cutIntoChunks } from '../../runtime/text/chunks.ts';
@@ -164,10 +165,11 @@ describe('a single file', () => {
 
   test.each(['tiny-sd15', 'tiny-sd21-v', 'tiny-sdxl'] as const)('%s has the config of its folder', async (model) => {
     const [single, folder] = [await openCheckpoint(files[model]), await openCheckpoint(modelFolder(model))];
-    const same = (part: 'unet' | 'vae' | 'textEncoder' | 'textEncoder2', keys: string[]) => {
-      for (const key of keys) expect([part, key, single[part][key]]).toEqual([part, key, folder[part][key]]);
+    const same = (part: 'denoiser' | 'vae' | 'text_encoder' | 'text_encoder_2', keys: string[]) => {
+      for (const key of keys)
+        expect([part, key, single.configs[part][key]]).toEqual([part, key, folder.configs[part][key]]);
     };
-    same('unet', [
+    same('denoiser', [
       'in_channels',
       'out_channels',
       'block_out_channels',
@@ -178,16 +180,16 @@ describe('a single file', () => {
       'use_linear_projection',
     ]);
     if (model === 'tiny-sdxl') {
-      same('unet', ['addition_embed_type', 'addition_time_embed_dim', 'projection_class_embeddings_input_dim']);
+      same('denoiser', ['addition_embed_type', 'addition_time_embed_dim', 'projection_class_embeddings_input_dim']);
       // Of a level without attention nothing is stored; its 1 in the folder's config means nothing.
-      same('unet', ['transformer_layers_per_block']);
-      same('textEncoder2', ['hidden_size', 'hidden_act', 'num_hidden_layers', 'vocab_size', 'projection_dim']);
+      same('denoiser', ['transformer_layers_per_block']);
+      same('text_encoder_2', ['hidden_size', 'hidden_act', 'num_hidden_layers', 'vocab_size', 'projection_dim']);
     }
     same('vae', ['block_out_channels', 'layers_per_block', 'latent_channels']);
-    same('textEncoder', ['hidden_size', 'hidden_act', 'num_hidden_layers', 'vocab_size', 'max_position_embeddings']);
+    same('text_encoder', ['hidden_size', 'hidden_act', 'num_hidden_layers', 'vocab_size', 'max_position_embeddings']);
     expect(single.scalingFactor).toBe(folder.scalingFactor);
-    expect(single.scheduler).toMatchObject({ beta_start: 0.00085, beta_end: 0.012, steps_offset: 1 });
-    expect(single.scheduler.prediction_type).toBe(folder.scheduler.prediction_type ?? 'epsilon');
+    expect(single.configs.scheduler).toMatchObject({ beta_start: 0.00085, beta_end: 0.012, steps_offset: 1 });
+    expect(single.configs.scheduler.prediction_type).toBe(folder.configs.scheduler.prediction_type ?? 'epsilon');
   });
 
   test('with nine channels is for inpainting, with eight for editing', async () => {
@@ -196,13 +198,13 @@ describe('a single file', () => {
       available: true,
       className: 'StableDiffusionInpaintPipeline',
     });
-    expect((await openCheckpoint(inpaint)).unetInput).toBe('inpaint');
+    expect((await openCheckpoint(inpaint)).input).toBe('inpaint');
     const edit = await changed('tiny-sd15', (tensors) => resize(tensors, convIn, [16, 8, 3, 3]));
     expect(await describeModel(edit)).toMatchObject({
       available: true,
       className: 'StableDiffusionInstructPix2PixPipeline',
     });
-    expect((await openCheckpoint(edit)).unetInput).toBe('edit');
+    expect((await openCheckpoint(edit)).input).toBe('edit');
     const other = await changed('tiny-sd15', (tensors) => resize(tensors, convIn, [16, 7, 3, 3]));
     expect((await describeModel(other)).reason).toMatch(/unet takes 7 channels, but the autoencoder has 4: supported/);
   });
@@ -220,9 +222,9 @@ describe('a single file', () => {
     });
     expect(await describeModel(file)).toMatchObject({ available: true, refiner: true, family: 'sdxl' });
     const checkpoint = await openCheckpoint(file);
-    expect(checkpoint.components).toEqual(['text_encoder_2', 'unet', 'vae_encoder', 'vae_decoder']);
+    expect(checkpoint.components).toEqual(['text_encoder_2', 'denoiser', 'vae_encoder', 'vae_decoder']);
     expect(checkpoint.index.requires_aesthetics_score).toBe(true);
-    expect(checkpoint.unet.addition_time_embed_dim).toBe(8);
+    expect(checkpoint.configs.denoiser.addition_time_embed_dim).toBe(8);
     await expect(checkpoint.component('text_encoder')).rejects.toThrow('This model has no text_encoder.');
   });
 
@@ -244,7 +246,7 @@ describe('a single file', () => {
       defaultWidth: 640,
       defaultHeight: 384,
     });
-    expect((await openCheckpoint(file)).scheduler.prediction_type).toBe('v_prediction');
+    expect((await openCheckpoint(file)).configs.scheduler.prediction_type).toBe('v_prediction');
     const settings = { name: 'Mine', predictionType: 'epsilon', defaultHeight: 128 };
     await writeFile(`${file}.json`, JSON.stringify({ ...proportions['tiny-sd15'], ...settings }));
     expect(await describeModel(file)).toMatchObject({
@@ -253,7 +255,7 @@ describe('a single file', () => {
       defaultWidth: 640,
       defaultHeight: 128,
     });
-    expect((await openCheckpoint(file)).scheduler.prediction_type).toBe('epsilon');
+    expect((await openCheckpoint(file)).configs.scheduler.prediction_type).toBe('epsilon');
   });
 
   test('of SD 2 is told to predict noise or velocity by one bias, of XL by an empty tensor', async () => {
@@ -273,14 +275,14 @@ describe('a single file', () => {
           },
           { settings: { ...settings, predictionType: undefined } },
         );
-        expect((await openCheckpoint(file)).scheduler.prediction_type).toBe(expected);
+        expect((await openCheckpoint(file)).configs.scheduler.prediction_type).toBe(expected);
         expect(await describeModel(file)).toMatchObject({ available: true, defaultWidth: width });
       }
     }
     const marked = await changed('tiny-sdxl', (tensors) => {
       for (const name of ['v_pred', 'ztsnr']) tensors.set(name, { dtype: 'F32', shape: [0], bytes: new Uint8Array(0) });
     });
-    expect((await openCheckpoint(marked)).scheduler).toMatchObject({
+    expect((await openCheckpoint(marked)).configs.scheduler).toMatchObject({
       prediction_type: 'v_prediction',
       rescale_betas_zero_snr: true,
       timestep_spacing: 'trailing',
@@ -370,7 +372,7 @@ describe('the tokenizer of a single file', () => {
     const file = await changed(model, (tensors) => words(tensors, rows), { tokenizer: false });
     expect(await describeModel(file)).toMatchObject({ available: true });
     const checkpoint = await openCheckpoint(file);
-    expect(checkpoint.textEncoder.eos_token_id).toBe(49407);
+    expect(checkpoint.configs.text_encoder.eos_token_id).toBe(49407);
     for (const name of checkpoint.tokenizers) {
       const { folder, padToken } = await checkpoint.tokenizer(name);
       expect(folder).toBeUndefined();
@@ -436,8 +438,8 @@ describe('the tokenizer of a single file', () => {
 });
 
 test.each(['tiny-sd15', 'tiny-sdxl'] as const)('%s: every name of the original layout has one place', async (model) => {
-  const { unet } = await openCheckpoint(modelFolder(model));
-  const paths = [...unetPaths(unet)];
+  const { configs } = await openCheckpoint(modelFolder(model));
+  const paths = [...unetPaths(configs.denoiser)];
   const inside = (path: string, of: string) => path === of || path.startsWith(`${of}.`);
   for (const side of [0, 1] as const) {
     for (const [index, path] of paths.entries()) {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
-import type { GenerateRequest } from '../../runtime/index.ts';
+import type { GenerateRequest, ModelTraits } from '../../runtime/index.ts';
 import type { ServerOptions } from '../../server/index.ts';
 import type { KeyPolicy } from '../../server/keys.ts';
 import { type Claimant, Queue } from '../../server/queue.ts';
@@ -67,7 +67,7 @@ test('hands over in the order of arrival where the operator wants that', async (
   expect(runtime.requests.map(({ seed }) => Number(seed))).toEqual([1, 10, 100, 101, 102, 103, 104, 105, 50]);
 });
 
-const tiny = { className: 'StableDiffusionPipeline', defaultScheduler: 'Euler' };
+const tiny: ModelTraits = { family: 'sd', input: 'latents', guidanceRule: 'above 1', defaultScheduler: 'Euler' };
 
 /** The work that each of two sessions was given when the busier one of them had been given `until`, in results of 4 steps. */
 function givenWork(

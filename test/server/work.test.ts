@@ -3,9 +3,9 @@ import { afterEach, beforeEach, describe, expect, type MockInstance, test, vi } 
 import { Batcher, previewsOf } from '../../runtime/batcher.ts';
 import { describeModel, type GenerateRequest, type Pixels } from '../../runtime/index.ts';
 import { Graph } from '../../runtime/onnx/graph.ts';
-import { diffusion } from '../../runtime/pipelines/generate.ts';
+import { countRows, type ModelTraits, type RowCounts } from '../../runtime/pipelines/calls.ts';
+import { generate as diffusion } from '../../runtime/pipelines/generate.ts';
 import { ModelCache } from '../../runtime/pipelines/modelCache.ts';
-import { countRows, type RowCounts } from '../../runtime/pipelines/rows.ts';
 import { findPreviewDecoder } from '../../runtime/previews/index.ts';
 import { workOf } from '../../server/work.ts';
 import { modelsFolder } from '../helpers/goldens.ts';
@@ -36,7 +36,7 @@ describe('what a run asks for is counted as the runtime asks for it', () => {
   afterEach(() => spied.mockRestore());
 
   const networks: Record<string, keyof RowCounts> = {
-    ...{ unet: 'unet', shallow_unet: 'shallow', controlnet: 'controlNet' },
+    ...{ unet: 'denoiser', shallow_unet: 'shallow', controlnet: 'controlNet' },
     ...{ vae_encoder: 'encoder', vae_decoder: 'decoder', tiny_decoder: 'preview' },
   };
 
@@ -75,7 +75,7 @@ describe('what a run asks for is counted as the runtime asks for it', () => {
     const run = diffusion(modelCache, request);
     const previews = previewsOf(request, await modelCache.previewSource(request), findPreviewDecoder);
     await modelCache.use(() => new Batcher({ rowsPerCall: 1 }).drive({ run, signal, previews, emit: async () => {} }));
-    const counted: RowCounts = { unet: 0, shallow: 0, controlNet: 0, encoder: 0, decoder: 0, preview: 0 };
+    const counted: RowCounts = { denoiser: 0, shallow: 0, controlNet: 0, encoder: 0, decoder: 0, preview: 0 };
     for (const { label } of spied.mock.contexts as Graph[]) {
       const network = networks[label.split('/').at(-1)!];
       if (network !== undefined) counted[network]++;
@@ -85,7 +85,12 @@ describe('what a run asks for is counted as the runtime asks for it', () => {
 });
 
 describe('work', () => {
-  const traits = { className: 'StableDiffusionPipeline', defaultScheduler: 'EulerDiscreteScheduler' };
+  const traits: ModelTraits = {
+    family: 'sd',
+    input: 'latents',
+    guidanceRule: 'above 1',
+    defaultScheduler: 'EulerDiscreteScheduler',
+  };
   const workFor = (changes: Partial<GenerateRequest>) => workOf({ ...base, steps: 20, ...changes }, traits);
 
   test('grows with pixels, steps, guidance and ControlNets, and shrinks with strength and DeepCache', () => {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Component } from '../../runtime/checkpoints/checkpoint.ts';
+import type { Component } from '../../runtime/families/family.ts';
 import type { Precision } from '../../runtime/graphs/builder.ts';
 import { type ChosenProvider, chooseProvider, type Provider } from '../../runtime/onnx/providers.ts';
 import { floats, int64s, type Tensor } from '../../runtime/tensors/tensor.ts';
@@ -62,7 +62,7 @@ describe.runIf(testsWebGpu)(`WebGPU${whenSkipped}`, () => {
   // A run in float32 alone should be told from one in both.
   afterAll(() => console.log(half));
 
-  const components: Component[] = ['text_encoder', 'unet', 'vae_decoder'];
+  const components: Component[] = ['text_encoder', 'denoiser', 'vae_decoder'];
   const cases = tinyModels.flatMap((model) => components.map((component) => ({ model, component })));
 
   async function outputsOf(model: (typeof tinyModels)[number], component: Component, provider: Provider) {

@@ -1,10 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import type { EncoderKind, ModelSettings, TokenizerName, TokenizerSource } from '../families/family.ts';
 import { isFile, isObject, ModelError, mostTokenizerBytes, readJson } from '../files/reading.ts';
-import type { ModelSettings, TokenizerName, TokenizerSource } from './configs.ts';
-
-/** Words of CLIP's published vocabulary, which comes with the program. */
-const publishedWords = 49408;
 
 /**
  * Finds the tokenizer of a single file, which holds none. For `models/dream.safetensors`, in this order:
@@ -12,23 +9,28 @@ const publishedWords = 49408;
  * 1. the folder that `dream.safetensors.json` names under `tokenizer`;
  * 2. `models/dream.tokenizer/`, the file's own, with `vocab.json` and `merges.txt` or `tokenizer.json`;
  * 3. `models/tokenizer/`, shared by all files beside it;
- * 4. CLIP's published vocabulary, where the token embedding has a row for each of its words, as in every published model;
+ * 4. a published vocabulary that comes with the program (CLIP's), where the token embedding has a row for each of its words;
  * 5. the tokenizer of any diffusers folder in `models/` whose vocabulary has as many words as the embedding has rows.
  *
- * For `tokenizer_2` folders of that name come first, then those of `tokenizer`: both encoders of SDXL read the same
+ * For `tokenizer_2` folders of that name come first, then those of `tokenizer`: two CLIP encoders read the same
  * vocabulary, and differ in the padding alone. Only a folder of 1. and 2. is asked how it pads; otherwise the family
  * decides, as SD 1 pads with the end of text and SD 2 and XL's second encoder with `!`.
  *
  * @throws {ModelError} saying what to provide where
  */
-export async function tokenizerOf(
+export async function findTokenizer(
   file: string,
   name: TokenizerName,
-  { settings, rows, published }: { settings: ModelSettings; rows: number; published: string },
+  {
+    settings,
+    kind,
+    rows,
+    padToken: published,
+  }: { settings: ModelSettings; kind: EncoderKind; rows: number; padToken: string | undefined },
 ): Promise<TokenizerSource> {
   const models = dirname(file);
   const stem = basename(file).replace(/\.safetensors$/i, '');
-  const names: TokenizerName[] = name === 'tokenizer' ? ['tokenizer'] : ['tokenizer_2', 'tokenizer'];
+  const names: TokenizerName[] = name === 'tokenizer' ? ['tokenizer'] : [name, 'tokenizer'];
   for (const each of names) {
     const given = settings.tokenizerPaths?.[each];
     const own = given === undefined ? join(models, `${stem}.${each}`) : resolve(models, given);
@@ -39,7 +41,8 @@ export async function tokenizerOf(
     const shared = join(models, each);
     if (await holdsVocabulary(shared)) return { folder: await fitting(shared, rows), padToken: published };
   }
-  if (knowsPublishedWords(rows)) return { folder: undefined, padToken: published };
+  if (kind.publishedWords !== undefined && rows >= kind.publishedWords)
+    return { folder: undefined, padToken: published };
   const neighbours: string[] = await readdir(models).catch(() => []);
   for (const neighbour of neighbours.sort()) {
     if (!(await isFile(join(models, neighbour, 'model_index.json')))) continue;
@@ -47,19 +50,10 @@ export async function tokenizerOf(
     const words = await vocabularySize(folder).catch(() => undefined);
     if (words === rows) return { folder, padToken: published };
   }
+  const known = kind.publishedWords === undefined ? '' : ` (CLIP's has ${kind.publishedWords} and needs no files)`;
   throw new ModelError(
-    `The ${name} is missing: ${basename(file)} has a vocabulary of its own, of ${rows} words, and does not hold it (CLIP's has ${publishedWords} and needs no files). Put its vocab.json and merges.txt into a folder ${stem}.tokenizer or tokenizer beside it.`,
+    `The ${name} is missing: ${basename(file)} has a vocabulary of its own, of ${rows} words, and does not hold it${known}. Put its vocab.json and merges.txt into a folder ${stem}.tokenizer or tokenizer beside it.`,
   );
-}
-
-/** Whether a token embedding of so many rows has one for each word of CLIP; rows beyond those were added by training. */
-export function knowsPublishedWords(rows: unknown): boolean {
-  return typeof rows === 'number' && rows >= publishedWords;
-}
-
-/** The id of the last word of CLIP, the end of a text, in an embedding of so many rows. */
-export function endOfText(rows: number): number {
-  return Math.min(rows, publishedWords) - 1;
 }
 
 async function holdsVocabulary(folder: string): Promise<boolean> {

@@ -1,6 +1,6 @@
 import { ModelError } from '../files/reading.ts';
 import { alphaBars } from '../schedulers/noiseSchedule.ts';
-import type { ConfigPart, ModelSettings } from './configs.ts';
+import type { ConfigPart, ModelSettings } from './family.ts';
 
 /** What a field of a config may hold; the rule ends the sentence "it must be …". */
 interface Range {
@@ -46,7 +46,8 @@ const words = (most: number): Range => ({
 const channels = whole(1, 65_536);
 const blocks = list(channels, 8);
 
-const unet: Ranges = {
+/** Of UNets, transformers and ControlNets. */
+const denoiser: Ranges = {
   in_channels: whole(1, 1024),
   out_channels: whole(1, 1024),
   conditioning_channels: whole(1, 64),
@@ -67,6 +68,27 @@ const unet: Ranges = {
   projection_class_embeddings_input_dim: whole(1, 1_048_576),
   time_cond_proj_dim: whole(2, 65_536),
   conditioning_embedding_out_channels: list(channels, 16),
+  num_layers: whole(0, 512),
+  num_single_layers: whole(0, 512),
+  num_refiner_layers: whole(0, 64),
+  joint_attention_dim: channels,
+  pooled_projection_dim: channels,
+  caption_projection_dim: channels,
+  cap_feat_dim: channels,
+  axes_dims_rope: list(whole(1, 1024), 8),
+  axes_dims: list(whole(1, 1024), 8),
+  axes_lens: list(whole(1, 1_048_576), 8),
+  dim: channels,
+  n_layers: whole(1, 512),
+  n_refiner_layers: whole(0, 64),
+  n_heads: whole(1, 1024),
+  n_kv_heads: whole(1, 1024),
+  patch_size: whole(1, 16),
+  pos_embed_max_size: whole(1, 4096),
+  rope_theta: number(1, 1e9),
+  t_scale: number(1e-6, 1e6),
+  mlp_ratio: number(0.01, 64),
+  dual_attention_layers: list(whole(0, 512), 512),
 };
 
 const vae: Ranges = {
@@ -91,9 +113,21 @@ const textEncoder: Ranges = {
   projection_dim: channels,
   num_hidden_layers: whole(1, 512),
   num_attention_heads: whole(1, 1024),
+  num_key_value_heads: whole(1, 1024),
+  head_dim: whole(1, 4096),
+  rms_norm_eps: number(0, 1),
+  rope_theta: number(1, 1e9),
+  d_model: channels,
+  d_kv: whole(1, 4096),
+  d_ff: whole(1, 1_048_576),
+  num_layers: whole(1, 512),
+  num_heads: whole(1, 1024),
+  relative_attention_num_buckets: whole(2, 1024),
+  relative_attention_max_distance: whole(2, 65_536),
+  layer_norm_epsilon: number(0, 1),
   layer_norm_eps: number(0, 1),
   // Start, end, and one word between them.
-  max_position_embeddings: whole(3, 4096),
+  max_position_embeddings: whole(3, 1_048_576),
   vocab_size: whole(1, 2 ** 24),
   eos_token_id: whole(0, 2 ** 24),
 };
@@ -111,6 +145,10 @@ const scheduler: Ranges = {
   sample_max_value: number(0, 1e6),
   dynamic_thresholding_ratio: number(0, 1),
   shift: number(1e-3, 1e3),
+  base_shift: number(-1e3, 1e3),
+  max_shift: number(-1e3, 1e3),
+  base_image_seq_len: whole(1, 1_048_576),
+  max_image_seq_len: whole(1, 1_048_576),
   lambda_min_clipped: {
     rule: 'a number, or "-Infinity"',
     fits: (value) => value === '-Infinity' || (typeof value === 'number' && Math.abs(value) <= 1e6),
@@ -118,10 +156,11 @@ const scheduler: Ranges = {
 };
 
 const ofConfigs: Record<ConfigPart, Ranges> = {
-  unet,
+  denoiser,
   vae,
   text_encoder: textEncoder,
   text_encoder_2: textEncoder,
+  text_encoder_3: textEncoder,
   scheduler,
 };
 
