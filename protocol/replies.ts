@@ -127,7 +127,14 @@ export interface CheckpointItem extends AnyModelItem {
   defaultSteps: number;
   defaultScheduler: string;
   defaultCFG: number;
-  defaultStrength?: number;
+  /** Of image-to-image. */
+  defaultStrength: number;
+  /** Width and height are multiples of it. */
+  sizeMultiple: number;
+  /** The parameter that makes a negative prompt count; `none`: it never does. */
+  guidance: 'CFGScale' | 'trueCFGScale' | 'none';
+  /** Most reference images that a task may name; 0: none. */
+  referenceImages: number;
   /** Every spelling that `scheduler` accepts for this model. */
   schedulers?: string[];
   /** What `previews.decoder` accepts for this model. */

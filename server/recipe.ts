@@ -31,7 +31,7 @@ function parametersOf(task: ImageInferenceTask, { air, defaultScheduler, request
     ['Seed', request.seed],
     ['Size', `${request.width}x${request.height}`],
     ['Model', air],
-    ['Denoising strength', task.seedImage && (task.strength ?? 0.8)],
+    ['Denoising strength', task.seedImage && request.image?.strength],
     ['Shift', task.shift],
     ['Clip skip', task.clipSkip],
     ['VAE', task.vae],
@@ -52,6 +52,8 @@ function parametersOf(task: ImageInferenceTask, { air, defaultScheduler, request
 function taskOf(task: ImageInferenceTask, { air, defaultScheduler, request }: Drawn): Record<string, unknown> {
   const { positivePrompt, negativePrompt, positivePrompt2, negativePrompt2, promptWeighting, clipSkip } = task;
   const { lora, embeddings, vae, refiner, outpaint, maskMargin, imageGuidanceScale, shift } = task;
+  const { trueCFGScale, maxSequenceLength, referenceImages } = task;
+  const references = referenceImages.map(({ image }) => uuidOf(image));
   const weighted = ({ model, weight }: { model: string; weight: number }) => ({ model, weight });
   const recipe = {
     taskType: task.taskType,
@@ -59,12 +61,13 @@ function taskOf(task: ImageInferenceTask, { air, defaultScheduler, request }: Dr
     model: air,
     ...{ width: request.width, height: request.height, steps: request.steps },
     CFGScale: request.guidanceScale,
-    imageGuidanceScale,
+    ...{ imageGuidanceScale, trueCFGScale, maxSequenceLength },
     scheduler: (request.scheduler ?? defaultScheduler) || undefined,
     shift,
     seed: request.seed,
-    ...{ seedImage: uuidOf(task.seedImage), strength: task.seedImage && (task.strength ?? 0.8) },
+    ...{ seedImage: uuidOf(task.seedImage), strength: task.seedImage && request.image?.strength },
     ...{ maskImage: uuidOf(task.maskImage), maskMargin, outpaint },
+    ...(references.length > 0 && !references.includes(undefined) && { referenceImages: references }),
     ...(lora.length > 0 && { lora: lora.map(weighted) }),
     ...(embeddings.length > 0 && { embeddings: embeddings.map(weighted) }),
     vae,

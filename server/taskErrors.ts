@@ -15,6 +15,8 @@ const wireNames: Record<string, string> = {
   prompt: 'positivePrompt',
   prompt2: 'positivePrompt2',
   guidanceScale: 'CFGScale',
+  trueGuidanceScale: 'trueCFGScale',
+  references: 'referenceImages',
   image: 'seedImage',
   mask: 'maskImage',
   loras: 'lora',

@@ -4,7 +4,7 @@ import type { Pixels } from '../runtime/index.ts';
 import type { Caller } from './caller.ts';
 import type { Context } from './context.ts';
 import { type Canvas, wholeCanvas } from './images/canvas.ts';
-import { decodeImage, type ImageLimits } from './images/decode.ts';
+import { decodeAtMost, decodeImage, type ImageLimits } from './images/decode.ts';
 import { decodeMask, inpaintCanvas } from './images/inpaint.ts';
 import { outpaintCanvas } from './images/outpaint.ts';
 import { useImage } from './taskImages.ts';
@@ -15,6 +15,8 @@ export interface TaskPictures {
   canvas?: Canvas;
   /** In the order of the task's ControlNets. */
   guides: Pixels[];
+  /** Each of its own size. */
+  references: Pixels[];
 }
 
 interface Size {
@@ -29,18 +31,22 @@ interface Size {
 export async function readPictures(
   task: ImageInferenceTask,
   size: Size,
+  model: { mostReferences: number; mostReferencePixels?: number },
   signal: AbortSignal,
   caller: Caller,
   context: Context,
 ): Promise<TaskPictures> {
   const pictures = new Pictures(signal, caller, context);
-  const [canvas, ...guides] = await Promise.all([
+  // Those that the model does not take are not fetched; the run refuses them.
+  const referred = task.referenceImages.slice(0, model.mostReferences + 1);
+  const [canvas, guides, references] = await Promise.all([
     canvasOf(task, size, pictures),
-    ...task.controlNet.map(({ guideImage, parameter }) =>
-      pictures.decoded(guideImage, `${parameter}.guideImage`, size),
+    Promise.all(
+      task.controlNet.map(({ guideImage, parameter }) => pictures.decoded(guideImage, `${parameter}.guideImage`, size)),
     ),
+    Promise.all(referred.map(({ image, parameter }) => pictures.ownSize(image, parameter, model.mostReferencePixels))),
   ]);
-  return { guides, ...(canvas && { canvas }) };
+  return { guides, references, ...(canvas && { canvas }) };
 }
 
 async function canvasOf(task: ImageInferenceTask, size: Size, pictures: Pictures): Promise<Canvas | undefined> {
@@ -76,6 +82,12 @@ class Pictures {
     return remember(this.#decoded, `${size.width} ${size.height} ${keyOf(reference)}`, () =>
       this.#decode(reference, parameter, decode),
     );
+  }
+
+  /** In its own size, or in fewer pixels of the same shape. */
+  ownSize(reference: ImageReference, parameter: string, mostPixels: number | undefined): Promise<Pixels> {
+    const decode = (bytes: Buffer, limits: ImageLimits) => decodeAtMost(bytes, limits, mostPixels);
+    return remember(this.#decoded, `own ${keyOf(reference)}`, () => this.#decode(reference, parameter, decode));
   }
 
   mask(reference: ImageReference, size: Size): Promise<Uint8Array> {

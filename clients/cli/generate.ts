@@ -22,8 +22,9 @@ Options:
   --seed NUMBER        Repeats a picture. Default: random
   --count COUNT        Pictures with the same settings and different seeds. Default: 1
   --seed-image FILE    The picture to start from: a file, a URL, or the UUID of an image of the server
-  --strength NUMBER    How far to leave the seed image, 0 to 1. Default: 0.8
+  --strength NUMBER    How far to leave the seed image, 0 to 1. Default: the model's
   --mask FILE          With a seed image: white is painted anew, black is kept. A file, a URL or a UUID, as above
+  --reference FILE     A picture that the prompt refers to, for models that draw by them. May be given more than once
   --lora NAME[:WEIGHT]          A LoRA of the server, by AIR or name. Default weight: 1. May be given more than once
   --embedding NAME[:WEIGHT]     A textual inversion, likewise
   --control NAME=FILE[:WEIGHT]  A ControlNet and its guide image (a file, a URL or a UUID), likewise
@@ -48,6 +49,7 @@ const options = {
   'seed-image': { type: 'string' },
   strength: { type: 'string' },
   mask: { type: 'string' },
+  reference: { type: 'string', multiple: true },
   lora: { type: 'string', multiple: true },
   embedding: { type: 'string', multiple: true },
   control: { type: 'string', multiple: true },
@@ -82,6 +84,8 @@ export async function generate(args: string[]): Promise<void> {
     ...numbers,
     ...(values.seed !== undefined && { seed: BigInt(values.seed) }),
     ...(values['seed-image'] !== undefined && { seedImage: await readImage('seed-image', values['seed-image']) }),
+    referenceImages:
+      values.reference && (await Promise.all(values.reference.map((file) => readImage('reference', file)))),
     ...(values.mask !== undefined && { maskImage: await readImage('mask', values.mask) }),
     lora: values.lora?.map(readWeighted),
     embeddings: values.embedding?.map(readWeighted),

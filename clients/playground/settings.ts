@@ -19,6 +19,8 @@ const scheduler = find('scheduler', HTMLSelectElement);
 const results = find('results', HTMLInputElement);
 const previews = find('previews', HTMLSelectElement);
 const previewsField = find('previews-field', HTMLElement);
+const negativeField = find('negative-field', HTMLElement);
+const guidanceField = find('guidance-field', HTMLElement);
 
 const fields = {
   prompt,
@@ -151,6 +153,7 @@ export class Settings {
       [height, String(info?.defaultHeight ?? 256)],
       [steps, String(info?.defaultSteps ?? 20)],
       [guidance, String(info?.defaultCFG ?? 3)],
+      [strength, String(info?.defaultStrength ?? 0.8)],
       [scheduler, ''],
     ]);
     for (const [field, value] of defaults) if (!except.has(field)) field.value = value;
@@ -184,7 +187,7 @@ export class Settings {
       steps: Number(steps.value),
       CFGScale: Number(guidance.value),
       strength: Number(strength.value),
-      ...(negative.value.trim() && { negativePrompt: negative.value.trim() }),
+      ...(!negativeField.hidden && negative.value.trim() && { negativePrompt: negative.value.trim() }),
       ...(model.value && { model: model.value }),
       ...(scheduler.value && { scheduler: scheduler.value }),
       ...(digits && { seed: digits }),
@@ -301,6 +304,10 @@ export class Settings {
   #changed(): void {
     const info = this.#model;
     previewsField.hidden = !info?.previewDecoders?.includes('tiny');
+    // Models that were distilled with their guidance inside hear neither of the two.
+    guidanceField.hidden = info?.guidance === 'none';
+    negativeField.hidden = info !== undefined && info.guidance !== 'CFGScale';
+    for (const side of [width, height]) side.step = String(info?.sizeMultiple ?? 8);
     this.onmodel(info);
     for (const range of [steps, guidance, strength]) find(`${range.id}-value`, HTMLOutputElement).value = range.value;
     const values = Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, field.value]));

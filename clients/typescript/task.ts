@@ -84,6 +84,10 @@ export interface ImageTask {
   CFGScale?: number;
   /** Models that edit a picture: how closely to keep to the seed image. */
   imageGuidanceScale?: number;
+  /** Models that take `CFGScale` as an input: guidance by the negative prompt, above 1. */
+  trueCFGScale?: number;
+  /** Models with a T5 text encoder: tokens of the prompt that are read. */
+  maxSequenceLength?: number;
   /** Flow-matching models: above 1, more of the steps are taken at high noise. Default: the model's. */
   shift?: number;
   clipSkip?: number;
@@ -93,6 +97,8 @@ export interface ImageTask {
   seedImage?: ImageInput;
   /** How far to leave the seed image: 0 keeps it, 1 ignores it. */
   strength?: number;
+  /** Pictures that the prompt refers to, for models that draw by them. */
+  referenceImages?: ImageInput[];
   /** Where the seed image is changed: white is painted anew, black is kept, grey is blended. */
   maskImage?: ImageInput;
   /** Draws only the masked part and this many pixels around it, enlarged; 32 to 128. Default: the whole picture. */
@@ -125,10 +131,15 @@ export interface ImageTask {
 
 /** The images of a task, in the form they travel in. Throws a LatentwireError that says which of them is none. */
 export async function wireImages(task: ImageTask): Promise<Record<string, unknown>> {
-  const { seedImage, maskImage, controlNet } = task;
+  const { seedImage, maskImage, controlNet, referenceImages } = task;
   const images: Record<string, unknown> = {};
   if (seedImage !== undefined) images.seedImage = await toWireImage(seedImage, 'seedImage');
   if (maskImage !== undefined) images.maskImage = await toWireImage(maskImage, 'maskImage');
+  if (referenceImages !== undefined) {
+    images.referenceImages = await Promise.all(
+      referenceImages.map((one, index) => toWireImage(one, `referenceImages[${index}]`)),
+    );
+  }
   if (controlNet !== undefined) {
     images.controlNet = await Promise.all(
       controlNet.map(async (one, index) => {

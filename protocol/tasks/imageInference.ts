@@ -30,6 +30,7 @@ import {
   uuid,
 } from '../parameters.ts';
 import { imageFormat, type PreviewOptions, previews } from '../previews.ts';
+import { type ReferenceImage, referenceImages } from '../references.ts';
 
 /** Ways to deliver an image; `imageURL` is always there. */
 export type OutputType = 'URL' | 'base64Data' | 'dataURI';
@@ -58,14 +59,20 @@ export interface ImageInferenceTask {
   CFGScale?: number | undefined;
   /** Of models that edit a picture: how closely to keep to it. */
   imageGuidanceScale?: number | undefined;
+  /** Classifier-free guidance of models that take CFGScale as an input; it needs a negative prompt. */
+  trueCFGScale?: number | undefined;
+  /** Tokens of the prompt that are read, of models that take long ones. */
+  maxSequenceLength?: number | undefined;
   /** Of flow models: the shift of their sigmas, which replaces the model's own. */
   shift?: number | undefined;
   clipSkip?: number | undefined;
   numberResults: number;
   /** Its presence makes the task image-to-image. */
   seedImage?: ImageReference | undefined;
-  /** Present exactly where seedImage is. */
+  /** Only with seedImage; absent: the model's own. */
   strength?: number | undefined;
+  /** Pictures that the prompt refers to. */
+  referenceImages: ReferenceImage[];
   /** White to change, black to keep, grey in part. Only with seedImage, and never with outpaint. */
   maskImage?: ImageReference | undefined;
   /** Pixels kept around the mask when only its surroundings are made, 32 to 128. Only with maskImage. */
@@ -155,7 +162,8 @@ function checksNothing(value: unknown): boolean {
   return isNone(mode) || ((mode === undefined || mode === null) && checkContent !== true);
 }
 
-const NO_REFERENCES = 'reference images are not available; image-to-image takes `seedImage`.';
+const NO_REFERENCES =
+  'reference images stand in `inputs.referenceImages`, and the picture to start from in `seedImage`.';
 const NO_FACES = 'identity features are not available.';
 const NO_CHECKER = 'no content checker is installed, and a check that is silently left out would be worse than none.';
 const NOT_HERE = 'it belongs to models that are not available here.';
@@ -170,14 +178,16 @@ const shape = {
   promptWeighting: choice(['compel', 'sdEmbeds', 'none'], 'none'),
   usePromptWeighting: boolean(false),
   model: text({ min: 1, max: 256 }),
-  width: integer({ min: 128, max: 2048, multipleOf: 64 }),
-  height: integer({ min: 128, max: 2048, multipleOf: 64 }),
+  width: integer({ min: 64, max: 2048, multipleOf: 8 }),
+  height: integer({ min: 64, max: 2048, multipleOf: 8 }),
   steps: integer({ min: 1, max: 100 }),
   scheduler: text({ min: 1, max: 100 }),
   seed,
   CFGScale: decimal({ min: 0, max: 50 }),
   imageGuidanceScale: decimal({ min: 0, max: 20 }),
+  trueCFGScale: decimal({ min: 0, max: 50 }),
   shift: decimal({ min: 0.01, max: 100 }),
+  maxSequenceLength: integer({ min: 1, max: 4096 }),
   clipSkip: integer({ min: 0, max: 2, default: 0 }),
   numberResults: integer({ min: 1, max: 20, default: 1 }),
   seedImage: optionalImage(),
@@ -188,14 +198,15 @@ const shape = {
       images: unsupported(NO_REFERENCES),
       maskImage: optionalImage(),
       mask: optionalImage(),
-      referenceImages: unsupported(NO_REFERENCES),
+      referenceImages: referenceImages('inputs.referenceImages'),
       reference: unsupported(NO_REFERENCES),
       references: unsupported(NO_REFERENCES),
       superResolutionReferences: unsupported(NO_REFERENCES),
     },
     'an object',
   ),
-  strength: decimal({ min: 0, max: 1, default: 0.8 }),
+  referenceImages: referenceImages('referenceImages'),
+  strength: decimal({ min: 0, max: 1 }),
   maskImage: optionalImage(),
   maskMargin: integer({ min: 32, max: 128 }),
   outpaint,
@@ -221,7 +232,6 @@ const shape = {
   deadline: integer({ min: 1, max: 86_400_000 }),
 
   // Known, and refused where they would change the picture or promise what does not happen.
-  referenceImages: unsupported(NO_REFERENCES),
   ipAdapters: unsupported('IP-Adapters are not available.'),
   ipAdapter: unsupported('IP-Adapters are not available.'),
   hiresFix: unsupported('a second pass is not available.', isFalse),
@@ -233,7 +243,6 @@ const shape = {
   ultralytics: unsupported(NO_FACES),
   layerDiffuse: unsupported('transparent images are not available.', isFalse),
   advancedFeatures: unsupported('transparent images are not available.', isHollow),
-  trueCFGScale: unsupported(NOT_HERE),
   settings: unsupported(NOT_HERE, isHollow),
   providerSettings: unsupported(NOT_HERE, isHollow),
   resolution: unsupported('say `width` and `height`.'),
@@ -272,12 +281,15 @@ export const imageInference = taskKind(shape, (parsed, context): ImageInferenceT
     seed: parsed.seed,
     CFGScale: isBlank ? 1 : parsed.CFGScale,
     imageGuidanceScale: parsed.imageGuidanceScale,
+    trueCFGScale: isBlank ? undefined : parsed.trueCFGScale,
+    maxSequenceLength: parsed.maxSequenceLength,
     shift: parsed.shift,
     clipSkip: parsed.clipSkip,
     numberResults: parsed.numberResults ?? 1,
     seedImage,
     // What outpainting adds has nothing to keep.
-    strength: seedImage === undefined ? undefined : (parsed.strength ?? (extension === undefined ? 0.8 : 1)),
+    strength: seedImage === undefined ? undefined : (parsed.strength ?? (extension === undefined ? undefined : 1)),
+    referenceImages: parsed.referenceImages ?? parsed.inputs?.referenceImages ?? [],
     maskImage,
     maskMargin: parsed.maskMargin,
     outpaint: extension,

@@ -65,6 +65,8 @@ export interface ModelDescription {
   input: DenoiserInput;
   /** Most pictures that a prompt may refer to; 0 for models without references. */
   mostReferences: number;
+  /** Pixels that each of them may have; larger ones are scaled down. */
+  mostReferencePixels?: number;
   /** `_class_name` of the model's own scheduler. */
   defaultScheduler: string;
   /** Channels of the latents that it makes or takes, where a config says it. */
@@ -186,6 +188,7 @@ async function describeCheckpoint(description: ModelDescription): Promise<void> 
   description.guidanceRule = family.guidanceRule(checkpoint);
   description.input = checkpoint.input;
   description.mostReferences = family.mostReferences ?? 0;
+  if (family.mostReferencePixels !== undefined) description.mostReferencePixels = family.mostReferencePixels;
   if (typeof configs.vae.latent_channels === 'number') description.latentChannels = configs.vae.latent_channels;
   if (settings.tinyDecoder) description.tinyDecoder = settings.tinyDecoder;
   const defaults = family.defaults(checkpoint);

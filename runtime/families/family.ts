@@ -327,6 +327,10 @@ export interface Family {
   latentMask?(mask: Uint8Array, width: number, shape: LatentShape): Float32Array;
   /** Most reference pictures that a prompt may refer to; default 0. */
   readonly mostReferences?: number;
+  /** Pixels of a reference picture; larger ones are scaled down before they come here. Default: any number. */
+  readonly mostReferencePixels?: number;
+  /** Most tokens of a prompt; default: prompts are read in chunks of any number. */
+  readonly mostTextTokens?: number;
   /** A reference picture of the size at which the denoiser is shown it; default: as it is. */
   prepareReference?(picture: Pixels): Pixels;
 

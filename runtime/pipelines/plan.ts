@@ -1,5 +1,5 @@
 import { RuntimeError } from '../errors.ts';
-import type { DenoiserInput } from '../families/family.ts';
+import type { DenoiserInput, Family } from '../families/family.ts';
 import { isGuided } from '../families/guidance.ts';
 import type { GenerateRequest, Pixels } from '../messages.ts';
 import type { LatentShape } from '../run.ts';
@@ -43,6 +43,7 @@ export function planRun(model: Model, request: GenerateRequest): Plan {
   if (!Number.isInteger(clipSkip) || clipSkip < 0)
     throw invalid('clipSkip', 'clipSkip must be a whole number, 0 or more.');
   checkAddons(model, request);
+  checkText(model, request);
   checkPictures(request, input, family.mostReferences ?? 0);
   checkDeepCache(request);
 
@@ -60,6 +61,20 @@ export function planRun(model: Model, request: GenerateRequest): Plan {
   };
 }
 
+/** Refuses what the text encoders and the guidance of the family cannot take. */
+function checkText({ configs }: Model, { maxSequenceLength, trueGuidanceScale }: GenerateRequest): void {
+  const { family } = configs;
+  if (trueGuidanceScale !== undefined && family.guidanceRule(configs) !== 'true scale') {
+    throw notTaken(family, 'trueGuidanceScale');
+  }
+  if (maxSequenceLength === undefined) return;
+  const { mostTextTokens: most } = family;
+  if (most === undefined) throw notTaken(family, 'maxSequenceLength');
+  if (!Number.isInteger(maxSequenceLength) || maxSequenceLength < 1 || maxSequenceLength > most) {
+    throw invalid('maxSequenceLength', `maxSequenceLength must be a whole number from 1 to ${most} for this model.`);
+  }
+}
+
 /** Refuses what cannot be added to models of this family. */
 function checkAddons({ configs: { family } }: Model, request: GenerateRequest): void {
   const asked: Record<keyof typeof family.takes, boolean> = {
@@ -71,8 +86,12 @@ function checkAddons({ configs: { family } }: Model, request: GenerateRequest): 
   };
   for (const [parameter, isAsked] of Object.entries(asked) as [keyof typeof family.takes, boolean][]) {
     if (!isAsked || family.takes[parameter]) continue;
-    throw new RuntimeError('unsupportedParameter', `Models of ${family.title} take no ${parameter}.`, { parameter });
+    throw notTaken(family, parameter);
   }
+}
+
+function notTaken({ title }: Family, parameter: string): RuntimeError {
+  return new RuntimeError('unsupportedParameter', `Models of ${title} take no ${parameter}.`, { parameter });
 }
 
 function checkDeepCache({ deepCache }: GenerateRequest): void {

@@ -79,6 +79,15 @@ export async function decodeImage(bytes: Uint8Array, limits: ImageLimits, size?:
   );
 }
 
+/** Decodes as `decodeImage` does, and scales a picture of more than `mostPixels` down to about as many, in its own shape. */
+export async function decodeAtMost(bytes: Uint8Array, limits: ImageLimits, mostPixels?: number): Promise<Pixels> {
+  const { width, height } = await readHeader(bytes, limits);
+  if (mostPixels === undefined || width * height <= mostPixels) return decodeImage(bytes, limits);
+  const scale = Math.sqrt(mostPixels / (width * height));
+  const size = { width: Math.floor(width * scale), height: Math.floor(height * scale) };
+  return decodeImage(bytes, limits, { width: Math.max(1, size.width), height: Math.max(1, size.height) });
+}
+
 /**
  * Decodes to one byte of brightness a pixel, scaled and cropped as `decodeImage` does it, so that both still lie on each
  * other. Transparency becomes black. The kernel has no overshoot, which would grey the black beside an edge.

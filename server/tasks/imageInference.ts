@@ -8,7 +8,7 @@ import {
   type ControlNetRequest,
   type DeepCacheRequest,
   type GenerateRequest,
-  type ModelTraits,
+  type ModelDescription,
   noSuchScheduler,
   type Pixels,
   RuntimeError,
@@ -37,9 +37,11 @@ import { workOf } from '../work.ts';
 interface Plan {
   /** The name of its model in the catalog. */
   air: string;
-  model: ModelTraits;
+  model: ModelDescription;
   /** All but the seed and the pictures. */
-  request: Omit<GenerateRequest, 'seed' | 'image' | 'mask' | 'controlNets'>;
+  request: Omit<GenerateRequest, 'seed' | 'image' | 'mask' | 'controlNets' | 'references'>;
+  /** How far image-to-image leaves the seed image. */
+  strength: number;
   /** All but their guide images, in the order of the task. */
   controlNets: Omit<ControlNetRequest, 'pixels'>[];
   /** Of result 0; result k has seed + k, modulo 2^64. */
@@ -177,6 +179,7 @@ async function planTask(task: ImageInferenceTask, caller: Caller, context: Conte
   const steps = task.steps ?? model.defaultSteps;
   const { negativePrompt, positivePrompt2, negativePrompt2, promptWeighting, shift, clipSkip, imageGuidanceScale } =
     task;
+  const { trueCFGScale, maxSequenceLength } = task;
   const scheduler = schedulerOf(task);
   // A preset is a wish for speed: a model without DeepCache draws the better picture, later.
   const isSpared = task.deepCache?.isPreset === true && model.layout !== 'safetensors';
@@ -200,6 +203,8 @@ async function planTask(task: ImageInferenceTask, caller: Caller, context: Conte
       steps,
       guidanceScale: task.CFGScale ?? model.defaultGuidanceScale,
       ...(imageGuidanceScale !== undefined && { imageGuidanceScale }),
+      ...(trueCFGScale !== undefined && { trueGuidanceScale: trueCFGScale }),
+      ...(maxSequenceLength !== undefined && { maxSequenceLength }),
       ...(scheduler !== undefined && { scheduler }),
       ...(shift !== undefined && { shift }),
       ...(clipSkip !== undefined && { clipSkip }),
@@ -223,6 +228,7 @@ async function planTask(task: ImageInferenceTask, caller: Caller, context: Conte
       return { model: controlNets[index]!, weight: network.weight, startStep, endStep, mode: network.controlMode };
     }),
     seed: task.seed ?? BigInt(randomInt(0, 2 ** 32)),
+    strength: task.strength ?? model.defaultStrength,
     previews,
     progress,
     warnings: isSpared ? [withoutDeepCache] : [],
@@ -236,9 +242,10 @@ const withoutDeepCache: Warning = {
 };
 
 /** What getTaskDetails repeats of a task: enough to ask for the same again beside its prompts and images. */
-function settingsOf(task: ImageInferenceTask, { air, request, seed }: Plan): Record<string, unknown> {
+function settingsOf(task: ImageInferenceTask, { air, request, seed, strength }: Plan): Record<string, unknown> {
   const { width, height, steps, guidanceScale, scheduler } = request;
-  const { strength, shift, clipSkip, numberResults, outputType, outputFormat, deliveryMethod } = task;
+  const { trueCFGScale, maxSequenceLength, shift, clipSkip, numberResults, outputType, outputFormat, deliveryMethod } =
+    task;
   return {
     model: air,
     width,
@@ -247,7 +254,9 @@ function settingsOf(task: ImageInferenceTask, { air, request, seed }: Plan): Rec
     CFGScale: guidanceScale,
     ...(scheduler !== undefined && { scheduler }),
     seed,
-    ...(strength !== undefined && { strength }),
+    ...(task.seedImage !== undefined && { strength }),
+    ...(trueCFGScale !== undefined && { trueCFGScale }),
+    ...(maxSequenceLength !== undefined && { maxSequenceLength }),
     ...(shift !== undefined && { shift }),
     ...(clipSkip !== undefined && { clipSkip }),
     numberResults,
@@ -325,9 +334,9 @@ async function runTask(
   context: Context,
 ): Promise<void> {
   try {
-    const pictures = await readPictures(task, plan.request, record.signal, caller, context);
+    const pictures = await readPictures(task, plan.request, plan.model, record.signal, caller, context);
     if (record.state !== 'unfinished') return;
-    const request = withPictures(plan, task, pictures);
+    const request = withPictures(plan, pictures);
     const work = workOf({ ...request, seed: plan.seed }, plan.model);
     const runs = Array.from({ length: task.numberResults }, (_, index) => {
       // Every seed that is answered can be asked for.
@@ -344,9 +353,8 @@ async function runTask(
 }
 
 function withPictures(
-  { request, controlNets }: Plan,
-  { strength = 0.8 }: ImageInferenceTask,
-  { canvas, guides }: TaskPictures,
+  { request, controlNets, strength }: Plan,
+  { canvas, guides, references }: TaskPictures,
 ): Omit<GenerateRequest, 'seed'> {
   // Percentages that round to the same step leave nothing between them.
   const acting = controlNets
@@ -357,6 +365,7 @@ function withPictures(
     ...(canvas && { image: { pixels: canvas.image, strength } }),
     ...(canvas?.mask && { mask: canvas.mask }),
     ...(acting.length > 0 && { controlNets: acting }),
+    ...(references.length > 0 && { references }),
   };
 }
 

@@ -17,6 +17,14 @@ const categories: Record<ModelKind, ModelItem['category']> = {
   tinyVae: 'vae',
 };
 
+/** What of a task makes the negative prompt count. */
+const guidanceWords: Record<CatalogEntry['model']['guidanceRule'], CheckpointItem['guidance']> = {
+  never: 'none',
+  'above 1': 'CFGScale',
+  'above 0': 'CFGScale',
+  'true scale': 'trueCFGScale',
+};
+
 /** Lists the models of the catalog that fit, the unavailable ones with their reason. */
 export async function modelSearch(
   task: ModelSearchTask & MayWarn,
@@ -87,6 +95,10 @@ function toItem(
     defaultSteps: model.defaultSteps,
     defaultScheduler: model.defaultScheduler,
     defaultCFG: model.defaultGuidanceScale,
+    defaultStrength: model.defaultStrength,
+    sizeMultiple: model.sizeMultiple,
+    guidance: guidanceWords[model.guidanceRule],
+    referenceImages: model.mostReferences,
     schedulers: spellingsFor(model.defaultScheduler, schedulers),
     previewDecoders: ['linear', ...(tinyDecoderOf(entry, entries) === undefined ? [] : ['tiny'])],
   } satisfies CheckpointItem;

@@ -82,6 +82,7 @@ describe('imageInference', () => {
       lora: [],
       embeddings: [],
       controlNet: [],
+      referenceImages: [],
       outputType: ['URL'],
       outputFormat: 'JPG',
       outputQuality: 95,
@@ -122,8 +123,8 @@ describe('imageInference', () => {
   });
 
   it.each<[string, number, number, number]>([
-    ['width', 128, 2048, 64],
-    ['height', 128, 2048, 64],
+    ['width', 64, 2048, 8],
+    ['height', 64, 2048, 8],
     ['steps', 1, 100, 1],
     ['clipSkip', 0, 2, 1],
     ['numberResults', 1, 20, 1],
@@ -203,8 +204,33 @@ describe('imageInference', () => {
     expect(parseTask(parseRequest(text)[0])).toMatchObject({ seed: 9_223_372_036_854_775_807n });
   });
 
+  it('takes reference images at the root and among the inputs, by themselves and as objects', () => {
+    const [first, second] = [
+      { kind: 'uuid', uuid: imageUUID },
+      { kind: 'url', url: 'https://example.com/a.png' },
+    ];
+    const expected = (name: string) => [
+      { image: first, parameter: `${name}[0]` },
+      { image: second, parameter: `${name}[1]` },
+    ];
+    const sent = [imageUUID, { image: 'https://example.com/a.png', type: 'content' }];
+    expect(inference({ referenceImages: sent }).referenceImages).toEqual(expected('referenceImages'));
+    expect(inference({ inputs: { referenceImages: sent } }).referenceImages).toEqual(
+      expected('inputs.referenceImages'),
+    );
+  });
+
+  it.each([
+    ['a word', 'referenceImages'],
+    [[imageUUID, 'no image'], 'referenceImages[1]'],
+    [[{ url: imageUUID }], 'referenceImages[0]'],
+    [Array.from({ length: 11 }, () => imageUUID), 'referenceImages'],
+  ])('refuses %j as reference images', (referenceImages, parameter) => {
+    expect(inferenceRefusal({ referenceImages })).toMatchObject({ parameter });
+  });
+
   it('finds the seed image at the root and among the inputs, and the root counts', () => {
-    const expected = { seedImage: { kind: 'uuid', uuid: imageUUID }, strength: 0.8 };
+    const expected = { seedImage: { kind: 'uuid', uuid: imageUUID } };
     expect(inference({ seedImage: imageUUID })).toMatchObject(expected);
     expect(inference({ inputs: { seedImage: imageUUID } })).toMatchObject(expected);
     expect(inference({ seedImage: imageUUID, inputs: { seedImage: 'https://example.org/a.png' } })).toMatchObject(
@@ -218,8 +244,7 @@ describe('imageInference', () => {
   });
 
   it.each<[string, unknown]>([
-    ['referenceImages', [imageUUID]],
-    ['inputs.referenceImages', { inputs: { referenceImages: [imageUUID] } }],
+    ['inputs.references', { inputs: { references: [imageUUID] } }],
     ['ipAdapters', [{ model: 'a:1@1' }]],
     ['hiresFix', true],
     ['hiresFix', { steps: 3 }],
@@ -231,7 +256,6 @@ describe('imageInference', () => {
     ['ultralytics', {}],
     ['layerDiffuse', true],
     ['advancedFeatures', { layerDiffuse: true }],
-    ['trueCFGScale', 2],
     ['settings', { a: 1 }],
     ['providerSettings', { bfl: {} }],
     ['resolution', '1k'],
@@ -373,7 +397,7 @@ describe('inpainting', () => {
       { inputs: { maskImage: imageUUID, mask: other } },
       { maskImage: imageUUID, inputs: { maskImage: other, mask: other } },
     ]) {
-      expect(inference({ seedImage: other, ...place })).toMatchObject({ maskImage: mask, strength: 0.8 });
+      expect(inference({ seedImage: other, ...place })).toMatchObject({ maskImage: mask });
     }
     expect(inference({ inputs: { seedImage: other, mask: imageUUID } }).maskImage).toEqual(mask);
     expect(inferenceRefusal({ inputs: { mask: 'nope' } })).toMatchObject({

@@ -155,7 +155,7 @@ describe('wrong parameters', () => {
   test.each([
     ['width', 100, 'invalidWidth'],
     ['width', 2112, 'invalidWidth'],
-    ['height', 64, 'invalidHeight'],
+    ['height', 60, 'invalidHeight'],
     ['height', '512', 'invalidHeight'],
     ['steps', 0, 'invalidSteps'],
     ['steps', 101, 'invalidSteps'],

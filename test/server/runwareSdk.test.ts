@@ -107,7 +107,7 @@ test('the official client hears of errors with all of their fields', async () =>
   await using server = await startTestServer();
   const client = await connect(server);
   await expect(client.requestImages({ ...request, width: 500 })).rejects.toMatchObject({
-    error: { code: 'invalidWidth', parameter: 'width', taskUUID: expect.any(String), min: 128, max: 2048 },
+    error: { code: 'invalidWidth', parameter: 'width', taskUUID: expect.any(String), min: 64, max: 2048 },
   });
   await expect(client.requestImages({ ...request, model: 'x:1@1' })).rejects.toMatchObject({
     error: { code: 'modelNotFound' },
