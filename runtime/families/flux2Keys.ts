@@ -1,11 +1,12 @@
 import type { StoredTensor, StoredTensors } from '../files/safetensors.ts';
 import { partOf } from '../files/storedRows.ts';
+import { type ModuleNames, renamingBy } from './originalNames.ts';
 
 /** The modulation of the final layer, in diffusers. */
 const FINAL_MODULATION = 'norm_out.linear';
 
-/** Modules in the original layout and in diffusers; `*` is the number of a block. Fused ones are not among them. */
-const modules: readonly (readonly [original: string, diffusers: string])[] = [
+/** Fused modules are not among them. */
+const modules: ModuleNames = [
   ['img_in', 'x_embedder'],
   ['txt_in', 'context_embedder'],
   ['time_in.in_layer', 'time_guidance_embed.timestep_embedder.linear_1'],
@@ -32,8 +33,7 @@ const modules: readonly (readonly [original: string, diffusers: string])[] = [
   ['final_layer.linear', 'proj_out'],
   ['final_layer.adaLN_modulation.1', FINAL_MODULATION],
 ];
-const diffusersOf = new Map(modules);
-const originalOf = new Map(modules.map(([original, diffusers]) => [diffusers, original]));
+const { toDiffusers, toOriginal } = renamingBy(modules);
 
 /** The parts of `img_attn.qkv` and `txt_attn.qkv`. */
 const fusedParts = { img: ['to_q', 'to_k', 'to_v'], txt: ['add_q_proj', 'add_k_proj', 'add_v_proj'] };
@@ -69,7 +69,7 @@ export function flux2TransformerTensors(stored: StoredTensors): StoredTensors {
       }
       continue;
     }
-    const renamed = renamedBy(diffusersOf, path);
+    const renamed = toDiffusers(path);
     if (renamed === undefined) tensors.set(own, tensor);
     else if (/_norm$/.test(path)) tensors.set(`${renamed}.weight`, tensor);
     // The original's final layer has its shift before its scale.
@@ -92,13 +92,6 @@ export function flux2LoraAliases(path: string, width: number): { name: string; r
     if (index < 0) continue;
     return [{ name: `double_blocks.${block}.${stream}_attn.qkv`, rows: [index * width, (index + 1) * width] }];
   }
-  const original = path === FINAL_MODULATION ? undefined : renamedBy(originalOf, path);
+  const original = path === FINAL_MODULATION ? undefined : toOriginal(path);
   return original === undefined ? [] : [{ name: original }];
-}
-
-/** A path with the number of its block, by names without it. */
-function renamedBy(names: ReadonlyMap<string, string>, path: string): string | undefined {
-  const [, block] = /_blocks\.(\d+)\./.exec(path) ?? [];
-  if (block === undefined) return names.get(path);
-  return names.get(path.replace(`_blocks.${block}.`, '_blocks.*.'))?.replace('_blocks.*.', `_blocks.${block}.`);
 }

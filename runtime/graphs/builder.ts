@@ -149,6 +149,7 @@ const microsoftOperators = new Set([
   'QuickGelu',
   'Gelu',
   'BiasGelu',
+  'FastGelu',
   'FusedMatMul',
   'RotaryEmbedding',
   'MatMulNBits',

@@ -1,14 +1,17 @@
 import type { StoredTensors } from '../files/safetensors.ts';
 import { type AdaptedForm, GraphBuilder, GraphError, type Value, type Written } from './builder.ts';
+import { jointAttention } from './jointAttention.ts';
 import { attention, linear, silu } from './layers.ts';
 import {
   addGated,
   bounded,
   countModules,
   headNorm,
+  type Modulation,
   modulate,
+  modulatedNorm,
   modulationHalves,
-  modulationParts,
+  modulations,
   plainLayerNorm,
   type Rotary,
   rotaryInputs,
@@ -16,7 +19,6 @@ import {
   sizeOf,
   slice,
   timeWaves,
-  toTheEnd,
 } from './transformerLayers.ts';
 
 /** `transformer/config.json` as diffusers writes it; what is absent has the values of the published models. */
@@ -40,9 +42,6 @@ interface Context {
   epsilon: number;
   rotary: Rotary;
 }
-
-/** Shift, scale and gate, each wide and [batch, 1, inner]. */
-type Modulation = readonly [shift: Value, scale: Value, gate: Value];
 
 /**
  * The transformer of FLUX.2 (diffusers' Flux2Transformer2DModel).
@@ -69,13 +68,8 @@ export function writeFlux2Transformer(config: Flux2Config, tensors: StoredTensor
   const textWidth = graph.shapeOf('context_embedder.weight')[1]!;
   const states = graph.enter('encoder_hidden_states', ['batch', 'length', textWidth]);
   const reference = form.reference ? graph.enter('reference', ['batch', 'reference_tokens', channels]) : undefined;
-  const context: Context = {
-    graph,
-    inner,
-    heads: inner / head,
-    epsilon,
-    rotary: rotaryInputs(graph, head, sample, true),
-  };
+  const [heads, rotary] = [inner / head, rotaryInputs(graph, head, sample, true)];
+  const context: Context = { graph, inner, heads, epsilon, rotary };
   const time = silu(graph, timeEmbedding(graph, timestep), 'time_guidance_embed');
 
   const flat = graph.node('Reshape', [sample, graph.ints([0, channels, -1])], { name: 'x_embedder' });
@@ -89,27 +83,27 @@ export function writeFlux2Transformer(config: Flux2Config, tensors: StoredTensor
   const textLength = sizeOf(graph, states, 1, 'context_embedder');
 
   const [imageParts, textParts] = ['img', 'txt'].map((stream) =>
-    modulations(modulationParts(graph, time, `double_stream_modulation_${stream}.linear`, 6)),
+    modulations(graph, time, `double_stream_modulation_${stream}.linear`, 2),
   ) as [Modulation[], Modulation[]];
   for (let i = 0; i < countModules(graph, 'transformer_blocks', 'attn.to_q.weight'); i++) {
     const path = `transformer_blocks.${i}`;
     const [textMixed, imageMixed] = jointAttention(
-      context,
-      normalized(context, text, `${path}.norm1_context`, textParts[0]!),
-      normalized(context, image, `${path}.norm1`, imageParts[0]!),
+      graph,
+      modulatedNorm(graph, text, `${path}.norm1_context`, textParts[0]!, inner, epsilon),
+      modulatedNorm(graph, image, `${path}.norm1`, imageParts[0]!, inner, epsilon),
       `${path}.attn`,
-      textLength,
+      { heads, width: inner, epsilon, rotary, first: 'text' },
     );
     image = addGated(graph, image, imageMixed, path, imageParts[0]![2]);
-    text = addGated(graph, text, textMixed, path, textParts[0]![2]);
+    text = addGated(graph, text, textMixed!, path, textParts[0]![2]);
     const forward = (x: Value, norm: string, ff: string, parts: Modulation) =>
-      addGated(graph, x, feedForward(graph, normalized(context, x, norm, parts), ff), ff, parts[2]);
+      addGated(graph, x, feedForward(graph, modulatedNorm(graph, x, norm, parts, inner, epsilon), ff), ff, parts[2]);
     image = forward(image, `${path}.norm2`, `${path}.ff`, imageParts[1]!);
     text = forward(text, `${path}.norm2_context`, `${path}.ff_context`, textParts[1]!);
   }
 
   let joint = graph.node('Concat', [text, image], { name: 'single_transformer_blocks', attributes: { axis: 1 } });
-  const [single] = modulations(modulationParts(graph, time, 'single_stream_modulation.linear', 3)) as [Modulation];
+  const [single] = modulations(graph, time, 'single_stream_modulation.linear', 1) as [Modulation];
   for (let i = 0; i < countModules(graph, 'single_transformer_blocks', 'attn.to_out.weight'); i++) {
     joint = singleBlock(context, joint, `single_transformer_blocks.${i}`, single);
   }
@@ -143,42 +137,6 @@ function timeEmbedding(graph: GraphBuilder, timestep: Value): Value {
   return graph.node('Add', [time, guidance], { name: root });
 }
 
-function modulations(parts: readonly Value[]): Modulation[] {
-  return Array.from({ length: parts.length / 3 }, (_, i) => parts.slice(3 * i, 3 * i + 3) as [Value, Value, Value]);
-}
-
-/** The modulated layer normalization of a wide sum, in the precision of the graph. */
-function normalized({ graph, inner, epsilon }: Context, x: Value, name: string, [shift, scale]: Modulation): Value {
-  const normal = plainLayerNorm(graph, x, name, inner, epsilon);
-  return graph.inPrecision(modulate(graph, normal, name, scale, shift), name);
-}
-
-/** Queries, keys and values of both streams in one attention; what each stream gets. */
-function jointAttention(
-  { graph, heads, inner, epsilon, rotary }: Context,
-  text: Value,
-  image: Value,
-  path: string,
-  textLength: Value,
-): [text: Value, image: Value] {
-  const both = (values: [Value, Value]) => graph.node('Concat', values, { name: path, attributes: { axis: 1 } });
-  const [query, key] = (['q', 'k'] as const).map((which) => {
-    const added = linear(graph, text, `${path}.add_${which}_proj`);
-    const own = linear(graph, image, `${path}.to_${which}`);
-    const joint = both([
-      headNorm(graph, added, `${path}.norm_added_${which}`, heads, epsilon),
-      headNorm(graph, own, `${path}.norm_${which}`, heads, epsilon),
-    ]);
-    return graph.inPrecision(rotate(graph, joint, path, heads, rotary), path);
-  }) as [Value, Value];
-  const value = both([linear(graph, text, `${path}.add_v_proj`), linear(graph, image, `${path}.to_v`)]);
-  const mixed = attention(graph, query, key, value, path, { heads, width: inner });
-  return [
-    linear(graph, slice(graph, mixed, 1, 0, textLength, path), `${path}.to_add_out`),
-    linear(graph, slice(graph, mixed, 1, textLength, toTheEnd, path), `${path}.to_out.0`),
-  ];
-}
-
 /** silu(first half) · second half of one matrix, then a second one. */
 function feedForward(graph: GraphBuilder, x: Value, path: string): Value {
   const rows = graph.shapeOf(`${path}.linear_in.weight`)[0]!;
@@ -201,7 +159,7 @@ function singleBlock(
   path: string,
   modulation: Modulation,
 ): Value {
-  const normal = normalized({ graph, heads, inner, epsilon, rotary }, x, `${path}.norm`, modulation);
+  const normal = modulatedNorm(graph, x, `${path}.norm`, modulation, inner, epsilon);
   const attn = `${path}.attn`;
   const all = `${attn}.to_qkv_mlp_proj`;
   const rows = graph.shapeOf(`${all}.weight`)[0]!;

@@ -188,6 +188,11 @@ export function silu(graph: GraphBuilder, x: Value, name: string): Value {
   return graph.node('QuickGelu', [x], { name, attributes: { alpha: { float: 1 } } });
 }
 
+/** x · Φ(x) by its approximation with tanh (Hendrycks and Gimpel 2016, arXiv 1606.08415), which T5, FLUX and SD 3 were trained with. */
+export function geluTanh(graph: GraphBuilder, x: Value, name: string): Value {
+  return graph.node('FastGelu', [x], { name });
+}
+
 /** Layer normalization over the last axis. */
 export function layerNorm(graph: GraphBuilder, x: Value, path: string, epsilon: number): Value {
   const { weight, bias } = normWeights(graph, path, graph.shapeOf(`${path}.weight`));
@@ -214,9 +219,11 @@ export function addAndNorm(
 }
 
 /**
- * softmax(q kᵀ / √d) v for q, k, v of [batch, length, heads · d].
+ * softmax(q kᵀ · scale + bias) v for q, k, v of [batch, length, heads · d].
  *
  * @param options.width - heads · d
+ * @param options.scale - default 1 / √d
+ * @param options.bias - [1, heads, length, length of the keys]; default none
  * @param options.causal - hide what comes later
  * @param options.mask - int32 [batch, length of the keys], 0 hides a key
  * @param options.upcast - in float32, whatever the precision of the graph
@@ -227,24 +234,34 @@ export function attention(
   key: Value,
   value: Value,
   name: string,
-  options: { heads: number; width: number; causal?: boolean; mask?: Value; upcast?: boolean },
+  options: {
+    heads: number;
+    width: number;
+    scale?: number;
+    bias?: Value;
+    causal?: boolean;
+    mask?: Value;
+    upcast?: boolean;
+  },
 ): Value {
-  const { heads, width, causal, mask, upcast = false } = options;
+  const { heads, width, scale, bias, causal, mask, upcast = false } = options;
   if (width % heads !== 0) throw new GraphError(`${heads} attention heads do not divide ${width} channels (${name}).`);
   const wide = upcast && graph.precision !== 'float32';
-  return graph.widely(wide, [query, key, value], name, (...inputs) =>
-    attended(graph, inputs as [Value, Value, Value], name, { heads, causal, mask, wide, width }),
+  const values = [query, key, value, ...(bias === undefined ? [] : [bias])];
+  return graph.widely(wide, values, name, (...inputs) =>
+    attended(graph, inputs as [Value, Value, Value, Value?], name, { heads, scale, causal, mask, wide, width }),
   );
 }
 
-/** `wide`: the three values are float32, whatever the precision of the graph. */
+/** `wide`: the values are float32, whatever the precision of the graph. */
 function attended(
   graph: GraphBuilder,
-  [query, key, value]: readonly [Value, Value, Value],
+  [query, key, value, bias]: readonly [Value, Value, Value, Value?],
   name: string,
   options: {
     heads: number;
     width: number;
+    scale: number | undefined;
     causal: boolean | undefined;
     mask: Value | undefined;
     wide: boolean;
@@ -253,18 +270,24 @@ function attended(
   const { heads, width, causal, mask, wide } = options;
   const scalar = (number: number) => (wide ? graph.floats(number) : graph.scalar(number));
   if (graph.attention === 'fused') {
-    const attributes = { num_heads: heads, unidirectional: causal ? 1 : undefined };
-    const masked = mask === undefined ? [] : ['', mask];
-    return graph.node('MultiHeadAttention', [query, key, value, ...masked], { name, attributes });
+    const attributes = {
+      num_heads: heads,
+      unidirectional: causal ? 1 : undefined,
+      scale: options.scale === undefined ? undefined : { float: options.scale },
+    };
+    const more = bias === undefined ? (mask === undefined ? [] : ['', mask]) : ['', mask ?? '', bias];
+    return graph.node('MultiHeadAttention', [query, key, value, ...more], { name, attributes });
   }
   // [batch, length, heads · d] → [batch, heads, length, d]; the keys transposed as well
   const split = (x: Value, perm: readonly number[]) => {
     const perHead = graph.node('Reshape', [x, graph.ints([0, 0, heads, -1])], { name });
     return graph.node('Transpose', [perHead], { name, attributes: { perm } });
   };
-  const scale = scalar((width / heads) ** -0.5);
-  const scaled = graph.node('Mul', [split(query, [0, 2, 1, 3]), scale], { name });
+  const { scale = (width / heads) ** -0.5 } = options;
+  const queries = split(query, [0, 2, 1, 3]);
+  const scaled = scale === 1 ? queries : graph.node('Mul', [queries, scalar(scale)], { name });
   let scores = graph.node('MatMul', [scaled, split(key, [0, 2, 3, 1])], { name });
+  if (bias !== undefined) scores = graph.node('Add', [scores, bias], { name });
   if (causal) {
     const length = graph.node('Shape', [query], { name, attributes: { start: 1, end: 2 } });
     const square = graph.node('Concat', [length, length], { name, attributes: { axis: 0 } });

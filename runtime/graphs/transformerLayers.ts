@@ -52,6 +52,28 @@ export function modulationParts(graph: GraphBuilder, vector: Value, path: string
   return Array.from({ length: count }, (_, part) => slice(graph, all, 2, part * width, (part + 1) * width, path));
 }
 
+/** Shift, scale and gate of one half of a block, each wide and [batch, 1, width]. */
+export type Modulation = readonly [shift: Value, scale: Value, gate: Value];
+
+/** One linear layer of a vector as `count` modulations, one after the other. */
+export function modulations(graph: GraphBuilder, vector: Value, path: string, count: number): Modulation[] {
+  const parts = modulationParts(graph, vector, path, 3 * count);
+  return Array.from({ length: count }, (_, i) => parts.slice(3 * i, 3 * i + 3) as [Value, Value, Value]);
+}
+
+/** The modulated layer normalization of a wide sum, in the precision of the graph. */
+export function modulatedNorm(
+  graph: GraphBuilder,
+  x: Value,
+  name: string,
+  [shift, scale]: readonly [shift: Value, scale: Value, ...rest: Value[]],
+  width: number,
+  epsilon: number,
+): Value {
+  const normal = plainLayerNorm(graph, x, name, width, epsilon);
+  return graph.inPrecision(modulate(graph, normal, name, scale, shift), name);
+}
+
 /** Scale and shift of a final layer, whose halves may lie in the file in either order. */
 export function modulationHalves(graph: GraphBuilder, vector: Value, path: string): [scale: Value, shift: Value] {
   const half = graph.shapeOf(`${path}.weight`)[0]! / 2;

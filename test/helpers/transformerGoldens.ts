@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { parseLoraKey } from '../../runtime/addons/loraKeys.ts';
+import type { LoraAlias } from '../../runtime/families/family.ts';
 import { readStoredTensors } from '../../runtime/files/safetensors.ts';
 import type { Graph } from '../../runtime/onnx/graph.ts';
 import { floats, int64s, type Tensor } from '../../runtime/tensors/tensor.ts';
@@ -104,14 +105,20 @@ export interface Flux2Goldens extends Goldens {
 }
 
 export type Flux2Model = 'tiny-flux2-klein' | 'tiny-flux2-klein-base';
+export type TransformerModel = 'tiny-z-image' | Flux2Model | 'tiny-flux-dev' | 'tiny-flux-schnell' | 'tiny-sd3';
 
 export function readTransformerGoldens(model: 'tiny-z-image'): ZImageGoldens;
 export function readTransformerGoldens(model: Flux2Model): Flux2Goldens;
 export function readTransformerGoldens(model: string): unknown {
-  return JSON.parse(gunzipSync(readFileSync(join(modelsFolder, `${model}.json.gz`))).toString('utf8'));
+  return readJsonArchive(model);
 }
 
-export function folderOf(model: 'tiny-z-image' | Flux2Model, part: string): string {
+/** A compressed JSON file beside the tiny models, by its name without the endings. */
+export function readJsonArchive<T>(name: string): T {
+  return JSON.parse(gunzipSync(readFileSync(join(modelsFolder, `${name}.json.gz`))).toString('utf8')) as T;
+}
+
+export function folderOf(model: TransformerModel, part: string): string {
   return join(modelsFolder, model, part);
 }
 
@@ -137,7 +144,7 @@ export function turnedRows({ data }: Recorded, rows: number): Float32Array {
 
 interface RecordedFile {
   sha256: string;
-  metadata: Record<string, string>;
+  metadata: Record<string, string> | null;
   /** Which tensors of the folder lie in each, one below the other: `part/name`, `part/name[from:to]` or `base64:…`. */
   tensors: [name: string, dtype: string, shape: number[], parts: string[]][];
 }
@@ -145,6 +152,8 @@ interface RecordedFile {
 const stems: Record<string, string> = {
   transformer: 'diffusion_pytorch_model',
   text_encoder: 'model',
+  text_encoder_2: 'model',
+  text_encoder_3: 'model',
   vae: 'diffusion_pytorch_model',
 };
 
@@ -154,8 +163,9 @@ const stems: Record<string, string> = {
  * @param name - such as `tiny-z-image/vae/ae`
  */
 export async function writeTransformerFile(name: string, file: string): Promise<void> {
-  const text = gunzipSync(readFileSync(join(modelsFolder, 'transformer-files.json.gz'))).toString('utf8');
-  const { sha256, metadata, tensors } = (JSON.parse(text) as Record<string, RecordedFile>)[name]!;
+  const { sha256, metadata, tensors } = ['transformer-files', 'flux-files']
+    .map((archive) => readJsonArchive<Record<string, RecordedFile>>(archive)[name])
+    .find((recorded) => recorded !== undefined)!;
   const folder = join(modelsFolder, name.slice(0, name.indexOf('/')));
   const held = new Map<string, Awaited<ReturnType<typeof readContents>>>();
   const bytesOf = async (part: string): Promise<Uint8Array> => {
@@ -173,7 +183,7 @@ export async function writeTransformerFile(name: string, file: string): Promise<
   for (const [tensor, dtype, shape, parts] of tensors) {
     made.push([tensor, { dtype, shape, bytes: Buffer.concat(await Promise.all(parts.map(bytesOf))) }]);
   }
-  await writeSafetensors(file, made, metadata, 'compact');
+  await writeSafetensors(file, made, metadata ?? undefined, 'compact');
   const digest = createHash('sha256')
     .update(await readFile(file))
     .digest('hex');
@@ -181,7 +191,7 @@ export async function writeTransformerFile(name: string, file: string): Promise<
 }
 
 /** The names of a module's LoRAs beside its own path, and its rows of what they name. */
-type Aliases = (path: string) => readonly { name: string; rows?: readonly [number, number] }[];
+type Aliases = (path: string) => readonly LoraAlias[];
 
 /**
  * What a graph that takes LoRAs is fed with for one: the matrices of its file, and zeros for all other layers.
