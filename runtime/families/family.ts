@@ -34,6 +34,7 @@ export interface NetworkForm extends GraphForm {
   adapters?: 'none' | 'linear' | 'all' | undefined;
   vectors?: boolean | undefined;
   deep?: boolean | undefined;
+  references?: boolean | undefined;
   /** Dtype and rank of the input `timestep` of a UNet, which exporters write in several ways. */
   timestep?: 'float32' | 'int64' | undefined;
   timestepRank?: 0 | 1 | undefined;
@@ -310,7 +311,7 @@ export interface Family {
   /** Reads the prompts. */
   condition(context: ConditioningContext): Part<Conditioning>;
   /** When a request has an unconditional branch. */
-  guidanceRule(facts: Pick<Facts, 'configs'>): GuidanceRule;
+  guidanceRule(facts: Pick<Facts, 'configs' | 'index'>): GuidanceRule;
   /** How the predictions of the branches become one. Default: classifier-free guidance by the scale of the request. */
   guidance?(conditioning: Conditioning, request: GenerateRequest, configs: ModelConfigs): Guidance;
   /** What flow-matching models know of the sigmas of a run; the task's `shift` is added to it. */

@@ -2,6 +2,7 @@ import type { StoredTensors } from '../files/safetensors.ts';
 import type { Architecture, Family, LoraLayerShape, NetworkKind } from './family.ts';
 import { stableDiffusion } from './stableDiffusion.ts';
 import { stableDiffusionXL } from './stableDiffusionXL.ts';
+import { zImage } from './zImage.ts';
 
 export type { Family } from './family.ts';
 
@@ -9,6 +10,7 @@ export type { Family } from './family.ts';
 export const families = {
   sd: stableDiffusion,
   sdxl: stableDiffusionXL,
+  zImage,
 } satisfies Record<string, Family>;
 
 const all: readonly Family[] = Object.values(families);

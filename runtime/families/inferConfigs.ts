@@ -88,18 +88,19 @@ export function encoderIn({ tensors, activation }: Encoder, corrections: Correct
 /** Whether a file of a whole model holds any part of an autoencoder. */
 export function holdsAutoencoder(tensors: StoredTensors): boolean {
   return [...tensors.keys()].some((name) =>
-    /^(first_stage_model\.|(encoder|decoder|quant_conv|post_quant_conv)\.)/.test(name),
+    /^(first_stage_model\.|vae\.|(encoder|decoder|quant_conv|post_quant_conv)\.)/.test(name),
   );
 }
 
-/** An autoencoder under `first_stage_model.` or, where that is missing, in the whole file, in either layout. */
+/** An autoencoder under `first_stage_model.` or `vae.` or, where those are missing, in the whole file, in either layout. */
 export function autoencoderIn(tensors: StoredTensors, corrections: Corrections): PartSource {
-  const inside = below(tensors, 'first_stage_model.');
-  const stored = inside.size > 0 ? inside : tensors;
+  const stored =
+    ['first_stage_model.', 'vae.'].map((prefix) => below(tensors, prefix)).find(({ size }) => size > 0) ?? tensors;
   const levels = countWhile((i) => stored.has(`decoder.up.${i}.block.0.conv1.weight`));
   const renamed = new Map<string, StoredTensor>();
   for (const [name, tensor] of stored) {
-    if (!/^(encoder|decoder|quant_conv|post_quant_conv)\./.test(name)) continue;
+    // `bn` holds the statistics of FLUX.2's patches.
+    if (!/^(encoder|decoder|quant_conv|post_quant_conv|bn)\./.test(name)) continue;
     renamed.set(levels > 0 ? autoencoderPath(name, levels) : name, tensor);
   }
   const conv1 = (level: number, layer: number) => `encoder.down_blocks.${level}.resnets.${layer}.conv1.weight`;
@@ -108,7 +109,7 @@ export function autoencoderIn(tensors: StoredTensors, corrections: Corrections):
     (_, level) => renamed.get(conv1(level, 0))!.shape[0]!,
   );
   const config = {
-    _class_name: 'AutoencoderKL',
+    _class_name: renamed.has('bn.running_mean') ? 'AutoencoderKLFlux2' : 'AutoencoderKL',
     block_out_channels: channels,
     layers_per_block: countWhile((layer) => renamed.has(conv1(0, layer))),
     latent_channels: shapeOf(renamed, 'decoder.conv_in.weight')[1],

@@ -95,14 +95,14 @@ export const unetControlNet: NetworkKind = {
 };
 
 export const vaeEncoder: NetworkKind = {
-  classes: ['AutoencoderKL'],
+  classes: ['AutoencoderKL', 'AutoencoderKLFlux2'],
   input: 'sample',
   write: (config, tensors, form) => writeVaeEncoder(config as AutoencoderKLConfig, tensors, form),
   check: (_config, tensors) => checkShapes(tensors),
 };
 
 export const vaeDecoder: NetworkKind = {
-  classes: ['AutoencoderKL'],
+  classes: ['AutoencoderKL', 'AutoencoderKLFlux2'],
   input: 'latent_sample',
   write: (config, tensors, form) => writeVaeDecoder(config as AutoencoderKLConfig, tensors, form),
   check(config, tensors) {

@@ -1,3 +1,6 @@
+import type { Row } from '../run.ts';
+import { floats } from '../tensors/tensor.ts';
+
 /** Cosines and sines for one row of a batch, [positions, head / 2] each. */
 export interface RotaryTables {
   cos: Float32Array;
@@ -30,4 +33,11 @@ export function rotaryTables(ids: readonly (readonly number[])[], axes: readonly
     }
   }
   return { cos, sin };
+}
+
+/** The inputs `rotary_cos` and `rotary_sin` of a denoiser, for one row of a batch. */
+export function rotaryRow(ids: readonly (readonly number[])[], axes: readonly number[], base: number): Row {
+  const { cos, sin } = rotaryTables(ids, axes, base);
+  const dims = [ids.length, cos.length / ids.length];
+  return { rotary_cos: floats(cos, dims), rotary_sin: floats(sin, dims) };
 }

@@ -2,7 +2,7 @@ import { ModelError } from '../files/reading.ts';
 import type { StoredTensors } from '../files/safetensors.ts';
 
 /** The tensors of one kind of module, and how their sizes hang together. */
-interface Rule {
+export interface Rule {
   /** The path of the module is the group; any tensor inside shows that the module is there. */
   module: RegExp;
   /** Leaves out modules with this tensor. */
@@ -185,6 +185,12 @@ const rules: Rule[] = [
  * @throws {ModelError} naming the first tensor that does not fit
  */
 export function checkShapes(tensors: StoredTensors): void {
+  checkRules(tensors, rules);
+  checkSkips(tensors);
+}
+
+/** The same by other rules. @throws {ModelError} */
+export function checkRules(tensors: StoredTensors, rules: readonly Rule[]): void {
   const ofNetwork: Sizes = new Map();
   for (const { module, unless, sizes } of rules) {
     const paths = new Set<string>();
@@ -198,7 +204,6 @@ export function checkShapes(tensors: StoredTensors): void {
       for (const [inside, axes] of Object.entries(sizes)) check(tensors, path + inside, axes, ofModule, ofNetwork);
     }
   }
-  checkSkips(tensors);
 }
 
 /** What each layer of a UNet's way down leaves is taken by one layer of its way up. */

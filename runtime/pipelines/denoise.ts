@@ -2,7 +2,7 @@ import { type Control, controlledRows } from '../addons/controlNet.ts';
 import { keptOf, type Shallow } from '../addons/deepCache.ts';
 import type { Guidance } from '../families/guidance.ts';
 import type { Graph } from '../onnx/graph.ts';
-import type { LatentShape, Part, Row } from '../run.ts';
+import type { Call, LatentShape, Outputs, Part, Row } from '../run.ts';
 import type { Scheduler } from '../schedulers/index.ts';
 import type { Noise } from '../tensors/noise.ts';
 import { floats } from '../tensors/tensor.ts';
@@ -78,7 +78,7 @@ export async function* denoise(options: DenoiseOptions): Part<Float32Array> {
     const { graph, adapters: shared } = isShallow ? shallow : { graph: denoiser, adapters };
     const keeps = shallow !== undefined && !isShallow && shallow.calls.has(call + 1);
     const outputs = keeps ? [output, 'deep_features'] : [output];
-    const answers = yield { type: 'call', graph, rows, shared, outputs, positions };
+    const answers = yield* askAlike({ type: 'call', graph, rows, shared, outputs, positions });
     if (keeps) kept = answers.map((answer, index) => keptOf(shallow.graph, answer, added[index]));
     const prediction = guidance.combine(answers.map((answer) => answer[output]!.data));
     let { latents: next, denoised } = scheduler.step(prediction, call, latents, draw);
@@ -90,6 +90,21 @@ export async function* denoise(options: DenoiseOptions): Part<Float32Array> {
     yield { type: 'stepped', step: Math.ceil(done / callsPerStep) - 1, steps, denoised, shape };
   }
   return latents;
+}
+
+/** A call whose rows may have different shapes, as prompts of different lengths give: those that are alike share one. */
+async function* askAlike(call: Call): Part<Outputs[]> {
+  const alike = new Map<string, number[]>();
+  for (const [index, row] of call.rows.entries()) {
+    const shapes = Object.values(row).map(({ dims }) => dims.join('×'));
+    alike.set(shapes.join(), [...(alike.get(shapes.join()) ?? []), index]);
+  }
+  const answers: Outputs[] = [];
+  for (const indices of alike.values()) {
+    const given = yield { ...call, rows: indices.map((index) => call.rows[index]!) };
+    for (const [at, index] of indices.entries()) answers[index] = given[at]!;
+  }
+  return answers;
 }
 
 /** Channels behind channels. */

@@ -27,6 +27,8 @@ export interface GraphFeatures {
   vectors?: boolean;
   /** A further output, for the calls between in which only a denoiser's outermost layers run. */
   deep?: boolean;
+  /** The input for reference pictures. */
+  references?: boolean;
 }
 
 export interface LazyGraphOptions {
@@ -46,7 +48,13 @@ export interface LazyGraphOptions {
   whenUnused: () => Promise<unknown> | undefined;
 }
 
-const plainFeatures: Required<GraphFeatures> = { residuals: false, adapters: 'none', vectors: false, deep: false };
+const plainFeatures: Required<GraphFeatures> = {
+  residuals: false,
+  adapters: 'none',
+  vectors: false,
+  deep: false,
+  references: false,
+};
 
 /** Ranks of `GraphFeatures.adapters`; a later one does for an earlier one. */
 const adapterRanks = ['none', 'linear', 'all'] as const;
@@ -155,13 +163,14 @@ function fileStructure(file: string): string {
 }
 
 /** A graph that was exported has what it has. @throws RuntimeError `unsupportedParameter` */
-function refuseBeyondPlain({ residuals, adapters, deep }: Required<GraphFeatures>): void {
+function refuseBeyondPlain({ residuals, adapters, deep, references }: Required<GraphFeatures>): void {
   const refuse = (what: string, parameter: string) => {
     const message = `This model was exported to ONNX, without ${what}; its safetensors folder takes them.`;
     throw new RuntimeError('unsupportedParameter', message, { parameter });
   };
   if (residuals) refuse('the inputs that ControlNets need', 'controlNets');
   if (adapters !== 'none') refuse('the inputs that LoRAs need', 'loras');
+  if (references) refuse('the input that reference images need', 'references');
   if (deep) refuse('the output that shallow steps go on from', 'deepCache');
 }
 
@@ -175,7 +184,9 @@ async function retire(graph: Promise<Graph>, unused: Promise<unknown> | undefine
 
 function covers(held: Required<GraphFeatures>, wanted: GraphFeatures): boolean {
   const rank = (form: GraphFeatures) => adapterRanks.indexOf(form.adapters ?? 'none');
-  const hasFlags = (['residuals', 'vectors', 'deep'] as const).every((flag) => held[flag] || !wanted[flag]);
+  const hasFlags = (['residuals', 'vectors', 'deep', 'references'] as const).every(
+    (flag) => held[flag] || !wanted[flag],
+  );
   return hasFlags && rank(held) >= rank(wanted);
 }
 
@@ -186,6 +197,7 @@ function union(a: Required<GraphFeatures>, b: GraphFeatures): Required<GraphFeat
     adapters: adapterRanks[rank]!,
     vectors: a.vectors || b.vectors === true,
     deep: a.deep || b.deep === true,
+    references: a.references || b.references === true,
   };
 }
 

@@ -48,7 +48,13 @@ export interface ZImageGoldens extends Goldens {
     finalWithCfgNormalization1: Recorded;
     'finalWithCfgTruncation0.3': Recorded;
   };
-  imageToImage: RecordedRun & { source: string; strength: number; seed: number; image: string };
+  imageToImage: Omit<RecordedRun, 'initialNoise'> & {
+    source: string;
+    strength: number;
+    seed: number;
+    noised: Recorded;
+    image: string;
+  };
   pictures: RecordedPicture[];
 }
 
