@@ -1,0 +1,145 @@
+/**
+ * `npm run bench:full`: large models with random weights of their full shape in blocks of 4 or 8 bits, on the CPU: seconds
+ * for a step and for the text, memory, and both against the same number of multiplications as plain float32 products.
+ *
+ *     npm run bench:full -- --networks "klein,klein text,z-image,z-image text" --dtype Q4_0 --size 512 --calls 1
+ *
+ * Written under the system's folder for temporary files (up to 5 GB), and removed at the end.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Child } from './child.ts';
+import { median } from './figures.ts';
+import type { FullSizeCall, FullSizeOpened, FullSizeQuestion } from './fullSizeChild.ts';
+import { readOptions, text, whole } from './options.ts';
+import { count } from './randomModel.ts';
+import { kleinShapes, qwen3Shapes, zImageShapes } from './wideModels.ts';
+
+const options = readOptions({
+  networks: text('layers,klein text,klein,z-image text,z-image'),
+  dtype: text('Q4_0'),
+  size: whole(512, 64, 2048),
+  calls: whole(1, 1, 100),
+  threads: whole(0, 0, 1024),
+});
+const { size, calls } = options;
+const dtype = options.dtype as FullSizeQuestion['dtype'];
+const folder = await mkdtemp(join(tmpdir(), 'latentwire-full-'));
+const threads = options.threads === 0 ? undefined : options.threads;
+const gib = (bytes: number) => (bytes / 2 ** 30).toFixed(2);
+
+function row(...cells: (string | number)[]): void {
+  console.log(`| ${cells.join(' | ')} |`);
+}
+
+async function measure(question: Omit<FullSizeQuestion, 'size' | 'threads' | 'folder'>, repeats: number) {
+  const asked: FullSizeQuestion = { ...question, size, threads, folder };
+  const started = await Child.start('./fullSizeChild.js', [JSON.stringify(asked)]);
+  await using child = started.child;
+  const ms: number[] = [];
+  let last: FullSizeCall | undefined;
+  for (let i = 0; i < repeats; i++) {
+    last = await child.ask<FullSizeCall>('call');
+    ms.push(last.ms);
+  }
+  if (!last!.areNumbers) throw new Error(`${question.network} gave values that are not numbers.`);
+  return { opened: started.first as FullSizeOpened, ms: median(ms), memory: last!.memory };
+}
+
+const layer = { rows: 1536, inner: 3072, out: 9216 };
+const productsOf = { layer: layer.rows * layer.inner * layer.out };
+
+/** Multiplications of one call, in matrices alone. */
+function products(network: FullSizeQuestion['network']): number {
+  const matrices = (shapes: [string, ...number[]][], rowsOf: (name: string) => number) =>
+    shapes.reduce((sum, [name, ...shape]) => sum + (shape.length === 2 ? count(shape) * rowsOf(name) : 0), 0);
+  const picture = (size / 16) ** 2;
+  const isOnce = (name: string) => /time_guidance|modulation|norm_out|t_embedder|pad_token|embed_tokens/i.test(name);
+  switch (network) {
+    case 'klein':
+      return matrices(kleinShapes(), (name) => {
+        if (isOnce(name)) return 1;
+        if (/context|add_|to_add/.test(name)) return 512;
+        return name.startsWith('single') ? picture + 512 : picture;
+      });
+    case 'z-image':
+      return matrices(zImageShapes(), (name) => {
+        if (isOnce(name)) return 1;
+        if (/context|cap_/.test(name)) return 32;
+        return name.startsWith('layers') ? picture + 32 : picture;
+      });
+    default: {
+      const layers = network === 'klein text' ? 27 : 35;
+      const rows = network === 'klein text' ? 512 : 30;
+      return matrices(
+        qwen3Shapes().filter(([name]) => Number(/layers\.(\d+)/.exec(name)?.[1] ?? 99) < layers),
+        () => rows,
+      );
+    }
+  }
+}
+
+try {
+  if (options.networks.split(',').includes('layers')) {
+    console.log(`One linear layer, milliseconds (medians of 9), float32 / ${['Q4_0', 'Q8_0'].join(' / ')}:\n`);
+    row('channels', 'rows', 'float32', 'Q4_0', 'Q8_0', 'Q4_0 : float32', 'Q8_0 : float32');
+    row('---', '---', '---', '---', '---', '---', '---');
+    for (const out of [3072, 9216]) {
+      for (const rows of [1, 256, 1536]) {
+        const shape = { rows, inner: 3072, out };
+        const [float, four, eight] = [
+          await measure({ network: 'layer', dtype: 'F32', layer: shape }, 9),
+          await measure({ network: 'layer', dtype: 'Q4_0', layer: shape }, 9),
+          await measure({ network: 'layer', dtype: 'Q8_0', layer: shape }, 9),
+        ].map(({ ms }) => ms) as [number, number, number];
+        row(
+          `3072 → ${out}`,
+          rows,
+          float.toFixed(2),
+          four.toFixed(2),
+          eight.toFixed(2),
+          (four / float).toFixed(2),
+          (eight / float).toFixed(2),
+        );
+      }
+    }
+    console.log();
+  }
+  row(
+    'network',
+    'stored',
+    'weights GiB',
+    'first opening s',
+    'call s',
+    'float32 products s',
+    'ratio',
+    'peak GiB',
+    'own GiB',
+    'mapped GiB',
+  );
+  row('---', '---', '---', '---', '---', '---', '---', '---', '---', '---');
+  for (const network of options.networks
+    .split(',')
+    .filter((name) => name !== 'layers') as FullSizeQuestion['network'][]) {
+    // Before and after, as the machine's speed drifts.
+    const speed = async () => productsOf.layer / (await measure({ network: 'layer', dtype: 'F32', layer }, 5)).ms;
+    const before = await speed();
+    const { opened, ms, memory } = await measure({ network, dtype }, calls);
+    const float = products(network) / ((before + (await speed())) / 2);
+    row(
+      network,
+      dtype,
+      gib(opened.weightBytes),
+      (opened.openMs / 1000).toFixed(1),
+      (ms / 1000).toFixed(1),
+      (float / 1000).toFixed(1),
+      (ms / float).toFixed(2),
+      gib(memory.peak),
+      gib(memory.anonymous),
+      gib(memory.mapped),
+    );
+  }
+} finally {
+  await rm(folder, { recursive: true, force: true });
+}
