@@ -75,7 +75,7 @@ export interface GenerateRequest {
 }
 
 /** How graphs that are written here hold weights, see `WeightsForm`. */
-export type HeldWeights = 'stored' | 'int8' | 'int4' | 'float16';
+export type HeldWeights = 'auto' | 'stored' | 'int8' | 'int4' | 'float16';
 
 export interface DeepCacheRequest {
   /** Calls of the UNet from one whole one to the next; 1 is as without. */

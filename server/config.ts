@@ -116,10 +116,10 @@ export const options = {
     'What the networks of safetensors models compute in. auto takes float16 on a GPU that gives the right numbers in it, and float32 on a CPU. float16 halves the memory; if the GPU gives wrong numbers in it, the server ends with the reason. Models exported to ONNX keep their own.',
   ),
   weights: choice(
-    'stored',
-    ['stored', 'int8', 'int4', 'float16'],
+    'auto',
+    ['auto', 'stored', 'int8', 'int4', 'float16'],
     'FORM',
-    'How networks with safetensors or GGUF weights hold them. stored keeps blocks of GGUF and 8-bit floats in 4 or 8 bits, and floats as floats. int8 and int4 hold the matrices of linear layers in so many bits, however they are stored: less memory, at some loss in the picture. float16 holds all weights as floats. What is held otherwise than it is stored is repacked once, into `weights` in the data folder, and mapped from there afterwards; files whose model is gone are removed when another one is written.',
+    'How networks with safetensors or GGUF weights hold them. stored keeps blocks of GGUF and 8-bit floats in 4 or 8 bits, and floats as floats; auto does so too, but holds small networks (less than 400 MiB) as floats, which is more exact. int8 and int4 hold the matrices of linear layers in so many bits, however they are stored: less memory, at some loss in the picture. float16 holds all weights as floats (float32 where the network computes in it, as on a CPU). What is held otherwise than it is stored is repacked once, into `weights` in the data folder, and mapped from there afterwards; files whose model is gone are removed when another one is written.',
   ),
   batchSize: {
     kind: 'value',

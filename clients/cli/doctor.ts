@@ -15,7 +15,7 @@ Options:
   --model AIR          The model to look at. Default: local:pocket@1, the embedded one
   --device NAME        auto, cpu, webgpu, cuda, coreml or dml. Default: LATENTWIRE_DEVICE, else auto
   --precision NAME     auto, float32 or float16. Default: LATENTWIRE_PRECISION, else auto
-  --weights FORM       stored, int8, int4 or float16. Default: LATENTWIRE_WEIGHTS, else stored
+  --weights FORM       auto, stored, int8, int4 or float16. Default: LATENTWIRE_WEIGHTS, else auto
   --json               Everything that was found, as JSON
 ${localOptionsHelp}
 `;

@@ -37,16 +37,21 @@ export interface GraphForm {
    * a Transpose that onnxruntime runs once, while it loads the graph.
    */
   linear?: 'fused' | 'plain' | undefined;
-  /** How weights are held; default `stored`. */
+  /** How weights are held; default `auto`. */
   weights?: WeightsForm | undefined;
 }
 
 /**
  * `stored`: floats as floats, and what is stored in blocks or as 8-bit floats in 4 or 8 bits, see `smallestExact`.
+ * `auto`: the same, but networks of less than 400 MiB as floats: they gain little, and products of 8-bit numbers are less
+ * exact, most of all in narrow networks.
  * `int8`, `int4`: the matrices of linear layers in so many bits, however they are stored; blocks that are smaller stay so.
- * `float16`: everything as floats, as from a file with float16 weights.
+ * `float16`: everything as floats, in the precision of the graph.
  */
-export type WeightsForm = 'stored' | 'int8' | 'int4' | 'float16';
+export type WeightsForm = 'auto' | 'stored' | 'int8' | 'int4' | 'float16';
+
+/** Bytes of a network as floats below which `auto` holds it so. */
+const WIDENED_BELOW = 400 * 2 ** 20;
 
 /** Which layers of a network take the low-rank matrices of LoRAs as inputs of the graph. */
 export type Adapters = 'none' | 'linear' | 'all';
@@ -184,7 +189,7 @@ export class GraphBuilder {
   private readonly files = new Set<string>();
   private readonly versions = new Map<string, string>();
   private weightBytes = 0;
-  private readonly weightsForm: WeightsForm;
+  private readonly weightsForm: Exclude<WeightsForm, 'auto'>;
   /** What is written into a packed file, where `packs`. */
   private readonly pieces: Piece[] = [];
   private packedBytes = 0;
@@ -201,7 +206,8 @@ export class GraphBuilder {
     this.adapters = form.adapters ?? 'none';
     this.takesVectors = form.vectors ?? false;
     this.linear = this.precision === 'float32' ? (form.linear ?? 'plain') : 'plain';
-    this.weightsForm = form.weights ?? 'stored';
+    const { weights = 'auto' } = form;
+    this.weightsForm = weights === 'auto' ? (floatBytes(tensors) < WIDENED_BELOW ? 'float16' : 'stored') : weights;
     const isFewBits = this.weightsForm === 'int8' || this.weightsForm === 'int4';
     this.packs = isFewBits || [...tensors.values()].some(({ dtype }) => isBlockDtype(dtype) || isFloat8(dtype));
   }
@@ -339,11 +345,8 @@ export class GraphBuilder {
   }
 
   /** What a weight that is no matrix of `quantised` is written to a packed file as. */
-  private heldFloat({ dtype, shape }: StoredTensor, precision: Precision | 'stored'): OnnxDtype {
-    const plain = onnxDtypes[dtype];
-    if (precision === 'stored') return plain ?? 'float16';
-    if (plain === precision) return plain;
-    return this.weightsForm === 'float16' && shape.length > 1 ? 'float16' : precision;
+  private heldFloat({ dtype }: StoredTensor, precision: Precision | 'stored'): OnnxDtype {
+    return precision === 'stored' ? (onnxDtypes[dtype] ?? this.precision) : precision;
   }
 
   /**
@@ -602,6 +605,13 @@ function swappedStart(tensor: string, { shape }: StoredTensor, rows: readonly [n
     throw new GraphError(`The halves of the tensor "${tensor}" are stored in another order, so it is read by halves.`);
   }
   return rows[0] < half ? rows[0] + half : rows[0] - half;
+}
+
+/** Bytes of all tensors as float32. */
+function floatBytes(tensors: StoredTensors): number {
+  let bytes = 0;
+  for (const { shape } of tensors.values()) bytes += 4 * count(shape);
+  return bytes;
 }
 
 function count(shape: readonly number[]): number {

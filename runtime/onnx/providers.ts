@@ -27,7 +27,7 @@ export interface Provider {
   precision?: Precision | undefined;
   /** Operators that float16 graphs compute in float32; default all delicate ones. */
   widened?: readonly DelicateOperator[] | undefined;
-  /** How graphs that are written here hold weights; default `stored`. */
+  /** How graphs that are written here hold weights; default `auto`. */
   weights?: WeightsForm | undefined;
   /** Where repacked weights are kept; default a folder of the system's for temporary files. */
   packedFolder?: string | undefined;

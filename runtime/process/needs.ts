@@ -49,7 +49,7 @@ export class Scales {
   private readonly weights: HeldWeights;
 
   /** @param weights - how they will be held */
-  constructor(weights: HeldWeights = 'stored') {
+  constructor(weights: HeldWeights = 'auto') {
     this.weights = weights;
   }
 

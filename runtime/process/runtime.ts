@@ -15,9 +15,9 @@ export interface RuntimeOptions {
    */
   precision?: 'auto' | 'float32' | 'float16';
   /**
-   * How networks with safetensors or GGUF weights hold them: `stored` (default) as floats where they are stored as floats,
-   * and in 4 or 8 bits where they are stored in blocks or as 8-bit floats; `int8` and `int4` the matrices of linear layers in
-   * so many bits; `float16` all as floats.
+   * How networks with safetensors or GGUF weights hold them: `stored` as floats where they are stored as floats, and in 4 or
+   * 8 bits where they are stored in blocks or as 8-bit floats; `auto` (default) the same, but small networks as floats; `int8`
+   * and `int4` the matrices of linear layers in so many bits; `float16` all as floats.
    */
   weights?: HeldWeights;
   /**
