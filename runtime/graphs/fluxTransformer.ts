@@ -1,44 +1,32 @@
 import type { StoredTensors } from '../files/safetensors.ts';
 import { type AdaptedForm, GraphBuilder, type Value, type Written } from './builder.ts';
-import { jointAttention } from './jointAttention.ts';
-import { attention, geluTanh, linear, silu } from './layers.ts';
 import {
-  addGated,
-  bounded,
+  doubleBlock,
+  embedding,
+  FLUX_EPSILON,
+  FLUX_PATCH,
+  type FluxContext,
+  fromTokens,
+  intoTokens,
+  singleBlock,
+} from './fluxBlocks.ts';
+import { linear, silu } from './layers.ts';
+import {
   countModules,
-  headNorm,
-  type Modulation,
   modulate,
-  modulatedNorm,
   modulationHalves,
-  modulations,
   plainLayerNorm,
-  type Rotary,
   rotaryInputs,
-  rotate,
   sizeOf,
   slice,
-  timeWaves,
+  toTheEnd,
 } from './transformerLayers.ts';
 
 export interface FluxForm extends AdaptedForm {
   /** Adds the input `reference`: the tokens of a reference picture (Kontext). Default false. */
-  reference?: boolean | undefined;
-}
-
-/** Of a token's side, in positions of the latents. */
-export const FLUX_PATCH = 2;
-/** Of every norm in the network. */
-const epsilon = 1e-6;
-
-/** What the blocks share. */
-interface Context {
-  graph: GraphBuilder;
-  inner: number;
-  heads: number;
-  rotary: Rotary;
-  /** What modulates the blocks, [batch, inner]: the SiLU of the embedded time, guidance and pooled text. */
-  vector: Value;
+  references?: boolean | undefined;
+  /** Adds the inputs `block_additional_residuals` and `single_block_additional_residuals` of a ControlNet. Default false. */
+  residuals?: boolean | undefined;
 }
 
 /**
@@ -48,8 +36,9 @@ interface Context {
  * Inputs: `sample` [batch, channels, height, width], even sizes, channels behind those of the latents where it takes more;
  * `timestep` float32 [batch], sigma; `encoder_hidden_states` [batch, length, text width]; `pooled_projections`
  * [batch, pooled width]; `rotary_cos` and `rotary_sin` float32 [batch · positions, head / 2], for text, picture and reference
- * in this order; where the weights embed one, `guidance` float32 [batch], the guidance scale; where the form asks for it
- * `reference` [batch, tokens, 4 · channels].
+ * in this order; where the weights embed one, `guidance` float32 [batch], the guidance scale. Where the form asks for them
+ * `reference` [batch, tokens, 4 · channels], and what a ControlNet adds to the picture's tokens after each block of a kind,
+ * [batch, samples, tokens, inner]: blocks share samples where there are fewer of these, and 1 token serves all.
  * Output: `out_sample` [batch, latent channels, height, width].
  */
 export function writeFluxTransformer(tensors: StoredTensors, form: FluxForm = {}): Written {
@@ -63,9 +52,15 @@ export function writeFluxTransformer(tensors: StoredTensors, form: FluxForm = {}
   const textWidth = graph.shapeOf('context_embedder.weight')[1]!;
   const states = graph.enter('encoder_hidden_states', ['batch', 'length', textWidth]);
   const vector = silu(graph, embedding(graph, timestep), 'time_text_embed');
-  const reference = form.reference ? graph.enter('reference', ['batch', 'reference_tokens', features]) : undefined;
+  const reference = form.references ? graph.enter('reference', ['batch', 'reference_tokens', features]) : undefined;
   const rotary = rotaryInputs(graph, head, sample, true);
-  const context: Context = { graph, inner, heads: inner / head, rotary, vector };
+  const context: FluxContext = { graph, inner, heads: inner / head, rotary, vector };
+  const counts = {
+    double: countModules(graph, 'transformer_blocks', 'attn.to_q.weight'),
+    single: countModules(graph, 'single_transformer_blocks', 'attn.to_q.weight'),
+  };
+  const double = form.residuals ? residualsOf(graph, 'block', inner, counts.double) : undefined;
+  const single = form.residuals ? residualsOf(graph, 'single_block', inner, counts.single) : undefined;
 
   const { tokens: own, grid } = intoTokens(graph, sample, channels);
   const tokens =
@@ -74,110 +69,49 @@ export function writeFluxTransformer(tensors: StoredTensors, form: FluxForm = {}
       : graph.node('Concat', [own, reference], { name: 'x_embedder', attributes: { axis: 1 } });
   let image = graph.widen(linear(graph, tokens, 'x_embedder'), 'x_embedder');
   let text = graph.widen(linear(graph, states, 'context_embedder'), 'context_embedder');
-  for (let i = 0; i < countModules(graph, 'transformer_blocks', 'attn.to_q.weight'); i++) {
+  for (let i = 0; i < counts.double; i++) {
     [text, image] = doubleBlock(context, text, image, `transformer_blocks.${i}`);
-  }
-
-  let joint = graph.node('Concat', [text, image], { name: 'single_transformer_blocks', attributes: { axis: 1 } });
-  for (let i = 0; i < countModules(graph, 'single_transformer_blocks', 'attn.to_q.weight'); i++) {
-    joint = singleBlock(context, joint, `single_transformer_blocks.${i}`);
+    if (double) image = double(image, i);
   }
 
   const name = 'norm_out';
   const from = sizeOf(graph, states, 1, name);
+  let joint = graph.node('Concat', [text, image], { name: 'single_transformer_blocks', attributes: { axis: 1 } });
+  for (let i = 0; i < counts.single; i++) {
+    joint = singleBlock(context, joint, `single_transformer_blocks.${i}`);
+    if (single) joint = single(joint, i, from);
+  }
+
   const to = graph.node('Add', [from, sizeOf(graph, own, 1, name)], { name });
   const picture = slice(graph, joint, 1, from, to, name);
   const [scale, shift] = modulationHalves(graph, vector, 'norm_out.linear');
-  const last = modulate(graph, plainLayerNorm(graph, picture, name, inner, epsilon), name, scale, shift);
+  const last = modulate(graph, plainLayerNorm(graph, picture, name, inner, FLUX_EPSILON), name, scale, shift);
   const out = linear(graph, graph.inPrecision(last, name), 'proj_out');
   const latents = graph.shapeOf('proj_out.weight')[0]! / FLUX_PATCH ** 2;
   graph.leave('out_sample', fromTokens(graph, out, grid, latents), ['batch', latents, 'height', 'width']);
   return graph.finish('fluxTransformer');
 }
 
-/** The sum of the embedded time, pooled text and, where the weights have it, guidance scale: [batch, inner]. */
-function embedding(graph: GraphBuilder, timestep: Value): Value {
-  const root = 'time_text_embed';
-  const embed = (x: Value, path: string) =>
-    linear(graph, silu(graph, linear(graph, x, `${path}.linear_1`), path), `${path}.linear_2`);
-  const embedNumber = (value: Value, path: string) => {
-    const thousand = graph.node('Mul', [value, graph.floats(1000)], { name: path });
-    return embed(timeWaves(graph, thousand, graph.shapeOf(`${path}.linear_1.weight`)[1]!, path), path);
+/**
+ * Adds what a ControlNet has for a block of a kind to the picture's tokens, which begin after `skipped` others.
+ *
+ * Sample j goes to block i, j = ⌊i / ⌈blocks / samples⌉⌋: a ControlNet may have fewer blocks than the transformer.
+ */
+function residualsOf(graph: GraphBuilder, kind: 'block' | 'single_block', inner: number, blocks: number) {
+  const name = `${kind}_additional_residuals`;
+  const given = graph.enterWide(name, ['batch', `${kind}_samples`, `${kind}_tokens`, inner]);
+  const samples = sizeOf(graph, given, 1, name);
+  const rest = graph.node('Sub', [samples, graph.ints([1])], { name });
+  const all = graph.node('Add', [rest, graph.ints([blocks])], { name });
+  const share = graph.node('Div', [all, samples], { name });
+  return (x: Value, block: number, skipped?: Value): Value => {
+    const index = graph.node('Div', [graph.ints([block]), share], { name });
+    const found = graph.node('Gather', [given, index], { name, attributes: { axis: 1 } });
+    const residual = graph.node('Squeeze', [found, graph.ints([1])], { name });
+    if (skipped === undefined) return graph.node('Add', [x, residual], { name });
+    const before = slice(graph, x, 1, 0, skipped, name);
+    const picture = slice(graph, x, 1, skipped, toTheEnd, name);
+    const changed = graph.node('Add', [picture, residual], { name });
+    return graph.node('Concat', [before, changed], { name, attributes: { axis: 1 } });
   };
-  const add = (a: Value, b: Value) => graph.node('Add', [a, b], { name: root });
-  let sum = embedNumber(timestep, `${root}.timestep_embedder`);
-  if (graph.has(`${root}.guidance_embedder.linear_1.weight`)) {
-    sum = add(sum, embedNumber(graph.input('guidance', 'float32', ['batch']), `${root}.guidance_embedder`));
-  }
-  const path = `${root}.text_embedder`;
-  const pooled = graph.enter('pooled_projections', ['batch', graph.shapeOf(`${path}.linear_1.weight`)[1]!]);
-  return add(sum, embed(pooled, path));
-}
-
-/** Text and picture with weights of their own; both are wide. */
-function doubleBlock(
-  { graph, inner, heads, rotary, vector }: Context,
-  text: Value,
-  image: Value,
-  path: string,
-): [text: Value, image: Value] {
-  const ofImage = modulations(graph, vector, `${path}.norm1.linear`, 2);
-  const ofText = modulations(graph, vector, `${path}.norm1_context.linear`, 2);
-  const norm = (x: Value, name: string, parts: Modulation) => modulatedNorm(graph, x, name, parts, inner, epsilon);
-  const [textMixed, imageMixed] = jointAttention(
-    graph,
-    norm(text, `${path}.norm1_context`, ofText[0]!),
-    norm(image, `${path}.norm1`, ofImage[0]!),
-    `${path}.attn`,
-    { heads, width: inner, epsilon, rotary, first: 'text' },
-  );
-  const forward = (sum: Value, mixed: Value, ff: string, [first, second]: readonly Modulation[]) => {
-    const middle = addGated(graph, sum, mixed, path, first![2]);
-    return addGated(graph, middle, feedForward(graph, norm(middle, ff, second!), ff), ff, second![2]);
-  };
-  return [forward(text, textMixed!, `${path}.ff_context`, ofText), forward(image, imageMixed, `${path}.ff`, ofImage)];
-}
-
-/** Two linear layers with a GELU between them. */
-export function feedForward(graph: GraphBuilder, x: Value, path: string): Value {
-  const hidden = geluTanh(graph, linear(graph, x, `${path}.net.0.proj`), path);
-  return bounded(graph, linear(graph, bounded(graph, hidden, path), `${path}.net.2`), path);
-}
-
-/** Attention and feed-forward side by side; `x`, text and picture, is wide. */
-function singleBlock({ graph, inner, heads, rotary, vector }: Context, x: Value, path: string): Value {
-  const [modulation] = modulations(graph, vector, `${path}.norm.linear`, 1) as [Modulation];
-  const normal = modulatedNorm(graph, x, `${path}.norm`, modulation, inner, epsilon);
-  const attn = `${path}.attn`;
-  const [query, key] = (['q', 'k'] as const).map((which) => {
-    const own = headNorm(graph, linear(graph, normal, `${attn}.to_${which}`), `${attn}.norm_${which}`, heads, epsilon);
-    return graph.inPrecision(rotate(graph, own, attn, heads, rotary), attn);
-  }) as [Value, Value];
-  const mixed = attention(graph, query, key, linear(graph, normal, `${attn}.to_v`), attn, { heads, width: inner });
-  const hidden = bounded(graph, geluTanh(graph, linear(graph, normal, `${path}.proj_mlp`), path), path);
-  const both = graph.node('Concat', [mixed, hidden], { name: path, attributes: { axis: 2 } });
-  return addGated(graph, x, bounded(graph, linear(graph, both, `${path}.proj_out`), path), path, modulation[2]);
-}
-
-/** [batch, channels, height, width] → [batch, tokens, (channel, dy, dx)], and the grid of the tokens: [rows, columns]. */
-function intoTokens(graph: GraphBuilder, sample: Value, channels: number): { tokens: Value; grid: Value } {
-  const name = 'x_embedder';
-  const blocks = graph.node('SpaceToDepth', [sample], { name, attributes: { blocksize: FLUX_PATCH } });
-  // The operator puts the place within a patch before the channel; it belongs after it.
-  const apart = graph.node('Reshape', [blocks, graph.ints([0, FLUX_PATCH ** 2, channels, -1])], { name });
-  const turned = graph.node('Transpose', [apart], { name, attributes: { perm: [0, 3, 2, 1] } });
-  const tokens = graph.node('Reshape', [turned, graph.ints([0, 0, channels * FLUX_PATCH ** 2])], { name });
-  return { tokens, grid: graph.node('Shape', [blocks], { name, attributes: { start: 2, end: 4 } }) };
-}
-
-/** The way back. */
-function fromTokens(graph: GraphBuilder, tokens: Value, grid: Value, channels: number): Value {
-  const name = 'proj_out';
-  const turned = graph.node('Transpose', [tokens], { name, attributes: { perm: [0, 2, 1] } });
-  const shape = graph.node('Concat', [graph.ints([0, channels * FLUX_PATCH ** 2]), grid], {
-    name,
-    attributes: { axis: 0 },
-  });
-  const patches = graph.node('Reshape', [turned, shape], { name });
-  return graph.node('DepthToSpace', [patches], { name, attributes: { blocksize: FLUX_PATCH, mode: 'CRD' } });
 }

@@ -67,6 +67,54 @@ export interface KontextGoldens {
   latents: Recorded[];
 }
 
+interface ControlNetCall {
+  hiddenStates: Recorded;
+  controlCond: Recorded;
+  sigma: number;
+  guidance: number;
+  conditioningScale: number;
+  controlMode: number | null;
+  blockSamples: Recorded[];
+  singleBlockSamples: Recorded[];
+  output: Recorded;
+}
+
+/** What PyTorch computed with `tiny-flux-controlnet` and `tiny-flux-controlnet-union`. */
+export interface FluxControlNetGoldens {
+  prompt: string;
+  maxSequenceLength: number;
+  image: string;
+  plain: ControlNetCall;
+  union: ControlNetCall;
+  trajectory: {
+    steps: number;
+    guidance: number;
+    conditioningScale: number;
+    controlGuidanceEnd: number;
+    seed: number;
+    sigmas: number[];
+    latents: Recorded[];
+  };
+}
+
+/** What PyTorch computed with `tiny-flux-redux`. */
+export interface FluxReduxGoldens {
+  image: string;
+  pixelValues: Recorded;
+  siglipLastHiddenState: Recorded;
+  imageEmbeds: Recorded;
+  cases: {
+    images: string[];
+    prompt: string | string[];
+    promptEmbedsScale: number | number[];
+    pooledPromptEmbedsScale: number | number[];
+    promptEmbedsShape: number[];
+    firstTextRows: Recorded;
+    imageRows: Recorded;
+    pooled: Recorded;
+  }[];
+}
+
 type LoraGolden = { file: string; output: Recorded };
 
 export interface FluxLoraGoldens {
@@ -79,6 +127,8 @@ export interface FluxLoraGoldens {
 export const readFluxGoldens = () => readJsonArchive<FluxGoldens>('tiny-flux-dev');
 export const readSchnellGoldens = () => readJsonArchive<SchnellGoldens>('tiny-flux-schnell');
 export const readKontextGoldens = () => readJsonArchive<KontextGoldens>('tiny-flux-kontext');
+export const readFluxControlNetGoldens = () => readJsonArchive<FluxControlNetGoldens>('tiny-flux-controlnet');
+export const readFluxReduxGoldens = () => readJsonArchive<FluxReduxGoldens>('tiny-flux-redux');
 export const readFluxLoraGoldens = () => readJsonArchive<FluxLoraGoldens>('tiny-flux-lora');
 
 /** Tokens of 2 × 2 patches [1, rows · columns, 4 · channels] as latents [1, channels, 2 · rows, 2 · columns]. */

@@ -9,13 +9,18 @@ import { rotaryTables } from '../../runtime/families/rotary.ts';
 import { readStoredTensors, type StoredTensors } from '../../runtime/files/safetensors.ts';
 import { type AutoencoderKLConfig, writeVaeDecoder, writeVaeEncoder } from '../../runtime/graphs/autoencoderKL.ts';
 import type { AdaptedForm } from '../../runtime/graphs/builder.ts';
+import { writeFluxControlNet } from '../../runtime/graphs/fluxControlNet.ts';
+import { writeFluxRedux } from '../../runtime/graphs/fluxRedux.ts';
 import { writeFluxTransformer } from '../../runtime/graphs/fluxTransformer.ts';
+import { type SiglipVisionConfig, writeSiglipVision } from '../../runtime/graphs/siglipVision.ts';
 import { type T5Config, writeT5Encoder } from '../../runtime/graphs/t5Encoder.ts';
 import { floats, int64s, type Tensor } from '../../runtime/tensors/tensor.ts';
 import {
   latentsOfTokens,
+  readFluxControlNetGoldens,
   readFluxGoldens,
   readFluxLoraGoldens,
+  readFluxReduxGoldens,
   readKontextGoldens,
   readSchnellGoldens,
 } from '../helpers/fluxGoldens.ts';
@@ -69,6 +74,80 @@ function feedsOf(tokens: Recorded, sigma: number, guidance?: number): Record<str
     ...(guidance !== undefined && { guidance: floats(Float32Array.of(guidance), [1]) }),
   };
 }
+
+/** A call of a ControlNet, and what the transformer makes of its residuals. */
+describe.each([
+  ['ControlNet', 'plain', 'tiny-flux-controlnet'],
+  ['union', 'union', 'tiny-flux-controlnet-union'],
+] as const)('a %s of FLUX.1', (_name, which, part) => {
+  test('gives the residuals that PyTorch gave, and the transformer adds them', async () => {
+    const { [which]: call } = readFluxControlNetGoldens();
+    const { tensors } = await readPart(join(modelsFolder, part));
+    const guiding = await openWritten(writeFluxControlNet(tensors));
+    const feeds = feedsOf(call.hiddenStates, call.sigma, call.guidance);
+    const isUnion = call.controlMode !== null;
+    const length = goldens.t5Output.ofPrompt0.shape[0]!;
+    const residuals = await guiding.run({
+      ...feeds,
+      controlnet_cond: recorded(latentsOfTokens(call.controlCond, grid.rows, grid.columns)),
+      conditioning_scale: floats(Float32Array.of(call.conditioningScale), [1]),
+      ...(isUnion && { control_mode: int64s([call.controlMode!], [1]) }),
+      ...rotaryFeeds(fluxPositions(length + (isUnion ? 1 : 0), [grid])),
+    });
+    const expected = (samples: readonly Recorded[]) => ({
+      shape: [1, samples.length, ...samples[0]!.shape.slice(1)],
+      data: samples.flatMap(({ data }) => data),
+    });
+    for (const [output, samples] of [
+      ['block_samples', call.blockSamples],
+      ['single_block_samples', call.singleBlockSamples],
+    ] as const) {
+      if (samples.length > 0) expectClose(residuals[output], expected(samples));
+      expect(guiding.gives(output)).toBe(samples.length > 0);
+    }
+    const inner = transformer.tensors.get('x_embedder.weight')!.shape[0]!;
+    const nothing = floats(new Float32Array(inner), [1, 1, 1, inner]);
+    const graph = await openWritten(writeFluxTransformer(transformer.tensors, { residuals: true }));
+    const fed = (block: Tensor, single: Tensor) =>
+      graph.run({ ...feeds, block_additional_residuals: block, single_block_additional_residuals: single });
+    const { out_sample: out } = await fed(
+      residuals.block_samples ?? nothing,
+      residuals.single_block_samples ?? nothing,
+    );
+    expectClose(out, outputOf(call.output));
+    await graph.close();
+    await guiding.close();
+  });
+});
+
+test('without a ControlNet at work, the transformer that takes residuals gives what it gave without', async () => {
+  const { hiddenStates, sigma, guidance, output } = goldens.transformer;
+  const inner = transformer.tensors.get('x_embedder.weight')!.shape[0]!;
+  const nothing = floats(new Float32Array(inner), [1, 1, 1, inner]);
+  const graph = await openWritten(writeFluxTransformer(transformer.tensors, { residuals: true }));
+  const { out_sample: out } = await graph.run({
+    ...feedsOf(hiddenStates, sigma, guidance),
+    block_additional_residuals: nothing,
+    single_block_additional_residuals: nothing,
+  });
+  expectClose(out, outputOf(output));
+  await graph.close();
+});
+
+test.each(forms)('Redux makes the words of a picture that PyTorch made, with %s', async (_name, form, within) => {
+  const { pixelValues, siglipLastHiddenState, imageEmbeds } = readFluxReduxGoldens();
+  const root = join(modelsFolder, 'tiny-flux-redux');
+  const vision = await readPart<SiglipVisionConfig>(join(root, 'image_encoder'), 'model');
+  const looking = await openWritten(writeSiglipVision(vision.config, vision.tensors, form));
+  const { last_hidden_state: states } = await looking.run({ pixel_values: recorded(pixelValues) });
+  expectClose(states, siglipLastHiddenState, within);
+  const { tensors } = await readPart(join(root, 'image_embedder'));
+  const telling = await openWritten(writeFluxRedux(tensors, form));
+  const { prompt_embeds: words } = await telling.run({ image_embeds: states! });
+  expectClose(words, imageEmbeds, within);
+  await looking.close();
+  await telling.close();
+});
 
 const outputOf = (tokens: Recorded) => latentsOfTokens(tokens, grid.rows, grid.columns);
 
@@ -149,7 +228,7 @@ test('the first step of Kontext looks at the reference picture', async () => {
   const positions = fluxPositions(text.shape[0]!, [grid, own]);
   expect(positions.slice(text.shape[0]).flat()).toEqual(imgIds.data);
   const packed = packPatches(Float32Array.from(imageLatents.data), channels, own);
-  const graph = await openWritten(writeFluxTransformer(transformer.tensors, { reference: true }));
+  const graph = await openWritten(writeFluxTransformer(transformer.tensors, { references: true }));
   const [sigma, next] = sigmas as [number, number];
   const { out_sample: out } = await graph.run({
     ...feedsOf(goldens.transformer.hiddenStates, sigma, guidance),
