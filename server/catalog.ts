@@ -66,6 +66,7 @@ export const kindNames: Record<ModelKind, string> = {
   controlNet: 'a ControlNet',
   vae: 'a VAE',
   tinyVae: 'a tiny decoder',
+  textEncoder: 'a text encoder',
 };
 
 /** What clients can name: models, and what is used together with them. */
@@ -155,6 +156,8 @@ export class Catalog {
         const [air] = ids;
         if (air === undefined) continue;
         const { model } = known;
+        // Tasks do not name it: models that need one find it by what it holds.
+        if (model.available && model.kind === 'textEncoder') continue;
         const tinyDecoder = found.tinyDecoder ?? model.tinyDecoder;
         const kind = kindOf(found, model);
         entries.push({ air, ids, path: found.path, kind, model, ...(tinyDecoder !== undefined && { tinyDecoder }) });

@@ -21,9 +21,11 @@ export interface FoundModel {
 export const customaryFolders: Record<string, ModelDescription['kind']> = {
   checkpoints: 'checkpoint',
   controlnet: 'controlNet',
+  diffusion_models: 'checkpoint',
   embeddings: 'embedding',
   lora: 'lora',
   loras: 'lora',
+  unet: 'checkpoint',
   vae: 'vae',
 };
 

@@ -9,6 +9,8 @@ import type { ComponentSource } from './source.ts';
 export interface Checkpoint extends ModelConfigs {
   /** As given to `openCheckpoint`. */
   readonly path: string;
+  /** Files of parts beside it, absolute; default none. */
+  readonly partFiles?: readonly string[];
   /** @throws {ModelError} naming the part and the reason, also for components that this model does not have */
   component(component: Component): Promise<ComponentSource>;
   /** @throws {ModelError} where there is none, saying what to provide */
@@ -20,11 +22,12 @@ export interface Checkpoint extends ModelConfigs {
  * headers, never weights.
  *
  * @param path - absolute
+ * @param besides - see `withSeparateParts`
  * @throws {ModelError | SafetensorsError} a sentence with the reason
  */
-export async function openCheckpoint(path: string): Promise<Checkpoint> {
+export async function openCheckpoint(path: string, besides: readonly string[] = []): Promise<Checkpoint> {
   if (await isFolder(path)) return openFolder(path);
   if (isPickle(path)) throw new ModelError(`${basename(path)} cannot be used: ${pickleReason}`);
   if (!(await isFile(path))) throw new ModelError(`There is no folder or file ${path}.`);
-  return openSingleFile(path);
+  return openSingleFile(path, besides);
 }

@@ -13,7 +13,8 @@ import {
 import { architectureOfScaling, architectureOfTextWidth, familyOfArchitecture, networkOf } from '../families/index.ts';
 import { inspectOnnxFile, type OnnxFile } from '../files/onnxFile.ts';
 import { inPart, isFile, isFolder, isPickle, ModelError, pickleReason, readJson } from '../files/reading.ts';
-import { readSafetensorsHeader, type StoredTensors } from '../files/safetensors.ts';
+import type { StoredTensors } from '../files/safetensors.ts';
+import { readWeightsHeader } from '../files/weights.ts';
 import { type AutoencoderTinyConfig, writeTinyDecoder } from '../graphs/autoencoderTiny.ts';
 import { checkShapes } from '../graphs/checkShapes.ts';
 import { type Checkpoint, openCheckpoint } from './checkpoint.ts';
@@ -84,12 +85,13 @@ export interface ModelDescription {
  * found when the server starts and not in the middle of a task.
  *
  * @param path - absolute
+ * @param besides - see `withSeparateParts`
  */
-export async function describeModel(path: string): Promise<ModelDescription> {
+export async function describeModel(path: string, besides: readonly string[] = []): Promise<ModelDescription> {
   const description = emptyDescription(path);
   try {
     if (await isFolder(path)) await describeFolder(description, path);
-    else await describeFile(description, path);
+    else await describeFile(description, path, besides);
     description.available = true;
   } catch (error) {
     description.reason = error instanceof Error ? error.message : String(error);
@@ -103,7 +105,7 @@ export function emptyDescription(path: string): ModelDescription {
     folder: path,
     kind: 'checkpoint',
     architecture: 'unknown',
-    name: basename(path).replace(/\.safetensors$/i, ''),
+    name: basename(path).replace(/\.(safetensors|gguf)$/i, ''),
     className: '',
     family: 'unknown',
     available: false,
@@ -148,15 +150,15 @@ async function describeFolder(description: ModelDescription, folder: string): Pr
   await describePart(description, kind);
 }
 
-async function describeFile(description: ModelDescription, file: string): Promise<void> {
+async function describeFile(description: ModelDescription, file: string, besides: readonly string[]): Promise<void> {
   const name = basename(file);
   if (isPickle(name)) throw new ModelError(`${name} cannot be used: ${pickleReason}`);
   if (!(await isFile(file))) throw new ModelError(`There is no folder or file ${file}.`);
-  const { tensors, metadata } = await readSafetensorsHeader(file);
+  const { tensors, metadata } = await readWeightsHeader(file);
   const { kind, architecture, reason, note } = recognise(name, tensors, metadata);
   description.kind = kind;
   if (reason !== undefined) throw new ModelError(reason);
-  if (kind === 'checkpoint') return describeCheckpoint(description);
+  if (kind === 'checkpoint') return describeCheckpoint(description, besides);
   const title = metadata['modelspec.title'];
   if (title) description.name = title;
   applySettings(description, await readSettings(`${file}.json`));
@@ -175,8 +177,8 @@ function applySettings(description: ModelDescription, settings: ModelSettings): 
   description.tags = settings.tags ?? [];
 }
 
-async function describeCheckpoint(description: ModelDescription): Promise<void> {
-  const checkpoint = await openCheckpoint(description.folder);
+async function describeCheckpoint(description: ModelDescription, besides: readonly string[] = []): Promise<void> {
+  const checkpoint = await openCheckpoint(description.folder, besides);
   const { settings, configs, family, latentScale } = checkpoint;
   applySettings(description, settings);
   description.className = checkpoint.className;
@@ -203,8 +205,13 @@ async function describeCheckpoint(description: ModelDescription): Promise<void> 
   // A single file never says it, and the family's is the published one.
   if (checkpoint.lacksVae) {
     description.reason = 'It holds no autoencoder (VAE), so a task has to name one beside it.';
-  } else if (typeof configs.vae.scaling_factor !== 'number' && !description.folder.endsWith('.safetensors')) {
+  } else if (typeof configs.vae.scaling_factor !== 'number' && !/\.(safetensors|gguf)$/i.test(description.folder)) {
     description.reason = `No config gives the autoencoder's scaling factor, so that of the family is assumed, ${checkpoint.scalingFactor}.`;
+  }
+
+  if (checkpoint.partFiles?.length) {
+    const names = checkpoint.partFiles.map((file) => basename(file)).join(', ');
+    description.reason = [description.reason, `It is put together with ${names}.`].filter(Boolean).join(' ');
   }
 
   const kinds = new Set<string>();

@@ -5,11 +5,12 @@ import {
   architectureOfLora,
   architectureOfTextWidth,
   familyOfFile,
+  holdsTextEncoder,
 } from '../families/index.ts';
 import type { StoredTensors } from '../files/safetensors.ts';
 
 /** What a folder or file in the models directory is. */
-export type Kind = 'checkpoint' | 'lora' | 'embedding' | 'controlNet' | 'vae' | 'tinyVae';
+export type Kind = 'checkpoint' | 'lora' | 'embedding' | 'controlNet' | 'vae' | 'tinyVae' | 'textEncoder';
 
 export interface Recognised {
   kind: Kind;
@@ -41,6 +42,7 @@ export function recognise(
 
   if (familyOfFile(tensors) || starts('model.diffusion_model.')) return { kind: 'checkpoint', architecture: 'unknown' };
   if (holdsLora(tensors)) return lora(file, tensors, metadata);
+  if (holdsTextEncoder(tensors)) return { kind: 'textEncoder', architecture: 'unknown' };
   if (starts('control_model.')) {
     return unknown(
       'controlNet',

@@ -56,6 +56,9 @@ export async function readSettings(file: string): Promise<ModelSettings> {
     settings.predictionType = predictionType;
   }
   if (typeof raw.vae === 'string') settings.vaePath = raw.vae;
+  if (Array.isArray(raw.textEncoders)) {
+    settings.textEncoderPaths = raw.textEncoders.filter((each): each is string => typeof each === 'string');
+  }
   for (const name of encoderNames.map(tokenizerOf)) {
     const path = raw[name];
     if (typeof path === 'string') settings.tokenizerPaths = { ...settings.tokenizerPaths, [name]: path };

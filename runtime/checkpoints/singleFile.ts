@@ -2,15 +2,17 @@ import { basename, dirname, resolve } from 'node:path';
 import { type Config, type FileParts, type ModelFile, type ModelSettings, tokenizerOf } from '../families/family.ts';
 import { familyOfFile } from '../families/index.ts';
 import { ModelError } from '../files/reading.ts';
-import { readSafetensorsHeader } from '../files/safetensors.ts';
+import { readWeightsHeader } from '../files/weights.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { completeConfigs } from './configs.ts';
 import { findTokenizer } from './findTokenizer.ts';
 import { openPart } from './part.ts';
+import { withSeparateParts } from './separateParts.ts';
 import { correctionsIn, readSettings } from './settings.ts';
 
 /**
- * A whole model in one safetensors file in its original layout.
+ * A whole model in one safetensors or GGUF file in its original layout, or in that of its denoiser and those of its parts (see
+ * `withSeparateParts`).
  *
  * The family and every size are read off the tensors. What they cannot tell is said in `<file>.json`, which has the fields of
  * `latentwire.json`, `predictionType`, and objects `unet` (or `transformer`), `vae`, `text_encoder`, `text_encoder_2`,
@@ -21,14 +23,15 @@ import { correctionsIn, readSettings } from './settings.ts';
  *
  * @throws {ModelError | SafetensorsError} naming the part and the reason
  */
-export async function openSingleFile(file: string): Promise<Checkpoint> {
-  const { tensors, metadata } = await readSafetensorsHeader(file);
+export async function openSingleFile(file: string, besides: readonly string[] = []): Promise<Checkpoint> {
+  const { tensors: own, metadata } = await readWeightsHeader(file);
   const settings = await readSettings(`${file}.json`);
   const said = { ...settingsOf(metadata), ...settings };
-  const family = familyOfFile(tensors);
+  const family = familyOfFile(own);
   if (!family?.file) {
     throw new ModelError(`${basename(file)} holds no denoiser in a layout that is known (model.diffusion_model.…).`);
   }
+  const { tensors, files } = await withSeparateParts(file, family, own, settings, besides);
   const { vaePath } = settings;
   const source: ModelFile = {
     path: file,
@@ -62,6 +65,7 @@ export async function openSingleFile(file: string): Promise<Checkpoint> {
   return {
     ...configs,
     path: file,
+    partFiles: files,
     component: async (component) => {
       const part = parts[component.startsWith('vae_') ? 'vae' : (component as keyof FileParts['parts'])];
       if (!part || !configs.components.includes(component)) throw new ModelError(`This model has no ${component}.`);

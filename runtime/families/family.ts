@@ -135,6 +135,8 @@ export interface ModelSettings {
   predictionType?: PredictionType;
   /** Another autoencoder: a folder with config.json and weights or one file, relative to the settings file. */
   vaePath?: string;
+  /** Files of text encoders, relative to the settings file. */
+  textEncoderPaths?: string[];
   /** Folders with the files of a tokenizer, relative to the settings file. */
   tokenizerPaths?: Partial<Record<TokenizerName, string>>;
   /** Fields that win over those of the configs, such as `"unet": {"attention_head_dim": 4}`. */
@@ -220,6 +222,23 @@ export interface LoraAlias {
   name: string;
   /** The rows of the named module that are the module's own, where the file joined several. */
   rows?: readonly [from: number, to: number] | undefined;
+}
+
+/** A text encoder or an autoencoder that people keep in a file of its own, for several models. */
+export interface SeparatePart {
+  part: EncoderName | 'vae';
+  /** What stands before the names of its tensors in an all-in-one file: `text_encoders.t5xxl.transformer.` */
+  prefix: string;
+  /** What people call it: `the text encoder T5 XXL`. */
+  title: string;
+  /** How published files of it are called: `t5xxl_fp16.safetensors`. */
+  example: string;
+  /** Whether a model does without it; default false. */
+  optional?: boolean;
+  /** Told by names and shapes in the header of a file. */
+  recognises(tensors: StoredTensors): boolean;
+  /** The tensors under the names that an all-in-one file has below the prefix; default: as they are. */
+  rename?(tensors: StoredTensors): StoredTensors;
 }
 
 /** Tensors and metadata of a single file, or of several that belong together. */
@@ -357,6 +376,8 @@ export interface Family {
     /** Whether the tensors of an all-in-one file hold its denoiser. */
     recognises(tensors: StoredTensors): boolean;
     read(file: ModelFile): Promise<FileParts>;
+    /** What may lie in files of its own beside that of the denoiser; default: nothing. */
+    readonly parts?: readonly SeparatePart[];
     /** What pads the rows of a tokenizer that comes with no settings. */
     padToken?(parts: FileParts, tokenizer: TokenizerName): string;
   };

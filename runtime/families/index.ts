@@ -25,6 +25,11 @@ export function familyOfFile(tensors: StoredTensors): Family | undefined {
   return all.find(({ file }) => file?.recognises(tensors));
 }
 
+/** Whether a file holds a text encoder alone, which some family puts models together from. */
+export function holdsTextEncoder(tensors: StoredTensors): boolean {
+  return all.some(({ file }) => file?.parts?.some(({ part, recognises }) => part !== 'vae' && recognises(tensors)));
+}
+
 /** Every pipeline that can be run, for complaints. */
 export function supportedPipelines(): string[] {
   return all.flatMap(({ pipelines }) => pipelines);

@@ -11,6 +11,7 @@ import { fluxLatentRgb } from './latentRgb.ts';
 import { checkSize, vaeDecoder, vaeEncoder } from './networks.ts';
 import { qwen3In, qwen3Text, readQwenPrompt } from './qwenPrompts.ts';
 import { rotaryRow } from './rotary.ts';
+import { autoencoderPart, qwen3Part } from './separateParts.ts';
 import { isZImageTransformer, zImageLoraAliases, zImageTransformerTensors } from './zImageKeys.ts';
 
 const transformer: NetworkKind = {
@@ -86,6 +87,7 @@ export const zImage: Family = {
   statedAs: [[/z[-_ ]?image/i, 'zimage']],
   file: {
     recognises: isZImageTransformer,
+    parts: [qwen3Part, autoencoderPart(16)],
     read: readZImageFile,
   },
 };

@@ -19,7 +19,7 @@ export class GgufError extends Error {
 }
 
 /**
- * Bytes; a longer header is an attack. A language model's brings its vocabulary and merges, which take 10 MB
+ * Bytes; a longer header is an attack. A language model's brings its vocabulary and merges, 10 MB of them for
  * 150,000 words.
  */
 const LONGEST_HEADER = 64 * 2 ** 20;

@@ -8,8 +8,8 @@ import type { LatentRgb } from '../previews/index.ts';
 import { type LatentScaling, scalingOf } from './images.ts';
 import { type LazyGraph, type LazyGraphOptions, unavailable } from './lazyGraph.ts';
 
-/** Encoded prompts kept for each model; the states of one text encoder take 0.4 MB and more. */
-const KEPT_PROMPTS = 64;
+/** Bytes of encoded prompts kept for each model; the states of one prompt take from 0.2 MB (CLIP) to 8 (T5). */
+const KEPT_PROMPT_BYTES = 128 * 2 ** 20;
 
 type Connect = (name: string, parts: Pick<LazyGraphOptions, 'locate' | 'write'>) => LazyGraph;
 
@@ -19,7 +19,7 @@ export class Model implements LoraModel {
   readonly scaling: LatentScaling;
   readonly latentRgb: LatentRgb;
   /** What prompts became, by a key that the family makes of everything it depends on. */
-  readonly prompts = new Cache<unknown>(KEPT_PROMPTS);
+  readonly prompts = new Cache<unknown>(KEPT_PROMPT_BYTES, bytesIn);
   private readonly connect: Connect;
   private readonly networks = new Map<Component, LazyGraph>();
   private shallow: LazyGraph | undefined;
@@ -91,4 +91,11 @@ export class Model implements LoraModel {
     const source = await this.configs.tokenizer(tokenizerOf(encoder));
     return family.networks[encoder]!.openTokenizer(source, configs[encoder]);
   }
+}
+
+/** Bytes of all arrays of numbers within a value. */
+function bytesIn(value: unknown): number {
+  if (ArrayBuffer.isView(value)) return value.byteLength;
+  if (typeof value !== 'object' || value === null) return 0;
+  return Object.values(value).reduce((sum: number, each) => sum + bytesIn(each), 0);
 }

@@ -1,5 +1,6 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { openCheckpoint } from '../checkpoints/checkpoint.ts';
 import { encoderNames } from '../families/family.ts';
 import { locateWeights, networkStem, textStem } from '../files/locateWeights.ts';
 import { BLOCK, matrixOf, smallestExact } from '../files/packing.ts';
@@ -82,7 +83,8 @@ export class Scales {
 /** The files whose weights are loaded: of several forms of the same component one is taken. */
 async function weightFiles(path: string): Promise<string[]> {
   const names = await namesIn(path);
-  if (!names) return [path];
+  // Of a file that cannot be opened, the run says why.
+  if (!names) return [path, ...((await openCheckpoint(path).catch(() => undefined))?.partFiles ?? [])];
   if (!names.includes('model_index.json')) return chosenOf(path, names);
   const chosen: string[] = [];
   let hasOnnxDecoder = false;

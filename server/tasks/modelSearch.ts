@@ -15,6 +15,8 @@ const categories: Record<ModelKind, ModelItem['category']> = {
   controlNet: 'controlnet',
   vae: 'vae',
   tinyVae: 'vae',
+  // Never listed.
+  textEncoder: 'checkpoint',
 };
 
 /** What of a task makes the negative prompt count. */

@@ -1,6 +1,6 @@
 import { mkdir, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { describeModel, foreignKind } from '../../../runtime/index.ts';
+import { describeModel, foreignKind, type ModelDescription } from '../../../runtime/index.ts';
 import { interruptible } from '../interrupt.ts';
 import { humanBytes, Transfer } from '../transfer.ts';
 import { readArguments, readOnly, UsageError } from '../usage.ts';
@@ -15,8 +15,8 @@ import { checkUsable, tell } from './usable.ts';
 
 export const addHelp = `Usage: latentwire models add PATH [options]
 
-Brings a model into the models folder: a diffusers folder, or a .safetensors file (checkpoint, LoRA, embedding, ControlNet
-or VAE). It is checked first; of one that is broken nothing is left behind. One that lies in the models folder already is
+Brings a model into the models folder: a diffusers folder, or a .safetensors or .gguf file (checkpoint, denoiser, text
+encoder, LoRA, embedding, ControlNet or VAE). It is checked first; of one that is broken nothing is left behind. One that lies in the models folder already is
 only given names, or a tokenizer. The AIR to use is all that goes to stdout.
 
 Options:
@@ -26,7 +26,7 @@ Options:
   --tokenizer FOLDER   vocab.json and merges.txt of a single file whose vocabulary is not CLIP's; others need none
   --link               Only link: the same bytes under a second name, on the same file system (hard links)
   --copy               Only copy. Default: link where that works, else copy
-  --kind KIND          Refuse it if it is not that: ${'checkpoint, lora, embedding, controlNet, vae or tinyVae'}
+  --kind KIND          Refuse it if it is not that: ${'checkpoint, lora, embedding, controlNet, vae, tinyVae or textEncoder'}
   --force              Take the AIR or alias from the model that has it in models.json
 ${localOptionsHelp}
 `;
@@ -50,15 +50,15 @@ export async function add(args: string[]): Promise<void> {
   const how: How = values.link ? 'link' : values.copy ? 'copy' : 'either';
   const isFolder = await checkSource(source);
   if (isFolder && values.tokenizer !== undefined) throw new UsageError('--tokenizer is for single files.');
-  const found = await describeModel(source);
+  const local = openLocal(values);
+  const found = await describeModel(source, [local.modelsDir]);
   checkUsable(found);
   if (values.kind !== undefined && values.kind !== found.kind) {
     throw new Error(`${source} is of the kind ${found.kind}, not ${values.kind}.`);
   }
-  const local = openLocal(values);
   await mkdir(local.modelsDir, { recursive: true });
-  const target = await targetOf(local.modelsDir, source, isFolder, values.name);
-  const name = target.item.replace(/\.safetensors$/i, '');
+  const target = await targetOf(local.modelsDir, source, isFolder, values.name, found.kind);
+  const name = target.item.replace(/\.(safetensors|gguf)$/i, '');
   const names: Names = { air: values.air, aliases: values.alias ?? [], force: values.force === true };
   if (!target.inside) await checkNewName(local, name);
   await checkNames(local, names, path.join(target.folder, target.item));
@@ -69,6 +69,10 @@ export async function add(args: string[]): Promise<void> {
     await interruptible(work, 'Stopped; nothing was added.');
   }
   const place = path.relative(local.modelsDir, path.join(target.folder, target.item));
+  if (found.kind === 'textEncoder') {
+    process.stderr.write(`Tasks do not name a text encoder: models that need it find it in ${target.folder}.\n`);
+    return;
+  }
   await writeNames(local, place, names, isFolder);
   await tell(local, place);
 }
@@ -83,7 +87,13 @@ interface Target {
   inside: boolean;
 }
 
-async function targetOf(modelsDir: string, source: string, isFolder: boolean, name?: string): Promise<Target> {
+async function targetOf(
+  modelsDir: string,
+  source: string,
+  isFolder: boolean,
+  name: string | undefined,
+  kind: ModelDescription['kind'],
+): Promise<Target> {
   const item = path.basename(source);
   const below = path.relative(await realpath(modelsDir), path.join(await realpath(path.dirname(source)), item));
   if (below !== '' && !below.startsWith('..') && !path.isAbsolute(below)) {
@@ -91,8 +101,11 @@ async function targetOf(modelsDir: string, source: string, isFolder: boolean, na
       throw new UsageError('--name is for what is not in the models folder yet; rename it there.');
     return { folder: path.dirname(path.join(modelsDir, below)), item, inside: true };
   }
-  const wanted = name ?? item.replace(/\.safetensors$/i, '');
-  return { folder: modelsDir, item: isFolder ? wanted : `${wanted}.safetensors`, inside: false };
+  const ending = path.extname(item).toLowerCase();
+  const wanted = name ?? item.replace(/\.(safetensors|gguf)$/i, '');
+  // Models that are put together from several files look for their text encoders there.
+  const folder = kind === 'textEncoder' ? path.join(modelsDir, 'text_encoders') : modelsDir;
+  return { folder, item: isFolder ? wanted : wanted + ending, inside: false };
 }
 
 /** @returns whether it is a folder */
@@ -106,10 +119,10 @@ async function checkSource(source: string): Promise<boolean> {
         '.safetensors: most model sites offer both.',
     );
   }
-  if (!/\.safetensors$/i.test(source)) {
+  if (!/\.(safetensors|gguf)$/i.test(source)) {
     const kind = (await foreignKind(source)) ?? 'what it is cannot be told';
     const hint = kind === 'it is a safetensors file' ? 'Rename it to end in .safetensors' : 'Nothing else can be added';
-    throw new Error(`${source} is neither a folder nor a .safetensors file: ${kind}. ${hint}.`);
+    throw new Error(`${source} is neither a folder nor a .safetensors or .gguf file: ${kind}. ${hint}.`);
   }
   return false;
 }
@@ -133,10 +146,11 @@ async function bring(
     transfer.end();
   }
   // What was checked is the original; this is what will be used.
-  checkUsable(await describeModel(path.join(staging.folder, item)));
+  checkUsable(await describeModel(path.join(staging.folder, item), [modelsDir]));
   signal.throwIfAborted();
   const items = [...new Set(sources.map(({ to }) => to.split(path.sep)[0]!))];
-  const missing = inside ? items.filter((each) => /\.tokenizer(_2)?$/.test(each)) : items;
+  const missing = inside ? items.filter((each) => /\.tokenizer(_[23])?$/.test(each)) : items;
+  await mkdir(folder, { recursive: true });
   const moves = missing.map((each) => [path.join(staging.folder, each), path.join(folder, each)] as const);
   await locked(modelsDir, () => settle(moves));
   if (inside) return;

@@ -67,7 +67,7 @@ export async function bytesToCopy(sources: readonly Source[], folder: string, ho
 export type How = 'link' | 'copy' | 'either';
 
 /** The bulk of a model. The rest is copied always: people edit settings, and mean those of one place. */
-const isWeights = (file: string) => /\.(safetensors|onnx|onnx_data|pb)$/i.test(file);
+const isWeights = (file: string) => /\.(safetensors|gguf|onnx|onnx_data|pb)$/i.test(file);
 
 /**
  * Links or copies files into a folder. A hard link is the file itself under a second name: no bytes are stored twice, and

@@ -4,11 +4,12 @@ import { fileAs, type Source } from './bringIn.ts';
 
 /** A single file, with what the runtime looks for beside it: settings, and its own tokenizers. */
 export async function fileWithCompany(source: string, name: string, tokenizer: string | undefined): Promise<Source[]> {
-  const found = [await fileAs(source, `${name}.safetensors`)];
-  const settings = await fileAs(`${source}.json`, `${name}.safetensors.json`).catch(() => undefined);
+  const to = name + path.extname(source).toLowerCase();
+  const found = [await fileAs(source, to)];
+  const settings = await fileAs(`${source}.json`, `${to}.json`).catch(() => undefined);
   if (settings !== undefined) found.push(settings);
-  const stem = source.replace(/\.safetensors$/i, '');
-  for (const each of ['tokenizer', 'tokenizer_2']) {
+  const stem = source.replace(/\.(safetensors|gguf)$/i, '');
+  for (const each of ['tokenizer', 'tokenizer_2', 'tokenizer_3']) {
     const folders = tokenizer === undefined ? [`${stem}.${each}`] : [path.resolve(tokenizer, each)];
     if (tokenizer !== undefined && each === 'tokenizer') folders.unshift(path.resolve(tokenizer));
     const files = await Promise.all(folders.map((folder) => tokenizerIn(folder, `${name}.${each}`)));

@@ -50,7 +50,7 @@ export async function writeNames(
 ): Promise<void> {
   if (air === undefined && aliases.length === 0) return;
   const where = place.split(path.sep).join('/');
-  const key = air ?? `local:${path.posix.basename(where).replace(/\.safetensors$/i, '')}@1`;
+  const key = air ?? `local:${path.posix.basename(where).replace(/\.(safetensors|gguf)$/i, '')}@1`;
   await changeNamesFile(local.modelsDir, (names) => {
     // Another process may have given them away since they were checked.
     const owner = force ? undefined : ownerIn(names, [key, ...aliases]);

@@ -82,8 +82,8 @@ async function filesOf(modelsDir: string, file: string): Promise<string[]> {
   if (parent !== root && !parent.startsWith(root + path.sep)) {
     throw new Error(`${file} lies behind a link that leads out of ${modelsDir}, to ${parent}. Remove it there.`);
   }
-  const isFile = /\.safetensors$/i.test(file);
-  const stem = file.replace(/\.safetensors$/i, '');
+  const isFile = /\.(safetensors|gguf)$/i.test(file);
+  const stem = file.replace(/\.(safetensors|gguf)$/i, '');
   const files = [];
   for (const each of [file, ...(isFile ? companions.map((ending) => stem + ending) : [])])
     if (await lstat(each).catch(() => undefined)) files.push(each);

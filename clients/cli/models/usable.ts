@@ -9,7 +9,7 @@ export function checkUsable(found: ModelDescription): void {
 }
 
 function lacksTokenizer({ available, reason, folder }: ModelDescription): boolean {
-  return !available && /\.safetensors$/i.test(folder) && /\btokenizer(_2)? is missing\b/.test(reason ?? '');
+  return !available && /\.(safetensors|gguf)$/i.test(folder) && /\btokenizer(_[23])? is missing\b/.test(reason ?? '');
 }
 
 /**
@@ -30,7 +30,10 @@ export async function tell({ modelsDir, list, defaultVaes }: Local, place: strin
     return;
   }
   checkUsable(model);
-  const folder = file.replace(/\.safetensors$/i, '.tokenizer');
+  const folder = file.replace(
+    /\.(safetensors|gguf)$/i,
+    `.${/\btokenizer(_[23])?(?= is missing)/.exec(model.reason ?? '')?.[0] ?? 'tokenizer'}`,
+  );
   process.stderr.write(
     `It cannot be used yet: ${model.reason}\nThe files lie in tokenizer/ of the diffusers folder of the same model; put ` +
       `them into ${folder}, or, next time, give --tokenizer FOLDER.\n`,

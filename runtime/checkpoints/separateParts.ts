@@ -1,0 +1,115 @@
+import { readdir } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import type { Family, ModelSettings, SeparatePart } from '../families/family.ts';
+import { ModelError } from '../files/reading.ts';
+import type { StoredTensor, StoredTensors } from '../files/safetensors.ts';
+import { readWeightsHeader } from '../files/weights.ts';
+
+/** Where text encoders and autoencoders lie beside the folder of the denoisers, in ComfyUI's words and in others'. */
+const folders = {
+  encoder: ['text_encoders', 'clip', 'text_encoder'],
+  vae: ['vae'],
+} as const;
+
+/** Folders of denoisers and whole models within a models folder. */
+const customary = /^(diffusion_models|unet|checkpoints)$/i;
+
+/** The models folder of a file, as far as that can be told: the folder that it lies in, and the one above a customary one. */
+export function modelRoots(file: string): string[] {
+  const here = dirname(file);
+  return customary.test(basename(here)) ? [dirname(here), here] : [here];
+}
+
+/** A denoiser's tensors and those of its parts, in the layout of an all-in-one file, and the files that they come from. */
+export interface Assembled {
+  tensors: StoredTensors;
+  /** Absolute paths of the files of parts. */
+  files: string[];
+}
+
+/**
+ * Puts a model together from the file of its denoiser and the files of its parts. For `models/diffusion_models/dream.gguf`,
+ * each part that the file lacks is, in this order:
+ *
+ * 1. the file that `dream.gguf.json` names (`"textEncoders": ["../text_encoders/encoder.safetensors"]`, `"vae"`);
+ * 2. the first file by name, of those that hold such a part, in `text_encoders/`, `clip/` or `vae/` beside or below the
+ *    folder of the denoiser, or in that folder itself.
+ *
+ * @param besides - further folders like that of the denoiser, such as a models folder that the file is to go to
+ * @throws {ModelError} naming the part and where to put it
+ */
+export async function withSeparateParts(
+  file: string,
+  family: Family,
+  tensors: StoredTensors,
+  settings: ModelSettings,
+  besides: readonly string[],
+): Promise<Assembled> {
+  const { parts = [] } = family.file ?? {};
+  const lacking = parts.filter(({ prefix }) => ![...tensors.keys()].some((name) => name.startsWith(prefix)));
+  const whole = new Map<string, StoredTensor>(tensors);
+  const files: string[] = [];
+  const search = new Search(file, settings, besides);
+  for (const part of lacking) {
+    // Another autoencoder, folder or file, is read where the settings name it; and a request may bring one.
+    if (part.part === 'vae' && settings.vaePath !== undefined) continue;
+    const found = await search.find(part);
+    if (found) {
+      files.push(found.file);
+      for (const [name, tensor] of part.rename?.(found.tensors) ?? found.tensors) whole.set(part.prefix + name, tensor);
+    } else if (part.part !== 'vae' && !part.optional) {
+      throw new ModelError(
+        `The ${part.part} is missing: ${basename(file)} does not hold ${part.title}. Put a file with it, such as ${part.example}, into text_encoders/ beside the folder of ${basename(file)}.`,
+      );
+    }
+  }
+  return { tensors: whole, files };
+}
+
+/** Reads each header once, however many parts are looked for. */
+class Search {
+  private readonly file: string;
+  private readonly settings: ModelSettings;
+  private readonly besides: readonly string[];
+  private readonly headers = new Map<string, Promise<StoredTensors | undefined>>();
+
+  constructor(file: string, settings: ModelSettings, besides: readonly string[]) {
+    this.besides = besides;
+    this.file = file;
+    this.settings = settings;
+  }
+
+  async find(part: SeparatePart): Promise<{ file: string; tensors: StoredTensors } | undefined> {
+    for (const file of await this.candidates(part)) {
+      const tensors = await this.header(file);
+      if (tensors && part.recognises(tensors)) return { file, tensors };
+    }
+    return undefined;
+  }
+
+  private async candidates({ part }: SeparatePart): Promise<string[]> {
+    const here = dirname(this.file);
+    const named = (part === 'vae' ? [] : (this.settings.textEncoderPaths ?? [])).map((path) => resolve(here, path));
+    const names = part === 'vae' ? folders.vae : folders.encoder;
+    const roots = [...modelRoots(this.file), ...this.besides];
+    const places = [...roots.flatMap((root) => names.map((name) => join(root, name))), here, ...this.besides];
+    const found: string[] = [];
+    for (const place of places) {
+      const entries: string[] = await readdir(place).catch(() => []);
+      const files = entries.filter((name) => /\.(safetensors|gguf)$/i.test(name)).sort();
+      found.push(...files.map((name) => join(place, name)));
+    }
+    return [...named, ...found.filter((file) => file !== this.file)];
+  }
+
+  /** Undefined for what cannot be read: it may be a broken file of another model. */
+  private header(file: string): Promise<StoredTensors | undefined> {
+    const known =
+      this.headers.get(file) ??
+      readWeightsHeader(file)
+        .then(({ tensors }) => tensors)
+        .catch(() => undefined);
+    this.headers.set(file, known);
+    return known;
+  }
+}

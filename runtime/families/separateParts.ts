@@ -1,0 +1,48 @@
+import type { StoredTensors } from '../files/safetensors.ts';
+import type { SeparatePart } from './family.ts';
+
+/** An autoencoder in the original names or in those of diffusers, with so many channels of latents. */
+export function autoencoderPart(channels: number): SeparatePart {
+  return {
+    part: 'vae',
+    prefix: 'vae.',
+    title: 'the autoencoder (VAE)',
+    example: 'ae.safetensors',
+    recognises: (tensors) => tensors.get('decoder.conv_in.weight')?.shape[1] === channels,
+  };
+}
+
+/** A Qwen3 text encoder, in the names of transformers. */
+export const qwen3Part: SeparatePart = {
+  part: 'text_encoder',
+  prefix: 'text_encoders.qwen3_4b.transformer.',
+  title: 'the text encoder Qwen3',
+  example: 'qwen_3_4b.safetensors',
+  recognises: (tensors) => tensors.has('model.layers.0.self_attn.q_norm.weight'),
+};
+
+/** CLIP-L, as Stable Diffusion 1 has it; its projection tells it from CLIP-G by its width. */
+export const clipLPart: SeparatePart = {
+  part: 'text_encoder',
+  prefix: 'text_encoders.clip_l.transformer.',
+  title: 'the text encoder CLIP-L',
+  example: 'clip_l.safetensors',
+  recognises: (tensors) => isClip(tensors) && !isWide(tensors),
+};
+
+export const clipGPart: SeparatePart = {
+  part: 'text_encoder_2',
+  prefix: 'text_encoders.clip_g.transformer.',
+  title: 'the text encoder CLIP-G',
+  example: 'clip_g.safetensors',
+  recognises: (tensors) => isClip(tensors) && isWide(tensors),
+};
+
+function isClip(tensors: StoredTensors): boolean {
+  return tensors.has('text_model.embeddings.position_embedding.weight');
+}
+
+/** CLIP-G has more layers than the 12 of CLIP-L. */
+function isWide(tensors: StoredTensors): boolean {
+  return tensors.has('text_model.encoder.layers.12.layer_norm1.weight');
+}

@@ -1,0 +1,77 @@
+import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describeModel } from '../../runtime/checkpoints/describe.ts';
+import type { GenerateRequest } from '../../runtime/messages.ts';
+import { modelsFolder } from '../helpers/goldens.ts';
+import { readContents, writeSafetensors } from '../helpers/singleFile.ts';
+import { drawn, openModels } from '../helpers/trajectories.ts';
+import { writeTransformerFile } from '../helpers/transformerGoldens.ts';
+
+/** A models folder as ComfyUI has it: the denoiser, the text encoder and the autoencoder in folders of their own. */
+let models: string;
+const denoiser = () => join(models, 'diffusion_models', 'z_image.safetensors');
+const encoder = () => join(models, 'text_encoders', 'qwen_3_4b.safetensors');
+const vae = () => join(models, 'vae', 'ae.safetensors');
+const whole = join(modelsFolder, 'tiny-z-image');
+
+beforeAll(async () => {
+  models = await mkdtemp(join(tmpdir(), 'latentwire-separate-'));
+  for (const name of ['diffusion_models', 'text_encoders', 'vae']) await mkdir(join(models, name));
+  const all = join(models, 'all.safetensors');
+  await writeTransformerFile('tiny-z-image/z_image_all_in_one', all);
+  const contents = await readContents(all);
+  const below = (prefix: string) =>
+    [...contents].flatMap(([name, content]) =>
+      name.startsWith(prefix) ? [[name.slice(prefix.length), content] as const] : [],
+    );
+  await writeSafetensors(denoiser(), below('model.diffusion_model.'));
+  await writeSafetensors(encoder(), below('text_encoders.qwen3_4b.transformer.'));
+  await writeSafetensors(vae(), below('vae.'));
+  await writeFile(`${denoiser()}.json`, JSON.stringify({ vae: { norm_num_groups: 4 } }));
+  await rm(all);
+  await cp(join(whole, 'tokenizer'), join(models, 'tokenizer'), { recursive: true });
+});
+afterAll(() => rm(models, { recursive: true }));
+
+describe('a model in separate files', () => {
+  const request: GenerateRequest = {
+    model: whole,
+    prompt: 'a red potion',
+    seed: 3n,
+    width: 64,
+    height: 64,
+    steps: 2,
+    guidanceScale: 0,
+  };
+
+  test('is put together from folders of text encoders and autoencoders, and draws what the whole one draws', async () => {
+    expect(await describeModel(denoiser())).toMatchObject({
+      available: true,
+      family: 'zimage',
+      reason: 'It is put together with qwen_3_4b.safetensors, ae.safetensors.',
+    });
+    const modelCache = openModels();
+    expect(await drawn(modelCache, { ...request, model: denoiser() })).toEqual(await drawn(modelCache, request));
+  });
+
+  test('says which text encoder is missing, and where to put it', async () => {
+    const alone = join(models, 'alone.safetensors');
+    await cp(denoiser(), alone);
+    await rm(encoder());
+    const reason = (await describeModel(alone)).reason;
+    expect(reason).toMatch(/^The text_encoder is missing: alone\.safetensors does not hold the text encoder Qwen3\./);
+    expect(reason).toContain('qwen_3_4b.safetensors, into text_encoders/');
+  });
+
+  test('needs an autoencoder from each task where there is none', async () => {
+    await cp(join(whole, 'text_encoder', 'model.safetensors'), encoder());
+    await rm(vae());
+    expect(await describeModel(denoiser())).toMatchObject({ available: true, lacksVae: true });
+  });
+
+  test('has parts that are no models by themselves', async () => {
+    expect(await describeModel(encoder())).toMatchObject({ kind: 'textEncoder', available: true });
+  });
+});
