@@ -237,7 +237,7 @@ describe('latentwire models add', () => {
     [['add', 'dream', '--tokenizer', 'x'], 2, '--tokenizer is for single files'],
     [['add', 'nowhere'], 1, 'There is no '],
     [['add', 'old.ckpt'], 1, 'old.ckpt is a pickle, and opening one can run whatever code'],
-    [['add', 'notes.txt'], 1, 'neither a folder nor a .safetensors file: it is text ("x")'],
+    [['add', 'notes.txt'], 1, 'neither a folder nor a .safetensors or .gguf file: it is text ("x")'],
     [['add', 'dream', '--air', 'dreamshaper'], 1, '"dreamshaper" is not an AIR: that is provider:model@version'],
     [['add', 'dream', '--name', '../dream'], 1, '"../dream" cannot be the name of a model'],
     [['add', 'dream', '--name', '.dream'], 1, '".dream" cannot be the name of a model'],
