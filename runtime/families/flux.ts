@@ -1,4 +1,270 @@
+import { basename } from 'node:path';
+import { inPart, ModelError } from '../files/reading.ts';
+import type { StoredTensors } from '../files/safetensors.ts';
+import { writeFluxTransformer } from '../graphs/fluxTransformer.ts';
+import { checkTransformerShapes } from '../graphs/transformerShapes.ts';
+import type { LatentShape, Row } from '../run.ts';
+import { floats } from '../tensors/tensor.ts';
+import type { Config, Defaults, Facts, Family, FileParts, LoraLayerShape, ModelFile, NetworkKind } from './family.ts';
 import type { Grid } from './flux2.ts';
+import { fluxLoraAliases, fluxTransformerTensors, isFluxTransformer } from './fluxKeys.ts';
+import { classifierFree, unguided } from './guidance.ts';
+import { autoencoderIn, below, encoderIn, holdsAutoencoder } from './inferConfigs.ts';
+import { fluxLatentRgb } from './latentRgb.ts';
+import { checkSize, clipText, vaeDecoder, vaeEncoder } from './networks.ts';
+import { croppedTo } from './referencePictures.ts';
+import { rotaryRow } from './rotary.ts';
+import { readClipRow, readT5, refuseWeights, t5In, t5Text } from './t5Prompts.ts';
+
+const transformer: NetworkKind = {
+  classes: ['FluxTransformer2DModel'],
+  input: 'timestep',
+  write: (_config, tensors, form) => writeFluxTransformer(tensors, form),
+  check(config, tensors) {
+    checkTransformerShapes('flux', tensors);
+    const columns = (name: string) => tensors.get(`${name}.weight`)?.shape[1];
+    checkSize(config, 'in_channels', columns('x_embedder'));
+    checkSize(config, 'joint_attention_dim', columns('context_embedder'));
+    checkSize(config, 'pooled_projection_dim', columns('time_text_embed.text_embedder.linear_1'));
+    const embeds = tensors.has('time_text_embed.guidance_embedder.linear_1.weight');
+    if (takesGuidance(config) === embeds) return;
+    const found = embeds ? 'one' : 'none';
+    throw new ModelError(
+      `its config says guidance_embeds: ${config.guidance_embeds}, but the weights have ${found} for guidance.`,
+    );
+  },
+};
+
+/** Features of a token: 2 × 2 positions of 16 channels. */
+const TOKEN_FEATURES = 64;
+/** Most tokens of a prompt that the model was trained with, and those of the distilled model that takes no guidance. */
+const LONGEST_TEXT = 512;
+const SCHNELL_TEXT = 256;
+/** What a pipeline fixes about the lines of FLUX.1's dynamic shift where the scheduler's config does not say it. */
+const SHIFT_LINE = { base_image_seq_len: 256, base_shift: 0.5, max_image_seq_len: 4096, max_shift: 1.15 };
+const THETA = 10000;
+
+/**
+ * FLUX.1: dev and what was made from it (Fill, Kontext), and schnell, which is told no guidance. T5's states of the text
+ * (`text_encoder_2`) go through the transformer beside the picture; CLIP's pooled state is told together with the time.
+ */
+export const flux: Family = {
+  name: 'flux',
+  title: 'FLUX.1',
+  pipelines: [
+    'FluxPipeline',
+    'FluxImg2ImgPipeline',
+    'FluxInpaintPipeline',
+    'FluxFillPipeline',
+    'FluxKontextPipeline',
+    'FluxKontextInpaintPipeline',
+  ],
+  denoiserFolder: 'transformer',
+  networks: {
+    text_encoder: clipText,
+    text_encoder_2: t5Text,
+    denoiser: transformer,
+    vae_encoder: vaeEncoder,
+    vae_decoder: vaeDecoder,
+  },
+  encoders: () => ['text_encoder', 'text_encoder_2'],
+  architectures: ['flux1'],
+  architecture: () => 'flux1',
+  defaults,
+  // Latents of 8 pixels, in patches of 2.
+  sizeMultiple: 16,
+  latents: {
+    scalingFactor: 0.3611,
+    shiftFactor: 0.1159,
+    rgb: fluxLatentRgb,
+    shape: () => ({ channels: TOKEN_FEATURES / 4, scale: 8 }),
+  },
+  input: inputOf,
+  async *condition(context) {
+    const { configs, request, guided } = context;
+    refuseWeights(context);
+    const { prompt, negativePrompt = '' } = request;
+    const length = request.maxSequenceLength ?? (takesGuidance(configs.configs.denoiser) ? LONGEST_TEXT : SCHNELL_TEXT);
+    const read = async function* (text: string, text2: string) {
+      const pooledOf = (gives: (output: string) => boolean) => [gives('text_embeds') ? 'text_embeds' : 'pooler_output'];
+      const [pooled] = Object.values(yield* readClipRow(context, 'text_encoder', text, pooledOf));
+      const embeddings = yield* readT5(context, 'text_encoder_2', text2, length);
+      return { embeddings, extras: { pooled_projections: floats(pooled!.data, [1, pooled!.data.length]) } };
+    };
+    return {
+      positive: yield* read(prompt, request.prompt2 ?? prompt),
+      negative: guided ? yield* read(negativePrompt, request.negativePrompt2 ?? negativePrompt) : undefined,
+    };
+  },
+  guidanceRule: () => 'true scale',
+  guidance: ({ positive, negative }, { trueGuidanceScale = 1 }) =>
+    negative ? classifierFree(positive, negative, trueGuidanceScale) : unguided(positive),
+  sigmas({ configs: { scheduler } }, { width, height }) {
+    if (scheduler.use_dynamic_shifting !== true) return { sigmas: 'even' };
+    return { sigmas: 'even', mu: shiftAt((width * height) / 16 ** 2, scheduler) };
+  },
+  timestep: (timestep) => timestep / 1000,
+  partialStep: 'run',
+  inputs({ configs, request, shape, branch, references }): Row {
+    const { denoiser } = configs.configs;
+    const { axes_dims_rope: axes = [16, 56, 56] } = denoiser as { axes_dims_rope?: number[] };
+    const grids = [shape, ...references.map((each) => each.shape)].map(gridOf);
+    const [reference] = references;
+    return {
+      ...rotaryRow(fluxPositions(branch.embeddings.length, grids), axes, THETA),
+      ...(takesGuidance(denoiser) && { guidance: floats(Float32Array.of(request.guidanceScale), [1]) }),
+      ...(reference && { reference: referenceTokens(reference) }),
+    };
+  },
+  latentMask: pixelMask,
+  mostReferences: 1,
+  mostReferencePixels: 1024 ** 2,
+  mostTextTokens: LONGEST_TEXT,
+  prepareReference: (picture) => croppedTo(picture, 16),
+  takes: { loras: true, controlNets: false, deepCache: false, embeddings: false, clipSkip: false },
+  loraAliases: ({ num_attention_heads: heads, attention_head_dim: head }) => {
+    const width = Number(heads ?? 24) * Number(head ?? 128);
+    return (path) => fluxLoraAliases(path, width);
+  },
+  architectureOfLora,
+  statedAs: [[/flux[-_. ]?1/i, 'flux1']],
+  file: {
+    recognises: isFluxTransformer,
+    read: readFluxFile,
+    padToken: () => '<|endoftext|>',
+  },
+};
+
+function takesGuidance(denoiser: Config): boolean {
+  return denoiser.guidance_embeds === true;
+}
+
+/** Told by the features of a token: latents; with the masked picture's and a mask of its pixels; or with another picture's. */
+function inputOf({ configs: { denoiser } }: Pick<Facts, 'configs'>): 'latents' | 'inpaint' {
+  const { in_channels: features = TOKEN_FEATURES } = denoiser;
+  if (features === TOKEN_FEATURES) return 'latents';
+  throw new ModelError(`The transformer takes tokens of ${features} features; supported are ${TOKEN_FEATURES}.`);
+}
+
+function defaults({ className, configs: { denoiser } }: Pick<Facts, 'className' | 'configs'>): Defaults {
+  // Less strength changes a picture little: the shift keeps most of the schedule near pure noise.
+  const common = { width: 1024, height: 1024, strength: 0.85 };
+  if (!takesGuidance(denoiser)) return { ...common, steps: 4, guidanceScale: 0 };
+  return { ...common, steps: 28, guidanceScale: className.includes('Kontext') ? 2.5 : 3.5 };
+}
+
+/** The dynamic shift of a picture of so many tokens: a line, also beyond the two points that it is drawn through. */
+function shiftAt(tokens: number, scheduler: Config): number {
+  const line = { ...SHIFT_LINE, ...(scheduler as Partial<typeof SHIFT_LINE>) };
+  const slope = (line.max_shift - line.base_shift) / (line.max_image_seq_len - line.base_image_seq_len);
+  return line.base_shift + slope * (tokens - line.base_image_seq_len);
+}
+
+function gridOf({ width, height }: LatentShape): Grid {
+  return { rows: height / 2, columns: width / 2 };
+}
+
+function referenceTokens({ latents, shape }: { latents: Float32Array; shape: LatentShape }) {
+  const tokens = packPatches(latents, shape.channels, gridOf(shape));
+  return floats(tokens, [1, tokens.length / TOKEN_FEATURES, TOKEN_FEATURES]);
+}
+
+/** One pixel of each position decides, and there is nothing between change and keep. */
+function pixelMask(mask: Uint8Array, width: number, shape: LatentShape): Float32Array {
+  const scale = width / shape.width;
+  return Float32Array.from({ length: shape.width * shape.height }, (_, at) => {
+    const [x, y] = [at % shape.width, Math.floor(at / shape.width)];
+    return mask[y * scale * width + x * scale]! >= 128 ? 1 : 0;
+  });
+}
+
+/**
+ * Told from FLUX.2, whose LoRAs have the same names in the original layout, by the feed-forward layers, which there are three
+ * times as wide as the transformer.
+ */
+function architectureOfLora(layers: readonly LoraLayerShape[]): string | undefined {
+  const widest = new Map<string, number>();
+  for (const { name, columns } of layers) {
+    if (
+      /single_transformer_blocks[._]\d+[._]proj_mlp$|_blocks[._]\d+[._]ff(_context)?[._]net[._]0[._]proj$/.test(name)
+    ) {
+      return 'flux1';
+    }
+    const [, module] = /(?:double|single)_blocks[._]\d+[._](.+)$/.exec(name) ?? [];
+    if (module !== undefined) widest.set(module.replaceAll('_', '.'), columns);
+  }
+  if (widest.has('img.mod.lin') || widest.has('modulation.lin')) return 'flux1';
+  const ratio = (wide: string, narrow: string) => (widest.get(wide) ?? 0) / (widest.get(narrow) ?? 1);
+  if (ratio('linear2', 'linear1') === 5) return 'flux1';
+  if (ratio('img.mlp.2', 'img.mlp.0') === 4 || ratio('txt.mlp.2', 'txt.mlp.0') === 4) return 'flux1';
+  return undefined;
+}
+
+/**
+ * One file with transformer, both text encoders and autoencoder, as ComfyUI's checkpoints name them. Without a config the
+ * schedule is that of dev or, where no guidance is embedded, of schnell.
+ */
+async function readFluxFile({ path, tensors, corrections, otherVae }: ModelFile): Promise<FileParts> {
+  const denoiser = await inPart('transformer', () => {
+    const inside = below(tensors, 'model.diffusion_model.');
+    const found = fluxTransformerTensors(inside.size > 0 ? inside : tensors);
+    const config = { ...configOf(found), ...corrections('denoiser').own };
+    return { tensors: found, config };
+  });
+  const encoderBelow = (name: string, part: string): StoredTensors => {
+    const found = below(tensors, `text_encoders.${name}.transformer.`);
+    if (found.size > 0) return found;
+    throw new ModelError(
+      `The ${part} is missing: ${basename(path)} has no tensors named text_encoders.${name}.transformer.…, so it is not a whole model.`,
+    );
+  };
+  const [clip, t5] = [encoderBelow('clip_l', 'text_encoder'), encoderBelow('t5xxl', 'text_encoder_2')];
+  const vae =
+    (await otherVae()) ??
+    (holdsAutoencoder(tensors) ? await inPart('vae', () => autoencoderIn(tensors, corrections('vae'))) : undefined);
+  const isDistilled = !takesGuidance(denoiser.config);
+  return {
+    className: 'FluxPipeline',
+    index: {},
+    scheduler: {
+      _class_name: 'FlowMatchEulerDiscreteScheduler',
+      num_train_timesteps: 1000,
+      ...(isDistilled ? { shift: 1, use_dynamic_shifting: false } : { shift: 3, use_dynamic_shifting: true }),
+    },
+    parts: {
+      denoiser,
+      text_encoder: await inPart('text_encoder', () =>
+        encoderIn({ tensors: withoutProjection(clip), activation: 'quick_gelu' }, corrections('text_encoder')),
+      ),
+      text_encoder_2: await inPart('text_encoder_2', () => t5In(t5, corrections('text_encoder_2'))),
+      // A factor of its own, by which it is told from the autoencoder of Stable Diffusion 1, whose activations are smaller.
+      ...(vae && { vae: { ...vae, config: { scaling_factor: 0.3611, shift_factor: 0.1159, ...vae.config } } }),
+    },
+  };
+}
+
+/** CLIP's pooled state goes to the transformer as it is. */
+function withoutProjection(tensors: StoredTensors): StoredTensors {
+  return new Map([...tensors].filter(([name]) => name !== 'text_projection.weight'));
+}
+
+/** The config that the shapes of a transformer stand for. */
+function configOf(tensors: StoredTensors): Config {
+  const shape = (name: string) => tensors.get(`${name}.weight`)?.shape ?? [];
+  const [width = 0, features] = shape('x_embedder');
+  const [head = 128] = shape('transformer_blocks.0.attn.norm_q');
+  return {
+    _class_name: 'FluxTransformer2DModel',
+    in_channels: features,
+    attention_head_dim: head,
+    num_attention_heads: width / head,
+    joint_attention_dim: shape('context_embedder')[1],
+    pooled_projection_dim: shape('time_text_embed.text_embedder.linear_1')[1],
+    guidance_embeds: tensors.has('time_text_embed.guidance_embedder.linear_1.weight'),
+    // An eighth of a head tells the picture, the rest the row and the column.
+    axes_dims_rope: [head / 8, (7 * head) / 16, (7 * head) / 16],
+  };
+}
 
 /** Axes of FLUX.1's positions: picture, row, column. */
 export type FluxPosition = readonly [picture: number, row: number, column: number];

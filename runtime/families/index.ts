@@ -1,5 +1,6 @@
 import type { StoredTensors } from '../files/safetensors.ts';
 import type { Architecture, Family, LoraLayerShape, NetworkKind } from './family.ts';
+import { flux } from './flux.ts';
 import { stableDiffusion } from './stableDiffusion.ts';
 import { stableDiffusionXL } from './stableDiffusionXL.ts';
 import { zImage } from './zImage.ts';
@@ -11,6 +12,7 @@ export const families = {
   sd: stableDiffusion,
   sdxl: stableDiffusionXL,
   zImage,
+  flux,
 } satisfies Record<string, Family>;
 
 const all: readonly Family[] = Object.values(families);

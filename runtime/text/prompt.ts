@@ -188,6 +188,13 @@ export async function* encodePrompt(
   };
 }
 
+/** One row of ids whose tokens all see one another, and what else the graph takes. */
+export function plainRow(encoder: PromptEncoder, ids: readonly number[]): { row: Row; shared: Row | undefined } {
+  const rows = new Rows(encoder.graph);
+  rows.add(ids);
+  return { row: rows.list[0]!, shared: sharedOf(encoder, undefined) };
+}
+
 /** Rows for one call, each kind once. */
 class Rows {
   readonly list: Row[] = [];

@@ -432,7 +432,7 @@ describe('the tokenizer of a single file', () => {
     await mkdir(folder);
     const words = Object.fromEntries(Array.from({ length: 1001 }, (_, i) => [`w${i}`, i]));
     await writeFile(join(folder, 'vocab.json'), JSON.stringify(words));
-    await writeFile(join(folder, 'merges.txt'), '');
+    await writeFile(join(folder, 'merges.txt'), '#version: 0.2');
     expect((await describeModel(file)).reason).toMatch(/has 1001 words, but the text encoder knows 1000/);
   });
 });

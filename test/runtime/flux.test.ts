@@ -1,0 +1,206 @@
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import sharp from 'sharp';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describeModel } from '../../runtime/checkpoints/describe.ts';
+import type { GenerateRequest } from '../../runtime/messages.ts';
+import { createScheduler } from '../../runtime/schedulers/index.ts';
+import { latentsOfTokens, readFluxGoldens, readSchnellGoldens } from '../helpers/fluxGoldens.ts';
+import { modelsFolder, relativeError } from '../helpers/goldens.ts';
+import { drawn, largestDifference, openModels, readPixels, trajectoryOf } from '../helpers/trajectories.ts';
+import { writeTransformerFile } from '../helpers/transformerGoldens.ts';
+
+const goldens = readFluxGoldens();
+const modelCache = openModels();
+const model = join(modelsFolder, 'tiny-flux-dev');
+
+/** The reference says 5e-3 for trajectories and 2 of 255 for pictures. */
+const tolerances = { trajectory: 5e-3, picture: 2 };
+
+/** Latents of the recorded trajectories are 6 × 8. */
+const common = { model, seed: 0n, width: 64, height: 48, prompt: goldens.prompts[0]!, maxSequenceLength: 64 };
+const shape = { channels: 16, height: 6, width: 8 };
+
+afterAll(async () => {
+  const opened = await modelCache.model(model);
+  for (const component of opened.configs.components) await (await opened.network(component).graph()).close();
+});
+
+/** A mask of one byte for each pixel. */
+async function readMask(file: string): Promise<Uint8Array> {
+  return new Uint8Array(
+    await sharp(await readFile(join(modelsFolder, file)))
+      .extractChannel(0)
+      .raw()
+      .toBuffer(),
+  );
+}
+
+describe('FLUX.1 takes the steps that diffusers takes', () => {
+  test.each([
+    ['with a guidance scale as input', goldens.textToImage, {}],
+    [
+      'with true guidance',
+      goldens.trueCfg,
+      { negativePrompt: goldens.trueCfg.negativePrompt, trueGuidanceScale: goldens.trueCfg.trueCfgScale },
+    ],
+  ] as const)('%s', async (_name, { steps, guidance, latents: expected, ...run }, more) => {
+    const request: GenerateRequest = { ...common, ...more, steps, guidanceScale: guidance };
+    const { initialNoise } = run as typeof goldens.textToImage;
+    const trajectory = await trajectoryOf(modelCache, request, Float32Array.from(initialNoise.data), shape);
+    expect(trajectory).toHaveLength(expected.length);
+    trajectory.forEach((latents, step) => {
+      expect(relativeError(latents, latentsOfTokens(expected[step]!, 3, 4).data)).toBeLessThan(tolerances.trajectory);
+    });
+  });
+});
+
+interface PictureCase {
+  model: string;
+  kind: string;
+  image: string;
+  width: number;
+  height: number;
+  positivePrompt: string;
+  negativePrompt?: string;
+  trueCFGScale?: number;
+  seed: number;
+  steps: number;
+  CFGScale: number;
+  maxSequenceLength: number;
+  seedImage?: string;
+  maskImage?: string;
+  strength?: number;
+}
+
+const { cases } = JSON.parse(await readFile(join(modelsFolder, 'end-to-end-flux.json'), 'utf8')) as {
+  cases: PictureCase[];
+};
+
+async function requestOf(each: PictureCase): Promise<GenerateRequest> {
+  const { width, height, seed, steps, maxSequenceLength, negativePrompt, trueCFGScale, seedImage, maskImage } = each;
+  return {
+    model: join(modelsFolder, each.model),
+    prompt: each.positivePrompt,
+    width,
+    height,
+    seed: BigInt(seed),
+    steps,
+    guidanceScale: each.CFGScale,
+    maxSequenceLength,
+    ...(negativePrompt !== undefined && { negativePrompt }),
+    ...(trueCFGScale !== undefined && { trueGuidanceScale: trueCFGScale }),
+    ...(seedImage !== undefined && { image: { pixels: await readPixels(seedImage), strength: each.strength! } }),
+    ...(maskImage !== undefined && { mask: await readMask(maskImage) }),
+  };
+}
+
+const shown = ['text-to-image', 'true-cfg', 'image-to-image', 'inpaint'].map((kind) => `tiny-flux-dev-${kind}.png`);
+
+test.each(cases.filter(({ image }) => shown.includes(image)))(
+  'a whole picture equals that of diffusers: $image',
+  async (each) => {
+    const pixels = await drawn(modelCache, await requestOf(each));
+    expect(largestDifference(pixels, await readPixels(each.image))).toBeLessThanOrEqual(tolerances.picture);
+  },
+);
+
+test('the shift follows the number of tokens in dev, and there is none in schnell', async () => {
+  for (const { width, height, steps, mu, sigmas } of goldens.schedule) {
+    const { configs } = await modelCache.model(model);
+    const flow = configs.family.sigmas!(configs, { ...common, width, height, steps, guidanceScale: 3.5 });
+    expect(flow.mu).toBeCloseTo(mu, 6);
+    const { timesteps } = createScheduler(configs.configs.scheduler, undefined, steps, flow);
+    expect(relativeError([...timesteps.map((time) => time / 1000), 0], sigmas)).toBeLessThan(1e-6);
+  }
+  const { sigmas } = readSchnellGoldens().textToImage;
+  const scheduler = JSON.parse(
+    await readFile(join(modelsFolder, 'tiny-flux-schnell/scheduler/scheduler_config.json'), 'utf8'),
+  );
+  expect(createScheduler(scheduler, undefined, 4, { sigmas: 'even' }).timesteps).toEqual(
+    sigmas.slice(0, -1).map((sigma) => sigma * 1000),
+  );
+});
+
+test.each([
+  ['promptWeighting', { promptWeighting: 'compel' }],
+  ['maxSequenceLength', { maxSequenceLength: 513 }],
+  ['width', { width: 72 }],
+  ['clipSkip', { clipSkip: 1 }],
+] as const)('%s is refused where it does not fit', async (parameter, more) => {
+  const request: GenerateRequest = { ...common, steps: 1, guidanceScale: 3.5, ...more };
+  await expect(drawn(modelCache, request)).rejects.toMatchObject({ parameter });
+});
+
+describe('files of FLUX.1', () => {
+  let folder: string;
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'flux-files-'));
+  });
+  afterAll(() => rm(folder, { recursive: true }));
+
+  const request: GenerateRequest = { ...common, steps: 2, guidanceScale: 3.5 };
+
+  test('a folder is described by its family', async () => {
+    expect(await describeModel(model)).toMatchObject({
+      available: true,
+      family: 'flux',
+      architecture: 'flux1',
+      guidanceRule: 'true scale',
+      sizeMultiple: 16,
+      defaultSteps: 28,
+      defaultGuidanceScale: 3.5,
+      defaultStrength: 0.85,
+      latentChannels: 16,
+      precision: 'float32',
+    });
+  });
+
+  test('a checkpoint of ComfyUI draws what the folder draws, with tokenizers found beside it', async () => {
+    const file = join(folder, 'all.safetensors');
+    await writeTransformerFile('tiny-flux-dev/comfy', file);
+    // What shapes do not tell of so small a model.
+    const corrections = {
+      vae: { norm_num_groups: 4 },
+      text_encoder: { num_attention_heads: 4, eos_token_id: 2 },
+      transformer: { axes_dims_rope: [4, 6, 6] },
+    };
+    await writeFile(`${file}.json`, JSON.stringify(corrections));
+    await cp(join(model, 'tokenizer'), join(folder, 'tokenizer'), { recursive: true });
+    const { reason } = await describeModel(file);
+    expect(reason).toMatch(
+      /^The tokenizer_2 is missing: .* Put its tokenizer\.json into a folder all\.tokenizer_2 or /,
+    );
+    await cp(join(model, 'tokenizer_2'), join(folder, 'tokenizer_2'), { recursive: true });
+    expect(await describeModel(file)).toMatchObject({ available: true, family: 'flux', defaultSteps: 28 });
+    expect(await drawn(modelCache, { ...request, model: file })).toEqual(await drawn(modelCache, request));
+  });
+
+  test('a transformer alone is no whole model', async () => {
+    const file = join(folder, 'transformer.safetensors');
+    await writeTransformerFile('tiny-flux-dev/bfl', file);
+    expect((await describeModel(file)).reason).toContain('The text_encoder is missing');
+  });
+
+  test('LoRAs with the names of each layout change a picture alike', async () => {
+    const path = (kind: string) => join(modelsFolder, `tiny-flux-dev-lora-${kind}.safetensors`);
+    for (const kind of ['peft', 'kohya', 'original']) {
+      expect(await describeModel(path(kind))).toMatchObject({ kind: 'lora', architecture: 'flux1', available: true });
+    }
+    const without = await drawn(modelCache, request);
+    for (const kind of ['peft', 'kohya', 'original']) {
+      const pixels = await drawn(modelCache, { ...request, loras: [{ path: path(kind), weight: 0.75 }] });
+      expect(largestDifference(pixels, without)).toBeGreaterThan(20);
+    }
+  });
+
+  test('a config that promises guidance which the weights do not have is refused', async () => {
+    const copy = join(folder, 'promising');
+    await cp(model, copy, { recursive: true });
+    await cp(join(modelsFolder, 'tiny-flux-schnell/transformer'), join(copy, 'transformer'), { recursive: true });
+    expect(await describeModel(copy)).toMatchObject({ available: true, defaultSteps: 4, defaultGuidanceScale: 0 });
+    await cp(join(model, 'transformer/config.json'), join(copy, 'transformer/config.json'));
+    expect((await describeModel(copy)).reason).toContain('guidance_embeds: true');
+  });
+});
