@@ -205,7 +205,12 @@ async function describeCheckpoint(description: ModelDescription, besides: readon
   // A single file never says it, and the family's is the published one.
   if (checkpoint.lacksVae) {
     description.reason = 'It holds no autoencoder (VAE), so a task has to name one beside it.';
-  } else if (typeof configs.vae.scaling_factor !== 'number' && !/\.(safetensors|gguf)$/i.test(description.folder)) {
+  } else if (
+    typeof configs.vae.scaling_factor !== 'number' &&
+    // An autoencoder that normalizes by its own statistics has none.
+    family.latents.scalingFactor !== 1 &&
+    !/\.(safetensors|gguf)$/i.test(description.folder)
+  ) {
     description.reason = `No config gives the autoencoder's scaling factor, so that of the family is assumed, ${checkpoint.scalingFactor}.`;
   }
 

@@ -1,3 +1,217 @@
+import { basename } from 'node:path';
+import { RuntimeError } from '../errors.ts';
+import { inPart, ModelError } from '../files/reading.ts';
+import { type Flux2Config, writeFlux2Transformer } from '../graphs/flux2Transformer.ts';
+import { checkTransformerShapes } from '../graphs/transformerShapes.ts';
+import type { Pixels } from '../messages.ts';
+import type { Row } from '../run.ts';
+import { floats } from '../tensors/tensor.ts';
+import type { Config, Family, FileParts, LoraLayerShape, ModelFile, NetworkKind } from './family.ts';
+import { flux2LoraAliases, flux2TransformerTensors, isFlux2Transformer } from './flux2Keys.ts';
+import { autoencoderIn, below, holdsAutoencoder } from './inferConfigs.ts';
+import { flux2LatentRgb } from './latentRgb.ts';
+import { checkSize, vaeDecoder, vaeEncoder } from './networks.ts';
+import { QWEN_LENGTH, qwen3In, qwen3Text, qwenEncoderIn, readQwenPrompt } from './qwenPrompts.ts';
+import { rotaryRow } from './rotary.ts';
+
+/** Pixels on each side of one position: the autoencoder's 8, in patches of 2. */
+const SCALE = 16;
+/** Pixels on each side of the smallest reference picture, as in diffusers. */
+const LEAST_REFERENCE = 64;
+/** Reference pictures above this are scaled down to it. */
+const MOST_REFERENCE_PIXELS = 1024 * 1024;
+
+const transformer: NetworkKind = {
+  classes: ['Flux2Transformer2DModel'],
+  input: 'timestep',
+  write: (config, tensors, form) => writeFlux2Transformer(config as Flux2Config, tensors, form),
+  check(config, tensors) {
+    checkTransformerShapes('flux2', tensors);
+    checkSize(config, 'in_channels', tensors.get('x_embedder.weight')?.shape[1]);
+    checkSize(config, 'joint_attention_dim', tensors.get('context_embedder.weight')?.shape[1]);
+  },
+};
+
+/**
+ * FLUX.2 klein: states of three layers of Qwen3, a transformer that may be shown pictures, and an autoencoder whose latents are
+ * normalized patches. The distilled model has no guidance; the base model is guided by the empty prompt, whatever the negative
+ * prompt.
+ */
+export const flux2: Family = {
+  name: 'flux2',
+  title: 'FLUX.2 klein',
+  pipelines: ['Flux2KleinPipeline'],
+  denoiserFolder: 'transformer',
+  networks: {
+    text_encoder: qwen3Text([9, 18, 27]),
+    denoiser: transformer,
+    vae_encoder: vaeEncoder,
+    vae_decoder: vaeDecoder,
+  },
+  encoders: () => ['text_encoder'],
+  architectures: ['flux2klein'],
+  architecture: () => 'flux2klein',
+  defaults: ({ index }) => ({
+    width: 1024,
+    height: 1024,
+    ...(isDistilled(index) ? { steps: 4, guidanceScale: 1 } : { steps: 50, guidanceScale: 4 }),
+    strength: 0.8,
+  }),
+  latents: {
+    // The autoencoder's graph normalizes by its own statistics.
+    scalingFactor: 1,
+    shiftFactor: 0,
+    rgb: flux2PatchRgb(),
+    shape: ({ denoiser }) => ({ channels: Number(denoiser.in_channels ?? 128), scale: SCALE }),
+  },
+  input: () => 'latents',
+  async *condition(context) {
+    const { request, guided } = context;
+    const read = async function* (text: string) {
+      return { embeddings: yield* readQwenPrompt(context, text, { thinking: false, filled: true }), extras: {} };
+    };
+    return { positive: yield* read(request.prompt), negative: guided ? yield* read('') : undefined };
+  },
+  guidanceRule: ({ index }) => (isDistilled(index) ? 'never' : 'above 1'),
+  sigmas: (_configs, { width, height, steps }) => ({
+    sigmas: 'even',
+    mu: flux2Mu((width * height) / SCALE ** 2, steps),
+  }),
+  timestep: (timestep) => timestep / 1000,
+  partialStep: 'run',
+  inputs({ configs, shape, branch, references }): Row {
+    const { axes_dims_rope: axes = [32, 32, 32, 32], rope_theta: base = 2000 } = configs.configs
+      .denoiser as Flux2Config;
+    const gridOf = ({ height, width }: typeof shape): Grid => ({ rows: height, columns: width });
+    const grids = references.map((reference) => gridOf(reference.shape));
+    const positions = flux2Positions(branch.embeddings.length, gridOf(shape), grids);
+    const rotary = rotaryRow(positions, axes, base);
+    if (references.length === 0) return rotary;
+    const tokens = packTokens(
+      references.map(({ latents }) => latents),
+      shape.channels,
+    );
+    return { ...rotary, reference: floats(tokens, [1, tokens.length / shape.channels, shape.channels]) };
+  },
+  mostReferences: 10,
+  mostReferencePixels: MOST_REFERENCE_PIXELS,
+  prepareReference: croppedToPositions,
+  mostTextTokens: QWEN_LENGTH,
+  takes: { loras: true, controlNets: false, deepCache: false, embeddings: false, clipSkip: false },
+  loraAliases: (config) => {
+    const width = Number(config.num_attention_heads ?? 24) * Number(config.attention_head_dim ?? 128);
+    return (path) => flux2LoraAliases(path, width);
+  },
+  architectureOfLora: architectureOfFlux2Lora,
+  statedAs: [[/flux[-_. ]?2/i, 'flux2klein']],
+  file: {
+    recognises: isFlux2Transformer,
+    read: readFlux2File,
+  },
+};
+
+/**
+ * Names of diffusers tell it. FLUX.1 has the same original names, so there the proportions do: a feed-forward layer is three
+ * times as wide as the transformer, and what a single block joins is four times as wide.
+ */
+function architectureOfFlux2Lora(layers: readonly LoraLayerShape[]): string | undefined {
+  if (layers.some(({ name }) => /to_qkv_mlp_proj$|(ff|ff_context)[._]linear_(in|out)$/.test(name))) return 'flux2klein';
+  const columnsOf = (pattern: RegExp) => layers.find(({ name }) => pattern.test(name))?.columns ?? Number.NaN;
+  const isWide = (outer: RegExp, inner: RegExp, times: number) => columnsOf(outer) === times * columnsOf(inner);
+  const isFlux2 =
+    isWide(/single_blocks[._]\d+[._]linear2$/, /single_blocks[._]\d+[._]linear1$/, 4) ||
+    isWide(/double_blocks[._]\d+[._](img|txt)_mlp[._]2$/, /double_blocks[._]\d+[._](img|txt)_mlp[._]0$/, 3);
+  return isFlux2 ? 'flux2klein' : undefined;
+}
+
+function isDistilled(index: Config): boolean {
+  return index.is_distilled === true;
+}
+
+/**
+ * The shift of the sigmas, by the number of the picture's tokens and of steps: lines through what was found best at 10 and at
+ * 200 steps, and the latter alone for large pictures. The numbers are those of the published code.
+ */
+export function flux2Mu(tokens: number, steps: number): number {
+  const at10 = 8.73809524e-5 * tokens + 1.89833333;
+  const at200 = 0.00016927 * tokens + 0.45666666;
+  if (tokens > 4300) return at200;
+  const slope = (at200 - at10) / 190;
+  return slope * steps + at200 - 200 * slope;
+}
+
+/** The middle of a picture, whose sides are multiples of a position. */
+function croppedToPositions({ width, height, data }: Pixels): Pixels {
+  if (width < LEAST_REFERENCE || height < LEAST_REFERENCE) {
+    const message = `A reference image must have at least ${LEAST_REFERENCE} pixels on each side; this one has ${width}×${height}.`;
+    throw new RuntimeError('invalidParameter', message, { parameter: 'references' });
+  }
+  const [columns, rows] = [width - (width % SCALE), height - (height % SCALE)];
+  const [left, top] = [Math.floor((width - columns) / 2), Math.floor((height - rows) / 2)];
+  const cut = new Uint8Array(columns * rows * 3);
+  for (let row = 0; row < rows; row++) {
+    const from = ((top + row) * width + left) * 3;
+    cut.set(data.subarray(from, from + columns * 3), row * columns * 3);
+  }
+  return { width: columns, height: rows, data: cut };
+}
+
+/** The published map for latents of one channel a pixel, for patches of four: their mean. */
+function flux2PatchRgb(): Family['latents']['rgb'] {
+  const factors = flux2LatentRgb.factors.flatMap((row) =>
+    Array.from({ length: 4 }, () => row.map((value) => value / 4)),
+  );
+  return { factors, bias: flux2LatentRgb.bias };
+}
+
+/**
+ * One file with the transformer, the text encoder and the autoencoder. Nothing in the tensors tells the base model from the
+ * distilled one, so its name has to: a file or title with "base" in it is guided.
+ */
+async function readFlux2File({ path, tensors, metadata, corrections, otherVae }: ModelFile): Promise<FileParts> {
+  const denoiser = await inPart('transformer', () => {
+    const inside = below(tensors, 'model.diffusion_model.');
+    const found = flux2TransformerTensors(inside.size > 0 ? inside : tensors);
+    const of = (name: string) => found.get(name)?.shape ?? [];
+    const [head = 128] = of('transformer_blocks.0.attn.norm_q.weight');
+    const [inner = 0, channels] = of('x_embedder.weight');
+    const config: Config = {
+      _class_name: 'Flux2Transformer2DModel',
+      in_channels: channels,
+      num_attention_heads: inner / head,
+      attention_head_dim: head,
+      joint_attention_dim: of('context_embedder.weight')[1],
+      axes_dims_rope: [head / 4, head / 4, head / 4, head / 4],
+      ...corrections('denoiser').own,
+    };
+    return { tensors: found, config };
+  });
+  const encoder = qwenEncoderIn(tensors);
+  if (encoder.size === 0) {
+    throw new ModelError(
+      `The text_encoder is missing: ${basename(path)} has no tensors named text_encoders.qwen3_4b.transformer.…, so it is not a whole model.`,
+    );
+  }
+  const vae =
+    (await otherVae()) ??
+    (holdsAutoencoder(tensors) ? await inPart('vae', () => autoencoderIn(tensors, corrections('vae'))) : undefined);
+  return {
+    className: 'Flux2KleinPipeline',
+    index: { is_distilled: !/base/i.test(`${basename(path)} ${metadata['modelspec.title'] ?? ''}`) },
+    scheduler: {
+      _class_name: 'FlowMatchEulerDiscreteScheduler',
+      num_train_timesteps: 1000,
+      use_dynamic_shifting: true,
+      time_shift_type: 'exponential',
+    },
+    parts: {
+      denoiser,
+      text_encoder: await inPart('text_encoder', () => qwen3In(encoder, corrections('text_encoder'))),
+      ...(vae && { vae }),
+    },
+  };
+}
+
 /** Rows and columns of positions. */
 export interface Grid {
   rows: number;

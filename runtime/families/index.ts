@@ -1,6 +1,7 @@
 import type { StoredTensors } from '../files/safetensors.ts';
 import type { Architecture, Family, LoraLayerShape, NetworkKind } from './family.ts';
 import { flux } from './flux.ts';
+import { flux2 } from './flux2.ts';
 import { stableDiffusion } from './stableDiffusion.ts';
 import { stableDiffusionXL } from './stableDiffusionXL.ts';
 import { zImage } from './zImage.ts';
@@ -11,8 +12,9 @@ export type { Family } from './family.ts';
 export const families = {
   sd: stableDiffusion,
   sdxl: stableDiffusionXL,
-  zImage,
   flux,
+  flux2,
+  zImage,
 } satisfies Record<string, Family>;
 
 const all: readonly Family[] = Object.values(families);
@@ -76,10 +78,9 @@ export function architectureOfEmbedding(tensors: StoredTensors): Architecture {
 
 /** The lineage of an autoencoder, where its scaling factor is that of one lineage alone. */
 export function architectureOfScaling(scalingFactor: unknown): Architecture {
-  const family = all.find(
-    ({ architectures, latents }) => architectures.length === 1 && latents.scalingFactor === scalingFactor,
-  );
-  return family?.architectures[0] ?? 'unknown';
+  const lineages = all.filter(({ latents }) => latents.scalingFactor === scalingFactor);
+  const [only, ...others] = lineages.flatMap(({ architectures }) => architectures);
+  return others.length === 0 ? (only ?? 'unknown') : 'unknown';
 }
 
 /** Class names that the configs of a network have, in any family. */

@@ -9,7 +9,7 @@ import type { Guidance } from './guidance.ts';
 import { autoencoderIn, below, holdsAutoencoder } from './inferConfigs.ts';
 import { fluxLatentRgb } from './latentRgb.ts';
 import { checkSize, vaeDecoder, vaeEncoder } from './networks.ts';
-import { qwen3In, qwen3Text, readQwenPrompt } from './qwenPrompts.ts';
+import { QWEN_LENGTH, qwen3In, qwen3Text, qwenEncoderIn, readQwenPrompt } from './qwenPrompts.ts';
 import { rotaryRow } from './rotary.ts';
 import { autoencoderPart, qwen3Part } from './separateParts.ts';
 import { isZImageTransformer, zImageLoraAliases, zImageTransformerTensors } from './zImageKeys.ts';
@@ -75,6 +75,7 @@ export const zImage: Family = {
     const positions = zImagePositions(shape.height / 2, shape.width / 2, branch.embeddings.length);
     return rotaryRow(positions, axes, base);
   },
+  mostTextTokens: QWEN_LENGTH,
   takes: { loras: true, controlNets: false, deepCache: false, embeddings: false, clipSkip: false },
   loraAliases: (config) => (path) => zImageLoraAliases(path, Number(config.dim ?? 3840)),
   architectureOfLora: (layers) =>
@@ -130,7 +131,7 @@ async function readZImageFile({ path, tensors, corrections, otherVae }: ModelFil
     };
     return { tensors: found, config };
   });
-  const encoder = textEncoderIn(tensors);
+  const encoder = qwenEncoderIn(tensors);
   if (encoder.size === 0) {
     throw new ModelError(
       `The text_encoder is missing: ${basename(path)} has no tensors named text_encoders.qwen3_4b.transformer.…, so it is not a whole model.`,
@@ -154,15 +155,6 @@ async function readZImageFile({ path, tensors, corrections, otherVae }: ModelFil
 function transformerIn(tensors: ModelFile['tensors']): ModelFile['tensors'] {
   const inside = below(tensors, 'model.diffusion_model.');
   return inside.size > 0 ? inside : tensors;
-}
-
-/** The tensors of a Qwen3 encoder in an all-in-one file. */
-export function textEncoderIn(tensors: ModelFile['tensors']): ModelFile['tensors'] {
-  for (const name of ['qwen3_4b', 'qwen3_8b', 'qwen3']) {
-    const found = below(tensors, `text_encoders.${name}.transformer.`);
-    if (found.size > 0) return found;
-  }
-  return new Map();
 }
 
 /**

@@ -19,6 +19,7 @@ import {
   sizeOf,
   slice,
   timeWaves,
+  withReference,
 } from './transformerLayers.ts';
 
 /** `transformer/config.json` as diffusers writes it; what is absent has the values of the published models. */
@@ -31,7 +32,7 @@ export interface Flux2Config {
 
 export interface Flux2Form extends AdaptedForm {
   /** Adds the input `reference`: the tokens of reference pictures. Default false. */
-  reference?: boolean;
+  references?: boolean | undefined;
 }
 
 /** What the blocks share. */
@@ -49,7 +50,7 @@ interface Context {
  * Inputs: `sample` [batch, 128, height, width], latents already in patches; `timestep` float32 [batch], sigma;
  * `encoder_hidden_states` [batch, length, text width]; `rotary_cos` and `rotary_sin` float32 [batch · positions, head / 2],
  * for text, picture and references in this order; where the weights embed one, `guidance` float32 [batch], the guidance
- * scale; where the form asks for it `reference` [batch, tokens, 128].
+ * scale; where the form asks for it `reference` [batch, tokens, 128], of which as many are read as have positions.
  * Output: `out_sample` like `sample`.
  */
 export function writeFlux2Transformer(config: Flux2Config, tensors: StoredTensors, form: Flux2Form = {}): Written {
@@ -67,17 +68,14 @@ export function writeFlux2Transformer(config: Flux2Config, tensors: StoredTensor
   const timestep = graph.input('timestep', 'float32', ['batch']);
   const textWidth = graph.shapeOf('context_embedder.weight')[1]!;
   const states = graph.enter('encoder_hidden_states', ['batch', 'length', textWidth]);
-  const reference = form.reference ? graph.enter('reference', ['batch', 'reference_tokens', channels]) : undefined;
+  const reference = form.references ? graph.enter('reference', ['batch', 'reference_tokens', channels]) : undefined;
   const [heads, rotary] = [inner / head, rotaryInputs(graph, head, sample, true)];
   const context: Context = { graph, inner, heads, epsilon, rotary };
   const time = silu(graph, timeEmbedding(graph, timestep), 'time_guidance_embed');
 
   const flat = graph.node('Reshape', [sample, graph.ints([0, channels, -1])], { name: 'x_embedder' });
   const own = graph.node('Transpose', [flat], { name: 'x_embedder', attributes: { perm: [0, 2, 1] } });
-  const tokens =
-    reference === undefined
-      ? own
-      : graph.node('Concat', [own, reference], { name: 'x_embedder', attributes: { axis: 1 } });
+  const tokens = withReference(graph, own, reference, context.rotary, states);
   let image = graph.widen(linear(graph, tokens, 'x_embedder'), 'x_embedder');
   let text = graph.widen(linear(graph, states, 'context_embedder'), 'context_embedder');
   const textLength = sizeOf(graph, states, 1, 'context_embedder');

@@ -20,6 +20,7 @@ import {
   sizeOf,
   slice,
   toTheEnd,
+  withReference,
 } from './transformerLayers.ts';
 
 export interface FluxForm extends AdaptedForm {
@@ -37,8 +38,9 @@ export interface FluxForm extends AdaptedForm {
  * `timestep` float32 [batch], sigma; `encoder_hidden_states` [batch, length, text width]; `pooled_projections`
  * [batch, pooled width]; `rotary_cos` and `rotary_sin` float32 [batch · positions, head / 2], for text, picture and reference
  * in this order; where the weights embed one, `guidance` float32 [batch], the guidance scale. Where the form asks for them
- * `reference` [batch, tokens, 4 · channels], and what a ControlNet adds to the picture's tokens after each block of a kind,
- * [batch, samples, tokens, inner]: blocks share samples where there are fewer of these, and 1 token serves all.
+ * `reference` [batch, tokens, 4 · channels], of which as many are read as have positions, and what a ControlNet adds to the
+ * picture's tokens after each block of a kind, [batch, samples, tokens, inner]: blocks share samples where there are fewer of
+ * these, and 1 token serves all.
  * Output: `out_sample` [batch, latent channels, height, width].
  */
 export function writeFluxTransformer(tensors: StoredTensors, form: FluxForm = {}): Written {
@@ -63,10 +65,7 @@ export function writeFluxTransformer(tensors: StoredTensors, form: FluxForm = {}
   const single = form.residuals ? residualsOf(graph, 'single_block', inner, counts.single) : undefined;
 
   const { tokens: own, grid } = intoTokens(graph, sample, channels);
-  const tokens =
-    reference === undefined
-      ? own
-      : graph.node('Concat', [own, reference], { name: 'x_embedder', attributes: { axis: 1 } });
+  const tokens = withReference(graph, own, reference, rotary, states);
   let image = graph.widen(linear(graph, tokens, 'x_embedder'), 'x_embedder');
   let text = graph.widen(linear(graph, states, 'context_embedder'), 'context_embedder');
   for (let i = 0; i < counts.double; i++) {

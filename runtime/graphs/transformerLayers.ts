@@ -136,6 +136,27 @@ export function rotaryInputs(graph: GraphBuilder, head: number, batched: Value, 
   return { cos, sin, positions: graph.node('Reshape', [range, shape], { name }), interleaved };
 }
 
+/**
+ * The tokens of the picture and, behind them, those of `reference` as far as the rotary tables have positions: a graph that
+ * takes references is given one token to ignore where there are none, because some providers know no tensor without values.
+ *
+ * @param own - [batch, tokens, width]
+ * @param states - of the text, [batch, length, …], whose positions come first
+ */
+export function withReference(
+  graph: GraphBuilder,
+  own: Value,
+  reference: Value | undefined,
+  rotary: Rotary,
+  states: Value,
+): Value {
+  if (reference === undefined) return own;
+  const name = 'reference';
+  const all = graph.node('Concat', [own, reference], { name, attributes: { axis: 1 } });
+  const [positions, text] = [rotary.positions, states].map((value) => sizeOf(graph, value, 1, name)) as [Value, Value];
+  return slice(graph, all, 1, 0, graph.node('Sub', [positions, text], { name }), name);
+}
+
 /** Rotates [batch, length, heads · head] by position; `x` and the result are wide. */
 export function rotate(graph: GraphBuilder, x: Value, name: string, heads: number, rotary: Rotary): Value {
   const { cos, sin, positions, interleaved } = rotary;

@@ -6,8 +6,10 @@ import { RuntimeError } from '../errors.ts';
 import type { Conditioning, ConditioningContext, EncoderName, InputContext } from '../families/family.ts';
 import { classifierFree, editing, type Guidance, unguided } from '../families/guidance.ts';
 import type { GenerateRequest, Pixels } from '../messages.ts';
-import type { Branch, LatentShape, Part, Run } from '../run.ts';
+import type { Graph } from '../onnx/graph.ts';
+import type { Branch, LatentShape, Part, Row, Run } from '../run.ts';
 import { createNoise, type Noise } from '../tensors/noise.ts';
+import { floats } from '../tensors/tensor.ts';
 import type { WeightedEmbedding } from '../text/prompt.ts';
 import { type DenoiseOptions, denoise } from './denoise.ts';
 import { decodeLatents, encodeImage, type LatentScaling, scalingOf } from './images.ts';
@@ -66,7 +68,7 @@ export async function* generate(modelCache: ModelCache, request: GenerateRequest
     latents,
     guidance: guidanceOf(
       model,
-      withInputs(model, conditioning, request, shape, references),
+      withInputs(model, denoiser, conditioning, request, shape, references),
       request,
       plan,
       start.channels,
@@ -133,7 +135,11 @@ function neededBy(modelCache: ModelCache, opened: Opened, plan: Plan, request: G
   ];
   return [
     ...encoders(model, loras),
-    ...denoisers(model, { ...modelCache.adapters.features(loras, 'denoiser'), residuals: controlNets.length > 0 }),
+    ...denoisers(model, {
+      ...modelCache.adapters.features(loras, 'denoiser'),
+      residuals: controlNets.length > 0,
+      references: (request.references ?? []).length > 0,
+    }),
     ...controlNets.map((network) => ({ network })),
     ...(refiner ? [...encoders(refiner, noLoras), ...denoisers(refiner, {})] : []),
     { network: decoder },
@@ -255,6 +261,7 @@ export function contextOf(
 /** Adds to each branch what the denoiser is told beside latents, time and text. */
 function withInputs(
   { configs }: Model,
+  denoiser: Graph,
   { positive, negative }: Conditioning,
   request: GenerateRequest,
   shape: LatentShape,
@@ -262,9 +269,15 @@ function withInputs(
 ): Conditioning {
   const { family } = configs;
   if (!family.inputs) return { positive, negative };
+  // An earlier run needed the input; this one has nothing to refer to, and the graph ignores what has no position.
+  const width = denoiser.inputs.find(({ name }) => name === 'reference')?.shape[2];
+  const unused: Row =
+    typeof width === 'number' && references.length === 0
+      ? { reference: floats(new Float32Array(width), [1, 1, width]) }
+      : {};
   const more = (branch: Branch): Branch => ({
     ...branch,
-    extras: { ...branch.extras, ...family.inputs?.({ configs, request, shape, branch, references }) },
+    extras: { ...branch.extras, ...unused, ...family.inputs?.({ configs, request, shape, branch, references }) },
   });
   return { positive: more(positive), negative: negative && more(negative) };
 }

@@ -125,7 +125,7 @@ test.each(['tiny-flux2-klein', 'tiny-flux2-klein-base'] as const)(
   async (model) => {
     const goldens = readTransformerGoldens(model);
     const { config, tensors } = await readPart<Flux2Config>(folderOf(model, 'transformer'));
-    const graph = await openWritten(writeFlux2Transformer(config, tensors, { reference: true }));
+    const graph = await openWritten(writeFlux2Transformer(config, tensors, { references: true }));
     const { textToImage, withReference } = goldens;
     const [sigma, next] = textToImage.sigmas as [number, number];
     const [rows, columns] = textToImage.initialNoise.shape.slice(2) as [number, number];
