@@ -56,7 +56,8 @@ export async function runHere(args: string[], env: Record<string, string>, cwd: 
       process[name].write = write;
     };
   });
-  setEnvironment({ ...(PATH !== undefined && { PATH }), HOME: cwd, ...env });
+  // What is logged goes past `write`.
+  setEnvironment({ ...(PATH !== undefined && { PATH }), HOME: cwd, LATENTWIRE_LOG_LEVEL: 'silent', ...env });
   process.chdir(cwd);
   try {
     return Object.assign(ended, { code: await runProgram(args) });
