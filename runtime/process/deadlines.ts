@@ -10,13 +10,21 @@ const DEFAULT_DEADLINES_MS: Record<Stage, number> = {
   decoding: 300_000,
 };
 
+/** Operations a second that any machine does which is of use: a tenth of what two cores do. */
+const SLOWEST_RATE = 4e10;
+
+/** Pixels of one token of a transformer; a UNet does less for as many. */
+const TOKEN_PIXELS = 256;
+
+/** Tokens of a long prompt, which a transformer reads beside the picture. */
+const TEXT_TOKENS = 512;
+
 /**
  * How long the process may work on each run before something has to be heard of it. While it works on other runs, a run's
  * time stands still; when it does not tell what it works on, it may be any of them.
  */
 export class Deadlines {
-  /** By stage; for `loading` each component and for `denoising` each step has that long. */
-  readonly ms: Readonly<Record<Stage, number>>;
+  private readonly given: Partial<Record<Stage, number>>;
   private readonly live: ReadonlyMap<number, Run>;
   private readonly onLate: (run: Run) => void;
   private readonly clock: Clock;
@@ -34,9 +42,19 @@ export class Deadlines {
     clock: Clock,
   ) {
     this.clock = clock;
-    this.ms = { ...DEFAULT_DEADLINES_MS, ...ms };
+    this.given = ms ?? {};
     this.live = live;
     this.onLate = onLate;
+  }
+
+  /**
+   * Milliseconds for a stage of a run; each component that is loaded and each step that is denoised has that long. A stage
+   * of more work than usual has longer, unless its time was given.
+   *
+   * @param run - absent: of any run that is not known yet
+   */
+  limitMs(stage: Stage, run?: Run): number {
+    return this.given[stage] ?? Math.max(DEFAULT_DEADLINES_MS[stage], run === undefined ? 0 : workMs(stage, run));
   }
 
   /** The process works on these runs until it says otherwise, or on nothing that it tells of. */
@@ -59,7 +77,7 @@ export class Deadlines {
     run.deadline?.cancel();
     // The step heard of may be so much older than the one under way.
     const silenceMs = run.stage === 'denoising' && run.request.progress === false ? UNTOLD_MS : 0;
-    run.deadline = this.clock.after(this.ms[run.stage] + silenceMs, () => {
+    run.deadline = this.clock.after(this.limitMs(run.stage, run) + silenceMs, () => {
       // Those that share the call took as long.
       for (const other of this.working.has(run.id) ? this.working : [run.id]) {
         const late = this.live.get(other);
@@ -79,4 +97,13 @@ export class Deadlines {
   reset(): void {
     this.working = new Set();
   }
+}
+
+/** What a stage takes at the slowest rate, as far as it depends on the number of weights. */
+function workMs(stage: Stage, { request, weights, pixels }: Run): number {
+  if (stage !== 'encoding' && stage !== 'denoising') return 0;
+  const count = weights?.get(request.model)?.count ?? 0;
+  const tokens = stage === 'encoding' ? TEXT_TOKENS : TEXT_TOKENS + pixels / TOKEN_PIXELS;
+  // A multiplication and an addition for each weight and token; most runs have two branches.
+  return ((2 * 2 * count * tokens) / SLOWEST_RATE) * 1000;
 }

@@ -15,6 +15,8 @@ export interface Weight {
   stored: number;
   /** With every floating point number widened to float32, as the CPU computes. */
   widened: number;
+  /** How many weights there are, whatever each takes. */
+  count: number;
   /** By which the memory grows with the picture. */
   widths: Widths;
 }
@@ -56,9 +58,10 @@ export class Scales {
 
   /** @param path absolute; a folder of a model or of a single network, or one file */
   async weigh(path: string): Promise<Weight> {
-    const sum: Weight = { stored: 0, widened: 0, widths: { ...noWidths } };
+    const sum: Weight = { stored: 0, widened: 0, count: 0, widths: { ...noWidths } };
     for (const file of await weightFiles(path)) {
-      const { stored, widened, widths } = await this.weighFile(file);
+      const { stored, widened, count, widths } = await this.weighFile(file);
+      sum.count += count;
       sum.stored += stored;
       sum.widened += widened;
       for (const network of Object.keys(widths) as (keyof Widths)[]) sum.widths[network] += widths[network];
@@ -75,7 +78,7 @@ export class Scales {
       this.known.set(file, weight);
       return weight;
     } catch {
-      return { stored: 0, widened: 0, widths: noWidths };
+      return { stored: 0, widened: 0, count: 0, widths: noWidths };
     }
   }
 }
@@ -134,11 +137,17 @@ function widenedBytes(tensor: StoredTensor, weights: HeldWeights): number {
 
 async function readWeight(file: string, size: number, weights: HeldWeights): Promise<Omit<Weight, 'stored'>> {
   // ONNX graphs keep the precision that they were exported in.
-  if (!file.endsWith('.safetensors') && !isGguf(file)) return { widened: size, widths: await widthsOfExported(file) };
+  if (!file.endsWith('.safetensors') && !isGguf(file)) {
+    return { widened: size, count: size / 4, widths: await widthsOfExported(file) };
+  }
   const { tensors } = await readWeightsHeader(file);
-  let widened = 0;
-  for (const tensor of tensors.values()) widened += widenedBytes(tensor, weights);
-  return { widened, widths: widthsOf(tensors) };
+  let [widened, count] = [0, 0];
+  for (const tensor of tensors.values()) {
+    const [rows, columns] = matrixOf(tensor);
+    widened += widenedBytes(tensor, weights);
+    count += rows * columns;
+  }
+  return { widened, count, widths: widthsOf(tensors) };
 }
 
 /** Undefined for what is no folder. */

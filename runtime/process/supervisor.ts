@@ -289,7 +289,7 @@ export class Supervisor implements Runtime {
       },
       log: (message, fields) => this.log('warn', message, fields),
     });
-    const deadline = setTimeout(() => child.process.kill('SIGKILL'), this.deadlines.ms.loading);
+    const deadline = setTimeout(() => child.process.kill('SIGKILL'), this.deadlines.limitMs('loading'));
     this.child = child;
     this.budget.begin();
     this.growth.begin();
@@ -555,10 +555,11 @@ export class Supervisor implements Runtime {
   }
 
   /** The time of a run, and of those that share its call, is over. */
-  private onLate({ stage, request }: Run): void {
+  private onLate(run: Run): void {
+    const { stage, request } = run;
     this.log('error', 'A stage outlived its deadline; the runtime process is killed.', {
       stage,
-      deadlineMs: this.deadlines.ms[stage],
+      deadlineMs: this.deadlines.limitMs(stage, run),
       model: request.model,
     });
     this.child?.process.kill('SIGKILL');
@@ -607,7 +608,7 @@ export class Supervisor implements Runtime {
       run.deadline?.cancel();
       this.loading.end(run, 'broken off');
       if (run.timedOut) {
-        const limit = `${this.deadlines.ms[run.stage]} ms`;
+        const limit = `${this.deadlines.limitMs(run.stage, run)} ms`;
         this.settle(run, new RuntimeError('stageTimeout', `The stage ${run.stage} took longer than ${limit}.`));
       } else if (run.abandoned) {
         this.settle(run);

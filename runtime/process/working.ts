@@ -6,17 +6,17 @@ import type { GenerateRequest } from '../messages.ts';
 /** Channels at the largest size that each network works at, by which its memory grows with the picture; 0: it has none. */
 export interface Widths {
   /** At the size of the latents. */
-  unet: number;
+  denoiser: number;
   /** At the size of the picture. */
   decoder: number;
   encoder: number;
   tiny: number;
 }
 
-export const noWidths: Widths = { unet: 0, decoder: 0, encoder: 0, tiny: 0 };
+export const noWidths: Widths = { denoiser: 0, decoder: 0, encoder: 0, tiny: 0 };
 
 /** Stable Diffusion's, for graphs that were exported without a config; its XL version has the same autoencoder. */
-const published: Widths = { unet: 960, decoder: 256, encoder: 128, tiny: 64 };
+const published: Widths = { denoiser: 960, decoder: 256, encoder: 128, tiny: 64 };
 
 /**
  * States of that many channels that a network holds at once, at its largest. Measured as resident memory of the process
@@ -35,11 +35,22 @@ const PIXELS = 64;
 /** Bytes a pixel that a run takes outside of its networks: the picture as numbers and as bytes, on both sides of the border. */
 const PICTURE = 48;
 
+/** The queries of a transformer's first block, in the names of any layout. */
+const transformer =
+  /^(?:model\.diffusion_model\.)?(?:transformer_blocks|double_blocks|joint_blocks|layers)\.(0)\..*(?:to_q|qkv)\.weight$/;
+
+/**
+ * What a transformer's width counts as: it holds about 12 states of its width for each token of 16 × 16 pixels, where
+ * `STATES` are counted for each position of 8 × 8.
+ */
+const TRANSFORMER_SHARE = 12 / 4 / 5;
+
 /** The layer whose input is widest at the largest size, by its name in either layout; of several the last one counts. */
 const widest: readonly (readonly [keyof Widths, RegExp])[] = [
-  ['unet', /^up_blocks\.(\d+)\.resnets\.0\.conv1\.weight$/],
-  ['unet', /^model\.diffusion_model\.output_blocks\.(\d+)\.0\.in_layers\.2\.weight$/],
-  ['unet', /^()controlnet_cond_embedding\.conv_out\.weight$/],
+  ['denoiser', /^up_blocks\.(\d+)\.resnets\.0\.conv1\.weight$/],
+  ['denoiser', /^model\.diffusion_model\.output_blocks\.(\d+)\.0\.in_layers\.2\.weight$/],
+  ['denoiser', /^()controlnet_cond_embedding\.conv_out\.weight$/],
+  ['denoiser', transformer],
   ['decoder', /^decoder\.up_blocks\.(\d+)\.resnets\.0\.conv1\.weight$/],
   ['decoder', /^(?:first_stage_model\.)?decoder\.up\.0\.block\.(0)\.conv1\.weight$/],
   ['encoder', /^encoder\.down_blocks\.0\.resnets\.(0)\.conv1\.weight$/],
@@ -57,7 +68,8 @@ export function widthsOf(tensors: StoredTensors): Widths {
       if (!match || Number(match[1]) < (last[network] ?? 0)) continue;
       last[network] = Number(match[1]);
       // The tiny decoder and a ControlNet are as wide as what this layer gives.
-      found[network] = (network === 'tiny' || match[1] === '' ? shape[0] : shape[1]) ?? 0;
+      const width = (network === 'tiny' || match[1] === '' ? shape[0] : shape[1]) ?? 0;
+      found[network] = pattern === transformer ? width * TRANSFORMER_SHARE : width;
     }
   }
   return found;
@@ -66,12 +78,12 @@ export function widthsOf(tensors: StoredTensors): Widths {
 /** Of a graph that was exported: what the config beside it says, else the published widths. */
 export async function widthsOfExported(file: string): Promise<Widths> {
   const folder = dirname(file);
-  const network = ({ unet: 'unet', vae_decoder: 'decoder', vae_encoder: 'encoder' } as const)[basename(folder)];
+  const network = ({ unet: 'denoiser', vae_decoder: 'decoder', vae_encoder: 'encoder' } as const)[basename(folder)];
   if (network === undefined || basename(file) !== 'model.onnx') return noWidths;
   const blocks = await blocksIn(join(folder, 'config.json'));
   if (!blocks) return { ...noWidths, [network]: published[network] };
   const [first, second = first] = blocks as [number, number?];
-  return { ...noWidths, [network]: { unet: first + second, decoder: second, encoder: first }[network] };
+  return { ...noWidths, [network]: { denoiser: first + second, decoder: second, encoder: first }[network] };
 }
 
 async function blocksIn(file: string): Promise<number[] | undefined> {
@@ -94,7 +106,7 @@ async function blocksIn(file: string): Promise<number[] | undefined> {
 export function workingBytes(request: GenerateRequest, widths: readonly Widths[]): number {
   const rows = request.guidanceScale > 1 ? 2 : 1;
   let states = 0;
-  for (const { unet } of widths) states += (unet * rows) / PIXELS;
+  for (const { denoiser } of widths) states += (denoiser * rows) / PIXELS;
   states += Math.max(0, ...widths.map(({ decoder }) => decoder));
   if (request.image) states += Math.max(0, ...widths.map(({ encoder }) => encoder));
   states += Math.max(0, ...widths.map(({ tiny }) => tiny));

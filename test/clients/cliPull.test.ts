@@ -367,7 +367,7 @@ describe('of a repository are taken', () => {
     ['several files', ['a.safetensors', 'b.safetensors'], {}, /Choose one with --include. There are: a.safetensors, b/],
     ['pickles', ['a.ckpt'], {}, /only pickled weights \(a\.ckpt\)/],
     ['pickles, also when asked for', ['a.ckpt'], { include: ['*.ckpt'] }, /is a pickle/],
-    ['nothing', ['README.md'], {}, /neither a diffusers pipeline nor a \.safetensors file/],
+    ['nothing', ['README.md'], {}, /neither a diffusers pipeline nor a \.safetensors or \.gguf file/],
     ['what does not fit', ['a.safetensors'], { include: ['b*'] }, /No file fits --include b\*/],
   ])('not %s, with a sentence', (_, files, more, sentence) => {
     expect(() => select(files, undefined, { ...wishes, ...more })).toThrow(sentence);

@@ -40,23 +40,23 @@ describe('the memory that a picture takes', () => {
     const scales = new Scales();
     const widths = async (path: string) => (await scales.weigh(path)).widths;
     // block_out_channels 16, 16 of the UNet; 8, 16 of the autoencoder.
-    const known = { unet: 32, decoder: 16, encoder: 8 };
+    const known = { denoiser: 32, decoder: 16, encoder: 8 };
     expect(await widths(modelFolder('tiny-sd15'))).toEqual({ ...known, tiny: 0 });
     const single = join(folder, 'single.safetensors');
     await writeGoldenSingleFile('tiny-sd15', single);
-    expect(await widths(single)).toMatchObject({ decoder: 16, encoder: 8, unet: expect.any(Number) });
-    expect((await widths(single)).unet).toBeGreaterThan(16);
+    expect(await widths(single)).toMatchObject({ decoder: 16, encoder: 8, denoiser: expect.any(Number) });
+    expect((await widths(single)).denoiser).toBeGreaterThan(16);
     const exported = join(folder, 'exported');
     await writeOnnxFolder(modelFolder('tiny-sd15'), exported);
     expect(await widths(exported)).toMatchObject({ decoder: expect.any(Number), encoder: expect.any(Number) });
-    expect((await widths(exported)).unet).toBeGreaterThan(0);
-    expect(await widths(join(modelsFolder, 'tiny-taesd'))).toMatchObject({ unet: 0, decoder: 0, tiny: 8 });
-    expect(await widths(join(modelsFolder, 'tiny-sd15-controlnet'))).toMatchObject({ unet: 16 });
+    expect((await widths(exported)).denoiser).toBeGreaterThan(0);
+    expect(await widths(join(modelsFolder, 'tiny-taesd'))).toMatchObject({ denoiser: 0, decoder: 0, tiny: 8 });
+    expect(await widths(join(modelsFolder, 'tiny-sd15-controlnet'))).toMatchObject({ denoiser: 16 });
     expect(await widths(join(modelsFolder, 'tiny-sd15-lora.safetensors'))).toEqual(noWidths);
   });
 
   test('grows with the decoder, guidance, a seed image, and tiny previews', () => {
-    const widths = { unet: 640, decoder: 256, encoder: 128, tiny: 64 };
+    const widths = { denoiser: 640, decoder: 256, encoder: 128, tiny: 64 };
     const plain = workingBytes(request(), [{ ...widths, tiny: 0 }]);
     // Stable Diffusion: 5.3 kB a pixel, 1.4 GB for 512².
     expect(plain).toBe(5 * 4 * (640 / 64 + 256) + 48);

@@ -61,6 +61,10 @@ export async function pull(args: string[]): Promise<void> {
     const wishes = { variant: values.variant, include: values.include ?? [], exclude: values.exclude ?? [] };
     return await fetchModel(hub, await hub.list(id, revision), wishes, local.modelsDir, name);
   }, 'Stopped. What has come is kept; the same command goes on from there.');
+  if (item !== path.basename(item)) {
+    process.stderr.write(`Tasks do not name a text encoder: models that need it find it in ${path.dirname(item)}.\n`);
+    return;
+  }
   const free = findEntry(await local.list(), id) === undefined;
   await writeNames(local, item, { ...names, aliases: [...names.aliases, ...(free ? [id] : [])] }, item === name);
   await tell(local, item);
@@ -86,7 +90,7 @@ export async function fetchModel(
   const isPipeline = all.includes('model_index.json') && wishes.include.length === 0;
   if (isPipeline) await fetchSmall(['model_index.json']);
   const selection = select(all, isPipeline ? await readIndex(staging.folder) : undefined, wishes);
-  const small = selection.paths.filter((file) => !/\.(safetensors|onnx|onnx_data|pb)$/.test(file));
+  const small = selection.paths.filter((file) => !/\.(safetensors|gguf|onnx|onnx_data|pb)$/.test(file));
   await fetchSmall(small);
   const paths = await withShards(selection, staging.folder, all);
   if (isPipeline) {
@@ -108,10 +112,14 @@ export async function fetchModel(
     transfer.end(done);
   }
   await removeStrays(staging.folder, new Set(paths));
-  const item = selection.layout === 'file' ? `${name}.safetensors` : name;
-  const from = selection.layout === 'file' ? path.join(staging.folder, paths[0]!) : staging.folder;
+  const isFile = selection.layout === 'file';
+  const from = isFile ? path.join(staging.folder, paths[0]!) : staging.folder;
+  // Models that are put together from several files look for their text encoders there.
+  const isEncoder = isFile && (await describeModel(from)).kind === 'textEncoder';
+  const item = path.join(isEncoder ? 'text_encoders' : '', isFile ? name + path.extname(from) : name);
+  await mkdir(path.dirname(path.join(modelsDir, item)), { recursive: true });
   await locked(modelsDir, () => settle([[from, path.join(modelsDir, item)]]));
-  if (selection.layout === 'file') await rm(staging.folder, { recursive: true });
+  if (isFile) await rm(staging.folder, { recursive: true });
   return item;
 }
 

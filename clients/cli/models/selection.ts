@@ -24,7 +24,7 @@ const pickled = /\.(bin|ckpt|pt|pth|pkl)$/i;
 
 /**
  * Which files of a repository are needed: of a diffusers pipeline the configs, tokenizers and one set of weights of each
- * component; of a network of its own (ControlNet, VAE) its config and weights; else the one `.safetensors` file.
+ * component; of a network of its own (ControlNet, VAE) its config and weights; else the one `.safetensors` or `.gguf` file.
  * Throws a sentence where there is nothing to take, or too much.
  *
  * @param modelIndex - the repository's `model_index.json`, parsed, if it has one
@@ -45,14 +45,14 @@ export function select(
     const weights = weightsIn(offered, '', variant);
     if (weights !== undefined) return folder(['config.json', ...licences(offered), ...weights.paths], weights.index);
   }
-  const single = offered.filter((file) => file.endsWith('.safetensors'));
+  const single = offered.filter((file) => /\.(safetensors|gguf)$/.test(file));
   if (single.length === 1) return { paths: single, shardIndexes: [], layout: 'file' };
   if (single.length > 1) throw new Error(`There are several models. Choose one with --include. ${listed(single)}`);
   const pickles = offered.filter((file) => pickled.test(file));
   throw new Error(
     pickles.length > 0
       ? `The repository has only pickled weights (${pickles[0]}), which can run code when opened and are refused. Look for one with safetensors.`
-      : 'The repository holds neither a diffusers pipeline nor a .safetensors file.',
+      : 'The repository holds neither a diffusers pipeline nor a .safetensors or .gguf file.',
   );
 }
 
@@ -183,7 +183,7 @@ function chosen(paths: string[]): Selection {
   const pickle = paths.find((file) => pickled.test(file));
   if (pickle !== undefined) throw new Error(`${pickle} is a pickle, which can run code when opened, and is refused.`);
   const [only] = paths;
-  const single = paths.length === 1 && only?.endsWith('.safetensors');
+  const single = paths.length === 1 && only !== undefined && /\.(safetensors|gguf)$/.test(only);
   const shardIndexes = paths.filter((file) => /\.safetensors\..*json$/.test(file) && file.includes('.index.'));
   return { paths, shardIndexes, layout: single ? 'file' : 'folder' };
 }
