@@ -78,7 +78,8 @@ export function architectureOfEmbedding(tensors: StoredTensors): Architecture {
 
 /** The lineage of an autoencoder, where its scaling factor is that of one lineage alone. */
 export function architectureOfScaling(scalingFactor: unknown): Architecture {
-  const lineages = all.filter(({ latents }) => latents.scalingFactor === scalingFactor);
+  // 1 stands for no scaling, which tells nothing: tiny autoencoders have it as well.
+  const lineages = all.filter(({ latents }) => latents.scalingFactor === scalingFactor && scalingFactor !== 1);
   const [only, ...others] = lineages.flatMap(({ architectures }) => architectures);
   return others.length === 0 ? (only ?? 'unknown') : 'unknown';
 }
