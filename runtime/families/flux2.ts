@@ -13,7 +13,10 @@ import { flux2LatentRgb } from './latentRgb.ts';
 import { checkSize, vaeDecoder, vaeEncoder } from './networks.ts';
 import { QWEN_LENGTH, qwen3In, qwen3Text, qwenEncoderIn, readQwenPrompt } from './qwenPrompts.ts';
 import { rotaryRow } from './rotary.ts';
+import { autoencoderPart, qwen3Part } from './separateParts.ts';
 
+/** Hidden states of the text encoder that the transformer reads, side by side. */
+const STATES = [9, 18, 27];
 /** Pixels on each side of one position: the autoencoder's 8, in patches of 2. */
 const SCALE = 16;
 /** Pixels on each side of the smallest reference picture, as in diffusers. */
@@ -43,7 +46,7 @@ export const flux2: Family = {
   pipelines: ['Flux2KleinPipeline'],
   denoiserFolder: 'transformer',
   networks: {
-    text_encoder: qwen3Text([9, 18, 27]),
+    text_encoder: qwen3Text(STATES),
     denoiser: transformer,
     vae_encoder: vaeEncoder,
     vae_decoder: vaeDecoder,
@@ -106,6 +109,7 @@ export const flux2: Family = {
   statedAs: [[/flux[-_. ]?2/i, 'flux2klein']],
   file: {
     recognises: isFlux2Transformer,
+    parts: [qwen3Part, autoencoderPart(32)],
     read: readFlux2File,
   },
 };
@@ -206,7 +210,12 @@ async function readFlux2File({ path, tensors, metadata, corrections, otherVae }:
     },
     parts: {
       denoiser,
-      text_encoder: await inPart('text_encoder', () => qwen3In(encoder, corrections('text_encoder'))),
+      text_encoder: await inPart('text_encoder', () =>
+        qwen3In(encoder, corrections('text_encoder'), {
+          states: STATES.length,
+          width: Number(denoiser.config.joint_attention_dim),
+        }),
+      ),
       ...(vae && { vae }),
     },
   };

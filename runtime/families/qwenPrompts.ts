@@ -48,12 +48,26 @@ export function qwenEncoderIn(tensors: StoredTensors): StoredTensors {
   return new Map();
 }
 
-/** The tensors of a Qwen3 encoder in a file, and the config that their shapes stand for. */
-export function qwen3In(tensors: StoredTensors, corrections: Corrections): PartSource {
+/**
+ * The tensors of a Qwen3 encoder in a file, and the config that their shapes stand for.
+ *
+ * @param reads - how many of its states the denoiser reads side by side, and how wide they are together
+ * @throws {ModelError} for an encoder of another size, which separate files may bring together
+ */
+export function qwen3In(
+  tensors: StoredTensors,
+  corrections: Corrections,
+  reads: { states: number; width: number },
+): PartSource {
   // What predicts the next word is not part of an encoder.
   const kept = new Map([...tensors].filter(([name]) => !name.startsWith('lm_head.')));
   const [rows, width] = (kept.get('model.embed_tokens.weight') ?? kept.get('embed_tokens.weight'))?.shape ?? [];
   if (rows === undefined) throw new ModelError('the file has no tensor for "model.embed_tokens.weight".');
+  if (width !== reads.width / reads.states) {
+    throw new ModelError(
+      `its states have ${width} channels, but the transformer reads ${reads.width / reads.states}: it belongs to another model.`,
+    );
+  }
   return {
     tensors: kept,
     config: { architectures: ['Qwen3Model'], vocab_size: rows, hidden_size: width, ...corrections.own },

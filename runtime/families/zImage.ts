@@ -146,7 +146,9 @@ async function readZImageFile({ path, tensors, corrections, otherVae }: ModelFil
     scheduler: { _class_name: 'FlowMatchEulerDiscreteScheduler', num_train_timesteps: 1000, shift: 3 },
     parts: {
       denoiser,
-      text_encoder: await inPart('text_encoder', () => qwen3In(encoder, corrections('text_encoder'))),
+      text_encoder: await inPart('text_encoder', () =>
+        qwen3In(encoder, corrections('text_encoder'), { states: 1, width: Number(denoiser.config.cap_feat_dim) }),
+      ),
       ...(vae && { vae }),
     },
   };

@@ -1,4 +1,4 @@
-import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -194,8 +194,25 @@ describe('files of FLUX.2', () => {
       await writeSafetensors(file, contents);
       await writeFile(`${file}.json`, JSON.stringify({ vae: { norm_num_groups: 4 } }));
       expect(await describeModel(file)).toMatchObject({ available: true, family: 'flux2', guidanceRule });
-      expect(await drawn(modelCache, { ...request, model: file })).toEqual(await drawn(modelCache, request));
     }
+    const file = join(folder, 'klein.safetensors');
+    expect(await drawn(modelCache, { ...request, model: file })).toEqual(await drawn(modelCache, request));
+  });
+
+  test('separate files are put together, and an encoder of another model is refused', async () => {
+    const own = join(folder, 'separate');
+    for (const part of ['diffusion_models', 'text_encoders', 'vae']) await mkdir(join(own, part), { recursive: true });
+    await cp(join(pathOf('tiny-flux2-klein'), 'tokenizer'), join(own, 'tokenizer'), { recursive: true });
+    const file = join(own, 'diffusion_models', 'flux-2-klein.safetensors');
+    const encoder = join(own, 'text_encoders', 'qwen_3_4b.safetensors');
+    await writeTransformerFile('tiny-flux2-klein/diffusion_models/flux-2-klein', file);
+    await writeTransformerFile('tiny-z-image/text_encoders/qwen_3_4b', encoder);
+    await writeTransformerFile('tiny-flux2-klein/vae/flux2-vae', join(own, 'vae', 'flux2-vae.safetensors'));
+    await writeFile(`${file}.json`, JSON.stringify({ vae: { norm_num_groups: 4 } }));
+    expect((await describeModel(file)).reason).toContain('its states have 32 channels, but the transformer reads 24');
+    await writeTransformerFile('tiny-flux2-klein/text_encoders/qwen_3_4b', encoder);
+    expect(await describeModel(file)).toMatchObject({ available: true, family: 'flux2' });
+    expect(await drawn(modelCache, { ...request, model: file })).toEqual(await drawn(modelCache, request));
   });
 
   test('LoRAs with the names of either layout change a picture alike', async () => {
