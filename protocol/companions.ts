@@ -36,9 +36,15 @@ export interface ControlNet {
   end?: StepChoice | undefined;
   /** Whether both matter alike, or the prompt or the guide image prevails. */
   controlMode: 'balanced' | 'prompt' | 'controlnet';
+  /** What the guide image is, for a network of several kinds. */
+  unionMode?: UnionMode | undefined;
   /** Where the client wrote it, for errors about it: `controlNet[0]`. */
   parameter: string;
 }
+
+/** Guide images that FLUX.1's unions of ControlNets know, in the order in which they were trained. */
+export const unionModes = ['canny', 'tile', 'depth', 'blur', 'pose', 'gray', 'lowQuality'] as const;
+export type UnionMode = (typeof unionModes)[number];
 
 /** Most LoRAs and LyCORIS together; most embeddings. */
 export const MAX_WEIGHTED_MODELS = 16;
@@ -70,6 +76,7 @@ export const controlNets = () =>
       ...startShape({ minStep: 1, minPercentage: 0 }),
       ...endShape,
       controlMode: choice(['balanced', 'prompt', 'controlnet'], 'balanced'),
+      unionMode: choice(unionModes),
       ...Object.fromEntries(
         [
           'preprocessor',
@@ -82,15 +89,15 @@ export const controlNets = () =>
     },
     {
       max: MAX_CONTROL_NETS,
-      keys: 'model, guideImage, weight, startStep, startStepPercentage, endStep, endStepPercentage and controlMode',
+      keys: 'model, guideImage, weight, startStep, startStepPercentage, endStep, endStepPercentage, controlMode and unionMode',
     },
     (
-      { model, guideImage, weight = 1, controlMode = 'balanced', ...places },
+      { model, guideImage, weight = 1, controlMode = 'balanced', unionMode, ...places },
       context,
     ): Omit<ControlNet, 'parameter'> => {
       const { startStep, startStepPercentage, endStep, endStepPercentage } = places;
       const { start, end } = stepChoices({ startStep, startStepPercentage, endStep, endStepPercentage }, [], context);
-      return { model, guideImage, weight, start, end, controlMode };
+      return { model, guideImage, weight, start, end, controlMode, ...(unionMode !== undefined && { unionMode }) };
     },
   );
 

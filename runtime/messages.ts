@@ -106,6 +106,8 @@ export interface ControlNetRequest {
   endStep: number;
   /** Whether both matter alike, or the prompt or the guide image prevails. */
   mode: 'balanced' | 'prompt' | 'controlnet';
+  /** What the guide image is, by number, for one network of several kinds; default 0. Others refuse it. */
+  unionMode?: number;
 }
 
 export interface PreviewRequest {

@@ -35,6 +35,8 @@ export interface ControlNetInput {
   endStepPercentage?: number;
   /** Whether both matter alike, or the prompt or the guide image prevails. Default `balanced`. */
   controlMode?: 'balanced' | 'prompt' | 'controlnet';
+  /** What the guide image is, for a network of several kinds. Default `canny`. */
+  unionMode?: 'canny' | 'tile' | 'depth' | 'blur' | 'pose' | 'gray' | 'lowQuality';
 }
 
 /** Pixels that the picture has more than the seed image on each side, in multiples of 64. Default 0 each. */

@@ -10,7 +10,7 @@ import {
   type NetworkKind,
   tokenizerOf,
 } from '../families/family.ts';
-import { architectureOfScaling, architectureOfTextWidth, familyOfArchitecture, networkOf } from '../families/index.ts';
+import { architectureOfControlNet, architectureOfScaling, familyOfArchitecture, networkOf } from '../families/index.ts';
 import { inspectOnnxFile, type OnnxFile } from '../files/onnxFile.ts';
 import { inPart, isFile, isFolder, isPickle, ModelError, pickleReason, readJson } from '../files/reading.ts';
 import type { StoredTensors } from '../files/safetensors.ts';
@@ -267,9 +267,7 @@ async function describePart(description: ModelDescription, kind: PartKind): Prom
   // A single file says no class; its kind has a first one.
   description.className ||= partClasses[kind][0]!;
   description.architecture =
-    kind === 'controlNet'
-      ? architectureOfTextWidth(config.cross_attention_dim)
-      : architectureOfScaling(config.scaling_factor);
+    kind === 'controlNet' ? architectureOfControlNet(config) : architectureOfScaling(config.scaling_factor);
   description.family = familyOfArchitecture(description.architecture);
   if (typeof config.latent_channels === 'number') description.latentChannels = config.latent_channels;
   description.precision = precisionOf(tensors);
@@ -284,15 +282,13 @@ async function checkPart(
   tensors: StoredTensors,
   name: string,
 ): Promise<void> {
-  await inPart(name, () => {
-    writePart(kind, config, tensors);
-    checkShapes(tensors);
-  });
+  await inPart(name, () => writePart(kind, config, tensors));
 }
 
 function writePart(kind: PartKind, config: Config, tensors: StoredTensors): void {
   if (kind === 'tinyVae') {
     writeTinyDecoder(config as AutoencoderTinyConfig, tensors);
+    checkShapes(tensors);
     return;
   }
   for (const name of kind === 'vae' ? (['vae_encoder', 'vae_decoder'] as const) : (['controlNet'] as const)) {

@@ -345,6 +345,17 @@ export interface Family {
   hiddenChannels?(masked: Float32Array, mask: Uint8Array, width: number, shape: LatentShape): Float32Array;
   /** Where inpainting changes latents, 0 to 1, from a byte for each pixel. Default: the mean over the pixels of a position. */
   latentMask?(mask: Uint8Array, width: number, shape: LatentShape): Float32Array;
+  /** How its ControlNets are called; default: with the guide image in pixels, and told what the denoiser is. */
+  readonly controls?: {
+    /** The guide image is shown as latents, of which a sample is drawn before all others. */
+    readonly inLatents: boolean;
+    /**
+     * What it is told beside latents, time and text.
+     *
+     * @param mode - what the guide image is, of a union of several ControlNets
+     */
+    inputs(context: InputContext, mode: number | undefined): Row;
+  };
   /** Most reference pictures that a prompt may refer to; default 0. */
   readonly mostReferences?: number;
   /** Pixels of a reference picture; larger ones are scaled down before they come here. Default: any number. */

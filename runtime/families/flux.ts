@@ -1,11 +1,22 @@
 import { basename } from 'node:path';
 import { inPart, ModelError } from '../files/reading.ts';
 import type { StoredTensors } from '../files/safetensors.ts';
+import { writeFluxControlNet } from '../graphs/fluxControlNet.ts';
 import { writeFluxTransformer } from '../graphs/fluxTransformer.ts';
 import { checkTransformerShapes } from '../graphs/transformerShapes.ts';
 import type { LatentShape, Row } from '../run.ts';
-import { floats } from '../tensors/tensor.ts';
-import type { Config, Defaults, Facts, Family, FileParts, LoraLayerShape, ModelFile, NetworkKind } from './family.ts';
+import { floats, int64s } from '../tensors/tensor.ts';
+import type {
+  Config,
+  Defaults,
+  Facts,
+  Family,
+  FileParts,
+  InputContext,
+  LoraLayerShape,
+  ModelFile,
+  NetworkKind,
+} from './family.ts';
 import type { Grid } from './flux2.ts';
 import { fluxLoraAliases, fluxTransformerTensors, isFluxTransformer } from './fluxKeys.ts';
 import { classifierFree, unguided } from './guidance.ts';
@@ -32,6 +43,16 @@ const transformer: NetworkKind = {
     throw new ModelError(
       `its config says guidance_embeds: ${config.guidance_embeds}, but the weights have ${found} for guidance.`,
     );
+  },
+};
+
+const controlNet: NetworkKind = {
+  classes: ['FluxControlNetModel'],
+  input: 'controlnet_cond',
+  write: (_config, tensors, form) => writeFluxControlNet(tensors, form),
+  check(config, tensors) {
+    checkTransformerShapes('fluxControlNet', tensors);
+    checkSize(config, 'in_channels', tensors.get('x_embedder.weight')?.shape[1]);
   },
 };
 
@@ -66,6 +87,7 @@ export const flux: Family = {
     denoiser: transformer,
     vae_encoder: vaeEncoder,
     vae_decoder: vaeDecoder,
+    controlNet,
   },
   encoders: () => ['text_encoder', 'text_encoder_2'],
   architectures: ['flux1'],
@@ -105,23 +127,24 @@ export const flux: Family = {
   },
   timestep: (timestep) => timestep / 1000,
   partialStep: 'run',
-  inputs({ configs, request, shape, branch, references }): Row {
-    const { denoiser } = configs.configs;
-    const { axes_dims_rope: axes = [16, 56, 56] } = denoiser as { axes_dims_rope?: number[] };
-    const grids = [shape, ...references.map((each) => each.shape)].map(gridOf);
-    const [reference] = references;
-    return {
-      ...rotaryRow(fluxPositions(branch.embeddings.length, grids), axes, THETA),
-      ...(takesGuidance(denoiser) && { guidance: floats(Float32Array.of(request.guidanceScale), [1]) }),
-      ...(reference && { reference: referenceTokens(reference) }),
-    };
+  inputs: (context) => inputsOf(context, context.branch.embeddings.length),
+  controls: {
+    inLatents: true,
+    inputs(context, mode) {
+      const { length } = context.branch.embeddings;
+      // It may embed the scale where the denoiser does not.
+      const guidance = floats(Float32Array.of(context.request.guidanceScale), [1]);
+      if (mode === undefined) return { ...inputsOf(context, length), guidance };
+      // The mode of a union is a token in front of the text.
+      return { ...inputsOf(context, length + 1), guidance, control_mode: int64s([mode], [1]) };
+    },
   },
   latentMask: pixelMask,
   mostReferences: 1,
   mostReferencePixels: 1024 ** 2,
   mostTextTokens: LONGEST_TEXT,
   prepareReference: (picture) => croppedTo(picture, 16),
-  takes: { loras: true, controlNets: false, deepCache: false, embeddings: false, clipSkip: false },
+  takes: { loras: true, controlNets: true, deepCache: false, embeddings: false, clipSkip: false },
   loraAliases: ({ num_attention_heads: heads, attention_head_dim: head }) => {
     const width = Number(heads ?? 24) * Number(head ?? 128);
     return (path) => fluxLoraAliases(path, width);
@@ -134,6 +157,19 @@ export const flux: Family = {
     padToken: () => '<|endoftext|>',
   },
 };
+
+/** @param length - tokens before those of the picture */
+function inputsOf({ configs, request, shape, references }: InputContext, length: number): Row {
+  const { denoiser } = configs.configs;
+  const { axes_dims_rope: axes = [16, 56, 56] } = denoiser as { axes_dims_rope?: number[] };
+  const grids = [shape, ...references.map((each) => each.shape)].map(gridOf);
+  const [reference] = references;
+  return {
+    ...rotaryRow(fluxPositions(length, grids), axes, THETA),
+    ...(takesGuidance(denoiser) && { guidance: floats(Float32Array.of(request.guidanceScale), [1]) }),
+    ...(reference && { reference: referenceTokens(reference) }),
+  };
+}
 
 function takesGuidance(denoiser: Config): boolean {
   return denoiser.guidance_embeds === true;

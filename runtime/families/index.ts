@@ -1,5 +1,5 @@
 import type { StoredTensors } from '../files/safetensors.ts';
-import type { Architecture, Family, LoraLayerShape, NetworkKind } from './family.ts';
+import type { Architecture, Config, Family, LoraLayerShape, NetworkKind } from './family.ts';
 import { flux } from './flux.ts';
 import { flux2 } from './flux2.ts';
 import { stableDiffusion } from './stableDiffusion.ts';
@@ -46,6 +46,13 @@ export function architectureOfTextWidth(width: unknown): Architecture {
     if (found !== undefined) return found;
   }
   return 'unknown';
+}
+
+/** The lineage of a ControlNet: that of the width of its text states, or of the one family that has networks of its kind. */
+export function architectureOfControlNet({ _class_name: className, cross_attention_dim: width }: Config): Architecture {
+  const own = all.filter(({ networks }) => networks.controlNet?.classes.includes(String(className)));
+  const only = own.length === 1 ? own[0]!.architectures[0] : undefined;
+  return only ?? architectureOfTextWidth(width);
 }
 
 /** The name of the family that an architecture belongs to. */

@@ -8,7 +8,8 @@ import { countModules, rotaryInputs, sizeOf, slice, toTheEnd } from './transform
  * A ControlNet of FLUX.1 (diffusers' FluxControlNetModel). All sizes are read off the shapes; a table of modes tells a union.
  *
  * Inputs: those of the transformer (see `writeFluxTransformer`), `controlnet_cond` [batch, channels, height, width], the guide
- * image in scaled latents, `conditioning_scale` [1] and, for a union, `control_mode` int64 [batch].
+ * image in scaled latents, `conditioning_scale` [batch, samples], one factor for each sample of both outputs, and, for a union,
+ * `control_mode` int64 [batch].
  * The rotary tables of a union have a row more, all zeros in its position, in front: a mode is a token.
  * Outputs: `block_samples` and `single_block_samples` [batch, samples, tokens, inner], each only where it has samples.
  */
@@ -23,7 +24,6 @@ export function writeFluxControlNet(tensors: StoredTensors, form: AdaptedForm = 
   const textWidth = graph.shapeOf('context_embedder.weight')[1]!;
   const states = graph.enter('encoder_hidden_states', ['batch', 'length', textWidth]);
   const guide = graph.enter('controlnet_cond', ['batch', channels, 'height', 'width']);
-  const scale = graph.input('conditioning_scale', 'float32', [1]);
   const vector = silu(graph, embedding(graph, timestep), 'time_text_embed');
   const rotary = rotaryInputs(graph, head, sample, true);
   const context: FluxContext = { graph, inner, heads: inner / head, rotary, vector };
@@ -61,13 +61,17 @@ export function writeFluxControlNet(tensors: StoredTensors, form: AdaptedForm = 
     singles.push(sampleOf(slice(graph, joint, 1, length, toTheEnd, name), `${name}.${i}`));
   }
 
-  const leave = (output: string, samples: readonly Value[]) => {
+  const given = graph.input('conditioning_scale', 'float32', ['batch', doubles.length + singles.length]);
+  // [batch, samples] → [batch, samples, 1, 1]
+  const scales = graph.node('Unsqueeze', [given, graph.ints([2, 3])], { name: 'conditioning_scale' });
+  const leave = (output: string, samples: readonly Value[], from: number) => {
     if (samples.length === 0) return;
     const all = graph.node('Concat', samples, { name: output, attributes: { axis: 1 } });
-    const scaled = graph.node('Mul', [all, scale], { name: output });
+    const own = slice(graph, scales, 1, from, from + samples.length, output);
+    const scaled = graph.node('Mul', [all, own], { name: output });
     graph.leaveWide(output, scaled, ['batch', samples.length, 'tokens', inner]);
   };
-  leave('block_samples', doubles);
-  leave('single_block_samples', singles);
+  leave('block_samples', doubles, 0);
+  leave('single_block_samples', singles, doubles.length);
   return graph.finish('fluxControlNet');
 }

@@ -1,6 +1,64 @@
 import type { StoredTensors } from '../files/safetensors.ts';
 import { checkRules, type Rule } from './checkShapes.ts';
 
+/** Of FLUX.1's transformer and of its ControlNets. */
+const fluxBlocks: Rule[] = [
+  {
+    module: /^()(?:x_embedder|context_embedder|time_text_embed)\./,
+    sizes: {
+      'x_embedder.weight': 'M p',
+      'x_embedder.bias': 'M',
+      'context_embedder.weight': 'M C',
+      'context_embedder.bias': 'M',
+      'time_text_embed.timestep_embedder.linear_1.weight': 'M w',
+      'time_text_embed.timestep_embedder.linear_2.weight': 'M M',
+      'time_text_embed.text_embedder.linear_1.weight': 'M t',
+      'time_text_embed.text_embedder.linear_2.weight': 'M M',
+      'time_text_embed.guidance_embedder.linear_1.weight': '? M w',
+      'time_text_embed.guidance_embedder.linear_2.weight': '? M M',
+    },
+  },
+  {
+    module: /^(transformer_blocks\.\d+\.)(?:attn|ff|ff_context|norm1|norm1_context)\./,
+    sizes: {
+      'norm1.linear.weight': 'd M',
+      'norm1.linear.bias': 'd',
+      'norm1_context.linear.weight': 'd M',
+      'norm1_context.linear.bias': 'd',
+      'attn.to_q.weight': 'M M',
+      'attn.to_k.weight': 'M M',
+      'attn.to_v.weight': 'M M',
+      'attn.to_out.0.weight': 'M M',
+      'attn.add_q_proj.weight': 'M M',
+      'attn.add_k_proj.weight': 'M M',
+      'attn.add_v_proj.weight': 'M M',
+      'attn.to_add_out.weight': 'M M',
+      'attn.norm_q.weight': 'D',
+      'attn.norm_k.weight': 'D',
+      'attn.norm_added_q.weight': 'D',
+      'attn.norm_added_k.weight': 'D',
+      'ff.net.0.proj.weight': 'f M',
+      'ff.net.2.weight': 'M f',
+      'ff_context.net.0.proj.weight': 'g M',
+      'ff_context.net.2.weight': 'M g',
+    },
+  },
+  {
+    module: /^(single_transformer_blocks\.\d+\.)(?:attn|norm|proj_mlp|proj_out)\./,
+    sizes: {
+      'norm.linear.weight': 's M',
+      'norm.linear.bias': 's',
+      'attn.to_q.weight': 'M M',
+      'attn.to_k.weight': 'M M',
+      'attn.to_v.weight': 'M M',
+      'attn.norm_q.weight': 'D',
+      'attn.norm_k.weight': 'D',
+      'proj_mlp.weight': 'f M',
+      'proj_out.weight': 'M c',
+    },
+  },
+];
+
 /** Sizes of language models and of transformers that denoise; see `Rule`. */
 const rules = {
   qwen3: [
@@ -41,64 +99,22 @@ const rules = {
     { module: /^()(?:shared|encoder\.embed_tokens)\./, sizes: { 'shared.weight': '? v H' } },
   ],
   flux: [
+    ...fluxBlocks,
     {
-      module: /^()(?:x_embedder|context_embedder|proj_out|norm_out|time_text_embed)\./,
+      module: /^()(?:proj_out|norm_out)\./,
       sizes: {
-        'x_embedder.weight': 'M p',
-        'x_embedder.bias': 'M',
-        'context_embedder.weight': 'M C',
-        'context_embedder.bias': 'M',
         'norm_out.linear.weight': 'n M',
         'norm_out.linear.bias': 'n',
         'proj_out.weight': 'l M',
         'proj_out.bias': 'l',
-        'time_text_embed.timestep_embedder.linear_1.weight': 'M w',
-        'time_text_embed.timestep_embedder.linear_2.weight': 'M M',
-        'time_text_embed.text_embedder.linear_1.weight': 'M t',
-        'time_text_embed.text_embedder.linear_2.weight': 'M M',
-        'time_text_embed.guidance_embedder.linear_1.weight': '? M w',
-        'time_text_embed.guidance_embedder.linear_2.weight': '? M M',
       },
     },
-    {
-      module: /^(transformer_blocks\.\d+\.)(?:attn|ff|ff_context|norm1|norm1_context)\./,
-      sizes: {
-        'norm1.linear.weight': 'd M',
-        'norm1.linear.bias': 'd',
-        'norm1_context.linear.weight': 'd M',
-        'norm1_context.linear.bias': 'd',
-        'attn.to_q.weight': 'M M',
-        'attn.to_k.weight': 'M M',
-        'attn.to_v.weight': 'M M',
-        'attn.to_out.0.weight': 'M M',
-        'attn.add_q_proj.weight': 'M M',
-        'attn.add_k_proj.weight': 'M M',
-        'attn.add_v_proj.weight': 'M M',
-        'attn.to_add_out.weight': 'M M',
-        'attn.norm_q.weight': 'D',
-        'attn.norm_k.weight': 'D',
-        'attn.norm_added_q.weight': 'D',
-        'attn.norm_added_k.weight': 'D',
-        'ff.net.0.proj.weight': 'f M',
-        'ff.net.2.weight': 'M f',
-        'ff_context.net.0.proj.weight': 'g M',
-        'ff_context.net.2.weight': 'M g',
-      },
-    },
-    {
-      module: /^(single_transformer_blocks\.\d+\.)(?:attn|norm|proj_mlp|proj_out)\./,
-      sizes: {
-        'norm.linear.weight': 's M',
-        'norm.linear.bias': 's',
-        'attn.to_q.weight': 'M M',
-        'attn.to_k.weight': 'M M',
-        'attn.to_v.weight': 'M M',
-        'attn.norm_q.weight': 'D',
-        'attn.norm_k.weight': 'D',
-        'proj_mlp.weight': 'f M',
-        'proj_out.weight': 'M c',
-      },
-    },
+  ],
+  fluxControlNet: [
+    ...fluxBlocks,
+    { module: /^()controlnet_x_embedder\./, sizes: { 'controlnet_x_embedder.weight': 'M p' } },
+    { module: /^()controlnet_mode_embedder\./, sizes: { 'controlnet_mode_embedder.weight': 'k M' } },
+    { module: /^(controlnet_(?:single_)?blocks\.\d+\.)/, sizes: { weight: 'M M', bias: 'M' } },
   ],
   zImage: [
     {

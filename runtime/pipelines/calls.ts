@@ -88,7 +88,8 @@ export function countRows(request: GenerateRequest, traits: ModelTraits): RowCou
   const { input } = traits;
   const scheduler = schedulerOf(request.scheduler ?? traits.defaultScheduler, steps);
   const { callsPerStep } = scheduler;
-  const plan = planCalls(request, scheduler, input, familyNamed(traits.family)?.partialStep);
+  const family = familyNamed(traits.family);
+  const plan = planCalls(request, scheduler, input, family?.partialStep);
   if (plan.steps === 0) return { denoiser: 0, shallow: 0, controlNet: 0, encoder: 0, decoder: 0, preview: 0 };
   const { first, handover, shallow } = plan;
   const calls = scheduler.timesteps.length;
@@ -113,7 +114,8 @@ export function countRows(request: GenerateRequest, traits: ModelTraits): RowCou
       shown +
       (image && !(input === 'inpaint' && wholly) ? 1 : 0) +
       (input === 'edit' && mask ? 1 : 0) +
-      references.length,
+      references.length +
+      (family?.controls?.inLatents ? controlNets.length : 0),
     decoder: 1,
     // At every N-th step, and at the last.
     preview:

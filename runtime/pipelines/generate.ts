@@ -48,6 +48,8 @@ export async function* generate(modelCache: ModelCache, request: GenerateRequest
   const conditioning = yield* condition(model, opened.loras);
   const refined = refiner ? yield* condition(refiner, noLoras) : undefined;
   const noise = createNoise(request.seed);
+  // Before all other draws, as in diffusers' pipelines.
+  const controls = yield* controlsOf(opened, request, plan, noise);
   const start = yield* startOf(request, plan, opened, noise);
   const references = yield* encodeReferences(request, opened);
 
@@ -56,7 +58,6 @@ export async function* generate(modelCache: ModelCache, request: GenerateRequest
   const denoiser = await model.network('denoiser').graph();
   const { timestep: toTime } = model.configs.family;
   const common = { scheduler, toTime, shape, noise, countFrom: first, blend: start.blend };
-  const controls = await controlsOf(opened.controlNets, request, plan);
   let { latents } = start;
   latents = yield* denoise({
     ...common,
@@ -146,8 +147,14 @@ function neededBy(modelCache: ModelCache, opened: Opened, plan: Plan, request: G
     ...(request.previews?.tinyDecoder === undefined
       ? []
       : [{ network: modelCache.tinyDecoder(request.previews.tinyDecoder), optional: true }]),
-    ...(request.image || request.references?.length || plan.input === 'inpaint' ? [{ network: encoder }] : []),
+    ...(showsPictures(opened, request, plan) ? [{ network: encoder }] : []),
   ];
+}
+
+/** Whether anything is to be encoded. */
+function showsPictures({ model, controlNets }: Opened, { image, references = [] }: GenerateRequest, { input }: Plan) {
+  const showsGuides = controlNets.length > 0 && model.configs.family.controls?.inLatents === true;
+  return image !== undefined || references.length > 0 || input === 'inpaint' || showsGuides;
 }
 
 /** What a run begins with. */
@@ -312,15 +319,29 @@ async function shallowOf(
   return { graph, adapters: modelCache.adapters.row(graph, 'denoiser', loras, true), calls };
 }
 
-async function controlsOf(networks: readonly LazyGraph[], request: GenerateRequest, plan: Plan): Promise<Control[]> {
+async function* controlsOf(opened: Opened, request: GenerateRequest, plan: Plan, noise: Noise): Part<Control[]> {
+  const { model, scaling } = opened;
+  const { shape } = plan;
+  const { controls: kind } = model.configs.family;
   const controls: Control[] = [];
-  for (const [index, { pixels, weight, mode, startStep, endStep }] of (request.controlNets ?? []).entries()) {
+  for (const [index, guide] of (request.controlNets ?? []).entries()) {
+    const { pixels, weight, mode, unionMode, startStep, endStep } = guide;
     const perStep = plan.scheduler.callsPerStep;
-    const network = networks[index]!;
+    const network = opened.controlNets[index]!;
     const source = await network.located();
+    const graph = await network.graph();
+    const isUnion = graph.takes('control_mode');
+    if (unionMode !== undefined && !isUnion) {
+      const message = 'Only a ControlNet of several kinds takes unionMode.';
+      throw new RuntimeError('unsupportedParameter', message, { parameter: 'unionMode' });
+    }
+    const encoder = kind?.inLatents ? await opened.encoder.graph() : undefined;
+    const latents = encoder && (yield* encodeImage({ encoder, pixels, shape, scaling, noise }));
+    const context = { configs: model.configs, request, shape, references: [] };
     controls.push({
-      graph: await network.graph(),
-      image: guideImage(pixels),
+      graph,
+      image: latents ? floats(latents, [1, shape.channels, shape.height, shape.width]) : guideImage(pixels),
+      inputs: kind && ((branch) => kind.inputs({ ...context, branch }, isUnion ? (unionMode ?? 0) : undefined)),
       weight,
       mode,
       // Such networks were trained without a picture for the empty prompt.

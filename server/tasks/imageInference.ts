@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto';
+import { unionModes } from '../../protocol/companions.ts';
 import { parameterCode, TaskError } from '../../protocol/errors.ts';
 import type { PreviewOptions } from '../../protocol/previews.ts';
 import type { MayWarn, Warning } from '../../protocol/replies.ts';
@@ -225,7 +226,9 @@ async function planTask(task: ImageInferenceTask, caller: Caller, context: Conte
     controlNets: task.controlNet.map((network, index) => {
       // Steps and percentages are those of the whole schedule, as `steps` is: image-to-image begins further down.
       const { first: startStep, end: endStep } = stepRange(network, steps);
-      return { model: controlNets[index]!, weight: network.weight, startStep, endStep, mode: network.controlMode };
+      const { weight, controlMode: mode, unionMode } = network;
+      const kind = unionMode === undefined ? {} : { unionMode: unionModes.indexOf(unionMode) };
+      return { model: controlNets[index]!, weight, startStep, endStep, mode, ...kind };
     }),
     seed: task.seed ?? BigInt(randomInt(0, 2 ** 32)),
     strength: task.strength ?? model.defaultStrength,

@@ -59,7 +59,7 @@ describe('what a path holds is told by its names and shapes', () => {
     expect(await describeModel(tiny)).toMatchObject({ kind: 'tinyVae', architecture: 'unknown', available: true });
     expect((await openPart(control, 'controlNet')).tensors.has('controlnet_mid_block.weight')).toBe(true);
     await expect(openPart(tiny, 'controlNet')).rejects.toThrow(
-      /config\.json says AutoencoderTiny; expected ControlNetModel\.$/,
+      /config\.json says AutoencoderTiny; expected ControlNetModel or FluxControlNetModel\.$/,
     );
   });
 

@@ -4,11 +4,17 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { describeModel } from '../../runtime/checkpoints/describe.ts';
-import type { GenerateRequest } from '../../runtime/messages.ts';
+import type { ControlNetRequest, GenerateRequest } from '../../runtime/messages.ts';
+import { generate } from '../../runtime/pipelines/generate.ts';
 import { createScheduler } from '../../runtime/schedulers/index.ts';
-import { latentsOfTokens, readFluxGoldens, readSchnellGoldens } from '../helpers/fluxGoldens.ts';
+import {
+  latentsOfTokens,
+  readFluxControlNetGoldens,
+  readFluxGoldens,
+  readSchnellGoldens,
+} from '../helpers/fluxGoldens.ts';
 import { modelsFolder, relativeError } from '../helpers/goldens.ts';
-import { drawn, largestDifference, openModels, readPixels, trajectoryOf } from '../helpers/trajectories.ts';
+import { drawn, drive, largestDifference, openModels, readPixels, trajectoryOf } from '../helpers/trajectories.ts';
 import { writeTransformerFile } from '../helpers/transformerGoldens.ts';
 
 const goldens = readFluxGoldens();
@@ -131,6 +137,72 @@ test.each([
 ] as const)('%s is refused where it does not fit', async (parameter, more) => {
   const request: GenerateRequest = { ...common, steps: 1, guidanceScale: 3.5, ...more };
   await expect(drawn(modelCache, request)).rejects.toMatchObject({ parameter });
+});
+
+describe('ControlNets of FLUX.1', () => {
+  const { trajectory: run, image, prompt, maxSequenceLength } = readFluxControlNetGoldens();
+  const network = (name: string) => join(modelsFolder, name);
+
+  async function requestWith(name: string, more: Partial<ControlNetRequest> = {}): Promise<GenerateRequest> {
+    const { steps, guidance, seed, conditioningScale: weight } = run;
+    const pixels = await readPixels(image);
+    const controlNet: ControlNetRequest = {
+      model: network(name),
+      pixels,
+      weight,
+      startStep: 0,
+      endStep: steps * run.controlGuidanceEnd,
+      mode: 'balanced',
+      ...more,
+    };
+    return {
+      ...common,
+      prompt,
+      maxSequenceLength,
+      steps,
+      guidanceScale: guidance,
+      seed: BigInt(seed),
+      controlNets: [controlNet],
+    };
+  }
+
+  test('act up to their end, in latents that are drawn before the noise', async () => {
+    const { denoised } = await drive(generate(modelCache, await requestWith('tiny-flux-controlnet')));
+    expect(denoised).toHaveLength(run.steps);
+    // The last step of Euler's method ends at what it predicts.
+    const expected = latentsOfTokens(run.latents.at(-1)!, 3, 4).data;
+    expect(relativeError(denoised.at(-1)!, expected)).toBeLessThan(tolerances.trajectory);
+  });
+
+  test('a union is told what the guide image is, and others are not', async () => {
+    const picture = async (unionMode?: number) =>
+      drawn(modelCache, await requestWith('tiny-flux-controlnet-union', unionMode === undefined ? {} : { unionMode }));
+    const [first, second] = [await picture(), await picture(2)];
+    expect(await picture(0)).toEqual(first);
+    expect(largestDifference(first, second)).toBeGreaterThan(2);
+    await expect(drawn(modelCache, await requestWith('tiny-flux-controlnet', { unionMode: 1 }))).rejects.toMatchObject({
+      code: 'unsupportedParameter',
+      parameter: 'unionMode',
+    });
+  });
+
+  test('that have different numbers of blocks are refused together', async () => {
+    const request = await requestWith('tiny-flux-controlnet');
+    const [other] = (await requestWith('tiny-flux-controlnet-union')).controlNets!;
+    const both = { ...request, controlNets: [...request.controlNets!, other!] };
+    await expect(drawn(modelCache, both)).rejects.toMatchObject({ parameter: 'controlNets' });
+  });
+
+  test('are described by their family', async () => {
+    for (const name of ['tiny-flux-controlnet', 'tiny-flux-controlnet-union']) {
+      expect(await describeModel(network(name))).toMatchObject({
+        kind: 'controlNet',
+        available: true,
+        family: 'flux',
+        architecture: 'flux1',
+      });
+    }
+  });
 });
 
 describe('files of FLUX.1', () => {

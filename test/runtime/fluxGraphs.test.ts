@@ -86,11 +86,12 @@ describe.each([
     const guiding = await openWritten(writeFluxControlNet(tensors));
     const feeds = feedsOf(call.hiddenStates, call.sigma, call.guidance);
     const isUnion = call.controlMode !== null;
+    const samples = call.blockSamples.length + call.singleBlockSamples.length;
     const length = goldens.t5Output.ofPrompt0.shape[0]!;
     const residuals = await guiding.run({
       ...feeds,
       controlnet_cond: recorded(latentsOfTokens(call.controlCond, grid.rows, grid.columns)),
-      conditioning_scale: floats(Float32Array.of(call.conditioningScale), [1]),
+      conditioning_scale: floats(new Float32Array(samples).fill(call.conditioningScale), [1, samples]),
       ...(isUnion && { control_mode: int64s([call.controlMode!], [1]) }),
       ...rotaryFeeds(fluxPositions(length + (isUnion ? 1 : 0), [grid])),
     });
