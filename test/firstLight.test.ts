@@ -22,10 +22,7 @@ beforeAll(async () => {
   dataDir = await mkdtemp(path.join(os.tmpdir(), 'latentwire-first-light-'));
   program = spawn(
     process.execPath,
-    [
-      path.join(import.meta.dirname, '../dist/clients/cli/main.js'),
-      ...['serve', '--port', '0', '--data-dir', dataDir, '--threads', '1'],
-    ],
+    [path.join(import.meta.dirname, '../dist/clients/cli/main.js'), 'serve', '--port', '0', '--data-dir', dataDir],
     { stdio: ['ignore', 'pipe', 'ignore'] },
   );
   url = await new Promise((resolve, reject) => {

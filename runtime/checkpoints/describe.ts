@@ -12,6 +12,7 @@ import {
 } from '../families/family.ts';
 import { architectureOfControlNet, architectureOfScaling, familyOfArchitecture, networkOf } from '../families/index.ts';
 import { inspectOnnxFile, type OnnxFile } from '../files/onnxFile.ts';
+import { ROUNDING_ERROR, roundedAnew } from '../files/packing.ts';
 import { inPart, isFile, isFolder, isPickle, ModelError, pickleReason, readJson } from '../files/reading.ts';
 import type { StoredTensors } from '../files/safetensors.ts';
 import { readWeightsHeader } from '../files/weights.ts';
@@ -222,12 +223,14 @@ async function describeCheckpoint(description: ModelDescription, besides: readon
   const kinds = new Set<string>();
   const counted = new Map<string, number>();
   const wordsOf = new Map<Component, number>();
+  const rounded = new Map<Component, string>();
   for (const component of checkpoint.components) {
     const part = await inspect(checkpoint, component);
     kinds.add(part.kind);
     for (const [file, bytes] of part.files) counted.set(file, bytes);
     if (component === 'denoiser') description.precision = part.precision;
     if (part.words !== undefined) wordsOf.set(component, part.words);
+    if (part.rounded !== undefined) rounded.set(component, part.rounded);
   }
   const tinyDecoder = join(description.folder, 'tiny_decoder');
   if (await isFolder(tinyDecoder)) {
@@ -237,6 +240,13 @@ async function describeCheckpoint(description: ModelDescription, besides: readon
     description.ownTinyDecoder = tinyDecoder;
   }
   for (const bytes of counted.values()) description.sizeBytes += bytes;
+  if (rounded.size > 0) {
+    const parts = [...rounded]
+      .map(([component, dtype]) => `${componentLabel(checkpoint, component)} (${dtype})`)
+      .join(' and ');
+    const note = `The weights of its ${parts} are rounded to 8 bits, which changes them by ${100 * ROUNDING_ERROR} %.`;
+    description.reason = [description.reason, note].filter(Boolean).join(' ');
+  }
   description.layout = kinds.size > 1 ? 'mixed' : kinds.has('onnx') ? 'onnx' : 'safetensors';
   for (const encoder of checkpoint.components.filter(isEncoder)) {
     const name = tokenizerOf(encoder);
@@ -305,6 +315,8 @@ interface Inspected {
   files: Map<string, number>;
   /** That a text encoder knows, where that is told. */
   words?: number | undefined;
+  /** How weights are stored that are held in 8 bits only after rounding. */
+  rounded?: string | undefined;
 }
 
 function inspect(checkpoint: Checkpoint, component: Component): Promise<Inspected> {
@@ -322,6 +334,7 @@ function inspect(checkpoint: Checkpoint, component: Component): Promise<Inspecte
     return {
       kind: 'safetensors',
       precision: precisionOf(source.tensors),
+      rounded: roundedAnew(source.tensors),
       files: await sizesOf(source.tensors),
       words: isEncoder(component) ? checkpoint.family.networks[component]?.wordsOf(source.tensors) : undefined,
     };
@@ -359,6 +372,9 @@ function precisionOf(tensors: StoredTensors): string {
   const bytes = new Map<string, number>();
   for (const { dtype, length } of tensors.values()) bytes.set(dtype, (bytes.get(dtype) ?? 0) + length);
   const [largest] = [...bytes].sort(([, a], [, b]) => b - a);
-  const names: Record<string, string> = { F32: 'float32', F16: 'float16', BF16: 'bfloat16', F64: 'float64' };
+  const names: Record<string, string> = {
+    ...{ F32: 'float32', F16: 'float16', BF16: 'bfloat16', F64: 'float64' },
+    ...{ F8_E4M3: 'float8 (e4m3)', F8_E5M2: 'float8 (e5m2)' },
+  };
   return names[largest?.[0] ?? ''] ?? largest?.[0] ?? 'unknown';
 }

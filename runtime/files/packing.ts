@@ -4,7 +4,7 @@ import { basename } from 'node:path';
 import { fromFloat16, toFloat16 } from '../tensors/float16.ts';
 import { type BlockFormat, blockFormats, dequantise, float8Tables, isBlockDtype, isFloat8 } from './blocks.ts';
 import { ModelError } from './reading.ts';
-import type { StoredTensor } from './safetensors.ts';
+import type { StoredDtype, StoredTensor, StoredTensors } from './safetensors.ts';
 
 /** Values that share a scale in weights of 4 and 8 bits. */
 export const BLOCK = 32;
@@ -96,6 +96,29 @@ export function smallestExact(dtype: StoredTensor['dtype']): { bits: 4 | 8; hasM
   if (!isBlockDtype(dtype)) return undefined;
   const { group, bits, hasMinima }: BlockFormat = blockFormats[dtype];
   return group === BLOCK ? { bits, hasMinima } : { bits: 8, hasMinima: false };
+}
+
+/** Bytes of a network as float32 below which few bits spare little. */
+const SMALL_BYTES = 400 * 2 ** 20;
+
+/** Whether a network is held as floats unless something else is asked for, see `WeightsForm`. */
+export function isSmall(tensors: StoredTensors): boolean {
+  let bytes = 0;
+  for (const { shape } of tensors.values()) bytes += 4 * shape.reduce((product, dim) => product * dim, 1);
+  return bytes < SMALL_BYTES;
+}
+
+/** What rounding to 8 bits changes, over what the weights are, both as root mean squares; measured for each format that needs it. */
+export const ROUNDING_ERROR = 0.005;
+
+/** The dtype of most of the weights of a large network, where they are held in 8 bits only after rounding. */
+export function roundedAnew(tensors: StoredTensors): StoredDtype | undefined {
+  const bytes = new Map<StoredDtype, number>();
+  for (const { dtype, length } of tensors.values()) bytes.set(dtype, (bytes.get(dtype) ?? 0) + length);
+  const [dtype] = [...bytes].sort(([, a], [, b]) => b - a)[0] ?? [];
+  if (dtype === undefined || isSmall(tensors)) return undefined;
+  const isExact = isBlockDtype(dtype) && blockFormats[dtype].group === BLOCK;
+  return smallestExact(dtype) && !isExact ? dtype : undefined;
 }
 
 /** Sums of squares: of what was lost, and of all. */
@@ -237,31 +260,40 @@ function quantise(
   loss: Loss,
 ): void {
   const zero = 2 ** (bits - 1);
-  const most = zero - 1;
-  const block = new Uint8Array(BLOCK);
+  const highest = 2 * zero - 1;
+  const half = zero + 0.5;
   let { lost, all } = loss;
-  for (let index = 0, at = 0, to = 0; at < values.length; index++, at += BLOCK) {
-    let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-    for (let j = at; j < at + BLOCK; j++) {
+  for (let index = 0, at = 0, to = 0; at < values.length; index++) {
+    const end = at + BLOCK;
+    let [low, high] = [values[at]!, values[at]!];
+    for (let j = at + 1; j < end; j++) {
       const value = values[j]!;
       if (value < low) low = value;
-      if (value > high) high = value;
+      else if (value > high) high = value;
     }
-    const scale = Math.fround(hasMinima ? (high - low) / (2 * zero - 1) : Math.max(-low, high) / most);
+    const scale = Math.fround(hasMinima ? (high - low) / highest : Math.max(-low, high) / (zero - 1));
     const minimum = hasMinima ? Math.fround(low + zero * scale) : 0;
     const inverse = scale === 0 ? 0 : 1 / scale;
-    for (let j = 0; j < BLOCK; j++) {
-      const value = values[at + j]!;
-      const code = Math.max(-zero, Math.min(most, Math.round((value - minimum) * inverse)));
-      block[j] = code + zero;
-      const error = value - (scale * code + minimum);
-      lost += error * error;
-      all += value * value;
+    // Every tenth block tells what is lost well enough.
+    if (index % 10 === 0) {
+      for (let j = at; j < end; j++) {
+        const value = values[j]!;
+        const error = value - minimum - scale * Math.round((value - minimum) * inverse);
+        lost += error * error;
+        all += value * value;
+      }
+    }
+    // Codes count from 0 here, so that what is cut off rounds to the nearest.
+    if (bits === 8) for (; at < end; at++) codes[at] = (values[at]! * inverse + half) | 0;
+    else {
+      for (; at < end; at += 2) {
+        const even = ((values[at]! - minimum) * inverse + half) | 0;
+        const odd = ((values[at + 1]! - minimum) * inverse + half) | 0;
+        codes[to++] = (even > highest ? highest : even) | ((odd > highest ? highest : odd) << 4);
+      }
     }
     scales[index] = scale;
     if (hasMinima) minima[index] = minimum;
-    if (bits === 8) codes.set(block, at);
-    else for (let j = 0; j < BLOCK; j += 2) codes[to++] = block[j]! | (block[j + 1]! << 4);
   }
   loss.lost = lost;
   loss.all = all;
@@ -278,8 +310,11 @@ async function valuesOf(
   const values = plainValues(source.dtype, bytes);
   if (!source.scale) return values;
   const scale = plainValues(source.scale.dtype, await sources.read(source.scale));
-  if (scale.length === 1) return values.map((value) => value * scale[0]!);
-  return values.map((value, i) => value * scale[firstRow + Math.floor(i / columns)]!);
+  for (let row = 0, i = 0; i < values.length; row++) {
+    const factor = scale.length === 1 ? scale[0]! : scale[firstRow + row]!;
+    for (const end = i + columns; i < end; i++) values[i]! *= factor;
+  }
+  return values;
 }
 
 function plainValues(dtype: StoredTensor['dtype'], bytes: Uint8Array): Float32Array {

@@ -90,12 +90,16 @@ export function writeVaeDecoder(config: AutoencoderKLConfig, tensors: StoredTens
   return graph.finish('vaeDecoder');
 }
 
-/** Float32 throughout where float16 would overflow; see `float32Parts.autoencoder`. */
+/**
+ * Float32 throughout where float16 would overflow; see `float32Parts.autoencoder`. Weights are never held in few bits: nearly
+ * all of them are those of convolutions, and what is lost here is lost in the picture itself.
+ */
 function formOf(
   { force_upcast: upcast, scaling_factor: factor }: AutoencoderKLConfig,
   tensors: StoredTensors,
-  form: GraphForm = {},
+  given: GraphForm = {},
 ): GraphForm {
+  const form: GraphForm = { ...given, weights: 'float16' };
   const isFirst = !tensors.has(STATISTICS) && (factor ?? SD_SCALING_FACTOR) === SD_SCALING_FACTOR;
   return upcast === false || isFirst ? form : { ...form, precision: 'float32' };
 }

@@ -16,7 +16,7 @@ export interface AutoencoderTinyConfig {
  */
 export function writeTinyDecoder(config: AutoencoderTinyConfig, tensors: StoredTensors, form?: GraphForm): Written {
   check(config);
-  const graph = new GraphBuilder(tensors, form);
+  const graph = new GraphBuilder(tensors, { ...form, weights: 'float16' });
   const channels = graph.shapeOf('decoder.layers.0.weight')[1]!;
   let x = graph.enter('latent_sample', ['batch', channels, 'latent_height', 'latent_width']);
   // 3 tanh(x / 3): latents far outside the usual range end at its edge.
@@ -46,7 +46,7 @@ export function writeTinyDecoder(config: AutoencoderTinyConfig, tensors: StoredT
  */
 export function writeTinyEncoder(config: AutoencoderTinyConfig, tensors: StoredTensors, form?: GraphForm): Written {
   check(config);
-  const graph = new GraphBuilder(tensors, form);
+  const graph = new GraphBuilder(tensors, { ...form, weights: 'float16' });
   const colours = graph.shapeOf('encoder.layers.0.weight')[1]!;
   const sample = graph.enter('sample', ['batch', colours, 'height', 'width']);
   // [-1, 1] → [0, 1]

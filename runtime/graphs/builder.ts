@@ -5,6 +5,7 @@ import { isBlockDtype, isFloat8 } from '../files/blocks.ts';
 import {
   BLOCK,
   type Held,
+  isSmall,
   matrixOf,
   type Packing,
   type Piece,
@@ -49,9 +50,6 @@ export interface GraphForm {
  * `float16`: everything as floats, in the precision of the graph.
  */
 export type WeightsForm = 'auto' | 'stored' | 'int8' | 'int4' | 'float16';
-
-/** Bytes of a network as floats below which `auto` holds it so. */
-const WIDENED_BELOW = 400 * 2 ** 20;
 
 /** Which layers of a network take the low-rank matrices of LoRAs as inputs of the graph. */
 export type Adapters = 'none' | 'linear' | 'all';
@@ -207,7 +205,7 @@ export class GraphBuilder {
     this.takesVectors = form.vectors ?? false;
     this.linear = this.precision === 'float32' ? (form.linear ?? 'plain') : 'plain';
     const { weights = 'auto' } = form;
-    this.weightsForm = weights === 'auto' ? (floatBytes(tensors) < WIDENED_BELOW ? 'float16' : 'stored') : weights;
+    this.weightsForm = weights === 'auto' ? (isSmall(tensors) ? 'float16' : 'stored') : weights;
     const isFewBits = this.weightsForm === 'int8' || this.weightsForm === 'int4';
     this.packs = isFewBits || [...tensors.values()].some(({ dtype }) => isBlockDtype(dtype) || isFloat8(dtype));
   }
@@ -605,13 +603,6 @@ function swappedStart(tensor: string, { shape }: StoredTensor, rows: readonly [n
     throw new GraphError(`The halves of the tensor "${tensor}" are stored in another order, so it is read by halves.`);
   }
   return rows[0] < half ? rows[0] + half : rows[0] - half;
-}
-
-/** Bytes of all tensors as float32. */
-function floatBytes(tensors: StoredTensors): number {
-  let bytes = 0;
-  for (const { shape } of tensors.values()) bytes += 4 * count(shape);
-  return bytes;
 }
 
 function count(shape: readonly number[]): number {

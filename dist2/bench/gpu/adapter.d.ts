@@ -1,0 +1,2 @@
+import { type Cases } from './cases.ts';
+export declare function measureAdapter(cases: Cases): Promise<void>;

@@ -1,0 +1,170 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { LatentwireError } from '../typescript/index.js';
+import { Progress } from './progress.js';
+import { serverOptions, serverOptionsHelp, withServer } from './server.js';
+import { readArguments, readNumber, UsageError } from './usage.js';
+export const generateHelp = `Usage: latentwire generate PROMPT [options]
+
+Makes a picture and writes it to a file, whose path is all that goes to stdout. Uses the server that is running; where
+none is, one is started for this call. Ctrl-C cancels.
+
+Options:
+  -o, --output FILE    Where to write: .png, .jpg or .webp. Default: named after the prompt and the seed, .png
+  --negative TEXT      What to keep out
+  --model AIR          Default: the server's
+  --width PIXELS       Default: the model's
+  --height PIXELS      Default: the model's
+  --steps COUNT        Default: the model's
+  --guidance NUMBER    How closely to follow the prompt. Default: the model's
+  --scheduler NAME     Default: the model's
+  --seed NUMBER        Repeats a picture. Default: random
+  --count COUNT        Pictures with the same settings and different seeds. Default: 1
+  --seed-image FILE    The picture to start from: a file, a URL, or the UUID of an image of the server
+  --strength NUMBER    How far to leave the seed image, 0 to 1. Default: the model's
+  --mask FILE          With a seed image: white is painted anew, black is kept. A file, a URL or a UUID, as above
+  --reference FILE     A picture that the prompt refers to, for models that draw by them. May be given more than once
+  --lora NAME[:WEIGHT]          A LoRA of the server, by AIR or name. Default weight: 1. May be given more than once
+  --embedding NAME[:WEIGHT]     A textual inversion, likewise
+  --control NAME=FILE[:WEIGHT]  A ControlNet and its guide image (a file, a URL or a UUID), likewise
+  --vae NAME           Another autoencoder than the model's
+  --prompt-weighting SYNTAX     compel or sdEmbeds: weights of words within the prompt, such as (red:1.3)
+  --deep-cache STEPS   Only every so many steps run the whole network: faster, and a slightly other picture. 2 or 3
+${serverOptionsHelp}
+`;
+const options = {
+    ...serverOptions,
+    output: { type: 'string', short: 'o' },
+    negative: { type: 'string' },
+    model: { type: 'string' },
+    width: { type: 'string' },
+    height: { type: 'string' },
+    steps: { type: 'string' },
+    guidance: { type: 'string' },
+    scheduler: { type: 'string' },
+    seed: { type: 'string' },
+    count: { type: 'string' },
+    'seed-image': { type: 'string' },
+    strength: { type: 'string' },
+    mask: { type: 'string' },
+    reference: { type: 'string', multiple: true },
+    lora: { type: 'string', multiple: true },
+    embedding: { type: 'string', multiple: true },
+    control: { type: 'string', multiple: true },
+    vae: { type: 'string' },
+    'prompt-weighting': { type: 'string' },
+    'deep-cache': { type: 'string' },
+};
+const formats = { '.png': 'PNG', '.jpg': 'JPG', '.jpeg': 'JPG', '.webp': 'WEBP' };
+export async function generate(args) {
+    const { values, positionals } = readArguments('generate', args, options);
+    const prompt = positionals.join(' ').trim();
+    if (prompt === '')
+        throw new UsageError('A prompt is missing: latentwire generate "a red potion".');
+    const extension = path.extname(values.output ?? '.png').toLowerCase() || '.png';
+    if (!Object.hasOwn(formats, extension))
+        throw new UsageError(`--output ends in .png, .jpg or .webp, not ${extension}.`);
+    if (values.seed !== undefined && !/^\d+$/.test(values.seed))
+        throw new UsageError('--seed takes a whole number.');
+    const numbers = {
+        width: readNumber('width', values.width),
+        height: readNumber('height', values.height),
+        steps: readNumber('steps', values.steps),
+        CFGScale: readNumber('guidance', values.guidance),
+        strength: readNumber('strength', values.strength),
+        numberResults: readNumber('count', values.count) ?? 1,
+    };
+    const task = {
+        positivePrompt: prompt,
+        negativePrompt: values.negative,
+        model: values.model,
+        scheduler: values.scheduler,
+        ...numbers,
+        ...(values.seed !== undefined && { seed: BigInt(values.seed) }),
+        ...(values['seed-image'] !== undefined && { seedImage: await readImage('seed-image', values['seed-image']) }),
+        referenceImages: values.reference && (await Promise.all(values.reference.map((file) => readImage('reference', file)))),
+        ...(values.mask !== undefined && { maskImage: await readImage('mask', values.mask) }),
+        lora: values.lora?.map(readWeighted),
+        embeddings: values.embedding?.map(readWeighted),
+        controlNet: values.control && (await Promise.all(values.control.map(readControl))),
+        vae: values.vae,
+        ...(values['deep-cache'] !== undefined && {
+            acceleratorOptions: { deepCache: true, deepCacheInterval: readNumber('deep-cache', values['deep-cache']) },
+        }),
+        promptWeighting: values['prompt-weighting'],
+        outputFormat: formats[extension],
+        // The bytes come with the answer: a server's URLs need not be reachable from here.
+        outputType: 'base64Data',
+        previews: false,
+    };
+    const nameOf = ({ seed, resultIndex }) => {
+        const several = numbers.numberResults > 1;
+        if (values.output === undefined)
+            return `${slug(prompt)}-${seed}${extension}`;
+        const { dir, name, ext } = path.parse(values.output);
+        return path.join(dir, `${name}${several ? `-${resultIndex + 1}` : ''}${ext || extension}`);
+    };
+    await withServer(values, (client) => run(client, definedOnly(task), nameOf));
+}
+async function run(client, task, nameOf) {
+    const progress = new Progress(task.numberResults ?? 1);
+    const generation = client.generate(task);
+    const cancel = () => {
+        // A second Ctrl-C ends the program at once, as it would without this.
+        process.off('SIGINT', cancel);
+        generation.cancel().catch(() => { });
+    };
+    process.on('SIGINT', cancel);
+    try {
+        for await (const event of generation) {
+            if (event.event === 'result') {
+                const name = nameOf(event);
+                await writeFile(name, Buffer.from(event.imageBase64Data ?? '', 'base64'));
+                progress.wrote(name, event);
+            }
+            else
+                progress.heard(event);
+        }
+        await generation.results;
+    }
+    catch (error) {
+        if (error instanceof LatentwireError && error.code === 'taskCancelled') {
+            throw Object.assign(new Error('cancelled'), { exitCode: 130 });
+        }
+        throw error;
+    }
+    finally {
+        process.off('SIGINT', cancel);
+        progress.end();
+    }
+}
+/** `NAME` or `NAME:WEIGHT`. A name may hold colons, as AIRs do. */
+function readWeighted(text) {
+    const [, model, weight] = /^(.+):(-?(?:\d+\.?\d*|\.\d+))$/.exec(text) ?? [];
+    return model === undefined ? { model: text } : { model, weight: Number(weight) };
+}
+/** `NAME=FILE` or `NAME=FILE:WEIGHT`. */
+async function readControl(text) {
+    const at = text.indexOf('=');
+    if (at < 1 || at === text.length - 1)
+        throw new UsageError(`--control takes NAME=FILE[:WEIGHT], not "${text}".`);
+    const { model: source, ...weight } = readWeighted(text.slice(at + 1));
+    return { model: text.slice(0, at), guideImage: await readImage('control', source), ...weight };
+}
+async function readImage(option, source) {
+    if (/^https?:\/\//.test(source) || /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i.test(source))
+        return source;
+    try {
+        return await readFile(source);
+    }
+    catch (cause) {
+        throw new UsageError(`--${option}: the file ${source} cannot be read.`, { cause });
+    }
+}
+function slug(prompt) {
+    return (prompt.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? ['picture']).slice(0, 8).join('-');
+}
+function definedOnly(values) {
+    return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
+}
+//# sourceMappingURL=generate.js.map

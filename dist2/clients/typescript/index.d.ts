@@ -1,0 +1,8 @@
+/** The TypeScript client of Latentwire: one file of a browser's module graph or of Node's, without a bundler. */
+export { type Client, type ConnectOptions, connect, type UploadedImage } from './client.ts';
+export type { ConnectionStatus, ReconnectOptions, WebSocketConstructor, WebSocketLike } from './connection.ts';
+export { type ClientErrorCode, LatentwireError } from './errors.ts';
+export type { Generation, GenerationEvent, ImageResult, Preview } from './generation.ts';
+export type { ImageInput } from './images.ts';
+export type { ModelCategory, ModelInfo, ModelOf, ModelQuery, PartInfo } from './models.ts';
+export type { AcceleratorOptions, ControlNetInput, ImageTask, OutpaintInput, PreviewOptions, RefinerInput, Weighted, } from './task.ts';

@@ -1,0 +1,16 @@
+import type { StoredTensors } from '../files/safetensors.ts';
+import type { LoraAlias } from './family.ts';
+/** Whether these are the tensors of a FLUX.1 transformer, in the original layout or in that of diffusers. */
+export declare function isFluxTransformer(tensors: StoredTensors): boolean;
+/**
+ * The tensors of a FLUX.1 transformer under their names in diffusers. Those that have them keep them; matrices that lie in
+ * one are taken from it by their rows.
+ */
+export declare function fluxTransformerTensors(stored: StoredTensors): StoredTensors;
+/**
+ * The names that LoRAs in the original layout give a module of the transformer: `double_blocks.0.img_attn.qkv` for its
+ * queries, of which they are the first rows. None for the final modulation, whose rows are in another order there.
+ *
+ * @param width - channels of the transformer (heads · channels of a head)
+ */
+export declare function fluxLoraAliases(path: string, width: number): LoraAlias[];
