@@ -1,4 +1,10 @@
-import { type Generation, type ImageTask, LatentwireError, type ModelCategory } from '../typescript/index.ts';
+import {
+  type Generation,
+  type ImageTask,
+  LatentwireError,
+  type ModelCategory,
+  type UploadedImage,
+} from '../typescript/index.ts';
 import { type Companion, Companions } from './companions.ts';
 import { count, find, kept, make } from './elements.ts';
 import { fillDrag, Gallery } from './gallery.ts';
@@ -9,6 +15,7 @@ import { fetchPicture, isUnderWay, type Picture, Pictures } from './pictures.ts'
 import type { Recipe } from './recipe.ts';
 import { RecipeOffer } from './recipeOffer.ts';
 import type { FoundRecipe } from './recipeReader.ts';
+import { References } from './references.ts';
 import { SeedImage } from './seedImage.ts';
 import { Settings } from './settings.ts';
 import { Stage } from './stage.ts';
@@ -54,18 +61,18 @@ const embeddings = new Companions({
   weight: { min: -4, max: 4, sliderMin: -1, sliderMax: 2 },
 });
 const otherModels = new OtherModels();
+/** The finished picture that the page shows. */
+function shown(): UploadedImage | undefined {
+  const { imageUUID, imageURL } = stage.picture?.result ?? {};
+  return imageUUID !== undefined && imageURL !== undefined ? { imageUUID, imageURL } : undefined;
+}
 const controlNets = new Companions({
   id: 'control-nets',
   word: 'ControlNet',
   weight: { min: 0, max: 1, sliderMin: 0, sliderMax: 1 },
-  guide: {
-    upload,
-    shown() {
-      const { imageUUID, imageURL } = stage.picture?.result ?? {};
-      return imageUUID !== undefined && imageURL !== undefined ? { imageUUID, imageURL } : undefined;
-    },
-  },
+  guide: { upload, shown },
 });
+const references = new References(upload, shown);
 /** What is on its way, by the UUID of the task. */
 const unfinished = new Map<string, Generation>();
 const earlierTasks = unfinishedTasks.read();
@@ -98,7 +105,7 @@ gallery.onchoose = choose;
 stage.ondrag = fillDrag;
 
 settings.onmodel = (model) => {
-  for (const list of [loras, embeddings, controlNets, otherModels]) list.model = model;
+  for (const list of [loras, embeddings, controlNets, otherModels, references]) list.model = model;
 };
 for (const [key, list] of Object.entries({ loras, embeddings })) {
   list.write(kept.read<Companion[]>(key) ?? []);
@@ -165,11 +172,12 @@ form.addEventListener('submit', async (event) => {
 
 /** What the server must have before the task, the seed image and the mask, and what acts beside the model. */
 async function readPictures(): Promise<Partial<Recipe>> {
-  const [pictures] = await Promise.all([seedImage.forTask(), controlNets.ready()]);
+  const [pictures] = await Promise.all([seedImage.forTask(), controlNets.ready(), references.ready()]);
   const lists = {
     lora: loras.read(),
     embeddings: embeddings.read(),
     controlNet: controlNets.read() as NonNullable<Recipe['controlNet']>,
+    referenceImages: references.read(),
   };
   const used = Object.entries(lists).filter(([, list]) => list.length > 0);
   return { ...pictures, ...otherModels.read(), ...Object.fromEntries(used) };
@@ -183,7 +191,7 @@ function resize(recipe: Recipe, by: 1 | -1): void {
 }
 
 async function generate(recipe: Recipe, numberResults: number): Promise<void> {
-  const { seed: _, seedImage: from, maskImage, controlNet, width, height, ...parameters } = recipe;
+  const { seed: _, seedImage: from, maskImage, controlNet, referenceImages, width, height, ...parameters } = recipe;
   const decoder = settings.previewDecoder;
   const task: ImageTask = {
     ...parameters,
@@ -193,6 +201,7 @@ async function generate(recipe: Recipe, numberResults: number): Promise<void> {
     ...(controlNet && {
       controlNet: controlNet.map((one) => ({ ...one, guideImage: one.guideImage.imageUUID })),
     }),
+    ...(referenceImages && { referenceImages: referenceImages.map(({ imageUUID }) => imageUUID) }),
     ...(decoder !== undefined && { previews: { decoder } }),
     numberResults,
     outputFormat: 'PNG',
@@ -344,6 +353,7 @@ actions.reuse.addEventListener('click', () => {
   embeddings.write(recipe.embeddings ?? []);
   otherModels.write(recipe);
   controlNets.write(recipe.controlNet ?? []);
+  references.write(recipe.referenceImages ?? []);
   announce('Settings restored');
 });
 actions.copy.addEventListener('click', async () => {

@@ -18,6 +18,8 @@ export interface Recipe {
   maskImage?: UploadedImage;
   /** Pixels added around the seed image; width and height count them. */
   outpaint?: { top: number; right: number; bottom: number; left: number; blur: number };
+  /** Pictures that the prompt refers to. */
+  referenceImages?: UploadedImage[];
   vae?: string;
   refiner?: { model: string; startStepPercentage: number };
   lora?: { model: string; weight: number }[];

@@ -1,13 +1,13 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import type { Browser, BrowserContextOptions } from 'playwright-core';
+import type { Browser, BrowserContextOptions, Locator } from 'playwright-core';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { chromiumPath, launchChromium } from '../helpers/chromium.ts';
 import { createFakeRuntime } from '../helpers/fakeRuntime.ts';
 import { connected, finished, galleryRecords, generate, generateAtOnce, openPage, shown } from '../helpers/page.ts';
-import { startTestServer } from '../helpers/server.ts';
+import { describeTestModel, startTestServer } from '../helpers/server.ts';
 
 // The page as a person has it: a real server, a real browser, a fake runtime that draws discs out of noise. The browser
 // loads what the build emitted. SCREENSHOTS names a folder for pictures of the page, for people to look at.
@@ -220,6 +220,46 @@ describe.skipIf(chromiumPath === undefined)('the playground', () => {
     const { mask } = runtime.requests[0]!;
     expect([10, 50, 100].map((x) => mask![64 * 128 + x])).toEqual([255, 255, 0]);
     expect(mask![20 * 128 + 50]).toBe(0);
+  });
+
+  test('sends reference images to a model that takes them, and hides what it has no use for', async () => {
+    const runtime = createFakeRuntime({ stepMs: 5 });
+    const distilled = { guidanceRule: 'never', mostReferences: 2, sizeMultiple: 16, defaultStrength: 0.9 } as const;
+    await using server = await startTestServer({
+      runtime,
+      describe: async (folder) => ({
+        ...describeTestModel(folder),
+        ...(folder.includes('plain-sd1x') && distilled),
+      }),
+    });
+    await using visit = await open(server.url);
+    const { page, errors, photograph } = visit;
+    await connected(page);
+    const [references, negative, guidance] = ['#references', '#negative-field', '#guidance-field'].map((each) =>
+      page.locator(each),
+    ) as [Locator, Locator, Locator];
+    expect([await references.isVisible(), await negative.isVisible()]).toEqual([false, true]);
+    await page.locator('#negative').fill('never sent');
+    await page.getByLabel('Model', { exact: true }).selectOption('local:plain-sd1x@1');
+    expect([await negative.isVisible(), await guidance.isVisible()]).toEqual([false, false]);
+    await expect.poll(() => page.locator('#strength').inputValue()).toBe('0.9');
+    await references.locator('summary').click();
+    const add = page.getByRole('button', { name: 'Add a reference image' });
+    await add.click();
+    const buffer = await teal(96, 64);
+    await references.locator('input[type="file"]').setInputFiles({ name: 't.png', mimeType: 'image/png', buffer });
+    await add.click();
+    expect(await add.isDisabled()).toBe(true);
+    await photograph('references');
+    await generate(page, 'the teal one');
+    await expect.poll(() => runtime.requests.length).toBe(1);
+    expect(runtime.requests[0]!.negativePrompt).toBeUndefined();
+    expect(runtime.requests[0]!.references).toMatchObject([{ width: 96, height: 64 }]);
+    await page.getByRole('button', { name: 'Remove this reference image' }).first().click();
+    await generate(page, 'without it');
+    await expect.poll(() => runtime.requests.length).toBe(2);
+    expect(runtime.requests[1]!.references).toBeUndefined();
+    expect(errors).toEqual([]);
   });
 
   test('offers the LoRAs, ControlNets and previews that fit the model', async () => {
