@@ -190,7 +190,7 @@ async function describeCheckpoint(description: ModelDescription, besides: readon
   description.sizeMultiple = Math.max(latentScale, family.sizeMultiple ?? 0);
   description.guidanceRule = family.guidanceRule(checkpoint);
   description.input = checkpoint.input;
-  description.mostReferences = family.mostReferences ?? 0;
+  description.mostReferences = checkpoint.input === 'latents' ? (family.mostReferences ?? 0) : 0;
   if (family.mostReferencePixels !== undefined) description.mostReferencePixels = family.mostReferencePixels;
   if (typeof configs.vae.latent_channels === 'number') description.latentChannels = configs.vae.latent_channels;
   if (settings.tinyDecoder) description.tinyDecoder = settings.tinyDecoder;

@@ -356,6 +356,16 @@ export interface Family {
      */
     inputs(context: InputContext, mode: number | undefined): Row;
   };
+  /**
+   * Models that take `inpaint`: whether a sample of the seed image is drawn, which moves the noise behind it, even where
+   * nothing of it is used. Default false.
+   */
+  readonly drawsHiddenPicture?: boolean;
+  /**
+   * Models that take `edit`: whether the denoiser is shown a scaled sample of the picture's latents. Default: their mean,
+   * unscaled.
+   */
+  readonly showsSample?: boolean;
   /** Most reference pictures that a prompt may refer to; default 0. */
   readonly mostReferences?: number;
   /** Pixels of a reference picture; larger ones are scaled down before they come here. Default: any number. */

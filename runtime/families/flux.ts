@@ -9,11 +9,13 @@ import { floats, int64s } from '../tensors/tensor.ts';
 import type {
   Config,
   Defaults,
+  DenoiserInput,
   Facts,
   Family,
   FileParts,
   InputContext,
   LoraLayerShape,
+  ModelConfigs,
   ModelFile,
   NetworkKind,
 } from './family.ts';
@@ -22,6 +24,7 @@ import { fluxLoraAliases, fluxTransformerTensors, isFluxTransformer } from './fl
 import { classifierFree, unguided } from './guidance.ts';
 import { autoencoderIn, below, encoderIn, holdsAutoencoder } from './inferConfigs.ts';
 import { fluxLatentRgb } from './latentRgb.ts';
+import { hardLatentMask, pixelMask } from './masks.ts';
 import { checkSize, clipText, vaeDecoder, vaeEncoder } from './networks.ts';
 import { croppedTo } from './referencePictures.ts';
 import { rotaryRow } from './rotary.ts';
@@ -58,6 +61,8 @@ const controlNet: NetworkKind = {
 
 /** Features of a token: 2 × 2 positions of 16 channels. */
 const TOKEN_FEATURES = 64;
+/** Pixels of a token, each of which Fill is shown a mask of. */
+const TOKEN_PIXELS = 16 ** 2;
 /** Most tokens of a prompt that the model was trained with, and those of the distilled model that takes no guidance. */
 const LONGEST_TEXT = 512;
 const SCHNELL_TEXT = 256;
@@ -66,7 +71,7 @@ const SHIFT_LINE = { base_image_seq_len: 256, base_shift: 0.5, max_image_seq_len
 const THETA = 10000;
 
 /**
- * FLUX.1: dev and what was made from it (Fill, Kontext), and schnell, which is told no guidance. T5's states of the text
+ * FLUX.1: dev and what was made from it (Fill, Control, Kontext), and schnell, which is told no guidance. T5's states of the text
  * (`text_encoder_2`) go through the transformer beside the picture; CLIP's pooled state is told together with the time.
  */
 export const flux: Family = {
@@ -77,6 +82,9 @@ export const flux: Family = {
     'FluxImg2ImgPipeline',
     'FluxInpaintPipeline',
     'FluxFillPipeline',
+    'FluxControlPipeline',
+    'FluxControlImg2ImgPipeline',
+    'FluxControlInpaintPipeline',
     'FluxKontextPipeline',
     'FluxKontextInpaintPipeline',
   ],
@@ -139,7 +147,16 @@ export const flux: Family = {
       return { ...inputsOf(context, length + 1), guidance, control_mode: int64s([mode], [1]) };
     },
   },
-  latentMask: pixelMask,
+  hiddenChannels(masked, mask, width, shape) {
+    const pixels = pixelMask(mask, width, shape);
+    const channels = new Float32Array(masked.length + pixels.length);
+    channels.set(masked);
+    channels.set(pixels, masked.length);
+    return channels;
+  },
+  latentMask: hardLatentMask,
+  drawsHiddenPicture: true,
+  showsSample: true,
   mostReferences: 1,
   mostReferencePixels: 1024 ** 2,
   mostTextTokens: LONGEST_TEXT,
@@ -170,21 +187,36 @@ function inputsOf({ configs, request, shape, references }: InputContext, length:
     ...(reference && { reference: referenceTokens(reference) }),
   };
 }
+/** What a single file fits. */
+const pipelines: Record<DenoiserInput, string> = {
+  latents: 'FluxPipeline',
+  inpaint: 'FluxFillPipeline',
+  edit: 'FluxControlPipeline',
+};
 
 function takesGuidance(denoiser: Config): boolean {
   return denoiser.guidance_embeds === true;
 }
 
 /** Told by the features of a token: latents; with the masked picture's and a mask of its pixels; or with another picture's. */
-function inputOf({ configs: { denoiser } }: Pick<Facts, 'configs'>): 'latents' | 'inpaint' {
+function inputOf({ configs: { denoiser } }: { configs: Pick<Facts['configs'], 'denoiser'> }): DenoiserInput {
   const { in_channels: features = TOKEN_FEATURES } = denoiser;
+  const [control, fill] = [2 * TOKEN_FEATURES, 2 * TOKEN_FEATURES + TOKEN_PIXELS];
   if (features === TOKEN_FEATURES) return 'latents';
-  throw new ModelError(`The transformer takes tokens of ${features} features; supported are ${TOKEN_FEATURES}.`);
+  if (features === control) return 'edit';
+  if (features === fill) return 'inpaint';
+  throw new ModelError(
+    `The transformer takes tokens of ${features} features; supported are ${TOKEN_FEATURES}, ${control} (Control) and ${fill} (Fill).`,
+  );
 }
 
-function defaults({ className, configs: { denoiser } }: Pick<Facts, 'className' | 'configs'>): Defaults {
+function defaults({ className, configs, input }: ModelConfigs): Defaults {
+  const { denoiser } = configs;
+  const size = { width: 1024, height: 1024 };
+  if (input === 'inpaint') return { ...size, steps: 28, guidanceScale: 30, strength: 1 };
+  if (input === 'edit') return { ...size, steps: 28, guidanceScale: 10, strength: 1 };
   // Less strength changes a picture little: the shift keeps most of the schedule near pure noise.
-  const common = { width: 1024, height: 1024, strength: 0.85 };
+  const common = { ...size, strength: 0.85 };
   if (!takesGuidance(denoiser)) return { ...common, steps: 4, guidanceScale: 0 };
   return { ...common, steps: 28, guidanceScale: className.includes('Kontext') ? 2.5 : 3.5 };
 }
@@ -203,15 +235,6 @@ function gridOf({ width, height }: LatentShape): Grid {
 function referenceTokens({ latents, shape }: { latents: Float32Array; shape: LatentShape }) {
   const tokens = packPatches(latents, shape.channels, gridOf(shape));
   return floats(tokens, [1, tokens.length / TOKEN_FEATURES, TOKEN_FEATURES]);
-}
-
-/** One pixel of each position decides, and there is nothing between change and keep. */
-function pixelMask(mask: Uint8Array, width: number, shape: LatentShape): Float32Array {
-  const scale = width / shape.width;
-  return Float32Array.from({ length: shape.width * shape.height }, (_, at) => {
-    const [x, y] = [at % shape.width, Math.floor(at / shape.width)];
-    return mask[y * scale * width + x * scale]! >= 128 ? 1 : 0;
-  });
 }
 
 /**
@@ -260,7 +283,7 @@ async function readFluxFile({ path, tensors, corrections, otherVae }: ModelFile)
     (holdsAutoencoder(tensors) ? await inPart('vae', () => autoencoderIn(tensors, corrections('vae'))) : undefined);
   const isDistilled = !takesGuidance(denoiser.config);
   return {
-    className: 'FluxPipeline',
+    className: pipelines[inputOf({ configs: { denoiser: denoiser.config } })],
     index: {},
     scheduler: {
       _class_name: 'FlowMatchEulerDiscreteScheduler',

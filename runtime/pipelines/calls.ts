@@ -96,7 +96,8 @@ export function countRows(request: GenerateRequest, traits: ModelTraits): RowCou
 
   const guided = isGuided(traits.guidanceRule, request);
   // Editing by two scales has a third branch, which sees neither prompt nor picture.
-  const branches = guided ? (input === 'edit' && guidanceScale > 1 ? 3 : 2) : 1;
+  const edits = input === 'edit' && traits.guidanceRule !== 'true scale' && guidanceScale > 1;
+  const branches = guided ? (edits ? 3 : 2) : 1;
   let controlled = 0;
   for (const { startStep, endStep, mode } of controlNets) {
     // A refiner has none; and what prevails over the prompt is not shown to the unconditional branch.

@@ -5,6 +5,7 @@ import { isEncoder } from '../checkpoints/configs.ts';
 import { RuntimeError } from '../errors.ts';
 import type { Conditioning, ConditioningContext, EncoderName, InputContext } from '../families/family.ts';
 import { classifierFree, editing, type Guidance, unguided } from '../families/guidance.ts';
+import { hardLatentMask } from '../families/masks.ts';
 import type { GenerateRequest, Pixels } from '../messages.ts';
 import type { Graph } from '../onnx/graph.ts';
 import type { Branch, LatentShape, Part, Row, Run } from '../run.ts';
@@ -13,7 +14,7 @@ import { floats } from '../tensors/tensor.ts';
 import type { WeightedEmbedding } from '../text/prompt.ts';
 import { type DenoiseOptions, denoise } from './denoise.ts';
 import { decodeLatents, encodeImage, type LatentScaling, scalingOf } from './images.ts';
-import { type Blend, hardLatentMask, latentMask } from './inpainting.ts';
+import { type Blend, latentMask } from './inpainting.ts';
 import { type GraphFeatures, type LazyGraph, loadAll, type Needed } from './lazyGraph.ts';
 import type { Model } from './model.ts';
 import type { ModelCache } from './modelCache.ts';
@@ -183,8 +184,10 @@ async function* startOf(request: GenerateRequest, plan: Plan, opened: Opened, no
   const encode = (pixels: Pixels, hidden?: Uint8Array) =>
     encodeImage({ encoder, pixels, shape, scaling, noise, hidden });
   if (input === 'edit') {
-    // Shown as the encoder makes it, without the scaling and without a draw, as the network was trained.
-    const channels = yield* encodeImage({ encoder, pixels: image!.pixels, shape });
+    // Without the scaling and without a draw, as UNets for editing were trained, or like any other latents.
+    const channels = family.showsSample
+      ? yield* encode(image!.pixels)
+      : yield* encodeImage({ encoder, pixels: image!.pixels, shape });
     const blends = mask !== undefined;
     const original = blends ? yield* encode(image!.pixels) : undefined;
     const drawn = noise.normal(count);
@@ -197,6 +200,7 @@ async function* startOf(request: GenerateRequest, plan: Plan, opened: Opened, no
   const wholly = !image || (mask !== undefined && image.strength === 1);
   const blends = mask !== undefined && input === 'latents';
   const original = image && (!wholly || blends) ? yield* encode(image.pixels) : undefined;
+  if (image && !original && family.drawsHiddenPicture) noise.normal(count);
   const drawn = noise.normal(count);
   const latents =
     wholly || !original

@@ -41,12 +41,3 @@ export function latentMask(mask: Uint8Array, width: number, shape: LatentShape):
   }
   return result.map((sum) => sum / (255 * scale * scale));
 }
-
-/** The mask as inpainting models were shown it: one pixel of each position, changed or kept and nothing between. */
-export function hardLatentMask(mask: Uint8Array, width: number, shape: LatentShape): Float32Array {
-  const scale = width / shape.width;
-  return Float32Array.from({ length: shape.width * shape.height }, (_, at) => {
-    const [x, y] = [at % shape.width, Math.floor(at / shape.width)];
-    return mask[y * scale * width + x * scale]! >= 128 ? 1 : 0;
-  });
-}

@@ -44,7 +44,8 @@ export function planRun(model: Model, request: GenerateRequest): Plan {
     throw invalid('clipSkip', 'clipSkip must be a whole number, 0 or more.');
   checkAddons(model, request);
   checkText(model, request);
-  checkPictures(request, input, family.mostReferences ?? 0);
+  // A model that is shown a picture of its own reads none beside it.
+  checkPictures(request, input, input === 'latents' ? (family.mostReferences ?? 0) : 0);
   checkDeepCache(request);
 
   const scheduler = makeScheduler(model, request);

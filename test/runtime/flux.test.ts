@@ -7,6 +7,7 @@ import { describeModel } from '../../runtime/checkpoints/describe.ts';
 import type { ControlNetRequest, GenerateRequest } from '../../runtime/messages.ts';
 import { generate } from '../../runtime/pipelines/generate.ts';
 import { createScheduler } from '../../runtime/schedulers/index.ts';
+import { createNoise } from '../../runtime/tensors/noise.ts';
 import {
   latentsOfTokens,
   readFluxControlNetGoldens,
@@ -14,6 +15,7 @@ import {
   readSchnellGoldens,
 } from '../helpers/fluxGoldens.ts';
 import { modelsFolder, relativeError } from '../helpers/goldens.ts';
+import { readContents, writeSafetensors } from '../helpers/singleFile.ts';
 import { drawn, drive, largestDifference, openModels, readPixels, trajectoryOf } from '../helpers/trajectories.ts';
 import { writeTransformerFile } from '../helpers/transformerGoldens.ts';
 
@@ -84,10 +86,29 @@ const { cases } = JSON.parse(await readFile(join(modelsFolder, 'end-to-end-flux.
   cases: PictureCase[];
 };
 
+/** Models by the names that the cases give them; those of which only a transformer is kept have the other parts of dev. */
+const models = new Map([['tiny-flux-dev', model]]);
+
+let assembled: string;
+beforeAll(async () => {
+  assembled = await mkdtemp(join(tmpdir(), 'flux-assembled-'));
+  const fill = join(assembled, 'tiny-flux-fill');
+  await cp(join(modelsFolder, 'tiny-flux-fill'), fill, { recursive: true });
+  for (const part of ['text_encoder', 'text_encoder_2', 'tokenizer', 'tokenizer_2', 'vae']) {
+    await cp(join(model, part), join(fill, part), { recursive: true });
+  }
+  models.set('tiny-flux-fill', fill);
+});
+afterAll(async () => {
+  const opened = await modelCache.model(models.get('tiny-flux-fill')!);
+  for (const component of opened.configs.components) await (await opened.network(component).graph()).close();
+  await rm(assembled, { recursive: true });
+});
+
 async function requestOf(each: PictureCase): Promise<GenerateRequest> {
   const { width, height, seed, steps, maxSequenceLength, negativePrompt, trueCFGScale, seedImage, maskImage } = each;
   return {
-    model: join(modelsFolder, each.model),
+    model: models.get(each.model)!,
     prompt: each.positivePrompt,
     width,
     height,
@@ -103,6 +124,7 @@ async function requestOf(each: PictureCase): Promise<GenerateRequest> {
 }
 
 const shown = ['text-to-image', 'true-cfg', 'image-to-image', 'inpaint'].map((kind) => `tiny-flux-dev-${kind}.png`);
+shown.push('tiny-flux-fill.png');
 
 test.each(cases.filter(({ image }) => shown.includes(image)))(
   'a whole picture equals that of diffusers: $image',
@@ -203,6 +225,50 @@ describe('ControlNets of FLUX.1', () => {
       });
     }
   });
+});
+
+test('Fill is told by the features of its tokens', async () => {
+  expect(await describeModel(models.get('tiny-flux-fill')!)).toMatchObject({
+    available: true,
+    family: 'flux',
+    input: 'inpaint',
+    defaultStrength: 1,
+    defaultGuidanceScale: 30,
+    mostReferences: 0,
+  });
+});
+
+test('Control is shown a sample of its picture, drawn before the noise', async () => {
+  // Dev with columns for a second picture that are all zeros gives what dev gives.
+  const control = join(assembled, 'control');
+  await cp(model, control, { recursive: true });
+  const part = join(control, 'transformer');
+  const config = JSON.parse(await readFile(join(part, 'config.json'), 'utf8')) as object;
+  await writeFile(join(part, 'config.json'), JSON.stringify({ ...config, in_channels: 128, out_channels: 64 }));
+  const file = join(part, 'diffusion_pytorch_model.safetensors');
+  const contents = await readContents(file);
+  const {
+    dtype,
+    shape: [rows = 0, columns = 0],
+    bytes,
+  } = contents.get('x_embedder.weight')!;
+  const wide = new Uint8Array(2 * bytes.length);
+  const row = bytes.length / rows;
+  for (let at = 0; at < rows; at++) wide.set(bytes.subarray(at * row, (at + 1) * row), 2 * at * row);
+  contents.set('x_embedder.weight', { dtype, shape: [rows, 2 * columns], bytes: wide });
+  await writeSafetensors(file, contents);
+  expect(await describeModel(control)).toMatchObject({ available: true, input: 'edit', defaultGuidanceScale: 10 });
+
+  const request: GenerateRequest = { ...common, seed: 7n, steps: 2, guidanceScale: 10 };
+  const image = { pixels: await readPixels('tiny-flux-image.png'), strength: 0.5 };
+  const { denoised } = await drive(generate(modelCache, { ...request, model: control, image }));
+  const noise = createNoise(7n);
+  const [, second] = [0, 1].map(() => noise.normal(16 * 6 * 8));
+  const expected = await trajectoryOf(modelCache, request, second!, shape);
+  expect(denoised).toHaveLength(2);
+  expect(relativeError(denoised[1]!, [...expected[1]!])).toBeLessThan(1e-5);
+  const opened = await modelCache.model(control);
+  await (await opened.network('denoiser').graph()).close();
 });
 
 describe('files of FLUX.1', () => {
