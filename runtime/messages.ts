@@ -30,6 +30,13 @@ export interface GenerateRequest {
   guidanceScale: number;
   /** Classifier-free guidance of models that take `guidanceScale` as an input; at 1 or below, or without a negative prompt, none. */
   trueGuidanceScale?: number;
+  /**
+   * Most length of the guided prediction, as a multiple of that of the conditional branch (diffusers: `cfg_normalization`);
+   * 0 or absent: any.
+   */
+  guidanceNormalization?: number;
+  /** Guidance ends where 1 - sigma is above this (diffusers: `cfg_truncation`); absent: never. */
+  guidanceTruncation?: number;
   /** Tokens of the prompt that are read, where the text encoder takes long ones; default the family's. */
   maxSequenceLength?: number;
   /** Pictures that the prompt refers to, for models that edit by them; each of its own size. */

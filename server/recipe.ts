@@ -52,7 +52,7 @@ function parametersOf(task: ImageInferenceTask, { air, defaultScheduler, request
 function taskOf(task: ImageInferenceTask, { air, defaultScheduler, request }: Drawn): Record<string, unknown> {
   const { positivePrompt, negativePrompt, positivePrompt2, negativePrompt2, promptWeighting, clipSkip } = task;
   const { lora, embeddings, vae, refiner, outpaint, maskMargin, imageGuidanceScale, shift } = task;
-  const { trueCFGScale, maxSequenceLength, referenceImages } = task;
+  const { trueCFGScale, CFGNormalization, CFGTruncation, maxSequenceLength, referenceImages } = task;
   const references = referenceImages.map(({ image }) => uuidOf(image));
   const weighted = ({ model, weight }: { model: string; weight: number }) => ({ model, weight });
   const recipe = {
@@ -61,7 +61,7 @@ function taskOf(task: ImageInferenceTask, { air, defaultScheduler, request }: Dr
     model: air,
     ...{ width: request.width, height: request.height, steps: request.steps },
     CFGScale: request.guidanceScale,
-    ...{ imageGuidanceScale, trueCFGScale, maxSequenceLength },
+    ...{ imageGuidanceScale, trueCFGScale, CFGNormalization, CFGTruncation, maxSequenceLength },
     scheduler: (request.scheduler ?? defaultScheduler) || undefined,
     shift,
     seed: request.seed,

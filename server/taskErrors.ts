@@ -16,6 +16,8 @@ const wireNames: Record<string, string> = {
   prompt2: 'positivePrompt2',
   guidanceScale: 'CFGScale',
   trueGuidanceScale: 'trueCFGScale',
+  guidanceNormalization: 'CFGNormalization',
+  guidanceTruncation: 'CFGTruncation',
   references: 'referenceImages',
   image: 'seedImage',
   mask: 'maskImage',

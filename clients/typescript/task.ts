@@ -88,6 +88,10 @@ export interface ImageTask {
   imageGuidanceScale?: number;
   /** Models that take `CFGScale` as an input: guidance by the negative prompt, above 1. */
   trueCFGScale?: number;
+  /** Z-Image: most length of the guided prediction, as a multiple of that of the prompt alone. */
+  CFGNormalization?: number;
+  /** Z-Image: guidance ends at this part of the schedule, 0 to 1. */
+  CFGTruncation?: number;
   /** Models with a T5 text encoder: tokens of the prompt that are read. */
   maxSequenceLength?: number;
   /** Flow-matching models: above 1, more of the steps are taken at high noise. Default: the model's. */

@@ -61,6 +61,10 @@ export interface ImageInferenceTask {
   imageGuidanceScale?: number | undefined;
   /** Classifier-free guidance of models that take CFGScale as an input; it needs a negative prompt. */
   trueCFGScale?: number | undefined;
+  /** Most length of the guided prediction, as a multiple of that of the prompt alone; 0: any. */
+  CFGNormalization?: number | undefined;
+  /** Where in the schedule guidance ends, from 0 (noise) to 1 (picture). */
+  CFGTruncation?: number | undefined;
   /** Tokens of the prompt that are read, of models that take long ones. */
   maxSequenceLength?: number | undefined;
   /** Of flow models: the shift of their sigmas, which replaces the model's own. */
@@ -186,6 +190,8 @@ const shape = {
   CFGScale: decimal({ min: 0, max: 50 }),
   imageGuidanceScale: decimal({ min: 0, max: 20 }),
   trueCFGScale: decimal({ min: 0, max: 50 }),
+  CFGNormalization: decimal({ min: 0, max: 10 }),
+  CFGTruncation: decimal({ min: 0, max: 1 }),
   shift: decimal({ min: 0.01, max: 100 }),
   maxSequenceLength: integer({ min: 1, max: 4096 }),
   clipSkip: integer({ min: 0, max: 2, default: 0 }),
@@ -282,6 +288,8 @@ export const imageInference = taskKind(shape, (parsed, context): ImageInferenceT
     CFGScale: isBlank ? 1 : parsed.CFGScale,
     imageGuidanceScale: parsed.imageGuidanceScale,
     trueCFGScale: isBlank ? undefined : parsed.trueCFGScale,
+    CFGNormalization: parsed.CFGNormalization,
+    CFGTruncation: parsed.CFGTruncation,
     maxSequenceLength: parsed.maxSequenceLength,
     shift: parsed.shift,
     clipSkip: parsed.clipSkip,

@@ -319,6 +319,8 @@ export interface Family {
     readonly scalingFactor: number;
     readonly shiftFactor: number;
     readonly rgb: LatentRgb;
+    /** The same for one autoencoder, where its weights tell more. */
+    rgbOf?(vae: StoredTensors): Promise<LatentRgb>;
     /**
      * Channels, and pixels on each side of one position, of the latents that are denoised. Default: those of the
      * autoencoder.
@@ -333,6 +335,8 @@ export interface Family {
   guidanceRule(facts: Pick<Facts, 'configs' | 'index'>): GuidanceRule;
   /** How the predictions of the branches become one. Default: classifier-free guidance by the scale of the request. */
   guidance?(conditioning: Conditioning, request: GenerateRequest, configs: ModelConfigs): Guidance;
+  /** Whether its guidance takes `guidanceNormalization` and `guidanceTruncation`; default false. */
+  readonly limitsGuidance?: boolean;
   /** What flow-matching models know of the sigmas of a run; the task's `shift` is added to it. */
   sigmas?(configs: ModelConfigs, request: GenerateRequest): FlowSchedule;
   /** What the denoiser is told of the time; default: the scheduler's timestep. */

@@ -1,9 +1,11 @@
 import { basename } from 'node:path';
 import { RuntimeError } from '../errors.ts';
 import { inPart, ModelError } from '../files/reading.ts';
+import { readValues } from '../files/values.ts';
 import { type Flux2Config, writeFlux2Transformer } from '../graphs/flux2Transformer.ts';
 import { checkTransformerShapes } from '../graphs/transformerShapes.ts';
 import type { Pixels } from '../messages.ts';
+import type { LatentRgb } from '../previews/linear.ts';
 import type { Row } from '../run.ts';
 import { floats } from '../tensors/tensor.ts';
 import type { Config, Family, FileParts, LoraLayerShape, ModelFile, NetworkKind } from './family.ts';
@@ -23,6 +25,9 @@ const SCALE = 16;
 const LEAST_REFERENCE = 64;
 /** Reference pictures above this are scaled down to it. */
 const MOST_REFERENCE_PIXELS = 1024 * 1024;
+
+/** Without the statistics of an autoencoder, as of latents with a mean of 0 and a deviation of 1. */
+const usualRgb = patchRgb(new Float32Array(128), new Float32Array(128).fill(1));
 
 const transformer: NetworkKind = {
   classes: ['Flux2Transformer2DModel'],
@@ -64,7 +69,12 @@ export const flux2: Family = {
     // The autoencoder's graph normalizes by its own statistics.
     scalingFactor: 1,
     shiftFactor: 0,
-    rgb: flux2PatchRgb(),
+    rgb: usualRgb,
+    async rgbOf(vae) {
+      const [mean, variance] = [vae.get('bn.running_mean'), vae.get('bn.running_var')];
+      if (mean?.shape[0] !== 128 || variance?.shape[0] !== 128) return usualRgb;
+      return patchRgb(await readValues(mean), await readValues(variance));
+    },
     shape: ({ denoiser }) => ({ channels: Number(denoiser.in_channels ?? 128), scale: SCALE }),
   },
   input: () => 'latents',
@@ -160,12 +170,19 @@ function croppedToPositions({ width, height, data }: Pixels): Pixels {
   return { width: columns, height: rows, data: cut };
 }
 
-/** The published map for latents of one channel a pixel, for patches of four: their mean. */
-function flux2PatchRgb(): Family['latents']['rgb'] {
-  const factors = flux2LatentRgb.factors.flatMap((row) =>
-    Array.from({ length: 4 }, () => row.map((value) => value / 4)),
+/**
+ * The published map is for the autoencoder's own latents; a patch is shown as the mean of its four. Its latents are those of the
+ * graph times the square root of `variance`, plus `mean`.
+ */
+function patchRgb(mean: ArrayLike<number>, variance: ArrayLike<number>): LatentRgb {
+  const bias = [...(flux2LatentRgb.bias ?? [0, 0, 0])];
+  const factors = Array.from({ length: mean.length }, (_, channel) =>
+    flux2LatentRgb.factors[Math.floor(channel / 4)]!.map((factor, color) => {
+      bias[color]! += (factor * mean[channel]!) / 4;
+      return (factor * Math.sqrt(variance[channel]! + 1e-4)) / 4;
+    }),
   );
-  return { factors, bias: flux2LatentRgb.bias };
+  return { factors, bias };
 }
 
 /**

@@ -7,6 +7,8 @@ export interface Guidance {
   branches: readonly Branch[];
   /** One prediction for each branch, in their order; may write into them. */
   combine: (predictions: readonly Float32Array[]) => Float32Array;
+  /** Whether a call asks the conditional branches alone; `combine` is then given their predictions only. Default: none. */
+  unguided?: (timestep: number) => boolean;
 }
 
 /** Whether a request has an unconditional branch. */

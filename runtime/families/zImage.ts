@@ -67,8 +67,9 @@ export const zImage: Family = {
   // A scale of 1 is guidance too: see `combine`.
   guidanceRule: () => 'above 0',
   guidance: zImageGuidance,
+  limitsGuidance: true,
   sigmas: () => ({ sigmas: 'even' }),
-  timestep: (timestep) => 1 - timestep / 1000,
+  timestep: timeOf,
   partialStep: 'run',
   inputs({ configs, shape, branch }): Row {
     const { axes_dims: axes = [32, 48, 48], rope_theta: base = 256 } = configs.configs.denoiser as ZImageConfig;
@@ -97,16 +98,30 @@ export const zImage: Family = {
  * v = c + s · (c - u): a scale of 0 is the conditional branch alone, so 1 is not. The network was trained to predict what
  * leads from noise to the picture, and schedulers want the opposite.
  */
-function zImageGuidance({ positive, negative }: Conditioning, { guidanceScale }: GenerateRequest): Guidance {
+function zImageGuidance({ positive, negative }: Conditioning, request: GenerateRequest): Guidance {
+  const { guidanceScale, guidanceNormalization: most = 0, guidanceTruncation: until } = request;
   const combine = ([conditional, unconditional]: readonly Float32Array[]): Float32Array => {
+    const own = unconditional && most > 0 ? lengthOf(conditional!) : 0;
     for (let at = 0; at < conditional!.length; at++) {
       const c = conditional![at]!;
       conditional![at] = -(unconditional === undefined ? c : c + guidanceScale * (c - unconditional[at]!));
     }
+    const length = own > 0 ? lengthOf(conditional!) : 0;
+    if (length > own * most)
+      for (let at = 0; at < conditional!.length; at++) conditional![at]! *= (own * most) / length;
     return conditional!;
   };
   const branches: Branch[] = negative ? [positive, negative] : [positive];
-  return { branches, combine };
+  return { branches, combine, ...(until !== undefined && { unguided: (timestep) => timeOf(timestep) > until }) };
+}
+
+function lengthOf(values: Float32Array): number {
+  return Math.sqrt(values.reduce((sum, value) => sum + value * value, 0));
+}
+
+/** What the network is told of the time: 1 - sigma. */
+function timeOf(timestep: number): number {
+  return 1 - timestep / 1000;
 }
 
 /**

@@ -62,10 +62,14 @@ export async function* denoise(options: DenoiseOptions): Part<Float32Array> {
     const time = timesteps[call]!;
     const timestep = floats(Float32Array.of(toTime ? toTime(time) : time), [1]);
     const isShallow = shallow?.calls.has(call) === true;
+    const branches = guidance.unguided?.(time)
+      ? guidance.branches.filter(({ conditional }) => conditional !== false)
+      : guidance.branches;
+    const asked = { ...guidance, branches };
     const added = isShallow
       ? kept
-      : yield* controlledRows({ denoiser, controls, call, scaled, shape, timestep, guidance });
-    const rows = guidance.branches.map((branch, index): Row => {
+      : yield* controlledRows({ denoiser, controls, call, scaled, shape, timestep, guidance: asked });
+    const rows = branches.map((branch, index): Row => {
       const channels = branch.channels ? shape.channels + branch.channels.length / positions : shape.channels;
       return {
         sample: floats(beside(scaled, branch.channels), [1, channels, shape.height, shape.width]),

@@ -17,22 +17,18 @@ type Connect = (name: string, parts: Pick<LazyGraphOptions, 'locate' | 'write'>)
 export class Model implements LoraModel {
   readonly configs: Checkpoint;
   readonly scaling: LatentScaling;
-  readonly latentRgb: LatentRgb;
   /** What prompts became, by a key that the family makes of everything it depends on. */
   readonly prompts = new Cache<unknown>(KEPT_PROMPT_BYTES, bytesIn);
   private readonly connect: Connect;
   private readonly networks = new Map<Component, LazyGraph>();
   private shallow: LazyGraph | undefined;
+  private rgb: Promise<LatentRgb> | undefined;
   private readonly tokenizers = new Map<EncoderName, Promise<unknown>>();
 
   constructor(checkpoint: Checkpoint, connect: Connect) {
     this.configs = checkpoint;
     this.connect = connect;
-    const { configs, settings, family } = checkpoint;
-    this.scaling = scalingOf(configs.vae, checkpoint);
-    this.latentRgb = settings.latentRgbFactors
-      ? { factors: settings.latentRgbFactors, bias: settings.latentRgbBias }
-      : family.latents.rgb;
+    this.scaling = scalingOf(checkpoint.configs.vae, checkpoint);
   }
 
   network(component: Component): LazyGraph {
@@ -71,6 +67,24 @@ export class Model implements LoraModel {
       write: ({ config, tensors }, form) => shallow.write(config, tensors, form),
     });
     return this.shallow;
+  }
+
+  /** The linear map that previews are made with. @throws RuntimeError `modelUnavailable` */
+  latentRgb(): Promise<LatentRgb> {
+    this.rgb ??= this.readLatentRgb().catch((error) => {
+      this.rgb = undefined;
+      throw unavailable(error);
+    });
+    return this.rgb;
+  }
+
+  private async readLatentRgb(): Promise<LatentRgb> {
+    const { settings, family, lacksVae } = this.configs;
+    if (settings.latentRgbFactors) return { factors: settings.latentRgbFactors, bias: settings.latentRgbBias };
+    const { rgb, rgbOf } = family.latents;
+    if (!rgbOf || lacksVae) return rgb;
+    const source = await this.source('vae_decoder');
+    return source.kind === 'safetensors' ? rgbOf(source.tensors) : rgb;
   }
 
   /** What `openTokenizer` of the encoder's kind gives. @throws RuntimeError `modelUnavailable` */

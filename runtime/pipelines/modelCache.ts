@@ -123,7 +123,7 @@ export class ModelCache {
 
   /** What previews of a request are made from. @throws RuntimeError `modelUnavailable` with the reason */
   async previewSource({ model, previews }: GenerateRequest): Promise<PreviewSource> {
-    const { latentRgb } = await this.model(model);
+    const latentRgb = await (await this.model(model)).latentRgb();
     const path = previews?.tinyDecoder;
     return { latentRgb, tiny: path === undefined ? undefined : () => this.tinyDecoder(path).graph() };
   }

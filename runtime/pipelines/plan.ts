@@ -63,8 +63,15 @@ export function planRun(model: Model, request: GenerateRequest): Plan {
 }
 
 /** Refuses what the text encoders and the guidance of the family cannot take. */
-function checkText({ configs }: Model, { maxSequenceLength, trueGuidanceScale }: GenerateRequest): void {
+function checkText({ configs }: Model, request: GenerateRequest): void {
+  const { maxSequenceLength, trueGuidanceScale } = request;
   const { family } = configs;
+  for (const parameter of ['guidanceNormalization', 'guidanceTruncation'] as const) {
+    const value = request[parameter];
+    if (value === undefined) continue;
+    if (!family.limitsGuidance) throw notTaken(family, parameter);
+    if (!(value >= 0)) throw invalid(parameter, `${parameter} must be 0 or more.`);
+  }
   if (trueGuidanceScale !== undefined && family.guidanceRule(configs) !== 'true scale') {
     throw notTaken(family, 'trueGuidanceScale');
   }

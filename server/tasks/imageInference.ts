@@ -180,7 +180,7 @@ async function planTask(task: ImageInferenceTask, caller: Caller, context: Conte
   const steps = task.steps ?? model.defaultSteps;
   const { negativePrompt, positivePrompt2, negativePrompt2, promptWeighting, shift, clipSkip, imageGuidanceScale } =
     task;
-  const { trueCFGScale, maxSequenceLength } = task;
+  const { trueCFGScale, CFGNormalization, CFGTruncation, maxSequenceLength } = task;
   const scheduler = schedulerOf(task);
   // A preset is a wish for speed: a model without DeepCache draws the better picture, later.
   const isSpared = task.deepCache?.isPreset === true && model.layout !== 'safetensors';
@@ -205,6 +205,8 @@ async function planTask(task: ImageInferenceTask, caller: Caller, context: Conte
       guidanceScale: task.CFGScale ?? model.defaultGuidanceScale,
       ...(imageGuidanceScale !== undefined && { imageGuidanceScale }),
       ...(trueCFGScale !== undefined && { trueGuidanceScale: trueCFGScale }),
+      ...(CFGNormalization !== undefined && { guidanceNormalization: CFGNormalization }),
+      ...(CFGTruncation !== undefined && { guidanceTruncation: CFGTruncation }),
       ...(maxSequenceLength !== undefined && { maxSequenceLength }),
       ...(scheduler !== undefined && { scheduler }),
       ...(shift !== undefined && { shift }),
@@ -247,8 +249,8 @@ const withoutDeepCache: Warning = {
 /** What getTaskDetails repeats of a task: enough to ask for the same again beside its prompts and images. */
 function settingsOf(task: ImageInferenceTask, { air, request, seed, strength }: Plan): Record<string, unknown> {
   const { width, height, steps, guidanceScale, scheduler } = request;
-  const { trueCFGScale, maxSequenceLength, shift, clipSkip, numberResults, outputType, outputFormat, deliveryMethod } =
-    task;
+  const { trueCFGScale, CFGNormalization, CFGTruncation, maxSequenceLength, shift, clipSkip } = task;
+  const { numberResults, outputType, outputFormat, deliveryMethod } = task;
   return {
     model: air,
     width,
@@ -259,6 +261,8 @@ function settingsOf(task: ImageInferenceTask, { air, request, seed, strength }: 
     seed,
     ...(task.seedImage !== undefined && { strength }),
     ...(trueCFGScale !== undefined && { trueCFGScale }),
+    ...(CFGNormalization !== undefined && { CFGNormalization }),
+    ...(CFGTruncation !== undefined && { CFGTruncation }),
     ...(maxSequenceLength !== undefined && { maxSequenceLength }),
     ...(shift !== undefined && { shift }),
     ...(clipSkip !== undefined && { clipSkip }),

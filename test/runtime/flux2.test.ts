@@ -4,10 +4,12 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { describeModel } from '../../runtime/checkpoints/describe.ts';
 import { flux2Mu } from '../../runtime/families/flux2.ts';
+import { flux2LatentRgb } from '../../runtime/families/latentRgb.ts';
 import { readStoredTensors } from '../../runtime/files/safetensors.ts';
 import { readValues } from '../../runtime/files/values.ts';
 import type { GenerateRequest } from '../../runtime/messages.ts';
 import { encodeImage } from '../../runtime/pipelines/images.ts';
+import { linearPreview } from '../../runtime/previews/linear.ts';
 import type { LatentShape } from '../../runtime/run.ts';
 import { modelsFolder, type Recorded, relativeError } from '../helpers/goldens.ts';
 import { type Content, readContents, writeSafetensors } from '../helpers/singleFile.ts';
@@ -138,6 +140,22 @@ async function unpatchified(name: Flux2Model, patches: Float32Array): Promise<Fl
   return latents;
 }
 
+test('a preview shows the latents before they are normalized and put into patches', async () => {
+  const name = 'tiny-flux2-klein';
+  const { initialNoise } = readTransformerGoldens(name).textToImage;
+  const patches = Float32Array.from(initialNoise.data);
+  const preview = linearPreview(patches, 6, 4, await (await modelCache.model(pathOf(name))).latentRgb());
+  const whole = linearPreview(await unpatchified(name, patches), 12, 8, flux2LatentRgb);
+  for (const [at, value] of preview.data.entries()) {
+    const [pixel, color] = [Math.floor(at / 3), at % 3];
+    const [x, y] = [2 * (pixel % 6), 2 * Math.floor(pixel / 6)];
+    const four = [0, 1, 12, 13].map((next) => whole.data[(y * 12 + x + next) * 3 + color]!);
+    // Values that are cut at black or white have another mean.
+    if (four.some((each) => each === 0 || each === 255)) continue;
+    expect(Math.abs(value - four.reduce((sum, each) => sum + each) / 4)).toBeLessThan(1.1);
+  }
+});
+
 test('a reference picture that is too small is refused', async () => {
   const { prompt } = readTransformerGoldens('tiny-flux2-klein').textToImage;
   const request = {
@@ -150,6 +168,10 @@ test('a reference picture that is too small is refused', async () => {
     guidanceScale: 1,
   };
   const references = [{ width: 63, height: 90, data: new Uint8Array(63 * 90 * 3) }];
+  await expect(drawn(modelCache, { ...request, guidanceNormalization: 1 })).rejects.toMatchObject({
+    code: 'unsupportedParameter',
+    parameter: 'guidanceNormalization',
+  });
   await expect(drawn(modelCache, { ...request, references })).rejects.toMatchObject({
     code: 'invalidParameter',
     parameter: 'references',

@@ -45,6 +45,18 @@ describe('Z-Image takes the steps that diffusers takes', () => {
     });
   });
 
+  test.each([
+    ['a limit to the length of what is guided', { guidanceNormalization: 1 }, 'finalWithCfgNormalization1'],
+    ['guidance in the first steps only', { guidanceTruncation: 0.3 }, 'finalWithCfgTruncation0.3'],
+  ] as const)('with %s', async (_name, more, expected) => {
+    const { prompt, negativePrompt, steps, guidanceScale } = goldens.textToImageGuided;
+    const request: GenerateRequest = { ...common, prompt, negativePrompt, steps, guidanceScale, ...more };
+    const start = Float32Array.from(goldens.textToImage.initialNoise.data);
+    const last = (await trajectoryOf(modelCache, request, start, shape)).at(-1)!;
+    expect(relativeError(last, goldens.textToImageGuided[expected].data)).toBeLessThan(tolerances.trajectory);
+    expect(relativeError(last, goldens.textToImageGuided.latents.at(-1)!.data)).toBeGreaterThan(0.01);
+  });
+
   test('from a picture, beginning with the step that its strength covers in part', async () => {
     const { prompt, steps, guidanceScale, latents: expected, strength, noised } = goldens.imageToImage;
     const request = { ...common, prompt, steps, guidanceScale };
@@ -79,6 +91,9 @@ test('prompts with weights are refused, and sizes that leave no whole patches', 
   await expect(drawn(modelCache, { ...request, promptWeighting: 'compel' })).rejects.toMatchObject({
     code: 'unsupportedParameter',
     parameter: 'promptWeighting',
+  });
+  await expect(drawn(modelCache, { ...request, guidanceTruncation: -1 })).rejects.toMatchObject({
+    parameter: 'guidanceTruncation',
   });
   await expect(drawn(modelCache, { ...request, width: 104 })).rejects.toMatchObject({ parameter: 'width' });
 });
