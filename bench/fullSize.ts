@@ -12,19 +12,24 @@ import { join } from 'node:path';
 import { Child } from './child.ts';
 import { median } from './figures.ts';
 import type { FullSizeCall, FullSizeOpened, FullSizeQuestion } from './fullSizeChild.ts';
+import { decoderOperations, unetOperations, shapes as unets } from './gpu/shapes.ts';
 import { readOptions, text, whole } from './options.ts';
-import { count } from './randomModel.ts';
+import { count, planVae } from './randomModel.ts';
 import { kleinShapes, qwen3Shapes, zImageShapes } from './wideModels.ts';
 
 const options = readOptions({
+  /** Also: decoder, sd15, sdxl, whose weights are stored as F16. */
   networks: text('layers,klein text,klein,z-image text,z-image'),
   dtype: text('Q4_0'),
+  /** How weights are held, see `--weights` of the server. */
+  weights: text('auto'),
   size: whole(512, 64, 2048),
   calls: whole(1, 1, 100),
   threads: whole(0, 0, 1024),
 });
 const { size, calls } = options;
 const dtype = options.dtype as FullSizeQuestion['dtype'];
+const weights = options.weights as FullSizeQuestion['weights'];
 const folder = await mkdtemp(join(tmpdir(), 'latentwire-full-'));
 const threads = options.threads === 0 ? undefined : options.threads;
 const gib = (bytes: number) => (bytes / 2 ** 30).toFixed(2);
@@ -33,8 +38,8 @@ function row(...cells: (string | number)[]): void {
   console.log(`| ${cells.join(' | ')} |`);
 }
 
-async function measure(question: Omit<FullSizeQuestion, 'size' | 'threads' | 'folder'>, repeats: number) {
-  const asked: FullSizeQuestion = { ...question, size, threads, folder };
+async function measure(question: Omit<FullSizeQuestion, 'size' | 'threads' | 'folder' | 'weights'>, repeats: number) {
+  const asked: FullSizeQuestion = { ...question, size, threads, folder, weights };
   const started = await Child.start('./fullSizeChild.js', [JSON.stringify(asked)]);
   await using child = started.child;
   const calls: FullSizeCall[] = [];
@@ -71,6 +76,11 @@ function products(network: FullSizeQuestion['network']): number {
         if (/context|cap_/.test(name)) return 32;
         return name.startsWith('layers') ? picture + 32 : picture;
       });
+    case 'decoder':
+      return decoderOperations(planVae({ width: 128, latents: 16 }), size / 8) / 2;
+    case 'sd15':
+    case 'sdxl':
+      return unetOperations(unets[network].unet.plan(), size / 8) / 2;
     default: {
       const layers = network === 'klein text' ? 27 : 35;
       const rows = network === 'klein text' ? 512 : 30;
@@ -113,6 +123,7 @@ try {
   row(
     'network',
     'stored',
+    'held',
     'weights GiB',
     'first opening s',
     'call s',
@@ -123,7 +134,7 @@ try {
     'own GiB',
     'mapped GiB',
   );
-  row('---', '---', '---', '---', '---', '---', '---', '---', '---', '---', '---');
+  row(...new Array<string>(12).fill('---'));
   for (const network of options.networks
     .split(',')
     .filter((name) => name !== 'layers') as FullSizeQuestion['network'][]) {
@@ -134,7 +145,8 @@ try {
     const float = products(network) / ((before + (await speed())) / 2);
     row(
       network,
-      dtype,
+      /^(decoder|sd)/.test(network) ? 'F16' : dtype,
+      weights,
       gib(opened.weightBytes),
       (opened.openMs / 1000).toFixed(1),
       (ms / 1000).toFixed(1),

@@ -4,21 +4,27 @@ import { flux2Positions } from '../runtime/families/flux2.ts';
 import { rotaryTables } from '../runtime/families/rotary.ts';
 import { zImagePositions } from '../runtime/families/zImage.ts';
 import type { BlockDtype } from '../runtime/files/blocks.ts';
+import { writeVaeDecoder } from '../runtime/graphs/autoencoderKL.ts';
 import { GraphBuilder, type Written } from '../runtime/graphs/builder.ts';
 import { writeFlux2Transformer } from '../runtime/graphs/flux2Transformer.ts';
 import { linear } from '../runtime/graphs/layers.ts';
 import { writeQwen3 } from '../runtime/graphs/qwen3.ts';
+import { type UNet2DConditionConfig, writeUNet2DCondition } from '../runtime/graphs/unet2DCondition.ts';
 import { writeZImageTransformer } from '../runtime/graphs/zImageTransformer.ts';
+import type { HeldWeights } from '../runtime/messages.ts';
 import { formOn, openWritten } from '../runtime/onnx/openWritten.ts';
 import type { Provider } from '../runtime/onnx/providers.ts';
 import { createNoise } from '../runtime/tensors/noise.ts';
 import { floats, type Tensor } from '../runtime/tensors/tensor.ts';
-import { kleinShapes, qwen3Shapes, randomTensors, zImageShapes } from './wideModels.ts';
+import { shapes as unets } from './gpu/shapes.ts';
+import { decoderShapes, kleinShapes, qwen3Shapes, randomTensors, shapesOf, zImageShapes } from './wideModels.ts';
 
 export interface FullSizeQuestion {
-  network: 'klein' | 'z-image' | 'klein text' | 'z-image text' | 'layer';
-  /** How weights are stored. */
-  dtype: BlockDtype | 'F32';
+  network: 'klein' | 'z-image' | 'klein text' | 'z-image text' | 'decoder' | 'sd15' | 'sdxl' | 'layer';
+  /** How weights are stored; `F32` for a layer alone. */
+  dtype: BlockDtype | 'F16' | 'F32';
+  /** How they are held. */
+  weights: HeldWeights;
   /** Pixels on each side. */
   size: number;
   threads?: number | undefined;
@@ -51,7 +57,8 @@ export interface FullSizeCall {
 
 const question = JSON.parse(process.argv[2]!) as FullSizeQuestion;
 const { network, dtype, size, folder } = question;
-const provider: Provider = { name: 'cpu', threads: question.threads, packedFolder: `${folder}/packed` };
+const { threads, weights } = question;
+const provider: Provider = { name: 'cpu', threads, weights, packedFolder: `${folder}/packed` };
 /** Of a prompt with a few words; klein fills all prompts to 512. */
 const WORDS = 30;
 const LENGTH = network.startsWith('klein') ? 512 : WORDS;
@@ -86,7 +93,7 @@ function rotary(ids: number[][], axes: number[], base: number): Record<string, T
 
 async function prepare(): Promise<[Written, Record<string, Tensor>]> {
   const form = formOn(provider);
-  const blocks = dtype === 'F32' ? 'Q8_0' : dtype;
+  const blocks = dtype === 'F32' || dtype === 'F16' ? 'Q8_0' : dtype;
   const timestep = floats(Float32Array.of(0.7), [1]);
   switch (network) {
     case 'klein': {
@@ -136,10 +143,33 @@ async function prepare(): Promise<[Written, Record<string, Tensor>]> {
         },
       ];
     }
+    case 'decoder': {
+      const config = { norm_num_groups: 32, scaling_factor: 0.3611 };
+      const side = size / 8;
+      return [
+        writeVaeDecoder(config, await randomTensors(folder, decoderShapes(), 'F16'), form),
+        { latent_sample: normal(1, 16, side, side) },
+      ];
+    }
+    case 'sd15':
+    case 'sdxl': {
+      const { unet, text, pooled } = { pooled: undefined, ...unets[network] };
+      const tensors = await randomTensors(folder, shapesOf(unet.plan()), 'F16');
+      const sizes = floats(Float32Array.of(size, size, 0, 0, size, size), [1, 6]);
+      return [
+        writeUNet2DCondition(unet.config as UNet2DConditionConfig, tensors, form),
+        {
+          sample: normal(1, 4, size / 8, size / 8),
+          timestep: floats(Float32Array.of(500), [1]),
+          encoder_hidden_states: normal(1, 77, text),
+          ...(pooled !== undefined && { text_embeds: normal(1, pooled), time_ids: sizes }),
+        },
+      ];
+    }
     case 'layer': {
       const { rows, inner, out } = question.layer!;
       const tensors = await randomTensors(folder, [['layer.weight', out, inner]], blocks);
-      const builder = new GraphBuilder(tensors, { ...form, ...(dtype === 'F32' && { weights: 'float16' as const }) });
+      const builder = new GraphBuilder(tensors, { ...form, weights: dtype === 'F32' ? 'float16' : 'stored' });
       const x = builder.enter('x', ['batch', 'rows', inner]);
       builder.leave('y', linear(builder, x, 'layer'), ['batch', 'rows', out]);
       return [builder.finish('layer'), { x: normal(1, rows, inner) }];

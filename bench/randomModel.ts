@@ -203,14 +203,14 @@ export function planUNet({ channels, depths, text, added }: UNetShape): Planned[
   return plan.tensors;
 }
 
-export function planVae({ width }: { width: number }): Planned[] {
+export function planVae({ width, latents = 4 }: { width: number; latents?: number }): Planned[] {
   const plan = new Plan();
   const channels = [1, 2, 4, 4].map((factor) => factor * width);
   const widest = channels.at(-1)!;
   for (const side of ['encoder', 'decoder'] as const) {
     const [blocks, layers] = side === 'encoder' ? [channels, [0, 1]] : [channels.toReversed(), [0, 1, 2]];
     let from = blocks[0]!;
-    plan.conv(`${side}.conv_in`, from, side === 'encoder' ? 3 : 4, 3);
+    plan.conv(`${side}.conv_in`, from, side === 'encoder' ? 3 : latents, 3);
     for (const [block, to] of blocks.entries()) {
       const path = `${side}.${side === 'encoder' ? 'down' : 'up'}_blocks.${block}`;
       for (const layer of layers) {
@@ -226,10 +226,10 @@ export function planVae({ width }: { width: number }): Planned[] {
     for (const name of ['to_q', 'to_k', 'to_v']) plan.linear(`${attention}.${name}`, widest, widest);
     plan.linear(`${attention}.to_out.0`, widest, widest, { gain: 0.5 });
     plan.norm(`${side}.conv_norm_out`, from);
-    plan.conv(`${side}.conv_out`, side === 'encoder' ? 8 : 3, from, 3);
+    plan.conv(`${side}.conv_out`, side === 'encoder' ? 2 * latents : 3, from, 3);
   }
-  plan.conv('quant_conv', 8, 8, 1);
-  plan.conv('post_quant_conv', 4, 4, 1);
+  plan.conv('quant_conv', 2 * latents, 2 * latents, 1);
+  plan.conv('post_quant_conv', latents, latents, 1);
   return plan.tensors;
 }
 

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { type BlockDtype, blockFormats } from '../runtime/files/blocks.ts';
 import type { StoredTensor, StoredTensors } from '../runtime/files/safetensors.ts';
 import { toFloat16 } from '../runtime/tensors/float16.ts';
-import { count, pool } from './randomModel.ts';
+import { count, type Planned, planVae, pool } from './randomModel.ts';
 
-type Shapes = [name: string, ...shape: number[]][];
+export type Shapes = [name: string, ...shape: number[]][];
 
 const HEAD = 128;
 
@@ -106,6 +106,15 @@ export function qwen3Shapes(): Shapes {
   return shapes;
 }
 
+/** The decoder of FLUX.1's autoencoder, which is Z-Image's too; that of FLUX.2 has twice the latents and the same arithmetic. */
+export function decoderShapes(): Shapes {
+  return shapesOf(planVae({ width: 128, latents: 16 }).filter(({ name }) => name.startsWith('decoder.')));
+}
+
+export function shapesOf(plan: readonly Planned[]): Shapes {
+  return plan.map(({ name, shape }) => [name, ...shape]);
+}
+
 /** Floats lie as these, which GGUF files have beside blocks: vectors, and a table of words. */
 const VECTORS = 'F32';
 const TABLES = 'F16';
@@ -113,19 +122,21 @@ const TABLES = 'F16';
 /**
  * Writes one file of random numbers and gives the tensors of a model as ranges of it, which overlap: what is repacked from
  * it is as large as the real one, while this takes no more than its largest tensors.
+ *
+ * @param dtype - of matrices, or of everything where it is F16
  */
-export async function randomTensors(folder: string, shapes: Shapes, dtype: BlockDtype): Promise<StoredTensors> {
-  const { values, bytes } = blockFormats[dtype];
-  const isMatrix = (shape: number[]) => shape.length === 2 && shape[1]! % values === 0 && shape[0]! > 1;
+export async function randomTensors(folder: string, shapes: Shapes, dtype: BlockDtype | 'F16'): Promise<StoredTensors> {
+  const { values, bytes } = dtype === 'F16' ? { values: 1, bytes: 2 } : blockFormats[dtype];
   const isTable = (name: string) => name.includes('embed_tokens');
-  const matrices = shapes.filter(([name, ...shape]) => isMatrix(shape) && !isTable(name));
-  const largest = Math.max(...matrices.map(([, ...shape]) => count(shape))) / values;
-  const blocks = randomBlocks(dtype, Math.ceil(largest * 1.2));
+  const isMatrix = ([name, ...shape]: Shapes[number]) =>
+    !isTable(name) && shape.length >= 2 && shape[0]! > 1 && shape.at(-1)! % values === 0;
+  const largest = Math.max(...shapes.filter(isMatrix).map(([, ...shape]) => count(shape))) / values;
+  const blocks = dtype === 'F16' ? randomHalves(largest * 1.2) : randomBlocks(dtype, Math.ceil(largest * 1.2));
   const tables = Math.max(0, ...shapes.filter(([name]) => isTable(name)).map(([, ...shape]) => count(shape)));
   const file = join(folder, `${dtype}-${largest}-${tables}.bin`);
   const into = await open(file, 'w');
   const vectors = pool.subarray(0, 2 ** 17).map((value) => 1 + 0.1 * value);
-  const vectorsAt = blocks.length;
+  const vectorsAt = Math.ceil(blocks.length / 64) * 64;
   const tablesAt = vectorsAt + vectors.byteLength;
   await into.write(blocks, 0, blocks.length, 0);
   await into.write(new Uint8Array(vectors.buffer), 0, vectors.byteLength, vectorsAt);
@@ -135,15 +146,24 @@ export async function randomTensors(folder: string, shapes: Shapes, dtype: Block
   }
   await into.close();
   const tensors = new Map<string, StoredTensor>();
-  const free = blocks.length / bytes - largest;
-  shapes.forEach(([name, ...shape], index) => {
+  const free = Math.floor(blocks.length / bytes - largest);
+  for (const [index, named] of shapes.entries()) {
+    const [name, ...shape] = named;
     if (isTable(name)) tensors.set(name, { dtype: TABLES, shape, file, offset: tablesAt, length: count(shape) * 2 });
-    else if (isMatrix(shape)) {
+    else if (isMatrix(named)) {
       const offset = ((index * 7919) % free) * bytes;
       tensors.set(name, { dtype, shape, file, offset, length: (count(shape) / values) * bytes });
     } else tensors.set(name, { dtype: VECTORS, shape, file, offset: vectorsAt, length: count(shape) * 4 });
-  });
+  }
   return tensors;
+}
+
+/** Of a spread that keeps the size of what 2000 channels give. */
+function randomHalves(length: number): Uint8Array {
+  const some = toFloat16(pool.map((value) => 0.02 * value));
+  const halves = new Uint16Array(Math.ceil(length));
+  for (let at = 0; at < halves.length; at += some.length) halves.set(some.subarray(0, halves.length - at), at);
+  return new Uint8Array(halves.buffer);
 }
 
 /** Random codes; scales such that a row of 3072 keeps the size of what it is given. */

@@ -1,22 +1,26 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { fluxPositions } from '../../runtime/families/flux.ts';
 import { flux2Positions } from '../../runtime/families/flux2.ts';
 import { flux2TransformerTensors } from '../../runtime/families/flux2Keys.ts';
 import { fluxTransformerTensors } from '../../runtime/families/fluxKeys.ts';
 import { rotaryTables } from '../../runtime/families/rotary.ts';
+import { listPackedFiles } from '../../runtime/files/packedFile.ts';
 import { readWeights } from '../../runtime/files/weights.ts';
 import type { WeightsForm, Written } from '../../runtime/graphs/builder.ts';
 import { type Flux2Config, writeFlux2Transformer } from '../../runtime/graphs/flux2Transformer.ts';
 import { writeFluxTransformer } from '../../runtime/graphs/fluxTransformer.ts';
+import { type Pixels, startRuntime } from '../../runtime/index.ts';
 import { openWritten } from '../../runtime/onnx/openWritten.ts';
 import { floats, type Tensor } from '../../runtime/tensors/tensor.ts';
 import { latentsOfTokens, readFluxGoldens } from '../helpers/fluxGoldens.ts';
-import { modelsFolder, type Recorded, relativeError } from '../helpers/goldens.ts';
+import { modelFolder, modelsFolder, type Recorded, relativeError } from '../helpers/goldens.ts';
 import { cpu, readPart, recorded } from '../helpers/graphs.ts';
 import { folderOf, readJsonArchive, readTransformerGoldens, turnedRows } from '../helpers/transformerGoldens.ts';
+import { draw } from './runtimeSuite.ts';
 
 interface Wide {
   config: { axes_dims_rope: number[] };
@@ -122,6 +126,36 @@ const cases: Record<string, Case> = {
     output: turnedRows(expected['flux-2-klein-fp8.safetensors']!.output, kleinGrid.rows * kleinGrid.columns),
   },
 };
+
+describe('a runtime that holds weights in 8 bits', () => {
+  const pocket = fileURLToPath(new URL('../../models/pocket', import.meta.url));
+  const request = {
+    ...{ prompt: 'a red potion', negativePrompt: '', width: 128, height: 128, steps: 8, guidanceScale: 4, seed: 7n },
+    model: pocket,
+  };
+  const meanDifference = (a: Pixels, b: Pixels) =>
+    a.data.reduce((sum, value, i) => sum + Math.abs(value - b.data[i]!), 0) / a.data.length;
+
+  test('draws nearly the same picture, also with a LoRA, and keeps what it repacked', async () => {
+    const folder = join(packedFolder, 'runtime');
+    const start = (weights?: 'int8') =>
+      startRuntime({ provider: 'cpu', threads: 1, log: () => {}, packedFolder: folder, ...(weights && { weights }) });
+    await using floats = start();
+    await using eight = start('int8');
+    const [a, b] = [await draw(floats, request), await draw(eight, request)];
+    // Measured: 0.3.
+    expect(meanDifference(a, b)).toBeLessThan(1);
+    expect(meanDifference(a, b)).toBeGreaterThan(0);
+    const labels = (await listPackedFiles(folder)).map(({ label }) => label).sort();
+    expect(labels).toEqual(['pocket/text_encoder', 'pocket/unet']);
+
+    const tiny = { ...request, model: modelFolder('tiny-sd15'), width: 64, height: 64, steps: 2 };
+    const lora = { loras: [{ path: join(modelsFolder, 'tiny-sd15-lora.safetensors'), weight: 2 }] };
+    const [plain, adapted] = [await draw(eight, tiny), await draw(eight, { ...tiny, ...lora })];
+    const wanted = await draw(floats, { ...tiny, ...lora });
+    expect(meanDifference(adapted, wanted)).toBeLessThan(meanDifference(adapted, plain) / 4);
+  });
+});
 
 describe.each(Object.entries(cases))('a transformer in %s', (name, { write, feeds, output }) => {
   test.each([
