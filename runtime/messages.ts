@@ -65,7 +65,7 @@ export interface GenerateRequest {
   vae?: string;
   /** Absolute path of a second model that takes over at a step (from 0), on the same latents. */
   refiner?: { model: string; startStep: number };
-  /** Spares most of the UNet in some steps, at some loss; absent: in none. */
+  /** Runs only the outermost layers of the denoiser in some steps, at some loss; absent: in none. */
   deepCache?: DeepCacheRequest;
   /** Absent: no previews. */
   previews?: PreviewRequest;
@@ -85,7 +85,7 @@ export interface GenerateRequest {
 export type HeldWeights = 'auto' | 'stored' | 'int8' | 'int4' | 'float16';
 
 export interface DeepCacheRequest {
-  /** Calls of the UNet from one whole one to the next; 1 is as without. */
+  /** Calls of the denoiser from one whole one to the next; 1 is as without. */
   interval: number;
   /** Calls are spared from this step, from 0, up to but without `endStep`; never in the first step run nor in the last. */
   startStep: number;

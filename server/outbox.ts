@@ -132,7 +132,7 @@ export class Outbox {
 
   /** @param image - that of the only answer, where it is at hand */
   push(source: string | Answers, image?: EncodedImage): void {
-    const light = typeof source === 'string' ? source : lightened(source);
+    const light = typeof source === 'string' ? source : withoutPreviews(source);
     const kept: Kept = {
       ...{ sequence: ++this.#sequence, source: light, isLight: false, sentOn: undefined, sentBytes: 0 },
       bytes: keptFrameBytes + (typeof source === 'string' ? source.length : source.length * answerBytes),
@@ -287,7 +287,7 @@ function lightOf(source: string | Answers): string {
 }
 
 /** What is kept of answers: without the preview of an unfinished task, which is old by the time it is sent again. */
-function lightened([first, ...others]: Answers): Answers {
+function withoutPreviews([first, ...others]: Answers): Answers {
   return [withoutPreview(first), ...others.map(withoutPreview)];
 }
 

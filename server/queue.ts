@@ -31,10 +31,10 @@ export interface QueueOptions {
 }
 
 interface Waiting {
-  claim: Claim;
+  flow: Flow;
   priority: number;
   work: number;
-  /** What the claim was charged for it, and the weight that it counted with then. */
+  /** What the flow was charged for it, and the weight that it counted with then. */
   charged: number;
   weight: number;
   /** Rises with each arrival. */
@@ -42,32 +42,32 @@ interface Waiting {
   /** Runs that come before this one; a change is told. */
   position: number;
   wake: () => void;
-  turn: boolean;
+  isNext: boolean;
 }
 
-/** What one claimant waits for, and what it has had. */
-interface Claim {
+/** The waiting runs of one claimant, and its virtual finish time. */
+interface Flow {
   readonly id: string;
   readonly owner: string;
   readonly policy: KeyPolicy;
   /** Those of higher priority first, then those that came first. */
   readonly waiting: Waiting[];
   running: number;
-  /** Work that it has been given, over its weight; on the clock of the queue. */
-  had: number;
+  /** Virtual time at which the work that it was given is done: work over weight, on the clock of the queue. */
+  virtualFinish: number;
 }
 
 /**
- * Orders runs before they reach the runtime. Next is a run of the claimant that has had the least denoising work for its
+ * Orders runs before they reach the runtime. Next is a run of the claimant that was given the least denoising work for its
  * weight, so that neither many tasks nor large ones hold up everybody else. Whoever was idle begins with the clock: being
  * away saves nothing up. (Start-time fair queueing, Goyal, Vin, Cheng 1996.)
  */
 export class Queue {
   readonly #runtime: Runtime;
   readonly #options: QueueOptions;
-  readonly #claims = new Map<string, Claim>();
+  readonly #flows = new Map<string, Flow>();
   readonly #pace: Pace;
-  /** What the claimant served last had had by then. */
+  /** Virtual time: the start of the flow that was served last. */
   #clock = 0;
   #arrivals = 0;
   #running = 0;
@@ -85,7 +85,7 @@ export class Queue {
 
   get waiting(): number {
     let count = 0;
-    for (const { waiting } of this.#claims.values()) count += waiting.length;
+    for (const { waiting } of this.#flows.values()) count += waiting.length;
     return count;
   }
 
@@ -133,16 +133,16 @@ export class Queue {
     work: number,
     signal: AbortSignal,
   ): AsyncIterable<QueuedRunEvent> {
-    const claim = this.#claimOf(claimant);
+    const flow = this.#flowOf(claimant);
     const arrival = ++this.#arrivals;
-    const rank = this.#fair || claim.policy.overtakes ? priority : 0;
+    const rank = this.#fair || flow.policy.overtakes ? priority : 0;
     const entry: Waiting = {
-      // What nobody is charged for leaves all claims level, so that arrival decides.
-      ...{ claim, priority: rank, work: this.#fair ? work : 0, arrival },
-      ...{ charged: 0, weight: 1, position: 0, wake: () => {}, turn: false },
+      // What nobody is charged for leaves all flows level, so that arrival decides.
+      ...{ flow, priority: rank, work: this.#fair ? work : 0, arrival },
+      ...{ charged: 0, weight: 1, position: 0, wake: () => {}, isNext: false },
     };
-    const after = claim.waiting.findIndex((other) => other.priority < rank);
-    claim.waiting.splice(after < 0 ? claim.waiting.length : after, 0, entry);
+    const after = flow.waiting.findIndex((other) => other.priority < rank);
+    flow.waiting.splice(after < 0 ? flow.waiting.length : after, 0, entry);
     this.#advance();
     return this.#drive(entry, request, signal);
   }
@@ -157,7 +157,7 @@ export class Queue {
     request: GenerateRequest,
     signal: AbortSignal,
   ): AsyncGenerator<QueuedRunEvent, void, undefined> {
-    const { claim } = entry;
+    const { flow } = entry;
     const wake = () => entry.wake();
     signal.addEventListener('abort', wake);
     let done = 0;
@@ -165,7 +165,7 @@ export class Queue {
       // Told on arrival too when the turn comes at once, so that every task has the same beginning.
       let told = entry.position;
       yield { type: 'queued', position: told };
-      while (!entry.turn) {
+      while (!entry.isNext) {
         signal.throwIfAborted();
         if (entry.position !== told) {
           told = entry.position;
@@ -177,7 +177,7 @@ export class Queue {
         });
       }
       signal.throwIfAborted();
-      const share = { key: claim.id, weight: entry.weight };
+      const share = { key: flow.id, weight: entry.weight };
       for await (const event of this.#runtime.generate({ ...request, share }, signal)) {
         if (event.type === 'stepped' || event.type === 'previewed') done = (event.step + 1) / event.steps;
         if (event.type === 'finished') done = 1;
@@ -185,52 +185,52 @@ export class Queue {
       }
     } finally {
       signal.removeEventListener('abort', wake);
-      if (entry.turn) {
+      if (entry.isNext) {
         this.#running--;
-        claim.running--;
+        flow.running--;
         // What it was charged for and did not get.
-        claim.had -= entry.charged * (1 - done);
+        flow.virtualFinish -= entry.charged * (1 - done);
         this.#pace.ended(done);
-      } else claim.waiting.splice(claim.waiting.indexOf(entry), 1);
+      } else flow.waiting.splice(flow.waiting.indexOf(entry), 1);
       this.#advance();
     }
   }
 
-  #claimOf({ id, owner }: Claimant): Claim {
-    let claim = this.#claims.get(id);
-    if (claim === undefined) {
-      claim = { id, owner, policy: this.#options.policyOf(owner), waiting: [], running: 0, had: this.#clock };
-      this.#claims.set(id, claim);
+  #flowOf({ id, owner }: Claimant): Flow {
+    let flow = this.#flows.get(id);
+    if (flow === undefined) {
+      flow = { id, owner, policy: this.#options.policyOf(owner), waiting: [], running: 0, virtualFinish: this.#clock };
+      this.#flows.set(id, flow);
     }
-    return claim;
+    return flow;
   }
 
   /** The weight of a key is that of all who come with it, in equal parts. */
-  #weightOf({ owner, policy }: Claim): number {
+  #weightOf({ owner, policy }: Flow): number {
     if (!policy.shared) return policy.weight;
-    const sharers = [...this.#claims.values()].filter((other) => other.owner === owner && isActive(other));
+    const sharers = [...this.#flows.values()].filter((other) => other.owner === owner && isActive(other));
     return policy.weight / Math.max(1, sharers.length);
   }
 
   #advance(): void {
     const { concurrency } = this.#options;
     while (this.#running < concurrency) {
-      const claims = [...this.#claims.values()].filter((claim) => this.#isWithinLimits(claim));
-      const ready = claims.filter((claim) => this.#mayTakeAPlace(claim));
-      const [next] = ready.map((claim) => claim.waiting[0]!).sort((a, b) => this.#compare(a, b));
+      const flows = [...this.#flows.values()].filter((flow) => this.#isWithinLimits(flow));
+      const ready = flows.filter((flow) => this.#mayTakeAPlace(flow));
+      const [next] = ready.map((flow) => flow.waiting[0]!).sort((a, b) => this.#compare(a, b));
       if (next === undefined) break;
-      const { claim } = next;
-      const start = this.#startOf(claim);
-      // Not that of the next where it goes before others: their claims would become equal, whatever they have had.
-      this.#clock = Math.min(...claims.map((each) => this.#startOf(each)));
-      claim.waiting.shift();
+      const { flow } = next;
+      const start = this.#startOf(flow);
+      // Not the start of the next run where it overtakes: all flows before it would become equal.
+      this.#clock = Math.min(...flows.map((each) => this.#startOf(each)));
+      flow.waiting.shift();
       if (this.#running === 0) this.#pace.begin();
       this.#running++;
-      claim.running++;
-      next.weight = this.#weightOf(claim);
+      flow.running++;
+      next.weight = this.#weightOf(flow);
       next.charged = next.work / next.weight;
-      claim.had = start + next.charged;
-      next.turn = true;
+      flow.virtualFinish = start + next.charged;
+      next.isNext = true;
       next.wake();
     }
     this.#forgetIdle();
@@ -238,20 +238,20 @@ export class Queue {
   }
 
   /** A quarter of the places is for those who have none, so that nobody waits for the end of another's picture. */
-  #mayTakeAPlace(claim: Claim): boolean {
+  #mayTakeAPlace(flow: Flow): boolean {
     const { concurrency } = this.#options;
-    return !this.#fair || claim.running === 0 || this.#running < concurrency - Math.floor(concurrency / 4);
+    return !this.#fair || flow.running === 0 || this.#running < concurrency - Math.floor(concurrency / 4);
   }
 
   /** Whether it waits, and for nothing but its turn. */
-  #isWithinLimits(claim: Claim): boolean {
-    if (claim.waiting.length === 0) return false;
+  #isWithinLimits(flow: Flow): boolean {
+    if (flow.waiting.length === 0) return false;
     const { claimantRuns } = this.#options;
-    if (claimantRuns > 0 && claim.running >= claimantRuns) return false;
-    const { runLimit } = claim.policy;
+    if (claimantRuns > 0 && flow.running >= claimantRuns) return false;
+    const { runLimit } = flow.policy;
     if (runLimit === 0) return true;
     let running = 0;
-    for (const other of this.#claims.values()) if (other.owner === claim.owner) running += other.running;
+    for (const other of this.#flows.values()) if (other.owner === flow.owner) running += other.running;
     return running < runLimit;
   }
 
@@ -259,30 +259,30 @@ export class Queue {
     return this.#options.order !== 'arrival';
   }
 
-  #startOf(claim: Claim): number {
-    return Math.max(this.#clock, claim.had);
+  #startOf(flow: Flow): number {
+    return Math.max(this.#clock, flow.virtualFinish);
   }
 
   #compare(a: Waiting, b: Waiting): number {
-    return overtaking(b) - overtaking(a) || this.#startOf(a.claim) - this.#startOf(b.claim) || a.arrival - b.arrival;
+    return overtaking(b) - overtaking(a) || this.#startOf(a.flow) - this.#startOf(b.flow) || a.arrival - b.arrival;
   }
 
-  /** Claims that wait for nothing, and have had no more than the clock says, are as good as new ones. */
+  /** Idle flows whose virtual finish time has passed are the same as new ones. */
   #forgetIdle(): void {
     const nothingRuns = this.#running === 0;
-    for (const claim of this.#claims.values()) {
-      if (!isActive(claim) && (nothingRuns || claim.had <= this.#clock)) this.#claims.delete(claim.id);
+    for (const flow of this.#flows.values()) {
+      if (!isActive(flow) && (nothingRuns || flow.virtualFinish <= this.#clock)) this.#flows.delete(flow.id);
     }
-    if (this.#claims.size === 0) this.#clock = 0;
+    if (this.#flows.size === 0) this.#clock = 0;
   }
 
   /** Places, were nobody to come any more. */
   #tellPositions(): void {
     const order: { entry: Waiting; start: number }[] = [];
-    for (const claim of this.#claims.values()) {
-      let start = this.#startOf(claim);
-      const weight = claim.waiting.length > 0 ? this.#weightOf(claim) : 1;
-      for (const entry of claim.waiting) {
+    for (const flow of this.#flows.values()) {
+      let start = this.#startOf(flow);
+      const weight = flow.waiting.length > 0 ? this.#weightOf(flow) : 1;
+      for (const entry of flow.waiting) {
         order.push({ entry, start });
         start += entry.work / weight;
       }
@@ -307,7 +307,7 @@ export class Queue {
         max: limit,
       });
     }
-    const active = [...this.#claims.values()].filter(isActive).length;
+    const active = [...this.#flows.values()].filter(isActive).length;
     throw new TaskError('rateLimitExceeded', {
       message: `This ${whose} has ${held} unfinished results; it may have ${limit}.`,
       retryAfterMs: this.#pace.msFor((held + count - limit) * Math.max(1, active)),
@@ -356,13 +356,13 @@ function ownerKey({ owner }: Claimant): string {
   return `${ownerPrefix}${owner}`;
 }
 
-function isActive(claim: Claim): boolean {
-  return claim.running > 0 || claim.waiting.length > 0;
+function isActive(flow: Flow): boolean {
+  return flow.running > 0 || flow.waiting.length > 0;
 }
 
 /** The priority that counts before others' turns. */
-function overtaking({ claim, priority }: Waiting): number {
-  return claim.policy.overtakes ? priority : 0;
+function overtaking({ flow, priority }: Waiting): number {
+  return flow.policy.overtakes ? priority : 0;
 }
 
 /** What is told to those who come, or still wait, when the server stops. */

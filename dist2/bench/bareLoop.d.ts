@@ -1,10 +1,10 @@
 export interface BareQuestion {
-    prompt: string;
-    seed: number;
-    steps: number;
+  prompt: string;
+  seed: number;
+  steps: number;
 }
 export interface BareAnswer {
-    totalMs: number;
-    stepMs: number;
-    memoryBytes: number;
+  totalMs: number;
+  stepMs: number;
+  memoryBytes: number;
 }

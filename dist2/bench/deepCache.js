@@ -14,178 +14,180 @@ import { ModelCache } from '../runtime/pipelines/modelCache.js';
 import { floats } from '../runtime/tensors/tensor.js';
 import { median, pairedRatio, printTable } from './figures.js';
 import { numbers, readOptions, text, whole } from './options.js';
+
 const options = readOptions({
-    model: text(join(fileURLToPath(new URL('../../', import.meta.url)), 'models/pocket')),
-    size: whole(256, 64, 2048),
-    steps: whole(20, 1, 100),
-    intervals: numbers([2, 3, 5]),
-    pictures: whole(8, 1, 1000),
-    scheduler: text(),
-    threads: whole(1, 1, 1024),
-    /** Pairs of calls in place of pictures; 0 draws. */
-    stepsOnly: whole(0, 0, 1000),
-    sheet: text(),
+  model: text(join(fileURLToPath(new URL('../../', import.meta.url)), 'models/pocket')),
+  size: whole(256, 64, 2048),
+  steps: whole(20, 1, 100),
+  intervals: numbers([2, 3, 5]),
+  pictures: whole(8, 1, 1000),
+  scheduler: text(),
+  threads: whole(1, 1, 1024),
+  /** Pairs of calls in place of pictures; 0 draws. */
+  stepsOnly: whole(0, 0, 1000),
+  sheet: text(),
 });
 const { size, steps, pictures, intervals, scheduler, sheet } = options;
 const model = resolve(options.model);
-const modelCache = new ModelCache({ provider: { name: 'cpu', threads: options.threads }, onLoaded: () => { } });
+const modelCache = new ModelCache({ provider: { name: 'cpu', threads: options.threads }, onLoaded: () => {} });
 const cpuMs = () => {
-    const { user, system } = process.cpuUsage();
-    return (user + system) / 1000;
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
 };
 async function draw(prompt, seed, interval) {
-    const request = {
-        model,
-        prompt,
-        negativePrompt: '',
-        width: size,
-        height: size,
-        steps,
-        guidanceScale: 4,
-        seed: BigInt(seed),
-        ...(scheduler !== undefined && { scheduler }),
-        ...(interval !== undefined && { deepCache: { interval, startStep: 0, endStep: steps } }),
-    };
-    let [begun, denoisingMs] = [0, 0];
-    let pixels;
-    await modelCache.use(() => new Batcher().drive({
-        run: diffusion(modelCache, request),
-        signal: new AbortController().signal,
-        emit: async (event) => {
-            if (event.type === 'staged' && event.stage === 'denoising')
-                begun = cpuMs();
-            if (event.type === 'staged' && event.stage === 'decoding')
-                denoisingMs = cpuMs() - begun;
-            if (event.type === 'finished')
-                pixels = event.pixels;
-        },
-    }));
-    return { pixels: pixels, denoisingMs };
+  const request = {
+    model,
+    prompt,
+    negativePrompt: '',
+    width: size,
+    height: size,
+    steps,
+    guidanceScale: 4,
+    seed: BigInt(seed),
+    ...(scheduler !== undefined && { scheduler }),
+    ...(interval !== undefined && { deepCache: { interval, startStep: 0, endStep: steps } }),
+  };
+  let [begun, denoisingMs] = [0, 0];
+  let pixels;
+  await modelCache.use(() =>
+    new Batcher().drive({
+      run: diffusion(modelCache, request),
+      signal: new AbortController().signal,
+      emit: async (event) => {
+        if (event.type === 'staged' && event.stage === 'denoising') begun = cpuMs();
+        if (event.type === 'staged' && event.stage === 'decoding') denoisingMs = cpuMs() - begun;
+        if (event.type === 'finished') pixels = event.pixels;
+      },
+    }),
+  );
+  return { pixels: pixels, denoisingMs };
 }
 /** Mean absolute difference, of 255, and peak signal-to-noise ratio in dB. */
 function apart(a, b) {
-    let [sum, squares] = [0, 0];
-    for (const [at, value] of a.data.entries()) {
-        const difference = value - b.data[at];
-        sum += Math.abs(difference);
-        squares += difference ** 2;
-    }
-    const count = a.data.length;
-    return { mean: sum / count, psnr: 10 * Math.log10(255 ** 2 / (squares / count)) };
+  let [sum, squares] = [0, 0];
+  for (const [at, value] of a.data.entries()) {
+    const difference = value - b.data[at];
+    sum += Math.abs(difference);
+    squares += difference ** 2;
+  }
+  const count = a.data.length;
+  return { mean: sum / count, psnr: 10 * Math.log10(255 ** 2 / (squares / count)) };
 }
 async function comparePictures() {
-    const colours = ['red', 'golden', 'purple', 'blue', 'green', 'orange', 'yellow', 'white'];
-    const things = [
-        'potion on a blue table',
-        'sword',
-        'gem',
-        'shield in a forest',
-        'key on sand',
-        'heart',
-        'star',
-        'crown',
-    ];
-    const plainMs = [];
-    const sides = intervals.map((interval) => ({
-        interval,
-        ms: [],
-        means: [],
-        psnrs: [],
-    }));
-    const tiles = [];
-    // Both graphs are loaded, and warm.
-    await draw('', 0, intervals[0]);
-    for (let n = 0; n < pictures; n++) {
-        const prompt = `a ${colours[n % 8]} ${things[n % 8]}`;
-        const drawn = new Map();
-        const order = [0, ...intervals];
-        // The order turns around each time.
-        for (const interval of n % 2 === 0 ? order : order.toReversed()) {
-            drawn.set(interval, await draw(prompt, 100 + n, interval || undefined));
-        }
-        const plain = drawn.get(0);
-        plainMs.push(plain.denoisingMs);
-        for (const { interval, ms, means, psnrs } of sides) {
-            const { mean, psnr } = apart(drawn.get(interval).pixels, plain.pixels);
-            ms.push(drawn.get(interval).denoisingMs);
-            means.push(mean);
-            psnrs.push(psnr);
-        }
-        tiles.push(...order.map((side, at) => ({ input: drawn.get(side).pixels, left: at * size, top: n * size })));
+  const colours = ['red', 'golden', 'purple', 'blue', 'green', 'orange', 'yellow', 'white'];
+  const things = [
+    'potion on a blue table',
+    'sword',
+    'gem',
+    'shield in a forest',
+    'key on sand',
+    'heart',
+    'star',
+    'crown',
+  ];
+  const plainMs = [];
+  const sides = intervals.map((interval) => ({
+    interval,
+    ms: [],
+    means: [],
+    psnrs: [],
+  }));
+  const tiles = [];
+  // Both graphs are loaded, and warm.
+  await draw('', 0, intervals[0]);
+  for (let n = 0; n < pictures; n++) {
+    const prompt = `a ${colours[n % 8]} ${things[n % 8]}`;
+    const drawn = new Map();
+    const order = [0, ...intervals];
+    // The order turns around each time.
+    for (const interval of n % 2 === 0 ? order : order.toReversed()) {
+      drawn.set(interval, await draw(prompt, 100 + n, interval || undefined));
     }
-    if (sheet !== undefined) {
-        const [width, height] = [size * (intervals.length + 1), size * pictures];
-        const raw = { width: size, height: size, channels: 3 };
-        await sharp({ create: { width, height, channels: 3, background: '#fff' } })
-            .composite(tiles.map(({ input, ...at }) => ({ input: Buffer.from(input.data), raw, ...at })))
-            .png()
-            .toFile(sheet);
+    const plain = drawn.get(0);
+    plainMs.push(plain.denoisingMs);
+    for (const { interval, ms, means, psnrs } of sides) {
+      const { mean, psnr } = apart(drawn.get(interval).pixels, plain.pixels);
+      ms.push(drawn.get(interval).denoisingMs);
+      means.push(mean);
+      psnrs.push(psnr);
     }
-    const each = `median of ${pictures}, ${steps} guided steps, ${size}×${size}`;
-    return [
-        { name: 'denoising without', value: median(plainMs), unit: 'ms', detail: each },
-        ...sides.flatMap(({ interval, ms, means, psnrs }) => [
-            { name: `interval ${interval}: denoising`, value: pairedRatio(ms, plainMs), unit: '×' },
-            {
-                name: `interval ${interval}: mean difference`,
-                value: median(means),
-                unit: 'of 255',
-                detail: `most: ${Math.max(...means).toFixed(1)}`,
-            },
-            {
-                name: `interval ${interval}: PSNR`,
-                value: median(psnrs),
-                unit: 'dB',
-                detail: `least: ${Math.min(...psnrs).toFixed(1)}`,
-            },
-        ]),
-    ];
+    tiles.push(...order.map((side, at) => ({ input: drawn.get(side).pixels, left: at * size, top: n * size })));
+  }
+  if (sheet !== undefined) {
+    const [width, height] = [size * (intervals.length + 1), size * pictures];
+    const raw = { width: size, height: size, channels: 3 };
+    await sharp({ create: { width, height, channels: 3, background: '#fff' } })
+      .composite(tiles.map(({ input, ...at }) => ({ input: Buffer.from(input.data), raw, ...at })))
+      .png()
+      .toFile(sheet);
+  }
+  const each = `median of ${pictures}, ${steps} guided steps, ${size}×${size}`;
+  return [
+    { name: 'denoising without', value: median(plainMs), unit: 'ms', detail: each },
+    ...sides.flatMap(({ interval, ms, means, psnrs }) => [
+      { name: `interval ${interval}: denoising`, value: pairedRatio(ms, plainMs), unit: '×' },
+      {
+        name: `interval ${interval}: mean difference`,
+        value: median(means),
+        unit: 'of 255',
+        detail: `most: ${Math.max(...means).toFixed(1)}`,
+      },
+      {
+        name: `interval ${interval}: PSNR`,
+        value: median(psnrs),
+        unit: 'dB',
+        detail: `least: ${Math.min(...psnrs).toFixed(1)}`,
+      },
+    ]),
+  ];
 }
 async function compareSteps(pairs) {
-    const opened = await modelCache.model(model);
-    const whole = await opened.network('denoiser').graph({ deep: true });
-    const before = process.memoryUsage.rss();
-    const shallow = await opened.shallowDenoiser().graph();
-    const grownMiB = (process.memoryUsage.rss() - before) / 2 ** 20;
-    const latents = size / opened.configs.latentScale;
-    const free = {
-        batch: 2,
-        length: 77,
-        height: latents,
-        width: latents,
-        time_ids_count: 6,
-        text_embeds_width: 1280,
-    };
-    const feeds = {};
-    for (const { name, shape } of whole.inputs) {
-        const dims = shape.map((dim) => (typeof dim === 'number' ? dim : (free[dim] ?? 1)));
-        const length = dims.reduce((product, dim) => product * dim, 1);
-        feeds[name] = floats(Float32Array.from({ length }, () => (name === 'timestep' ? 500 : Math.random() - 0.5)), dims);
-    }
-    const sides = { whole: [], shallow: [] };
-    for (let n = -1; n < pairs; n++) {
-        let begun = cpuMs();
-        const { deep_features } = await whole.run(feeds);
-        const wholeMs = cpuMs() - begun;
-        begun = cpuMs();
-        await shallow.run({ ...feeds, deep_features: deep_features }, ['out_sample']);
-        // The first round only warms up.
-        if (n < 0)
-            continue;
-        sides.whole.push(wholeMs);
-        sides.shallow.push(cpuMs() - begun);
-    }
-    return [
-        {
-            name: 'whole step',
-            value: median(sides.whole),
-            unit: 'ms',
-            detail: `guided, ${size}×${size}, median of ${pairs}`,
-        },
-        { name: 'shallow step', value: median(sides.shallow), unit: 'ms' },
-        { name: 'shallow / whole', value: pairedRatio(sides.shallow, sides.whole), unit: '×' },
-        { name: 'memory of the shallow graph', value: grownMiB, unit: 'MiB' },
-    ];
+  const opened = await modelCache.model(model);
+  const whole = await opened.network('denoiser').graph({ deep: true });
+  const before = process.memoryUsage.rss();
+  const shallow = await opened.shallowDenoiser().graph();
+  const grownMiB = (process.memoryUsage.rss() - before) / 2 ** 20;
+  const latents = size / opened.configs.latentScale;
+  const free = {
+    batch: 2,
+    length: 77,
+    height: latents,
+    width: latents,
+    time_ids_count: 6,
+    text_embeds_width: 1280,
+  };
+  const feeds = {};
+  for (const { name, shape } of whole.inputs) {
+    const dims = shape.map((dim) => (typeof dim === 'number' ? dim : (free[dim] ?? 1)));
+    const length = dims.reduce((product, dim) => product * dim, 1);
+    feeds[name] = floats(
+      Float32Array.from({ length }, () => (name === 'timestep' ? 500 : Math.random() - 0.5)),
+      dims,
+    );
+  }
+  const sides = { whole: [], shallow: [] };
+  for (let n = -1; n < pairs; n++) {
+    let begun = cpuMs();
+    const { deep_features } = await whole.run(feeds);
+    const wholeMs = cpuMs() - begun;
+    begun = cpuMs();
+    await shallow.run({ ...feeds, deep_features: deep_features }, ['out_sample']);
+    // The first round only warms up.
+    if (n < 0) continue;
+    sides.whole.push(wholeMs);
+    sides.shallow.push(cpuMs() - begun);
+  }
+  return [
+    {
+      name: 'whole step',
+      value: median(sides.whole),
+      unit: 'ms',
+      detail: `guided, ${size}×${size}, median of ${pairs}`,
+    },
+    { name: 'shallow step', value: median(sides.shallow), unit: 'ms' },
+    { name: 'shallow / whole', value: pairedRatio(sides.shallow, sides.whole), unit: '×' },
+    { name: 'memory of the shallow graph', value: grownMiB, unit: 'MiB' },
+  ];
 }
 printTable(options.stepsOnly === 0 ? await comparePictures() : await compareSteps(options.stepsOnly));
 //# sourceMappingURL=deepCache.js.map

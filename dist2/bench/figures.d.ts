@@ -7,11 +7,11 @@ export declare function pairedRatio(a: readonly number[], b: readonly number[]):
 export declare function slope(x: readonly number[], y: readonly number[]): number;
 /** One line of the printed table; `goal` is a sentence, judged by the reader. */
 export interface Figure {
-    name: string;
-    value: number;
-    unit: string;
-    goal?: string;
-    detail?: string;
+  name: string;
+  value: number;
+  unit: string;
+  goal?: string;
+  detail?: string;
 }
 export declare function printTable(figures: readonly Figure[]): void;
 /** A Markdown table whose columns are as wide as their widest cell. */

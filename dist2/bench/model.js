@@ -1,55 +1,74 @@
-var __addDisposableResource = (this && this.__addDisposableResource) || function (env, value, async) {
+var __addDisposableResource =
+  (this && this.__addDisposableResource) ||
+  ((env, value, async) => {
     if (value !== null && value !== void 0) {
-        if (typeof value !== "object" && typeof value !== "function") throw new TypeError("Object expected.");
-        var dispose, inner;
-        if (async) {
-            if (!Symbol.asyncDispose) throw new TypeError("Symbol.asyncDispose is not defined.");
-            dispose = value[Symbol.asyncDispose];
-        }
-        if (dispose === void 0) {
-            if (!Symbol.dispose) throw new TypeError("Symbol.dispose is not defined.");
-            dispose = value[Symbol.dispose];
-            if (async) inner = dispose;
-        }
-        if (typeof dispose !== "function") throw new TypeError("Object not disposable.");
-        if (inner) dispose = function() { try { inner.call(this); } catch (e) { return Promise.reject(e); } };
-        env.stack.push({ value: value, dispose: dispose, async: async });
-    }
-    else if (async) {
-        env.stack.push({ async: true });
+      if (typeof value !== 'object' && typeof value !== 'function') throw new TypeError('Object expected.');
+      var dispose, inner;
+      if (async) {
+        if (!Symbol.asyncDispose) throw new TypeError('Symbol.asyncDispose is not defined.');
+        dispose = value[Symbol.asyncDispose];
+      }
+      if (dispose === void 0) {
+        if (!Symbol.dispose) throw new TypeError('Symbol.dispose is not defined.');
+        dispose = value[Symbol.dispose];
+        if (async) inner = dispose;
+      }
+      if (typeof dispose !== 'function') throw new TypeError('Object not disposable.');
+      if (inner)
+        dispose = function () {
+          try {
+            inner.call(this);
+          } catch (e) {
+            return Promise.reject(e);
+          }
+        };
+      env.stack.push({ value: value, dispose: dispose, async: async });
+    } else if (async) {
+      env.stack.push({ async: true });
     }
     return value;
-};
-var __disposeResources = (this && this.__disposeResources) || (function (SuppressedError) {
-    return function (env) {
-        function fail(e) {
-            env.error = env.hasError ? new SuppressedError(e, env.error, "An error was suppressed during disposal.") : e;
-            env.hasError = true;
+  });
+var __disposeResources =
+  (this && this.__disposeResources) ||
+  ((SuppressedError) => (env) => {
+    function fail(e) {
+      env.error = env.hasError ? new SuppressedError(e, env.error, 'An error was suppressed during disposal.') : e;
+      env.hasError = true;
+    }
+    var r,
+      s = 0;
+    function next() {
+      while ((r = env.stack.pop())) {
+        try {
+          if (!r.async && s === 1) return (s = 0), env.stack.push(r), Promise.resolve().then(next);
+          if (r.dispose) {
+            var result = r.dispose.call(r.value);
+            if (r.async)
+              return (
+                (s |= 2),
+                Promise.resolve(result).then(next, (e) => {
+                  fail(e);
+                  return next();
+                })
+              );
+          } else s |= 1;
+        } catch (e) {
+          fail(e);
         }
-        var r, s = 0;
-        function next() {
-            while (r = env.stack.pop()) {
-                try {
-                    if (!r.async && s === 1) return s = 0, env.stack.push(r), Promise.resolve().then(next);
-                    if (r.dispose) {
-                        var result = r.dispose.call(r.value);
-                        if (r.async) return s |= 2, Promise.resolve(result).then(next, function(e) { fail(e); return next(); });
-                    }
-                    else s |= 1;
-                }
-                catch (e) {
-                    fail(e);
-                }
-            }
-            if (s === 1) return env.hasError ? Promise.reject(env.error) : Promise.resolve();
-            if (env.hasError) throw env.error;
-        }
-        return next();
-    };
-})(typeof SuppressedError === "function" ? SuppressedError : function (error, suppressed, message) {
-    var e = new Error(message);
-    return e.name = "SuppressedError", e.error = error, e.suppressed = suppressed, e;
-});
+      }
+      if (s === 1) return env.hasError ? Promise.reject(env.error) : Promise.resolve();
+      if (env.hasError) throw env.error;
+    }
+    return next();
+  })(
+    typeof SuppressedError === 'function'
+      ? SuppressedError
+      : (error, suppressed, message) => {
+          var e = new Error(message);
+          return (e.name = 'SuppressedError'), (e.error = error), (e.suppressed = suppressed), e;
+        },
+  );
+
 /**
  * `npm run bench:model`: what it takes to open a model of Stable Diffusion 1.5's size and to compute one guided step and
  * one picture with it, against other ways to do the same. bench/README.md has figures and how to read them.
@@ -70,21 +89,22 @@ import { Child } from './child.js';
 import { median, pairedRatio } from './figures.js';
 import { readOptions, text, whole } from './options.js';
 import { writeRandomModel } from './randomModel.js';
+
 const options = readOptions({
-    /** Pairs of steps, the sides in turn. */
-    pairs: whole(5, 1, 1000),
-    /** Latents on each side; 64 is 512 × 512 pixels. */
-    latents: whole(64, 1, 1024),
-    /** Channels of the UNet's first block: 320 is Stable Diffusion 1.5, 40 a quick try. */
-    width: whole(320, 8, 1024),
-    /** Threads of onnxruntime; 0: as many as there are cores. */
-    threads: whole(0, 0, 1024),
-    /** A Python with torch, numpy and onnx, for the other side of the comparison. */
-    python: text(),
-    /** Which parts to do: load, unet, vae. */
-    only: text('load,unet,vae'),
-    /** Use this folder (with `F32`, `F16` and `export` inside) and keep it. */
-    folder: text(),
+  /** Pairs of steps, the sides in turn. */
+  pairs: whole(5, 1, 1000),
+  /** Latents on each side; 64 is 512 × 512 pixels. */
+  latents: whole(64, 1, 1024),
+  /** Channels of the UNet's first block: 320 is Stable Diffusion 1.5, 40 a quick try. */
+  width: whole(320, 8, 1024),
+  /** Threads of onnxruntime; 0: as many as there are cores. */
+  threads: whole(0, 0, 1024),
+  /** A Python with torch, numpy and onnx, for the other side of the comparison. */
+  python: text(),
+  /** Which parts to do: load, unet, vae. */
+  only: text('load,unet,vae'),
+  /** Use this folder (with `F32`, `F16` and `export` inside) and keep it. */
+  folder: text(),
 });
 const { pairs, latents, width, python } = options;
 const only = options.only.split(',');
@@ -92,120 +112,144 @@ const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'latentwire-model
 const run = promisify(execFile);
 const mib = (bytes) => Math.round(bytes / 2 ** 20);
 function start(component, side) {
-    const threads = options.threads === 0 ? undefined : options.threads;
-    const question = JSON.stringify({ component, latents, threads, ...side });
-    return Child.start('./modelChild.js', [question]);
+  const threads = options.threads === 0 ? undefined : options.threads;
+  const question = JSON.stringify({ component, latents, threads, ...side });
+  return Child.start('./modelChild.js', [question]);
 }
 /** Makes the system forget what it holds of a file, so that the next reader goes to the disk. */
 async function forget(file) {
-    await run('dd', [`if=${file}`, 'iflag=nocache', 'count=0']);
+  await run('dd', [`if=${file}`, 'iflag=nocache', 'count=0']);
 }
 function row(...cells) {
-    console.log(`| ${cells.join(' | ')} |`);
+  console.log(`| ${cells.join(' | ')} |`);
 }
 function head(...cells) {
-    console.log();
-    row(...cells);
-    row(...cells.map(() => '---'));
+  console.log();
+  row(...cells);
+  row(...cells.map(() => '---'));
 }
 const memoryCells = ({ peak, anonymous, mapped }) => [mib(peak), mib(anonymous), mib(mapped)];
 async function loading() {
-    head('opening', 'disk', 'open ms', 'peak MiB', 'own', 'mapped', 'to the end of the first step, ms', 'peak MiB', 'own', 'mapped');
-    const [full, half] = [join(folder, 'F32'), join(folder, 'F16')];
-    const weights = 'diffusion_pytorch_model.safetensors';
-    const cases = [
-        ['UNet, F32', 'denoiser', { way: 'runtime', path: full }, join(full, 'unet', weights)],
-        ['UNet, F32, all optimizations', 'denoiser', { way: 'optimized', path: full }, join(full, 'unet', weights)],
-        ['UNet, F32, bytes in memory', 'denoiser', { way: 'memory', path: full }, join(full, 'unet', weights)],
-        ['UNet, F16', 'denoiser', { way: 'runtime', path: half }, join(half, 'unet', weights)],
-        ['text encoder, F32', 'text_encoder', { way: 'runtime', path: full }, join(full, 'text_encoder/model.safetensors')],
-        ['VAE decoder, F32', 'vae_decoder', { way: 'runtime', path: full }, join(full, 'vae', weights)],
-    ];
-    for (const [name, component, side, file] of cases) {
-        for (const disk of ['cold', 'warm']) {
-            const env_1 = { stack: [], error: void 0, hasError: false };
-            try {
-                if (disk === 'cold')
-                    await forget(file);
-                const begun = performance.now();
-                const { child, first } = await start(component, side);
-                const _ = __addDisposableResource(env_1, child, true);
-                const step = await child.ask('step');
-                const firstMs = Math.round(performance.now() - begun);
-                row(name, disk, Math.round(first.openMs), ...memoryCells(first.memory), firstMs, ...memoryCells(step.memory));
-            }
-            catch (e_1) {
-                env_1.error = e_1;
-                env_1.hasError = true;
-            }
-            finally {
-                const result_1 = __disposeResources(env_1);
-                if (result_1)
-                    await result_1;
-            }
-        }
+  head(
+    'opening',
+    'disk',
+    'open ms',
+    'peak MiB',
+    'own',
+    'mapped',
+    'to the end of the first step, ms',
+    'peak MiB',
+    'own',
+    'mapped',
+  );
+  const [full, half] = [join(folder, 'F32'), join(folder, 'F16')];
+  const weights = 'diffusion_pytorch_model.safetensors';
+  const cases = [
+    ['UNet, F32', 'denoiser', { way: 'runtime', path: full }, join(full, 'unet', weights)],
+    ['UNet, F32, all optimizations', 'denoiser', { way: 'optimized', path: full }, join(full, 'unet', weights)],
+    ['UNet, F32, bytes in memory', 'denoiser', { way: 'memory', path: full }, join(full, 'unet', weights)],
+    ['UNet, F16', 'denoiser', { way: 'runtime', path: half }, join(half, 'unet', weights)],
+    ['text encoder, F32', 'text_encoder', { way: 'runtime', path: full }, join(full, 'text_encoder/model.safetensors')],
+    ['VAE decoder, F32', 'vae_decoder', { way: 'runtime', path: full }, join(full, 'vae', weights)],
+  ];
+  for (const [name, component, side, file] of cases) {
+    for (const disk of ['cold', 'warm']) {
+      const env_1 = { stack: [], error: void 0, hasError: false };
+      try {
+        if (disk === 'cold') await forget(file);
+        const begun = performance.now();
+        const { child, first } = await start(component, side);
+        const _ = __addDisposableResource(env_1, child, true);
+        const step = await child.ask('step');
+        const firstMs = Math.round(performance.now() - begun);
+        row(name, disk, Math.round(first.openMs), ...memoryCells(first.memory), firstMs, ...memoryCells(step.memory));
+      } catch (e_1) {
+        env_1.error = e_1;
+        env_1.hasError = true;
+      } finally {
+        const result_1 = __disposeResources(env_1);
+        if (result_1) await result_1;
+      }
     }
+  }
 }
 /** Steps of several sides in turn; each ratio is to the last side, pair by pair. */
 async function compare(title, component, sides) {
-    head(title, 'open ms', 'median ms', 'least ms', 'CPU ms', 'ratio', 'CPU ratio', 'peak MiB', 'ratio', 'largest difference');
-    const running = [];
-    try {
-        for (const [name, side] of Object.entries(sides)) {
-            const { child, first } = await start(component, side);
-            // One step for each before it counts: pages are read and memory is laid out.
-            running.push({ name, child, openMs: first.openMs, steps: [], first: await child.ask('step') });
-        }
-        for (let pair = 0; pair < pairs; pair++) {
-            for (const side of pair % 2 === 0 ? running : running.toReversed()) {
-                side.steps.push(await side.child.ask('step'));
-            }
-        }
-        const reference = running.at(-1);
-        const times = (steps) => steps.map(({ ms }) => ms);
-        const cpuTimes = (steps) => steps.map(({ cpuMs }) => cpuMs);
-        const peakOf = (steps) => Math.max(...steps.map(({ memory }) => memory.peak));
-        for (const { name, openMs, steps, first } of running) {
-            const difference = first.output.reduce((largest, value, i) => Math.max(largest, Math.abs(value - reference.first.output[i])), 0);
-            row(name, Math.round(openMs), Math.round(median(times(steps))), Math.round(Math.min(...times(steps))), Math.round(median(cpuTimes(steps))), pairedRatio(times(steps), times(reference.steps)).toFixed(2), pairedRatio(cpuTimes(steps), cpuTimes(reference.steps)).toFixed(2), mib(peakOf(steps)), (peakOf(steps) / peakOf(reference.steps)).toFixed(2), difference.toExponential(1));
-        }
+  head(
+    title,
+    'open ms',
+    'median ms',
+    'least ms',
+    'CPU ms',
+    'ratio',
+    'CPU ratio',
+    'peak MiB',
+    'ratio',
+    'largest difference',
+  );
+  const running = [];
+  try {
+    for (const [name, side] of Object.entries(sides)) {
+      const { child, first } = await start(component, side);
+      // One step for each before it counts: pages are read and memory is laid out.
+      running.push({ name, child, openMs: first.openMs, steps: [], first: await child.ask('step') });
     }
-    finally {
-        for (const { child } of running)
-            await child[Symbol.asyncDispose]();
+    for (let pair = 0; pair < pairs; pair++) {
+      for (const side of pair % 2 === 0 ? running : running.toReversed()) {
+        side.steps.push(await side.child.ask('step'));
+      }
     }
+    const reference = running.at(-1);
+    const times = (steps) => steps.map(({ ms }) => ms);
+    const cpuTimes = (steps) => steps.map(({ cpuMs }) => cpuMs);
+    const peakOf = (steps) => Math.max(...steps.map(({ memory }) => memory.peak));
+    for (const { name, openMs, steps, first } of running) {
+      const difference = first.output.reduce(
+        (largest, value, i) => Math.max(largest, Math.abs(value - reference.first.output[i])),
+        0,
+      );
+      row(
+        name,
+        Math.round(openMs),
+        Math.round(median(times(steps))),
+        Math.round(Math.min(...times(steps))),
+        Math.round(median(cpuTimes(steps))),
+        pairedRatio(times(steps), times(reference.steps)).toFixed(2),
+        pairedRatio(cpuTimes(steps), cpuTimes(reference.steps)).toFixed(2),
+        mib(peakOf(steps)),
+        (peakOf(steps) / peakOf(reference.steps)).toFixed(2),
+        difference.toExponential(1),
+      );
+    }
+  } finally {
+    for (const { child } of running) await child[Symbol.asyncDispose]();
+  }
 }
 try {
-    if (!options.folder) {
-        console.error('writing models of random weights …');
-        await writeRandomModel(join(folder, 'F32'), { width });
-        if (only.includes('load'))
-            await writeRandomModel(join(folder, 'F16'), { width, dtype: 'F16', parts: ['unet'] });
-        if (python) {
-            console.error('exporting the reference …');
-            const script = fileURLToPath(new URL('../../bench/reference/unet.py', import.meta.url));
-            await run(python, [script, join(folder, 'F32'), join(folder, 'export')]);
-        }
+  if (!options.folder) {
+    console.error('writing models of random weights …');
+    await writeRandomModel(join(folder, 'F32'), { width });
+    if (only.includes('load')) await writeRandomModel(join(folder, 'F16'), { width, dtype: 'F16', parts: ['unet'] });
+    if (python) {
+      console.error('exporting the reference …');
+      const script = fileURLToPath(new URL('../../bench/reference/unet.py', import.meta.url));
+      await run(python, [script, join(folder, 'F32'), join(folder, 'export')]);
     }
-    const load = () => readFileSync('/proc/loadavg', 'utf8').split(' ')[0];
-    console.log(`${cpus().length} cores, node ${process.version}; load of the machine before: ${load()}`);
-    if (only.includes('load'))
-        await loading();
-    const full = join(folder, 'F32');
-    const sides = (component) => ({
-        'as the runtime opens it': { way: 'runtime', path: full },
-        ...((python || options.folder) && {
-            'exported by PyTorch': { way: 'export', path: join(folder, 'export', component, 'model.onnx') },
-        }),
-    });
-    if (only.includes('unet'))
-        await compare('guided step', 'denoiser', sides('unet'));
-    if (only.includes('vae'))
-        await compare('decoding', 'vae_decoder', sides('vae_decoder'));
-    console.log(`\nload of the machine after: ${load()}`);
-}
-finally {
-    if (!options.folder)
-        await rm(folder, { recursive: true, force: true });
+  }
+  const load = () => readFileSync('/proc/loadavg', 'utf8').split(' ')[0];
+  console.log(`${cpus().length} cores, node ${process.version}; load of the machine before: ${load()}`);
+  if (only.includes('load')) await loading();
+  const full = join(folder, 'F32');
+  const sides = (component) => ({
+    'as the runtime opens it': { way: 'runtime', path: full },
+    ...((python || options.folder) && {
+      'exported by PyTorch': { way: 'export', path: join(folder, 'export', component, 'model.onnx') },
+    }),
+  });
+  if (only.includes('unet')) await compare('guided step', 'denoiser', sides('unet'));
+  if (only.includes('vae')) await compare('decoding', 'vae_decoder', sides('vae_decoder'));
+  console.log(`\nload of the machine after: ${load()}`);
+} finally {
+  if (!options.folder) await rm(folder, { recursive: true, force: true });
 }
 //# sourceMappingURL=model.js.map

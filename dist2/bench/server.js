@@ -6,18 +6,19 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { loadConfig } from '../server/config.js';
 import { startServer } from '../server/index.js';
 import { memoryOf } from './process.js';
+
 const server = await startServer(loadConfig(process.argv.slice(2), {}));
 const delay = monitorEventLoopDelay({ resolution: 1 });
 process.on('message', async ({ collectGarbage }) => {
-    const measure = {
-        loopP50Ms: delay.percentile(50) / 1e6,
-        loopP99Ms: delay.percentile(99) / 1e6,
-        loopMaxMs: delay.max / 1e6,
-        ...(await memoryOf({ collect: collectGarbage })),
-    };
-    delay.enable();
-    delay.reset();
-    process.send?.(measure);
+  const measure = {
+    loopP50Ms: delay.percentile(50) / 1e6,
+    loopP99Ms: delay.percentile(99) / 1e6,
+    loopMaxMs: delay.max / 1e6,
+    ...(await memoryOf({ collect: collectGarbage })),
+  };
+  delay.enable();
+  delay.reset();
+  process.send?.(measure);
 });
 process.on('disconnect', () => process.exit(1));
 process.on('SIGTERM', () => void server.close(0).then(() => process.exit(0)));

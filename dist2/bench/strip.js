@@ -9,47 +9,50 @@ import sharp from 'sharp';
 import { connect } from '../clients/typescript/index.js';
 import { loadConfig } from '../server/config.js';
 import { startServer } from '../server/index.js';
+
 const TILE = 192;
 const SHOWN_STEPS = [0, 2, 4, 7, 11, 15];
 const SEED = Number(process.argv[3] ?? 7);
 const out = process.argv[2];
-if (out === undefined)
-    throw new Error('usage: strip OUT.webp [SEED]');
+if (out === undefined) throw new Error('usage: strip OUT.webp [SEED]');
 const dataDir = await mkdtemp(join(tmpdir(), 'latentwire-strip-'));
 const server = await startServer(loadConfig(['--port', '0', '--data-dir', dataDir, '--log-level', 'error'], {}));
 const client = connect({ url: server.url });
 async function tilesOf(task, shown) {
-    const generation = client.generate({
-        previews: { every: 1, format: 'PNG', decoder: 'tiny' },
-        outputFormat: 'PNG',
-        ...task,
-    });
-    const tiles = [];
-    const take = async (event) => {
-        if (event.event === 'previewed' && shown.includes(event.step))
-            tiles.push(await tile(Buffer.from(event.image)));
-    };
-    for await (const event of generation)
-        await take(event);
-    const { imageURL, imageUUID } = await generation.result;
-    tiles.push(await tile(Buffer.from(await (await fetch(imageURL)).arrayBuffer())));
-    return [tiles, imageUUID];
+  const generation = client.generate({
+    previews: { every: 1, format: 'PNG', decoder: 'tiny' },
+    outputFormat: 'PNG',
+    ...task,
+  });
+  const tiles = [];
+  const take = async (event) => {
+    if (event.event === 'previewed' && shown.includes(event.step)) tiles.push(await tile(Buffer.from(event.image)));
+  };
+  for await (const event of generation) await take(event);
+  const { imageURL, imageUUID } = await generation.result;
+  tiles.push(await tile(Buffer.from(await (await fetch(imageURL)).arrayBuffer())));
+  return [tiles, imageUUID];
 }
 function tile(image) {
-    return sharp(image).resize(TILE, TILE, { kernel: 'cubic' }).png().toBuffer();
+  return sharp(image).resize(TILE, TILE, { kernel: 'cubic' }).png().toBuffer();
 }
 try {
-    const [first, seedImage] = await tilesOf({ positivePrompt: 'a red potion on a blue table', steps: 20, seed: SEED }, SHOWN_STEPS);
-    const [second] = await tilesOf({ positivePrompt: 'a green potion', seedImage, strength: 0.7, steps: 20, seed: SEED }, []);
-    const tiles = [...first, ...second];
-    await sharp({ create: { width: TILE * tiles.length, height: TILE, channels: 3, background: '#fff' } })
-        .composite(tiles.map((input, n) => ({ input, left: n * TILE, top: 0 })))
-        .webp({ quality: 85 })
-        .toFile(out);
-}
-finally {
-    await client.close();
-    await server.close();
-    await rm(dataDir, { recursive: true, force: true });
+  const [first, seedImage] = await tilesOf(
+    { positivePrompt: 'a red potion on a blue table', steps: 20, seed: SEED },
+    SHOWN_STEPS,
+  );
+  const [second] = await tilesOf(
+    { positivePrompt: 'a green potion', seedImage, strength: 0.7, steps: 20, seed: SEED },
+    [],
+  );
+  const tiles = [...first, ...second];
+  await sharp({ create: { width: TILE * tiles.length, height: TILE, channels: 3, background: '#fff' } })
+    .composite(tiles.map((input, n) => ({ input, left: n * TILE, top: 0 })))
+    .webp({ quality: 85 })
+    .toFile(out);
+} finally {
+  await client.close();
+  await server.close();
+  await rm(dataDir, { recursive: true, force: true });
 }
 //# sourceMappingURL=strip.js.map

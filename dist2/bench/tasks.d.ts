@@ -5,11 +5,11 @@ export declare function pick<T>(random: Random, from: readonly T[]): T;
 /** Prompts differ from task to task, as people's do, so that text is encoded each time. */
 export declare function promptOf(n: number): string;
 export interface MixedTask extends Record<string, unknown> {
-    positivePrompt: string;
-    width: number;
-    height: number;
-    steps: number;
-    seed: number;
+  positivePrompt: string;
+  width: number;
+  height: number;
+  steps: number;
+  seed: number;
 }
 /** A task of some size and number of steps, as many people together ask for. */
 export declare function mixedTask(random: Random): MixedTask;

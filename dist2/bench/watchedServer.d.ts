@@ -1,5 +1,5 @@
 /** Sent when the runtime has said that a run is over, however it ended. */
 export interface RunEnded {
-    seed: bigint;
-    at: number;
+  seed: bigint;
+  at: number;
 }

@@ -13,99 +13,102 @@ import sharp from 'sharp';
 import { Child } from './child.js';
 import { median, pairedRatio, printTable } from './figures.js';
 import { readOptions, text, whole } from './options.js';
+
 const options = readOptions({
-    model: text(join(fileURLToPath(new URL('../../', import.meta.url)), 'models/pocket')),
-    forms: text('int8,int4'),
-    size: whole(256, 64, 2048),
-    steps: whole(20, 1, 100),
-    pictures: whole(8, 1, 1000),
-    threads: whole(1, 1, 1024),
-    sheet: text(),
+  model: text(join(fileURLToPath(new URL('../../', import.meta.url)), 'models/pocket')),
+  forms: text('int8,int4'),
+  size: whole(256, 64, 2048),
+  steps: whole(20, 1, 100),
+  pictures: whole(8, 1, 1000),
+  threads: whole(1, 1, 1024),
+  sheet: text(),
 });
 const { size, steps, pictures, sheet } = options;
 const forms = options.forms.split(',');
 const folder = await mkdtemp(join(tmpdir(), 'latentwire-forms-'));
 const colours = ['red', 'golden', 'purple', 'blue', 'green', 'orange', 'yellow', 'white'];
 const things = [
-    'potion on a blue table',
-    'sword',
-    'gem',
-    'shield in a forest',
-    'key on sand',
-    'heart',
-    'star',
-    'crown',
+  'potion on a blue table',
+  'sword',
+  'gem',
+  'shield in a forest',
+  'key on sand',
+  'heart',
+  'star',
+  'crown',
 ];
 /** Mean and largest absolute difference, of 255. */
 function apart(a, b) {
-    let [sum, most] = [0, 0];
-    for (const [at, value] of a.data.entries()) {
-        const difference = Math.abs(value - b.data[at]);
-        sum += difference;
-        most = Math.max(most, difference);
-    }
-    return { mean: sum / a.data.length, most };
+  let [sum, most] = [0, 0];
+  for (const [at, value] of a.data.entries()) {
+    const difference = Math.abs(value - b.data[at]);
+    sum += difference;
+    most = Math.max(most, difference);
+  }
+  return { mean: sum / a.data.length, most };
 }
 const start = async (weights) => {
-    const drawnBy = {
-        model: resolve(options.model),
-        weights,
-        threads: options.threads,
-        packedFolder: folder,
-        size,
-        steps,
-    };
-    const { child } = await Child.start('./weightFormsChild.js', [JSON.stringify(drawnBy)]);
-    const answers = [];
-    // Loads, and repacks.
-    await child.ask({ prompt: '', seed: 0 });
-    return { weights, child, answers };
+  const drawnBy = {
+    model: resolve(options.model),
+    weights,
+    threads: options.threads,
+    packedFolder: folder,
+    size,
+    steps,
+  };
+  const { child } = await Child.start('./weightFormsChild.js', [JSON.stringify(drawnBy)]);
+  const answers = [];
+  // Loads, and repacks.
+  await child.ask({ prompt: '', seed: 0 });
+  return { weights, child, answers };
 };
 try {
-    const sides = [await start('float16')];
-    for (const form of forms)
-        sides.push(await start(form));
-    for (let n = 0; n < pictures; n++) {
-        const question = { prompt: `a ${colours[n % 8]} ${things[n % 8]}`, seed: 100 + n };
-        // The order turns around each time.
-        for (const side of n % 2 === 0 ? sides : sides.toReversed())
-            side.answers.push(await side.child.ask(question));
-    }
-    const [plain, ...others] = sides;
-    const ms = (answers) => answers.map(({ denoisingMs }) => denoisingMs);
-    const mib = (answers) => Math.round(answers.at(-1).peakBytes / 2 ** 20);
-    const figures = [
-        {
-            name: 'denoising with floats',
-            value: median(ms(plain.answers)),
-            unit: 'ms',
-            detail: `${steps} guided steps, ${size}×${size}`,
-        },
-        { name: 'peak with floats', value: mib(plain.answers), unit: 'MiB' },
-    ];
-    for (const { weights, answers } of others) {
-        const found = answers.map(({ pixels }, n) => apart(pixels, plain.answers[n].pixels));
-        const most = Math.max(...found.map((each) => each.most));
-        figures.push({ name: `${weights}: denoising`, value: pairedRatio(ms(answers), ms(plain.answers)), unit: '×' }, { name: `${weights}: peak`, value: mib(answers), unit: 'MiB' }, {
-            name: `${weights}: mean difference`,
-            value: median(found.map(({ mean }) => mean)),
-            unit: 'of 255',
-            detail: `worst picture ${Math.max(...found.map(({ mean }) => mean)).toFixed(2)}, worst value ${most}`,
-        });
-    }
-    printTable(figures);
-    if (sheet !== undefined) {
-        const raw = { width: size, height: size, channels: 3 };
-        const tiles = sides.flatMap(({ answers }, left) => answers.map(({ pixels }, top) => ({ input: Buffer.from(pixels.data), raw, left: left * size, top: top * size })));
-        await sharp({ create: { width: size * sides.length, height: size * pictures, channels: 3, background: '#fff' } })
-            .composite(tiles)
-            .png()
-            .toFile(sheet);
-    }
-    for (const { child } of sides)
-        await child[Symbol.asyncDispose]();
-}
-finally {
-    await rm(folder, { recursive: true, force: true });
+  const sides = [await start('float16')];
+  for (const form of forms) sides.push(await start(form));
+  for (let n = 0; n < pictures; n++) {
+    const question = { prompt: `a ${colours[n % 8]} ${things[n % 8]}`, seed: 100 + n };
+    // The order turns around each time.
+    for (const side of n % 2 === 0 ? sides : sides.toReversed()) side.answers.push(await side.child.ask(question));
+  }
+  const [plain, ...others] = sides;
+  const ms = (answers) => answers.map(({ denoisingMs }) => denoisingMs);
+  const mib = (answers) => Math.round(answers.at(-1).peakBytes / 2 ** 20);
+  const figures = [
+    {
+      name: 'denoising with floats',
+      value: median(ms(plain.answers)),
+      unit: 'ms',
+      detail: `${steps} guided steps, ${size}×${size}`,
+    },
+    { name: 'peak with floats', value: mib(plain.answers), unit: 'MiB' },
+  ];
+  for (const { weights, answers } of others) {
+    const found = answers.map(({ pixels }, n) => apart(pixels, plain.answers[n].pixels));
+    const most = Math.max(...found.map((each) => each.most));
+    figures.push(
+      { name: `${weights}: denoising`, value: pairedRatio(ms(answers), ms(plain.answers)), unit: '×' },
+      { name: `${weights}: peak`, value: mib(answers), unit: 'MiB' },
+      {
+        name: `${weights}: mean difference`,
+        value: median(found.map(({ mean }) => mean)),
+        unit: 'of 255',
+        detail: `worst picture ${Math.max(...found.map(({ mean }) => mean)).toFixed(2)}, worst value ${most}`,
+      },
+    );
+  }
+  printTable(figures);
+  if (sheet !== undefined) {
+    const raw = { width: size, height: size, channels: 3 };
+    const tiles = sides.flatMap(({ answers }, left) =>
+      answers.map(({ pixels }, top) => ({ input: Buffer.from(pixels.data), raw, left: left * size, top: top * size })),
+    );
+    await sharp({ create: { width: size * sides.length, height: size * pictures, channels: 3, background: '#fff' } })
+      .composite(tiles)
+      .png()
+      .toFile(sheet);
+  }
+  for (const { child } of sides) await child[Symbol.asyncDispose]();
+} finally {
+  await rm(folder, { recursive: true, force: true });
 }
 //# sourceMappingURL=weightForms.js.map

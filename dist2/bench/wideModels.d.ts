@@ -1,5 +1,6 @@
 import { type BlockDtype } from '../runtime/files/blocks.ts';
 import type { StoredTensors } from '../runtime/files/safetensors.ts';
+
 type Shapes = [name: string, ...shape: number[]][];
 /** FLUX.2 klein 4B: 5 double and 20 single blocks of 24 heads; the text has 3 · 2560 channels. */
 export declare function kleinShapes(): Shapes;
@@ -12,4 +13,3 @@ export declare function qwen3Shapes(): Shapes;
  * it is as large as the real one, while this takes no more than its largest tensors.
  */
 export declare function randomTensors(folder: string, shapes: Shapes, dtype: BlockDtype): Promise<StoredTensors>;
-export {};

@@ -4,108 +4,100 @@ import { join } from 'node:path';
 import { blockFormats } from '../runtime/files/blocks.js';
 import { toFloat16 } from '../runtime/tensors/float16.js';
 import { count, pool } from './randomModel.js';
+
 const HEAD = 128;
 /** FLUX.2 klein 4B: 5 double and 20 single blocks of 24 heads; the text has 3 · 2560 channels. */
 export function kleinShapes() {
-    const [inner, text, forward] = [3072, 7680, 9216];
-    const shapes = [
-        ['x_embedder.weight', inner, 128],
-        ['context_embedder.weight', inner, text],
-        ['time_guidance_embed.timestep_embedder.linear_1.weight', inner, 256],
-        ['time_guidance_embed.timestep_embedder.linear_2.weight', inner, inner],
-        ['double_stream_modulation_img.linear.weight', 6 * inner, inner],
-        ['double_stream_modulation_txt.linear.weight', 6 * inner, inner],
-        ['single_stream_modulation.linear.weight', 3 * inner, inner],
-        ['norm_out.linear.weight', 2 * inner, inner],
-        ['proj_out.weight', 128, inner],
-    ];
-    for (let i = 0; i < 5; i++) {
-        const path = `transformer_blocks.${i}`;
-        for (const name of ['to_q', 'to_k', 'to_v', 'to_out.0', 'add_q_proj', 'add_k_proj', 'add_v_proj', 'to_add_out']) {
-            shapes.push([`${path}.attn.${name}.weight`, inner, inner]);
-        }
-        for (const name of ['q', 'k', 'added_q', 'added_k'])
-            shapes.push([`${path}.attn.norm_${name}.weight`, HEAD]);
-        for (const name of ['ff', 'ff_context']) {
-            shapes.push([`${path}.${name}.linear_in.weight`, 2 * forward, inner]);
-            shapes.push([`${path}.${name}.linear_out.weight`, inner, forward]);
-        }
+  const [inner, text, forward] = [3072, 7680, 9216];
+  const shapes = [
+    ['x_embedder.weight', inner, 128],
+    ['context_embedder.weight', inner, text],
+    ['time_guidance_embed.timestep_embedder.linear_1.weight', inner, 256],
+    ['time_guidance_embed.timestep_embedder.linear_2.weight', inner, inner],
+    ['double_stream_modulation_img.linear.weight', 6 * inner, inner],
+    ['double_stream_modulation_txt.linear.weight', 6 * inner, inner],
+    ['single_stream_modulation.linear.weight', 3 * inner, inner],
+    ['norm_out.linear.weight', 2 * inner, inner],
+    ['proj_out.weight', 128, inner],
+  ];
+  for (let i = 0; i < 5; i++) {
+    const path = `transformer_blocks.${i}`;
+    for (const name of ['to_q', 'to_k', 'to_v', 'to_out.0', 'add_q_proj', 'add_k_proj', 'add_v_proj', 'to_add_out']) {
+      shapes.push([`${path}.attn.${name}.weight`, inner, inner]);
     }
-    for (let i = 0; i < 20; i++) {
-        const path = `single_transformer_blocks.${i}.attn`;
-        shapes.push([`${path}.to_qkv_mlp_proj.weight`, 3 * inner + 2 * forward, inner]);
-        shapes.push([`${path}.to_out.weight`, inner, inner + forward]);
-        for (const name of ['q', 'k'])
-            shapes.push([`${path}.norm_${name}.weight`, HEAD]);
+    for (const name of ['q', 'k', 'added_q', 'added_k']) shapes.push([`${path}.attn.norm_${name}.weight`, HEAD]);
+    for (const name of ['ff', 'ff_context']) {
+      shapes.push([`${path}.${name}.linear_in.weight`, 2 * forward, inner]);
+      shapes.push([`${path}.${name}.linear_out.weight`, inner, forward]);
     }
-    return shapes;
+  }
+  for (let i = 0; i < 20; i++) {
+    const path = `single_transformer_blocks.${i}.attn`;
+    shapes.push([`${path}.to_qkv_mlp_proj.weight`, 3 * inner + 2 * forward, inner]);
+    shapes.push([`${path}.to_out.weight`, inner, inner + forward]);
+    for (const name of ['q', 'k']) shapes.push([`${path}.norm_${name}.weight`, HEAD]);
+  }
+  return shapes;
 }
 /** Z-Image: 30 layers of 30 heads, 2 + 2 before them; the text has 2560 channels. */
 export function zImageShapes() {
-    const [inner, text, forward, time] = [3840, 2560, 10_240, 256];
-    const shapes = [
-        ['all_x_embedder.2-1.weight', inner, 64],
-        ['all_x_embedder.2-1.bias', inner],
-        ['cap_embedder.0.weight', text],
-        ['cap_embedder.1.weight', inner, text],
-        ['cap_embedder.1.bias', inner],
-        ['x_pad_token', 1, inner],
-        ['cap_pad_token', 1, inner],
-        ['t_embedder.mlp.0.weight', 1024, 256],
-        ['t_embedder.mlp.0.bias', 1024],
-        ['t_embedder.mlp.2.weight', time, 1024],
-        ['t_embedder.mlp.2.bias', time],
-        ['all_final_layer.2-1.adaLN_modulation.1.weight', inner, time],
-        ['all_final_layer.2-1.adaLN_modulation.1.bias', inner],
-        ['all_final_layer.2-1.linear.weight', 64, inner],
-        ['all_final_layer.2-1.linear.bias', 64],
-    ];
-    for (const [name, layers] of [
-        ['layers', 30],
-        ['noise_refiner', 2],
-        ['context_refiner', 2],
-    ]) {
-        for (let i = 0; i < layers; i++) {
-            const path = `${name}.${i}`;
-            for (const part of ['to_q', 'to_k', 'to_v', 'to_out.0'])
-                shapes.push([`${path}.attention.${part}.weight`, inner, inner]);
-            for (const part of ['q', 'k'])
-                shapes.push([`${path}.attention.norm_${part}.weight`, HEAD]);
-            for (const part of ['w1', 'w3'])
-                shapes.push([`${path}.feed_forward.${part}.weight`, forward, inner]);
-            shapes.push([`${path}.feed_forward.w2.weight`, inner, forward]);
-            for (const part of ['attention_norm1', 'attention_norm2', 'ffn_norm1', 'ffn_norm2'])
-                shapes.push([`${path}.${part}.weight`, inner]);
-            if (name === 'context_refiner')
-                continue;
-            shapes.push([`${path}.adaLN_modulation.0.weight`, 4 * inner, time]);
-            shapes.push([`${path}.adaLN_modulation.0.bias`, 4 * inner]);
-        }
+  const [inner, text, forward, time] = [3840, 2560, 10_240, 256];
+  const shapes = [
+    ['all_x_embedder.2-1.weight', inner, 64],
+    ['all_x_embedder.2-1.bias', inner],
+    ['cap_embedder.0.weight', text],
+    ['cap_embedder.1.weight', inner, text],
+    ['cap_embedder.1.bias', inner],
+    ['x_pad_token', 1, inner],
+    ['cap_pad_token', 1, inner],
+    ['t_embedder.mlp.0.weight', 1024, 256],
+    ['t_embedder.mlp.0.bias', 1024],
+    ['t_embedder.mlp.2.weight', time, 1024],
+    ['t_embedder.mlp.2.bias', time],
+    ['all_final_layer.2-1.adaLN_modulation.1.weight', inner, time],
+    ['all_final_layer.2-1.adaLN_modulation.1.bias', inner],
+    ['all_final_layer.2-1.linear.weight', 64, inner],
+    ['all_final_layer.2-1.linear.bias', 64],
+  ];
+  for (const [name, layers] of [
+    ['layers', 30],
+    ['noise_refiner', 2],
+    ['context_refiner', 2],
+  ]) {
+    for (let i = 0; i < layers; i++) {
+      const path = `${name}.${i}`;
+      for (const part of ['to_q', 'to_k', 'to_v', 'to_out.0'])
+        shapes.push([`${path}.attention.${part}.weight`, inner, inner]);
+      for (const part of ['q', 'k']) shapes.push([`${path}.attention.norm_${part}.weight`, HEAD]);
+      for (const part of ['w1', 'w3']) shapes.push([`${path}.feed_forward.${part}.weight`, forward, inner]);
+      shapes.push([`${path}.feed_forward.w2.weight`, inner, forward]);
+      for (const part of ['attention_norm1', 'attention_norm2', 'ffn_norm1', 'ffn_norm2'])
+        shapes.push([`${path}.${part}.weight`, inner]);
+      if (name === 'context_refiner') continue;
+      shapes.push([`${path}.adaLN_modulation.0.weight`, 4 * inner, time]);
+      shapes.push([`${path}.adaLN_modulation.0.bias`, 4 * inner]);
     }
-    return shapes;
+  }
+  return shapes;
 }
 /** Qwen3 4B: 36 layers of 32 heads for queries and 8 for keys and values. */
 export function qwen3Shapes() {
-    const [inner, forward, heads, keyHeads] = [2560, 9728, 32, 8];
-    const shapes = [
-        ['model.embed_tokens.weight', 151_936, inner],
-        ['model.norm.weight', inner],
-    ];
-    for (let i = 0; i < 36; i++) {
-        const path = `model.layers.${i}`;
-        shapes.push([`${path}.self_attn.q_proj.weight`, heads * HEAD, inner]);
-        for (const part of ['k', 'v'])
-            shapes.push([`${path}.self_attn.${part}_proj.weight`, keyHeads * HEAD, inner]);
-        shapes.push([`${path}.self_attn.o_proj.weight`, inner, heads * HEAD]);
-        for (const part of ['q', 'k'])
-            shapes.push([`${path}.self_attn.${part}_norm.weight`, HEAD]);
-        for (const part of ['gate', 'up'])
-            shapes.push([`${path}.mlp.${part}_proj.weight`, forward, inner]);
-        shapes.push([`${path}.mlp.down_proj.weight`, inner, forward]);
-        for (const part of ['input', 'post_attention'])
-            shapes.push([`${path}.${part}_layernorm.weight`, inner]);
-    }
-    return shapes;
+  const [inner, forward, heads, keyHeads] = [2560, 9728, 32, 8];
+  const shapes = [
+    ['model.embed_tokens.weight', 151_936, inner],
+    ['model.norm.weight', inner],
+  ];
+  for (let i = 0; i < 36; i++) {
+    const path = `model.layers.${i}`;
+    shapes.push([`${path}.self_attn.q_proj.weight`, heads * HEAD, inner]);
+    for (const part of ['k', 'v']) shapes.push([`${path}.self_attn.${part}_proj.weight`, keyHeads * HEAD, inner]);
+    shapes.push([`${path}.self_attn.o_proj.weight`, inner, heads * HEAD]);
+    for (const part of ['q', 'k']) shapes.push([`${path}.self_attn.${part}_norm.weight`, HEAD]);
+    for (const part of ['gate', 'up']) shapes.push([`${path}.mlp.${part}_proj.weight`, forward, inner]);
+    shapes.push([`${path}.mlp.down_proj.weight`, inner, forward]);
+    for (const part of ['input', 'post_attention']) shapes.push([`${path}.${part}_layernorm.weight`, inner]);
+  }
+  return shapes;
 }
 /** Floats lie as these, which GGUF files have beside blocks: vectors, and a table of words. */
 const VECTORS = 'F32';
@@ -115,59 +107,55 @@ const TABLES = 'F16';
  * it is as large as the real one, while this takes no more than its largest tensors.
  */
 export async function randomTensors(folder, shapes, dtype) {
-    const { values, bytes } = blockFormats[dtype];
-    const isMatrix = (shape) => shape.length === 2 && shape[1] % values === 0 && shape[0] > 1;
-    const isTable = (name) => name.includes('embed_tokens');
-    const matrices = shapes.filter(([name, ...shape]) => isMatrix(shape) && !isTable(name));
-    const largest = Math.max(...matrices.map(([, ...shape]) => count(shape))) / values;
-    const blocks = randomBlocks(dtype, Math.ceil(largest * 1.2));
-    const tables = Math.max(0, ...shapes.filter(([name]) => isTable(name)).map(([, ...shape]) => count(shape)));
-    const file = join(folder, `${dtype}-${largest}-${tables}.bin`);
-    const into = await open(file, 'w');
-    const vectors = pool.subarray(0, 2 ** 17).map((value) => 1 + 0.1 * value);
-    const vectorsAt = blocks.length;
-    const tablesAt = vectorsAt + vectors.byteLength;
-    await into.write(blocks, 0, blocks.length, 0);
-    await into.write(new Uint8Array(vectors.buffer), 0, vectors.byteLength, vectorsAt);
-    const words = new Uint8Array(toFloat16(pool).buffer);
-    for (let at = 0; at < tables * 2; at += words.length) {
-        await into.write(words, 0, Math.min(words.length, tables * 2 - at), tablesAt + at);
-    }
-    await into.close();
-    const tensors = new Map();
-    const free = blocks.length / bytes - largest;
-    shapes.forEach(([name, ...shape], index) => {
-        if (isTable(name))
-            tensors.set(name, { dtype: TABLES, shape, file, offset: tablesAt, length: count(shape) * 2 });
-        else if (isMatrix(shape)) {
-            const offset = ((index * 7919) % free) * bytes;
-            tensors.set(name, { dtype, shape, file, offset, length: (count(shape) / values) * bytes });
-        }
-        else
-            tensors.set(name, { dtype: VECTORS, shape, file, offset: vectorsAt, length: count(shape) * 4 });
-    });
-    return tensors;
+  const { values, bytes } = blockFormats[dtype];
+  const isMatrix = (shape) => shape.length === 2 && shape[1] % values === 0 && shape[0] > 1;
+  const isTable = (name) => name.includes('embed_tokens');
+  const matrices = shapes.filter(([name, ...shape]) => isMatrix(shape) && !isTable(name));
+  const largest = Math.max(...matrices.map(([, ...shape]) => count(shape))) / values;
+  const blocks = randomBlocks(dtype, Math.ceil(largest * 1.2));
+  const tables = Math.max(0, ...shapes.filter(([name]) => isTable(name)).map(([, ...shape]) => count(shape)));
+  const file = join(folder, `${dtype}-${largest}-${tables}.bin`);
+  const into = await open(file, 'w');
+  const vectors = pool.subarray(0, 2 ** 17).map((value) => 1 + 0.1 * value);
+  const vectorsAt = blocks.length;
+  const tablesAt = vectorsAt + vectors.byteLength;
+  await into.write(blocks, 0, blocks.length, 0);
+  await into.write(new Uint8Array(vectors.buffer), 0, vectors.byteLength, vectorsAt);
+  const words = new Uint8Array(toFloat16(pool).buffer);
+  for (let at = 0; at < tables * 2; at += words.length) {
+    await into.write(words, 0, Math.min(words.length, tables * 2 - at), tablesAt + at);
+  }
+  await into.close();
+  const tensors = new Map();
+  const free = blocks.length / bytes - largest;
+  shapes.forEach(([name, ...shape], index) => {
+    if (isTable(name)) tensors.set(name, { dtype: TABLES, shape, file, offset: tablesAt, length: count(shape) * 2 });
+    else if (isMatrix(shape)) {
+      const offset = ((index * 7919) % free) * bytes;
+      tensors.set(name, { dtype, shape, file, offset, length: (count(shape) / values) * bytes });
+    } else tensors.set(name, { dtype: VECTORS, shape, file, offset: vectorsAt, length: count(shape) * 4 });
+  });
+  return tensors;
 }
 /** Random codes; scales such that a row of 3072 keeps the size of what it is given. */
 function randomBlocks(dtype, blocks) {
-    const { bytes, bits } = blockFormats[dtype];
-    const random = new Uint8Array(blocks * bytes);
-    let state = 7;
-    const words = new Uint32Array(random.buffer, 0, random.length >> 2);
-    for (let i = 0; i < words.length; i++) {
-        state ^= state << 13;
-        state ^= state >>> 17;
-        state ^= state << 5;
-        words[i] = state;
-    }
-    if (dtype !== 'Q4_0' && dtype !== 'Q8_0')
-        throw new Error(`${dtype} is not written here; Q4_0 and Q8_0 are.`);
-    const spread = bits === 4 ? 4.6 : 74;
-    const [scale] = toFloat16(Float32Array.of(1 / spread / Math.sqrt(3072)));
-    for (let at = 0; at < random.length; at += bytes) {
-        random[at] = scale & 255;
-        random[at + 1] = scale >> 8;
-    }
-    return random;
+  const { bytes, bits } = blockFormats[dtype];
+  const random = new Uint8Array(blocks * bytes);
+  let state = 7;
+  const words = new Uint32Array(random.buffer, 0, random.length >> 2);
+  for (let i = 0; i < words.length; i++) {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    words[i] = state;
+  }
+  if (dtype !== 'Q4_0' && dtype !== 'Q8_0') throw new Error(`${dtype} is not written here; Q4_0 and Q8_0 are.`);
+  const spread = bits === 4 ? 4.6 : 74;
+  const [scale] = toFloat16(Float32Array.of(1 / spread / Math.sqrt(3072)));
+  for (let at = 0; at < random.length; at += bytes) {
+    random[at] = scale & 255;
+    random[at + 1] = scale >> 8;
+  }
+  return random;
 }
 //# sourceMappingURL=wideModels.js.map

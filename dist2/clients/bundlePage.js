@@ -6,6 +6,7 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } f
 import path from 'node:path';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
+
 const dist = path.join(import.meta.dirname, '..');
 const source = path.join(dist, '..', 'clients', 'playground');
 const target = path.join(dist, 'page');
@@ -13,43 +14,41 @@ rmSync(target, { recursive: true, force: true });
 mkdirSync(target);
 await bundle();
 for (const folder of ['clients/typescript', 'protocol']) {
-    cpSync(path.join(dist, folder), path.join(target, 'app', folder), {
-        recursive: true,
-        filter: (file) => !/\.d\.ts$/.test(file),
-    });
+  cpSync(path.join(dist, folder), path.join(target, 'app', folder), {
+    recursive: true,
+    filter: (file) => !/\.d\.ts$/.test(file),
+  });
 }
 compress();
 /** The names of the bundles have hashes in them, so that browsers may keep them for ever. */
 async function bundle() {
-    const { metafile } = await build({
-        entryPoints: ['main.ts', 'style.css'].map((name) => path.join(source, name)),
-        outdir: path.join(target, 'assets'),
-        entryNames: '[name]-[hash]',
-        bundle: true,
-        minify: true,
-        format: 'esm',
-        target: 'es2022',
-        metafile: true,
-        logLevel: 'warning',
-    });
-    let html = readFileSync(path.join(source, 'index.html'), 'utf8');
-    for (const [output, { entryPoint }] of Object.entries(metafile.outputs)) {
-        const reference = `"${path.basename(entryPoint)}"`;
-        if (!html.includes(reference))
-            throw new Error(`index.html does not load ${reference}.`);
-        html = html.replace(reference, `"assets/${path.basename(output)}"`);
-    }
-    writeFileSync(path.join(target, 'index.html'), html.replaceAll(/\n\s+/g, '\n'));
+  const { metafile } = await build({
+    entryPoints: ['main.ts', 'style.css'].map((name) => path.join(source, name)),
+    outdir: path.join(target, 'assets'),
+    entryNames: '[name]-[hash]',
+    bundle: true,
+    minify: true,
+    format: 'esm',
+    target: 'es2022',
+    metafile: true,
+    logLevel: 'warning',
+  });
+  let html = readFileSync(path.join(source, 'index.html'), 'utf8');
+  for (const [output, { entryPoint }] of Object.entries(metafile.outputs)) {
+    const reference = `"${path.basename(entryPoint)}"`;
+    if (!html.includes(reference)) throw new Error(`index.html does not load ${reference}.`);
+    html = html.replace(reference, `"assets/${path.basename(output)}"`);
+  }
+  writeFileSync(path.join(target, 'index.html'), html.replaceAll(/\n\s+/g, '\n'));
 }
 function compress() {
-    for (const entry of readdirSync(target, { recursive: true, withFileTypes: true })) {
-        if (!entry.isFile())
-            continue;
-        const file = path.join(entry.parentPath, entry.name);
-        const bytes = readFileSync(file);
-        const params = { [constants.BROTLI_PARAM_SIZE_HINT]: bytes.byteLength };
-        writeFileSync(`${file}.br`, brotliCompressSync(bytes, { params }));
-        writeFileSync(`${file}.gz`, gzipSync(bytes, { level: 9 }));
-    }
+  for (const entry of readdirSync(target, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    const file = path.join(entry.parentPath, entry.name);
+    const bytes = readFileSync(file);
+    const params = { [constants.BROTLI_PARAM_SIZE_HINT]: bytes.byteLength };
+    writeFileSync(`${file}.br`, brotliCompressSync(bytes, { params }));
+    writeFileSync(`${file}.gz`, gzipSync(bytes, { level: 9 }));
+  }
 }
 //# sourceMappingURL=bundlePage.js.map

@@ -5,21 +5,20 @@
 import { optionsTable } from '../server/config.ts';
 /** Name of the marker, the file it stands in, and how the table is made. */
 export declare const tables: {
-    options: {
-        file: string;
-        make: typeof optionsTable;
-    };
-    metrics: {
-        file: string;
-        make: typeof metricsTable;
-    };
+  options: {
+    file: string;
+    make: typeof optionsTable;
+  };
+  metrics: {
+    file: string;
+    make: typeof metricsTable;
+  };
 };
 export type TableName = keyof typeof tables;
 /** The file as it should be: its text with the table made anew. */
 export declare function withTable(name: TableName): {
-    file: string;
-    old: string;
-    text: string;
+  file: string;
+  old: string;
+  text: string;
 };
 declare function metricsTable(): string;
-export {};

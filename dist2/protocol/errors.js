@@ -10,109 +10,106 @@
  * `conflict`, `array`: the request is wrong) or by ending (`NotFound`, `Timeout`).
  */
 export const errors = {
-    invalidApiKey: { status: 401, message: 'Invalid API key.' },
-    missingApiKey: { status: 401, message: 'No API key was sent; authenticate first.' },
-    forbiddenOrigin: { status: 403, message: 'Pages of this origin may not use this server.' },
-    invalidRequest: { status: 400, message: 'A request must be a JSON array of task objects.' },
-    arrayTooLarge: { status: 400, message: 'The request holds too many tasks.' },
-    payloadTooLarge: { status: 413, message: 'The request is larger than this server accepts.' },
-    methodNotAllowed: { status: 405, message: 'Tasks are sent with POST, images are fetched with GET.' },
-    unsupportedTaskType: { status: 400, message: 'This server does not know the task type.' },
-    unsupportedParameter: { status: 400, message: 'This server does not support the parameter.' },
-    missingParameter: { status: 400, message: 'A required parameter is missing.' },
-    invalidParameter: { status: 400, message: 'A parameter has a value that is not allowed.' },
-    conflictTaskUUID: { status: 400, message: 'The taskUUID already belongs to another task.' },
-    modelNotFound: { status: 404, message: 'This server has no such model.' },
-    modelUnavailable: { status: 422, message: 'The model is listed, but it cannot be loaded.' },
-    unsupportedModel: { status: 400, message: 'The model has the wrong kind or architecture for this use.' },
-    forbiddenMedia: { status: 403, message: 'The image belongs to another API key; only that key may delete it.' },
-    mediaNotFound: { status: 404, message: 'There is no image with this UUID; it may have expired.' },
-    downloadFailed: { status: 400, message: 'The image could not be fetched from its URL.' },
-    taskNotFound: { status: 404, message: 'There is no task with this taskUUID; its results may have expired.' },
-    taskCancelled: { status: 409, message: 'The task was cancelled before it finished.' },
-    startTimeout: { status: 409, message: 'The task did not start before its deadline, so it was not run.' },
-    rateLimitExceeded: { status: 429, message: 'Too many requests; try again in a moment.' },
-    serviceUnavailable: { status: 503, message: 'The queue is full or the server is shutting down; try again later.' },
-    storageFull: { status: 507, message: 'The disk has no room for more images.' },
-    inferenceError: { status: 500, message: 'The model failed while making this image.' },
-    stageTimeout: { status: 504, message: 'A stage of the run took longer than this server allows.' },
-    runtimeLost: { status: 503, message: 'The runtime process stopped twice while making this image.' },
-    internalServerError: { status: 500, message: 'Unhandled error in the server; its log has the details.' },
+  invalidApiKey: { status: 401, message: 'Invalid API key.' },
+  missingApiKey: { status: 401, message: 'No API key was sent; authenticate first.' },
+  forbiddenOrigin: { status: 403, message: 'Pages of this origin may not use this server.' },
+  invalidRequest: { status: 400, message: 'A request must be a JSON array of task objects.' },
+  arrayTooLarge: { status: 400, message: 'The request holds too many tasks.' },
+  payloadTooLarge: { status: 413, message: 'The request is larger than this server accepts.' },
+  methodNotAllowed: { status: 405, message: 'Tasks are sent with POST, images are fetched with GET.' },
+  unsupportedTaskType: { status: 400, message: 'This server does not know the task type.' },
+  unsupportedParameter: { status: 400, message: 'This server does not support the parameter.' },
+  missingParameter: { status: 400, message: 'A required parameter is missing.' },
+  invalidParameter: { status: 400, message: 'A parameter has a value that is not allowed.' },
+  conflictTaskUUID: { status: 400, message: 'The taskUUID already belongs to another task.' },
+  modelNotFound: { status: 404, message: 'This server has no such model.' },
+  modelUnavailable: { status: 422, message: 'The model is listed, but it cannot be loaded.' },
+  unsupportedModel: { status: 400, message: 'The model has the wrong kind or architecture for this use.' },
+  forbiddenMedia: { status: 403, message: 'The image belongs to another API key; only that key may delete it.' },
+  mediaNotFound: { status: 404, message: 'There is no image with this UUID; it may have expired.' },
+  downloadFailed: { status: 400, message: 'The image could not be fetched from its URL.' },
+  taskNotFound: { status: 404, message: 'There is no task with this taskUUID; its results may have expired.' },
+  taskCancelled: { status: 409, message: 'The task was cancelled before it finished.' },
+  startTimeout: { status: 409, message: 'The task did not start before its deadline, so it was not run.' },
+  rateLimitExceeded: { status: 429, message: 'Too many requests; try again in a moment.' },
+  serviceUnavailable: { status: 503, message: 'The queue is full or the server is shutting down; try again later.' },
+  storageFull: { status: 507, message: 'The disk has no room for more images.' },
+  inferenceError: { status: 500, message: 'The model failed while making this image.' },
+  stageTimeout: { status: 504, message: 'A stage of the run took longer than this server allows.' },
+  runtimeLost: { status: 503, message: 'The runtime process stopped twice while making this image.' },
+  internalServerError: { status: 500, message: 'Unhandled error in the server; its log has the details.' },
 };
 /** An error that ends one task (or, on `authentication`, the attempt). */
 export class TaskError extends Error {
-    code;
-    details;
-    constructor(code, details = {}) {
-        const { message, cause, ...rest } = details;
-        super(message ?? rowOf(code).message, cause === undefined ? undefined : { cause });
-        this.name = 'TaskError';
-        this.code = code;
-        this.details = rest;
-    }
-    get parameter() {
-        return this.details.parameter;
-    }
-    get taskUUID() {
-        return this.details.taskUUID;
-    }
-    get taskType() {
-        return this.details.taskType;
-    }
-    /** The status of the HTTP twin. */
-    get status() {
-        return rowOf(this.code).status;
-    }
-    /** The same error, saying which task it ends; what it already says stays. */
-    of(task) {
-        return new TaskError(this.code, {
-            ...this.details,
-            message: this.message,
-            cause: this.cause,
-            taskUUID: this.taskUUID ?? task.taskUUID,
-            taskType: this.taskType ?? task.taskType,
-        });
-    }
-    toWire() {
-        const wire = { code: this.code, message: this.message, ...present(this.details) };
-        // JS and TS clients match a refused key by taskType and only without a taskUUID; with one they wait for a minute.
-        if (wire.taskType === 'authentication')
-            delete wire.taskUUID;
-        return wire;
-    }
+  code;
+  details;
+  constructor(code, details = {}) {
+    const { message, cause, ...rest } = details;
+    super(message ?? rowOf(code).message, cause === undefined ? undefined : { cause });
+    this.name = 'TaskError';
+    this.code = code;
+    this.details = rest;
+  }
+  get parameter() {
+    return this.details.parameter;
+  }
+  get taskUUID() {
+    return this.details.taskUUID;
+  }
+  get taskType() {
+    return this.details.taskType;
+  }
+  /** The status of the HTTP twin. */
+  get status() {
+    return rowOf(this.code).status;
+  }
+  /** The same error, saying which task it ends; what it already says stays. */
+  of(task) {
+    return new TaskError(this.code, {
+      ...this.details,
+      message: this.message,
+      cause: this.cause,
+      taskUUID: this.taskUUID ?? task.taskUUID,
+      taskType: this.taskType ?? task.taskType,
+    });
+  }
+  toWire() {
+    const wire = { code: this.code, message: this.message, ...present(this.details) };
+    // JS and TS clients match a refused key by taskType and only without a taskUUID; with one they wait for a minute.
+    if (wire.taskType === 'authentication') delete wire.taskUUID;
+    return wire;
+  }
 }
 /** The row of a code; members of the two families share the row of their family. */
 export function rowOf(code) {
-    if (isListed(code))
-        return errors[code];
-    return code.startsWith('missing') ? errors.missingParameter : errors.invalidParameter;
+  if (isListed(code)) return errors[code];
+  return code.startsWith('missing') ? errors.missingParameter : errors.invalidParameter;
 }
 /** `invalid` and `width` make `invalidWidth`; a nested parameter is named by its outermost key. */
 export function parameterCode(kind, parameter) {
-    const name = /^[^.[]+/.exec(parameter)?.[0] ?? 'parameter';
-    return `${kind}${name.charAt(0).toUpperCase()}${name.slice(1)}`;
+  const name = /^[^.[]+/.exec(parameter)?.[0] ?? 'parameter';
+  return `${kind}${name.charAt(0).toUpperCase()}${name.slice(1)}`;
 }
 /** An error as a socket sends it: always alone in its frame, because JS clients report the first error of a frame. */
 export function toErrorFrame(error) {
-    const wire = error.toWire();
-    return wire.taskType === 'authentication' ? { errors: [wire], error: wire } : { errors: [wire] };
+  const wire = error.toWire();
+  return wire.taskType === 'authentication' ? { errors: [wire], error: wire } : { errors: [wire] };
 }
 /** The failure of an HTTP request: the status of its first error, all of its errors, and what did succeed. */
 export function toHttpFailure(failed, data) {
-    const all = failed instanceof TaskError ? [failed] : failed;
-    const first = all[0];
-    const failure = {
-        status: first.status,
-        body: { errors: all.map((error) => error.toWire()), error: first.toWire() },
-    };
-    if (data !== undefined && data.length > 0)
-        failure.body.data = data;
-    return failure;
+  const all = failed instanceof TaskError ? [failed] : failed;
+  const first = all[0];
+  const failure = {
+    status: first.status,
+    body: { errors: all.map((error) => error.toWire()), error: first.toWire() },
+  };
+  if (data !== undefined && data.length > 0) failure.body.data = data;
+  return failure;
 }
 function isListed(code) {
-    return Object.hasOwn(errors, code);
+  return Object.hasOwn(errors, code);
 }
 function present(value) {
-    return Object.fromEntries(Object.entries(value).filter(([, entry]) => entry !== undefined));
+  return Object.fromEntries(Object.entries(value).filter(([, entry]) => entry !== undefined));
 }
 //# sourceMappingURL=errors.js.map

@@ -12,12 +12,12 @@ import type { PreviewedEvent } from './events.ts';
 export declare const MAX_HEADER_BYTES = 65536;
 /** A binary frame that cannot be read; the message says where it breaks. */
 export declare class FrameError extends Error {
-    constructor(message: string, cause?: unknown);
+  constructor(message: string, cause?: unknown);
 }
 /** Puts an event and the bytes of its image into one frame. */
 export declare function encodeFrame(event: PreviewedEvent, image: Uint8Array): Uint8Array<ArrayBuffer>;
 /** Reads a frame. The image is a view into the frame's memory: copy it to keep it beyond the frame's buffer. */
 export declare function decodeFrame(bytes: Uint8Array | ArrayBuffer): {
-    event: PreviewedEvent;
-    image: Uint8Array;
+  event: PreviewedEvent;
+  image: Uint8Array;
 };

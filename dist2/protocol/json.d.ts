@@ -11,13 +11,13 @@ export declare function parseJson(text: string): unknown;
  * arrive, in UTF-8. Strings are skipped, however long; whether the text is JSON at all is left to `parseJson`.
  */
 export declare class StructureScan {
-    #private;
-    constructor(limits: {
-        maxValues: number;
-        maxDepth: number;
-    });
-    /** Looks at the next piece. True when the text so far is beyond a limit. */
-    exceeds(bytes: Uint8Array): boolean;
+  #private;
+  constructor(limits: {
+    maxValues: number;
+    maxDepth: number;
+  });
+  /** Looks at the next piece. True when the text so far is beyond a limit. */
+  exceeds(bytes: Uint8Array): boolean;
 }
 /** Like JSON.stringify; bigint becomes bare digits, and what JSON cannot say (undefined, a function) is refused. */
 export declare function stringifyJson(value: unknown): string;

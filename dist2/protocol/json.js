@@ -11,14 +11,12 @@ const LARGE_SEED = /\s*:\s*(-?[1-9]\d{15,31})(?![\d.eE])/y;
 const MAYBE_LARGE_SEED = /"seed"\s*:\s*-?[1-9]\d{15}/;
 /** Like JSON.parse; integers under the key `seed` that a number cannot hold exactly become bigint. */
 export function parseJson(text) {
-    if (!MAYBE_LARGE_SEED.test(text))
-        return JSON.parse(text);
-    return JSON.parse(markLargeSeeds(text), (key, value) => {
-        if (key !== 'seed' || typeof value !== 'string' || !value.startsWith(MARK))
-            return value;
-        const seed = BigInt(value.slice(MARK.length));
-        return isSafe(seed) ? Number(seed) : seed;
-    });
+  if (!MAYBE_LARGE_SEED.test(text)) return JSON.parse(text);
+  return JSON.parse(markLargeSeeds(text), (key, value) => {
+    if (key !== 'seed' || typeof value !== 'string' || !value.startsWith(MARK)) return value;
+    const seed = BigInt(value.slice(MARK.length));
+    return isSafe(seed) ? Number(seed) : seed;
+  });
 }
 /**
  * Tells whether JSON has more values, or nests them deeper, than allowed, in far less time than parsing it takes: a megabyte
@@ -26,112 +24,98 @@ export function parseJson(text) {
  * arrive, in UTF-8. Strings are skipped, however long; whether the text is JSON at all is left to `parseJson`.
  */
 export class StructureScan {
-    #limits;
-    #values = 1;
-    #depth = 0;
-    #isInString = false;
-    #isEscaped = false;
-    constructor(limits) {
-        this.#limits = limits;
+  #limits;
+  #values = 1;
+  #depth = 0;
+  #isInString = false;
+  #isEscaped = false;
+  constructor(limits) {
+    this.#limits = limits;
+  }
+  /** Looks at the next piece. True when the text so far is beyond a limit. */
+  exceeds(bytes) {
+    const { maxValues, maxDepth } = this.#limits;
+    for (let at = 0; at < bytes.length; at++) {
+      if (this.#isInString) at = this.#endOfString(bytes, at);
+      else {
+        const byte = bytes[at];
+        if (byte === 0x22) this.#isInString = true;
+        // { and [
+        else if (byte === 0x7b || byte === 0x5b) {
+          this.#values++;
+          if (++this.#depth > maxDepth) return true;
+        } else if (byte === 0x7d || byte === 0x5d) this.#depth--;
+        else if (byte === 0x2c) this.#values++;
+        if (this.#values > maxValues) return true;
+      }
     }
-    /** Looks at the next piece. True when the text so far is beyond a limit. */
-    exceeds(bytes) {
-        const { maxValues, maxDepth } = this.#limits;
-        for (let at = 0; at < bytes.length; at++) {
-            if (this.#isInString)
-                at = this.#endOfString(bytes, at);
-            else {
-                const byte = bytes[at];
-                if (byte === 0x22)
-                    this.#isInString = true;
-                // { and [
-                else if (byte === 0x7b || byte === 0x5b) {
-                    this.#values++;
-                    if (++this.#depth > maxDepth)
-                        return true;
-                }
-                else if (byte === 0x7d || byte === 0x5d)
-                    this.#depth--;
-                else if (byte === 0x2c)
-                    this.#values++;
-                if (this.#values > maxValues)
-                    return true;
-            }
-        }
-        return false;
+    return false;
+  }
+  /** Index of the quote that ends the string, or the length where the piece ends within it. */
+  #endOfString(bytes, from) {
+    let quote = -1;
+    for (let at = from; at < bytes.length; at++) {
+      if (this.#isEscaped) {
+        this.#isEscaped = false;
+        continue;
+      }
+      // Looked for anew only when it was passed: a search for each backslash would take quadratic time.
+      if (quote < at) {
+        const found = bytes.indexOf(0x22, at);
+        quote = found === -1 ? bytes.length : found;
+      }
+      const backslash = bytes.subarray(at, quote).indexOf(0x5c);
+      if (backslash === -1) {
+        if (quote < bytes.length) this.#isInString = false;
+        return quote;
+      }
+      at += backslash;
+      this.#isEscaped = true;
     }
-    /** Index of the quote that ends the string, or the length where the piece ends within it. */
-    #endOfString(bytes, from) {
-        let quote = -1;
-        for (let at = from; at < bytes.length; at++) {
-            if (this.#isEscaped) {
-                this.#isEscaped = false;
-                continue;
-            }
-            // Looked for anew only when it was passed: a search for each backslash would take quadratic time.
-            if (quote < at) {
-                const found = bytes.indexOf(0x22, at);
-                quote = found === -1 ? bytes.length : found;
-            }
-            const backslash = bytes.subarray(at, quote).indexOf(0x5c);
-            if (backslash === -1) {
-                if (quote < bytes.length)
-                    this.#isInString = false;
-                return quote;
-            }
-            at += backslash;
-            this.#isEscaped = true;
-        }
-        return bytes.length;
-    }
+    return bytes.length;
+  }
 }
 /** Like JSON.stringify; bigint becomes bare digits, and what JSON cannot say (undefined, a function) is refused. */
 export function stringifyJson(value) {
-    let marked = false;
-    const text = JSON.stringify(value, (_key, entry) => {
-        if (typeof entry !== 'bigint')
-            return entry;
-        if (isSafe(entry))
-            return Number(entry);
-        marked = true;
-        return `${MARK}${entry}`;
-    });
-    if (text === undefined)
-        throw new TypeError('Only values that JSON can say are written.');
-    return marked ? text.replace(new RegExp(`"${MARK}(-?\\d+)"`, 'g'), '$1') : text;
+  let marked = false;
+  const text = JSON.stringify(value, (_key, entry) => {
+    if (typeof entry !== 'bigint') return entry;
+    if (isSafe(entry)) return Number(entry);
+    marked = true;
+    return `${MARK}${entry}`;
+  });
+  if (text === undefined) throw new TypeError('Only values that JSON can say are written.');
+  return marked ? text.replace(new RegExp(`"${MARK}(-?\\d+)"`, 'g'), '$1') : text;
 }
 /** Walks over the strings of the text, so that a prompt which talks about "seed": 123 stays what it is. */
 function markLargeSeeds(text) {
-    let marked = '';
-    let copied = 0;
-    for (let open = text.indexOf('"'); open !== -1;) {
-        const close = endOfString(text, open);
-        if (close === -1)
-            break;
-        if (close - open === 5 && text.startsWith('seed', open + 1)) {
-            LARGE_SEED.lastIndex = close + 1;
-            const digits = LARGE_SEED.exec(text)?.[1];
-            if (digits !== undefined) {
-                marked += `${text.slice(copied, LARGE_SEED.lastIndex - digits.length)}"${MARK}${digits}"`;
-                copied = LARGE_SEED.lastIndex;
-            }
-        }
-        open = text.indexOf('"', close + 1);
+  let marked = '';
+  let copied = 0;
+  for (let open = text.indexOf('"'); open !== -1; ) {
+    const close = endOfString(text, open);
+    if (close === -1) break;
+    if (close - open === 5 && text.startsWith('seed', open + 1)) {
+      LARGE_SEED.lastIndex = close + 1;
+      const digits = LARGE_SEED.exec(text)?.[1];
+      if (digits !== undefined) {
+        marked += `${text.slice(copied, LARGE_SEED.lastIndex - digits.length)}"${MARK}${digits}"`;
+        copied = LARGE_SEED.lastIndex;
+      }
     }
-    return marked + text.slice(copied);
+    open = text.indexOf('"', close + 1);
+  }
+  return marked + text.slice(copied);
 }
 /** Index of the quote that closes the string opened at `open`, or -1. */
 function endOfString(text, open) {
-    for (let quote = text.indexOf('"', open + 1); quote !== -1; quote = text.indexOf('"', quote + 1)) {
-        let backslashes = 0;
-        while (text.charCodeAt(quote - 1 - backslashes) === 0x5c)
-            backslashes++;
-        if (backslashes % 2 === 0)
-            return quote;
-    }
-    return -1;
+  for (let quote = text.indexOf('"', open + 1); quote !== -1; quote = text.indexOf('"', quote + 1)) {
+    let backslashes = 0;
+    while (text.charCodeAt(quote - 1 - backslashes) === 0x5c) backslashes++;
+    if (backslashes % 2 === 0) return quote;
+  }
+  return -1;
 }
 function isSafe(value) {
-    return value >= Number.MIN_SAFE_INTEGER && value <= Number.MAX_SAFE_INTEGER;
+  return value >= Number.MIN_SAFE_INTEGER && value <= Number.MAX_SAFE_INTEGER;
 }
 //# sourceMappingURL=json.js.map

@@ -7,52 +7,51 @@ import * as z from 'zod';
 import { parameterCode, TaskError } from './errors.js';
 /** Makes a task type of its parameters and of the last step, which fills in defaults. */
 export function taskKind(shape, finish) {
-    return { shape, schema: z.object(shape).transform(finish) };
+  return { shape, schema: z.object(shape).transform(finish) };
 }
 const factsOf = new WeakMap();
 /** What was registered for a schema. */
 export function factsAbout(schema) {
-    return factsOf.get(schema);
+  return factsOf.get(schema);
 }
 /** Registers facts for a schema and returns it. */
 export function described(schema, facts) {
-    factsOf.set(schema, facts);
-    return schema;
+  factsOf.set(schema, facts);
+  return schema;
 }
 /** An integer. */
 export function integer(limits) {
-    let schema = z.int().min(limits.min).max(limits.max);
-    if (limits.multipleOf !== undefined)
-        schema = schema.multipleOf(limits.multipleOf);
-    const multiples = limits.multipleOf === undefined ? '' : ` in multiples of ${limits.multipleOf}`;
-    return described(schema.optional(), {
-        type: 'integer',
-        rule: `an integer from ${limits.min} to ${limits.max}${multiples}`,
-        min: limits.min,
-        max: limits.max,
-        default: limits.default,
-    });
+  let schema = z.int().min(limits.min).max(limits.max);
+  if (limits.multipleOf !== undefined) schema = schema.multipleOf(limits.multipleOf);
+  const multiples = limits.multipleOf === undefined ? '' : ` in multiples of ${limits.multipleOf}`;
+  return described(schema.optional(), {
+    type: 'integer',
+    rule: `an integer from ${limits.min} to ${limits.max}${multiples}`,
+    min: limits.min,
+    max: limits.max,
+    default: limits.default,
+  });
 }
 /** A number with a fraction. */
 export function decimal(limits) {
-    return described(z.number().min(limits.min).max(limits.max).optional(), {
-        type: 'number',
-        rule: `a number from ${limits.min} to ${limits.max}`,
-        ...limits,
-    });
+  return described(z.number().min(limits.min).max(limits.max).optional(), {
+    type: 'number',
+    rule: `a number from ${limits.min} to ${limits.max}`,
+    ...limits,
+  });
 }
 /** A text, counted in UTF-16 units as JavaScript does. */
 export function text(limits) {
-    const min = limits.min ?? 0;
-    return described(z.string().min(min).max(limits.max).optional(), {
-        type: 'string',
-        rule: `a string of ${min} to ${limits.max} characters`,
-        min,
-        max: limits.max,
-    });
+  const min = limits.min ?? 0;
+  return described(z.string().min(min).max(limits.max).optional(), {
+    type: 'string',
+    rule: `a string of ${min} to ${limits.max} characters`,
+    min,
+    max: limits.max,
+  });
 }
 export function boolean(byDefault) {
-    return described(z.boolean().optional(), { type: 'boolean', rule: 'true or false', default: byDefault });
+  return described(z.boolean().optional(), { type: 'boolean', rule: 'true or false', default: byDefault });
 }
 /**
  * One of a few words, in any case; the result has the case of the list.
@@ -60,32 +59,32 @@ export function boolean(byDefault) {
  * @param aliases - other spellings, in lower case, and what they stand for
  */
 export function choice(values, byDefault, aliases = new Map()) {
-    return described(word(values, aliases).optional(), {
-        type: 'string',
-        rule: `one of ${values.join(', ')}`,
-        allowedValues: values,
-        default: byDefault,
-    });
+  return described(word(values, aliases).optional(), {
+    type: 'string',
+    rule: `one of ${values.join(', ')}`,
+    allowedValues: values,
+    default: byDefault,
+  });
 }
 /** One or several of a few words: Runware's `outputType` comes as a string or as an array. */
 export function choices(values, byDefault) {
-    const list = z.array(word(values)).max(values.length * 4);
-    const schema = z.preprocess((value) => (typeof value === 'string' ? [value] : value), list);
-    return described(schema.transform((chosen) => [...new Set(chosen)]).optional(), {
-        type: 'string',
-        rule: `one or several of ${values.join(', ')}`,
-        allowedValues: values,
-        default: byDefault,
-    });
+  const list = z.array(word(values)).max(values.length * 4);
+  const schema = z.preprocess((value) => (typeof value === 'string' ? [value] : value), list);
+  return described(schema.transform((chosen) => [...new Set(chosen)]).optional(), {
+    type: 'string',
+    rule: `one or several of ${values.join(', ')}`,
+    allowedValues: values,
+    default: byDefault,
+  });
 }
 /** Any UUID. Kept as it was written, because clients compare strings. */
 export function uuid() {
-    return described(z.string().regex(UUID), { type: 'string', rule: 'a UUID' });
+  return described(z.string().regex(UUID), { type: 'string', rule: 'a UUID' });
 }
 /** A parameter that this server knows and cannot honour. `harmless` values would not have changed the picture. */
 export function unsupported(reason, harmless = () => false) {
-    const schema = z.custom((value) => value === undefined || harmless(value)).optional();
-    return described(schema, { type: 'null', rule: 'left out', unsupported: reason });
+  const schema = z.custom((value) => value === undefined || harmless(value)).optional();
+  return described(schema, { type: 'null', rule: 'left out', unsupported: reason });
 }
 /**
  * A parameter of Runware's that makes no difference here. Values that are not `harmless` are answered with a warning.
@@ -94,35 +93,35 @@ export function unsupported(reason, harmless = () => false) {
  * @param schema - where the value is read all the same
  */
 export function ignored(reason, harmless = () => false, schema) {
-    const read = schema ?? z.unknown().optional();
-    return described(read, { type: 'any', rule: 'anything', ...factsOf.get(read), ignored: reason, harmless });
+  const read = schema ?? z.unknown().optional();
+  return described(read, { type: 'any', rule: 'anything', ...factsOf.get(read), ignored: reason, harmless });
 }
 /** For switches: off asks for nothing. */
 export const isFalse = (value) => value === false;
 /** What results are sent without, whatever the task: `includeCost` is honoured by image tasks alone, the rest costs nothing. */
 export const answeredAtOnce = () => ({
-    includeCost: boolean(false),
-    deliveryMethod: ignored('the task is answered at once.', (value) => value === 'sync'),
-    webhookURL: unsupported(NO_CALLS),
-    uploadEndpoint: unsupported(NO_CALLS),
+  includeCost: boolean(false),
+  deliveryMethod: ignored('the task is answered at once.', (value) => value === 'sync'),
+  webhookURL: unsupported(NO_CALLS),
+  uploadEndpoint: unsupported(NO_CALLS),
 });
-export const NO_CALLS = 'this server does not call addresses that it is given; take results from the socket or with getResponse.';
+export const NO_CALLS =
+  'this server does not call addresses that it is given; take results from the socket or with getResponse.';
 export const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 /**
  * The object without what counts as absent: null (Python clients write it for every unset field) and empty arrays.
  * One level only: what comes from outside may be nested as deep as a frame is long.
  */
 export function present(value) {
-    if (typeof value !== 'object' || value === null || Array.isArray(value))
-        return value;
-    return Object.fromEntries(Object.entries(value).filter(([, entry]) => !isAbsent(entry)));
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).filter(([, entry]) => !isAbsent(entry)));
 }
 export function isAbsent(value) {
-    return value === undefined || value === null || (Array.isArray(value) && value.length === 0);
+  return value === undefined || value === null || (Array.isArray(value) && value.length === 0);
 }
 /** A nested object whose errors keep their place: `previews.every`. */
 export function nested(shape, rule) {
-    return described(z.preprocess(present, z.object(shape)).optional(), { type: 'object', rule, children: shape });
+  return described(z.preprocess(present, z.object(shape)).optional(), { type: 'object', rule, children: shape });
 }
 /**
  * An array of objects whose errors keep their place: `controlNet[1].guideImage`. Each entry is given its place, as
@@ -134,36 +133,36 @@ export function nested(shape, rule) {
  * @param finish fills in the defaults of an entry
  */
 export function list(name, shape, { max, keys }, finish) {
-    const entry = z.object(shape).transform(finish);
-    const schema = z.unknown().transform((value, context) => {
-        if (!Array.isArray(value) || value.length > max) {
-            context.issues.push({ code: 'custom', message: 'not such an array', input: undefined });
-            return z.NEVER;
-        }
-        const entries = [];
-        for (const [index, sent] of value.entries()) {
-            const parsed = entry.safeParse(present(sent));
-            if (!parsed.success) {
-                passIssues(parsed.error, context, [index]);
-                return z.NEVER;
-            }
-            entries.push({ ...parsed.data, parameter: `${name}[${index}]` });
-        }
-        return entries;
-    });
-    return described(schema.optional(), {
-        type: 'array',
-        rule: `an array of at most ${max} objects of ${keys}`,
-        entry: { type: 'object', rule: `an object of ${keys}`, children: shape },
-    });
+  const entry = z.object(shape).transform(finish);
+  const schema = z.unknown().transform((value, context) => {
+    if (!Array.isArray(value) || value.length > max) {
+      context.issues.push({ code: 'custom', message: 'not such an array', input: undefined });
+      return z.NEVER;
+    }
+    const entries = [];
+    for (const [index, sent] of value.entries()) {
+      const parsed = entry.safeParse(present(sent));
+      if (!parsed.success) {
+        passIssues(parsed.error, context, [index]);
+        return z.NEVER;
+      }
+      entries.push({ ...parsed.data, parameter: `${name}[${index}]` });
+    }
+    return entries;
+  });
+  return described(schema.optional(), {
+    type: 'array',
+    rule: `an array of at most ${max} objects of ${keys}`,
+    entry: { type: 'object', rule: `an object of ${keys}`, children: shape },
+  });
 }
 /** Hands the issues of an inner parse to the outer one, which has it under `path`. */
 export function passIssues(inner, context, path = []) {
-    for (const issue of inner.issues) {
-        const params = issue.code === 'custom' ? issue.params : undefined;
-        const { message } = issue;
-        context.issues.push({ code: 'custom', message, input: undefined, path: [...path, ...issue.path], params });
-    }
+  for (const issue of inner.issues) {
+    const params = issue.code === 'custom' ? issue.params : undefined;
+    const { message } = issue;
+    context.issues.push({ code: 'custom', message, input: undefined, path: [...path, ...issue.path], params });
+  }
 }
 /**
  * Refuses a parameter for what it is beside others, which its own facts cannot say. Of several refusals the client is
@@ -173,84 +172,81 @@ export function passIssues(inner, context, path = []) {
  * @param told the sentence that the client gets
  */
 export function refuse(context, kind, path, told) {
-    context.issues.push({ code: 'custom', message: told, input: undefined, path: [...path], params: { kind } });
+  context.issues.push({ code: 'custom', message: told, input: undefined, path: [...path], params: { kind } });
 }
 /** The error a client is told, from the first thing wrong with a task. */
 export function toTaskError(shape, failed, raw) {
-    const [issue] = failed.issues;
-    const path = issue?.path ?? [];
-    const { parameter, facts } = locate(shape, path);
-    if (facts === undefined)
-        return new TaskError('invalidParameter', { parameter: parameter || undefined, cause: failed });
-    const refused = issue?.code === 'custom' ? issue.params?.kind : undefined;
-    if (refused === 'missing' || refused === 'invalid') {
-        const { type } = facts;
-        return new TaskError(parameterCode(refused, parameter), {
-            message: issue?.message,
-            parameter,
-            type,
-            cause: failed,
-        });
-    }
-    if (facts.unsupported !== undefined) {
-        const message = `\`${parameter}\` is not supported: ${facts.unsupported}`;
-        return new TaskError('unsupportedParameter', { message, parameter, cause: failed });
-    }
-    const missing = isAbsent(valueAt(raw, path));
-    const { type, min, max, default: byDefault, allowedValues } = facts;
-    // Where something is missing inside a parameter, the parameter is there, and wrong.
-    return new TaskError(parameterCode(missing && path.length === 1 ? 'missing' : 'invalid', parameter), {
-        message: missing ? `\`${parameter}\` is required: ${facts.rule}.` : `\`${parameter}\` must be ${facts.rule}.`,
-        parameter,
-        type,
-        min,
-        max,
-        default: byDefault,
-        allowedValues,
-        cause: failed,
+  const [issue] = failed.issues;
+  const path = issue?.path ?? [];
+  const { parameter, facts } = locate(shape, path);
+  if (facts === undefined)
+    return new TaskError('invalidParameter', { parameter: parameter || undefined, cause: failed });
+  const refused = issue?.code === 'custom' ? issue.params?.kind : undefined;
+  if (refused === 'missing' || refused === 'invalid') {
+    const { type } = facts;
+    return new TaskError(parameterCode(refused, parameter), {
+      message: issue?.message,
+      parameter,
+      type,
+      cause: failed,
     });
+  }
+  if (facts.unsupported !== undefined) {
+    const message = `\`${parameter}\` is not supported: ${facts.unsupported}`;
+    return new TaskError('unsupportedParameter', { message, parameter, cause: failed });
+  }
+  const missing = isAbsent(valueAt(raw, path));
+  const { type, min, max, default: byDefault, allowedValues } = facts;
+  // Where something is missing inside a parameter, the parameter is there, and wrong.
+  return new TaskError(parameterCode(missing && path.length === 1 ? 'missing' : 'invalid', parameter), {
+    message: missing ? `\`${parameter}\` is required: ${facts.rule}.` : `\`${parameter}\` must be ${facts.rule}.`,
+    parameter,
+    type,
+    min,
+    max,
+    default: byDefault,
+    allowedValues,
+    cause: failed,
+  });
 }
 /** The parameter at a path, as errors name it, and the nearest facts there are about it. */
 function locate(shape, path) {
-    let parameter = '';
-    let facts;
-    let level = shape;
-    for (const part of path) {
-        if (typeof part === 'number') {
-            // The entries of a list of words are told with the list.
-            if (facts?.entry === undefined)
-                continue;
-            parameter += `[${part}]`;
-            facts = facts.entry;
-            level = facts.children;
-        }
-        else if (typeof part === 'string') {
-            parameter += parameter === '' ? part : `.${part}`;
-            const schema = level !== undefined && Object.hasOwn(level, part) ? level[part] : undefined;
-            const found = typeof schema === 'object' && schema !== null ? factsOf.get(schema) : undefined;
-            // Deeper than the facts go: the nearest description is the best there is.
-            facts = found ?? facts;
-            level = found?.children;
-        }
+  let parameter = '';
+  let facts;
+  let level = shape;
+  for (const part of path) {
+    if (typeof part === 'number') {
+      // The entries of a list of words are told with the list.
+      if (facts?.entry === undefined) continue;
+      parameter += `[${part}]`;
+      facts = facts.entry;
+      level = facts.children;
+    } else if (typeof part === 'string') {
+      parameter += parameter === '' ? part : `.${part}`;
+      const schema = level !== undefined && Object.hasOwn(level, part) ? level[part] : undefined;
+      const found = typeof schema === 'object' && schema !== null ? factsOf.get(schema) : undefined;
+      // Deeper than the facts go: the nearest description is the best there is.
+      facts = found ?? facts;
+      level = found?.children;
     }
-    return { parameter, facts };
+  }
+  return { parameter, facts };
 }
 function valueAt(raw, path) {
-    let value = raw;
-    for (const part of path) {
-        if (typeof value !== 'object' || value === null || !Object.hasOwn(value, part))
-            return undefined;
-        value = value[part];
-    }
-    return value;
+  let value = raw;
+  for (const part of path) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, part)) return undefined;
+    value = value[part];
+  }
+  return value;
 }
 function word(values, aliases) {
-    return z.string().transform((written, context) => {
-        const found = values.find((value) => value.toLowerCase() === written.toLowerCase()) ?? aliases?.get(written.toLowerCase());
-        if (found !== undefined)
-            return found;
-        context.issues.push({ code: 'custom', message: 'not one of the allowed words', input: written });
-        return z.NEVER;
-    });
+  return z.string().transform((written, context) => {
+    const found =
+      values.find((value) => value.toLowerCase() === written.toLowerCase()) ?? aliases?.get(written.toLowerCase());
+    if (found !== undefined) return found;
+    context.issues.push({ code: 'custom', message: 'not one of the allowed words', input: written });
+    return z.NEVER;
+  });
 }
 //# sourceMappingURL=parameters.js.map

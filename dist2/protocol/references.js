@@ -2,11 +2,12 @@
 import * as z from 'zod';
 import { image } from './images.js';
 import { described, passIssues, present } from './parameters.js';
+
 /** Of any model; the server knows how many its model takes. */
 const MOST = 10;
 const entry = z
-    .union([z.string(), z.object({ image: z.string() })])
-    .transform((value) => (typeof value === 'string' ? value : value.image));
+  .union([z.string(), z.object({ image: z.string() })])
+  .transform((value) => (typeof value === 'string' ? value : value.image));
 const one = image();
 /**
  * An array of images, each by itself or as `{ image }`.
@@ -14,28 +15,28 @@ const one = image();
  * @param name - where errors say it stands
  */
 export function referenceImages(name) {
-    const schema = z.unknown().transform((value, context) => {
-        if (!Array.isArray(value) || value.length > MOST) {
-            context.issues.push({ code: 'custom', message: 'not such an array', input: undefined });
-            return z.NEVER;
-        }
-        const found = [];
-        for (const [index, sent] of value.entries()) {
-            const text = entry.safeParse(present(sent));
-            const parsed = one.safeParse(text.data);
-            if (!parsed.success) {
-                passIssues(parsed.error, context, [index]);
-                return z.NEVER;
-            }
-            found.push({ image: parsed.data, parameter: `${name}[${index}]` });
-        }
-        return found;
-    });
-    const rule = 'the UUID of an image, an http(s) URL, a data URI, or base64, or an object with one of those as `image`';
-    return described(schema.optional(), {
-        type: 'array',
-        rule: `an array of at most ${MOST} images`,
-        entry: { type: 'string', rule },
-    });
+  const schema = z.unknown().transform((value, context) => {
+    if (!Array.isArray(value) || value.length > MOST) {
+      context.issues.push({ code: 'custom', message: 'not such an array', input: undefined });
+      return z.NEVER;
+    }
+    const found = [];
+    for (const [index, sent] of value.entries()) {
+      const text = entry.safeParse(present(sent));
+      const parsed = one.safeParse(text.data);
+      if (!parsed.success) {
+        passIssues(parsed.error, context, [index]);
+        return z.NEVER;
+      }
+      found.push({ image: parsed.data, parameter: `${name}[${index}]` });
+    }
+    return found;
+  });
+  const rule = 'the UUID of an image, an http(s) URL, a data URI, or base64, or an object with one of those as `image`';
+  return described(schema.optional(), {
+    type: 'array',
+    rule: `an array of at most ${MOST} images`,
+    entry: { type: 'string', rule },
+  });
 }
 //# sourceMappingURL=references.js.map

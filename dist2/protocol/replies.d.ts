@@ -4,211 +4,222 @@
  */
 import type { ErrorFrame, WireError } from './errors.ts';
 import type { ImageFormat, LoadingEvent, PreviewedEvent, TaskEvent } from './events.ts';
+
 /** Keys that no item of `data` may have: the older Python client takes such an item for an error. */
 interface NotAnError {
-    code?: never;
-    error?: never;
-    errorId?: never;
+  code?: never;
+  error?: never;
+  errorId?: never;
 }
 /** One of `warnings`, beside the results of a task. */
 export interface Warning {
-    /** A key that this server does not know, or one that it knows and that makes no difference here. */
-    code: 'unknownParameter' | 'ignoredParameter';
-    message: string;
-    /** With its place in nested objects and arrays: `lora[0].wieght`. */
-    parameter: string;
+  /** A key that this server does not know, or one that it knows and that makes no difference here. */
+  code: 'unknownParameter' | 'ignoredParameter';
+  message: string;
+  /** With its place in nested objects and arrays: `lora[0].wieght`. */
+  parameter: string;
 }
 /** What answers may say of the task they belong to. */
 export interface MayWarn {
-    /** What the task says that has no effect. */
-    warnings?: Warning[];
+  /** What the task says that has no effect. */
+  warnings?: Warning[];
 }
 /** The connection is authenticated. */
 export interface AuthenticationResult extends NotAnError, MayWarn {
-    taskType: 'authentication';
-    /** Names the session; sent with the next authentication, it resumes it. Never empty. */
-    connectionSessionUUID: string;
+  taskType: 'authentication';
+  /** Names the session; sent with the next authentication, it resumes it. Never empty. */
+  connectionSessionUUID: string;
 }
 /** The answer to a ping. */
 export interface PingResult extends NotAnError {
-    taskType: 'ping';
-    pong: true;
+  taskType: 'ping';
+  pong: true;
 }
 /** An image was stored. */
 export interface ImageUploadResult extends NotAnError, MayWarn {
-    taskType: string;
-    taskUUID: string;
-    imageUUID: string;
-    imageURL: string;
+  taskType: string;
+  taskUUID: string;
+  imageUUID: string;
+  imageURL: string;
 }
 /** An image was stored or deleted, in the newer words. */
 export interface MediaStorageResult extends NotAnError, MayWarn {
-    taskType: string;
-    taskUUID: string;
-    operation: 'upload' | 'delete';
-    mediaUUID: string;
-    /** Absent after a deletion. */
-    mediaURL?: string;
+  taskType: string;
+  taskUUID: string;
+  operation: 'upload' | 'delete';
+  mediaUUID: string;
+  /** Absent after a deletion. */
+  mediaURL?: string;
 }
 /** One finished image. */
 export interface ImageResult extends NotAnError, MayWarn {
-    taskType: string;
-    taskUUID: string;
-    status: 'success';
-    imageUUID: string;
-    /** Always, whatever `outputType` asked for: the newer Python client never completes without it. */
-    imageURL: string;
-    imageBase64Data?: string;
-    imageDataURI?: string;
-    /** The seed of this very image; asking for it with the same parameters makes the same picture. */
-    seed: number | bigint;
-    /** Which of the task's results, from 0. */
-    resultIndex: number;
-    /** US dollars, where `includeCost` asked for it. */
-    cost?: number;
+  taskType: string;
+  taskUUID: string;
+  status: 'success';
+  imageUUID: string;
+  /** Always, whatever `outputType` asked for: the newer Python client never completes without it. */
+  imageURL: string;
+  imageBase64Data?: string;
+  imageDataURI?: string;
+  /** The seed of this very image; asking for it with the same parameters makes the same picture. */
+  seed: number | bigint;
+  /** Which of the task's results, from 0. */
+  resultIndex: number;
+  /** US dollars, where `includeCost` asked for it. */
+  cost?: number;
 }
 /** A task that is not finished: the acknowledgement of an asynchronous task, and getResponse's answer until the end. */
 export interface ProcessingResult extends NotAnError, MayWarn {
-    taskType: string;
-    taskUUID: string;
-    status: 'processing';
-    /** 0 to 100, over all results of the task. */
-    progress?: number;
-    /** While weights are read from disk: what is read, and percent of all that is to be read. */
-    loading?: Pick<LoadingEvent, 'component' | 'progress'>;
-    /** The newest preview, where the task asked for previews. */
-    preview?: Omit<PreviewedEvent, 'event' | 'taskType' | 'taskUUID'>;
+  taskType: string;
+  taskUUID: string;
+  status: 'processing';
+  /** 0 to 100, over all results of the task. */
+  progress?: number;
+  /** While weights are read from disk: what is read, and percent of all that is to be read. */
+  loading?: Pick<LoadingEvent, 'component' | 'progress'>;
+  /** The newest preview, where the task asked for previews. */
+  preview?: Omit<PreviewedEvent, 'event' | 'taskType' | 'taskUUID'>;
 }
 /** Tasks were stopped. */
 export interface TaskCancelResult extends NotAnError, MayWarn {
-    taskType: string;
-    taskUUID: string;
-    /** Those stopped by this task. The rest of what was asked for had already ended, or was never known. */
-    cancelled: string[];
+  taskType: string;
+  taskUUID: string;
+  /** Those stopped by this task. The rest of what was asked for had already ended, or was never known. */
+  cancelled: string[];
 }
 /** What all models have, in Runware's words, and what only a server at home can say. */
 interface AnyModelItem extends NotAnError {
-    air: string;
-    name: string;
-    version: string;
-    /** The family, such as `sd1x` or `sdxl`; a LoRA, an embedding or a ControlNet fits checkpoints of its own. */
-    architecture: string;
-    type: string;
-    tags: string[];
-    heroImage?: string;
-    private: boolean;
-    comment: string;
-    /** Whether it can be used now. */
-    available: boolean;
-    /** Why not. */
-    reason?: string;
-    /** Of the weights: `float32`, `float16`, `bfloat16`, `mixed`. */
-    precision?: string;
-    sizeBytes?: number;
+  air: string;
+  name: string;
+  version: string;
+  /** The family, such as `sd1x` or `sdxl`; a LoRA, an embedding or a ControlNet fits checkpoints of its own. */
+  architecture: string;
+  type: string;
+  tags: string[];
+  heroImage?: string;
+  private: boolean;
+  comment: string;
+  /** Whether it can be used now. */
+  available: boolean;
+  /** Why not. */
+  reason?: string;
+  /** Of the weights: `float32`, `float16`, `bfloat16`, `mixed`. */
+  precision?: string;
+  sizeBytes?: number;
 }
 /** A model that makes images: what `model` and `refiner` name. */
 export interface CheckpointItem extends AnyModelItem {
-    category: 'checkpoint';
-    defaultWidth: number;
-    defaultHeight: number;
-    defaultSteps: number;
-    defaultScheduler: string;
-    defaultCFG: number;
-    /** Of image-to-image. */
-    defaultStrength: number;
-    /** Width and height are multiples of it. */
-    sizeMultiple: number;
-    /** The parameter that makes a negative prompt count; `none`: it never does. */
-    guidance: 'CFGScale' | 'trueCFGScale' | 'none';
-    /** Most reference images that a task may name; 0: none. */
-    referenceImages: number;
-    /** Every spelling that `scheduler` accepts for this model. */
-    schedulers?: string[];
-    /** What `previews.decoder` accepts for this model. */
-    previewDecoders?: string[];
+  category: 'checkpoint';
+  defaultWidth: number;
+  defaultHeight: number;
+  defaultSteps: number;
+  defaultScheduler: string;
+  defaultCFG: number;
+  /** Of image-to-image. */
+  defaultStrength: number;
+  /** Width and height are multiples of it. */
+  sizeMultiple: number;
+  /** The parameter that makes a negative prompt count; `none`: it never does. */
+  guidance: 'CFGScale' | 'trueCFGScale' | 'none';
+  /** Most reference images that a task may name; 0: none. */
+  referenceImages: number;
+  /** Every spelling that `scheduler` accepts for this model. */
+  schedulers?: string[];
+  /** What `previews.decoder` accepts for this model. */
+  previewDecoders?: string[];
 }
 /** What is used beside a checkpoint. */
 export interface PartItem extends AnyModelItem {
-    /** Tells the parameter that takes it: `lora`, `embeddings`, `controlNet`, `vae`. */
-    category: 'lora' | 'embeddings' | 'controlnet' | 'vae';
+  /** Tells the parameter that takes it: `lora`, `embeddings`, `controlNet`, `vae`. */
+  category: 'lora' | 'embeddings' | 'controlnet' | 'vae';
 }
 /** One model, told apart by `category`. */
 export type ModelItem = CheckpointItem | PartItem;
 /** Models found. */
 export interface ModelSearchResult extends NotAnError, MayWarn {
-    taskType: string;
-    taskUUID: string;
-    results: ModelItem[];
-    /** How many there are beyond `limit` and `offset`. */
-    totalResults: number;
+  taskType: string;
+  taskUUID: string;
+  results: ModelItem[];
+  /** How many there are beyond `limit` and `offset`. */
+  totalResults: number;
 }
 /** What a task asked for and how it was answered. */
 export interface TaskDetailsResult extends NotAnError, MayWarn {
-    taskType: string;
-    taskUUID: string;
-    /** Of this question; official clients wait for it. */
-    status: 'success';
-    /** The task, without prompts and images. */
-    request: [Record<string, unknown>];
-    /** Its results without base64, its error, or both; empty while there is neither. */
-    response: {
-        data?: ImageResult[];
-        errors?: [WireError];
-    };
+  taskType: string;
+  taskUUID: string;
+  /** Of this question; official clients wait for it. */
+  status: 'success';
+  /** The task, without prompts and images. */
+  request: [Record<string, unknown>];
+  /** Its results without base64, its error, or both; empty while there is neither. */
+  response: {
+    data?: ImageResult[];
+    errors?: [WireError];
+  };
 }
 /** Figures about tasks; which ones depends on the operation. */
 export interface UsageFigures {
-    /** Tasks that ended. */
-    count: number;
-    spend?: number;
-    clientErrors?: number;
-    serverErrors?: number;
-    /** Milliseconds that the models worked for a finished task. */
-    avgInferenceTime?: number;
-    p50InferenceTime?: number;
-    p90InferenceTime?: number;
-    p99InferenceTime?: number;
+  /** Tasks that ended. */
+  count: number;
+  spend?: number;
+  clientErrors?: number;
+  serverErrors?: number;
+  /** Milliseconds that the models worked for a finished task. */
+  avgInferenceTime?: number;
+  p50InferenceTime?: number;
+  p90InferenceTime?: number;
+  p99InferenceTime?: number;
 }
 /** The account of the caller's key. */
 export interface AccountResult extends NotAnError, MayWarn {
-    taskType: string;
-    taskUUID: string;
-    operation: string;
-    organizationName: string;
-    organizationUUID: string;
-    balance: {
-        amount: number;
-        freeBalance: number;
-        currency: string;
-    };
-    team: [];
-    apiKeys: [];
-    usage: {
-        today: UsageFigures;
-        last7Days: UsageFigures;
-        last30Days: UsageFigures;
-        /** Since the server started. */
-        total: UsageFigures;
-        timeseries?: (UsageFigures & {
-            date: string;
-        })[];
-        model?: (UsageFigures & {
-            model: string;
-        })[];
-        apiKey?: (UsageFigures & {
-            apiKey: string;
-        })[];
-    };
+  taskType: string;
+  taskUUID: string;
+  operation: string;
+  organizationName: string;
+  organizationUUID: string;
+  balance: {
+    amount: number;
+    freeBalance: number;
+    currency: string;
+  };
+  team: [];
+  apiKeys: [];
+  usage: {
+    today: UsageFigures;
+    last7Days: UsageFigures;
+    last30Days: UsageFigures;
+    /** Since the server started. */
+    total: UsageFigures;
+    timeseries?: (UsageFigures & {
+      date: string;
+    })[];
+    model?: (UsageFigures & {
+      model: string;
+    })[];
+    apiKey?: (UsageFigures & {
+      apiKey: string;
+    })[];
+  };
 }
 /** An item of `data`. */
-export type ResultItem = AuthenticationResult | PingResult | ImageUploadResult | MediaStorageResult | ImageResult | ProcessingResult | TaskCancelResult | ModelSearchResult | TaskDetailsResult | AccountResult;
+export type ResultItem =
+  | AuthenticationResult
+  | PingResult
+  | ImageUploadResult
+  | MediaStorageResult
+  | ImageResult
+  | ProcessingResult
+  | TaskCancelResult
+  | ModelSearchResult
+  | TaskDetailsResult
+  | AccountResult;
 /** Results: always of one task, never beside errors. */
 export interface DataFrame {
-    data: [ResultItem, ...ResultItem[]];
+  data: [ResultItem, ...ResultItem[]];
 }
 /** One event. */
 export interface EventFrame {
-    events: [TaskEvent];
+  events: [TaskEvent];
 }
 /** Every text frame of a server. */
 export type ServerFrame = DataFrame | ErrorFrame | EventFrame;
@@ -223,4 +234,3 @@ export declare function dataFrame(...items: [ResultItem, ...ResultItem[]]): Data
 export declare function eventFrame(event: TaskEvent): EventFrame;
 /** The media type of a format, for data URIs and HTTP. */
 export declare function mimeType(format: ImageFormat): 'image/jpeg' | 'image/png' | 'image/webp';
-export {};

@@ -1,29 +1,29 @@
 import type { Outputs, Row } from './run.ts';
 /** What was found out about one graph at one shape. */
 export interface Calibrated {
-    /** Rows that one call takes from now on. */
-    rows: number;
-    /** Milliseconds for each row, by rows in a call. */
-    msPerRow: Record<number, number>;
-    /** Largest difference between the same row's answers in calls of different sizes; 0 means the same bits. */
-    difference: number;
+  /** Rows that one call takes from now on. */
+  rows: number;
+  /** Milliseconds for each row, by rows in a call. */
+  msPerRow: Record<number, number>;
+  /** Largest difference between the same row's answers in calls of different sizes; 0 means the same bits. */
+  difference: number;
 }
 export interface CalibrationOptions {
-    /** Rows that are never passed. */
-    most: number;
-    /** Whether a size is taken only if each row's answer has the same bits as in a call of its own. */
-    exact: boolean;
-    /** Rows to take whatever pays; nothing is found out then. */
-    given?: number | undefined;
-    /** Rows that were found out before, for a graph of the same structure on the same machine; not found out again. */
-    known?: number | undefined;
-    /** Makes the first call of each size, so that it can be told which one a process did not survive. */
-    guard?: ((rows: number, call: () => Promise<Outputs[]>) => Promise<Outputs[]>) | undefined;
-    /** Whether the process is still within its memory, asked after the first call of each size. Default: it is. */
-    fits?: (() => boolean) | undefined;
-    /** Milliseconds; default: the clock of the machine. */
-    now?: (() => number) | undefined;
-    onSettled?: (found: Calibrated) => void;
+  /** Rows that are never passed. */
+  most: number;
+  /** Whether a size is taken only if each row's answer has the same bits as in a call of its own. */
+  exact: boolean;
+  /** Rows to take whatever pays; nothing is found out then. */
+  given?: number | undefined;
+  /** Rows that were found out before, for a graph of the same structure on the same machine; not found out again. */
+  known?: number | undefined;
+  /** Makes the first call of each size, so that it can be told which one a process did not survive. */
+  guard?: ((rows: number, call: () => Promise<Outputs[]>) => Promise<Outputs[]>) | undefined;
+  /** Whether the process is still within its memory, asked after the first call of each size. Default: it is. */
+  fits?: (() => boolean) | undefined;
+  /** Milliseconds; default: the clock of the machine. */
+  now?: (() => number) | undefined;
+  onSettled?: (found: Calibrated) => void;
 }
 /**
  * How many rows of one graph and shape a call should take, found out while working: sizes 1, 2, 4, … as far as each row
@@ -42,27 +42,31 @@ export interface CalibrationOptions {
  * fill. Where it does not pay, a call for each holds less memory and lets a cancel in between.
  */
 export declare class Calibration {
-    /** Milliseconds for each row, a moving average over calls; what sharing by work goes by. */
-    msPerRow: number;
-    private readonly options;
-    private best;
-    private settled;
-    private readonly measured;
-    private compared;
-    private difference;
-    constructor(options: CalibrationOptions);
-    /** Rows that the next call should take, of so many that wait. */
-    rowsOf(waiting: number): number;
-    /**
-     * Answers rows in calls of the right size.
-     *
-     * @param wanted - asked between two calls; false leaves the rest of the answers out
-     */
-    answer(rows: readonly Row[], call: (rows: readonly Row[]) => Promise<Outputs[]>, wanted: () => Promise<boolean>): Promise<Outputs[]>;
-    private isTrial;
-    /** Answers twice as many rows as the best call takes so far, in one call or in two, whichever was measured less often. */
-    private try;
-    private judge;
-    private settle;
-    private timed;
+  /** Milliseconds for each row, a moving average over calls; what sharing by work goes by. */
+  msPerRow: number;
+  private readonly options;
+  private best;
+  private settled;
+  private readonly measured;
+  private compared;
+  private difference;
+  constructor(options: CalibrationOptions);
+  /** Rows that the next call should take, of so many that wait. */
+  rowsOf(waiting: number): number;
+  /**
+   * Answers rows in calls of the right size.
+   *
+   * @param wanted - asked between two calls; false leaves the rest of the answers out
+   */
+  answer(
+    rows: readonly Row[],
+    call: (rows: readonly Row[]) => Promise<Outputs[]>,
+    wanted: () => Promise<boolean>,
+  ): Promise<Outputs[]>;
+  private isTrial;
+  /** Answers twice as many rows as the best call takes so far, in one call or in two, whichever was measured less often. */
+  private try;
+  private judge;
+  private settle;
+  private timed;
 }

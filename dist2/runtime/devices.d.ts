@@ -3,13 +3,13 @@
 declare const names: readonly ['cuda', 'webgpu', 'coreml', 'dml', 'cpu'];
 export type ProviderName = (typeof names)[number];
 export interface Device {
-    name: ProviderName | 'auto';
-    /** Which of several GPUs; absent: the first. */
-    deviceId?: number;
+  name: ProviderName | 'auto';
+  /** Which of several GPUs; absent: the first. */
+  deviceId?: number;
 }
 /** The device asked for does not exist, or does not start here; the message lists those that do. */
 export declare class ProviderError extends Error {
-    readonly name = "ProviderError";
+  readonly name = 'ProviderError';
 }
 /** Names of all providers there are, in the order `auto` prefers them. */
 export declare function providerNames(): ProviderName[];
@@ -27,4 +27,3 @@ export declare function deviceText({ name, deviceId }: Device): string;
  * @throws {ProviderError} when there is none, one does not exist, or a GPU is named twice; only `cpu` may be
  */
 export declare function checkDevices(texts: readonly string[]): void;
-export {};

@@ -3,7 +3,19 @@ export { describeModel, type ModelDescription } from './checkpoints/describe.ts'
 export { checkDevices, deviceText, parseDevice, providerNames } from './devices.ts';
 export { RuntimeError, type RuntimeErrorCode } from './errors.ts';
 export { foreignKind } from './files/foreign.ts';
-export type { Calls, ControlNetRequest, DeepCacheRequest, GenerateRequest, LogLevel, Pixels, PreviewRequest, RunEvent, Stage, Timings, WeightedFile, } from './messages.ts';
+export type {
+  Calls,
+  ControlNetRequest,
+  DeepCacheRequest,
+  GenerateRequest,
+  LogLevel,
+  Pixels,
+  PreviewRequest,
+  RunEvent,
+  Stage,
+  Timings,
+  WeightedFile,
+} from './messages.ts';
 export { countRows, type ModelTraits, type RowCounts } from './pipelines/calls.ts';
 export { type Describer, type DescriberOptions, startDescriber } from './process/describer.ts';
 export { type Examination, examine } from './process/examination.ts';

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { TaskError } from '../protocol/errors.js';
 import { customaryFolders, ModelsFolder } from './modelsFolder.js';
+
 /** How long a look at the folders counts, in milliseconds; a model copied in is found after that. */
 const freshMs = 2_000;
 /** And for a task that names a known model: looking takes processor time from the picture that it asks for. */
@@ -13,147 +14,147 @@ const brokenPatience = 60;
 const namedAtMost = 20;
 /** What messages call each kind. */
 export const kindNames = {
-    checkpoint: 'a model that makes images',
-    lora: 'a LoRA',
-    embedding: 'an embedding',
-    controlNet: 'a ControlNet',
-    vae: 'a VAE',
-    tinyVae: 'a tiny decoder',
+  checkpoint: 'a model that makes images',
+  lora: 'a LoRA',
+  embedding: 'an embedding',
+  controlNet: 'a ControlNet',
+  vae: 'a VAE',
+  tinyVae: 'a tiny decoder',
 };
 /** What clients can name: models, and what is used together with them. */
 export class Catalog {
-    #options;
-    #folders;
-    #entries = [];
-    #lookedAt = Number.NEGATIVE_INFINITY;
-    #looking;
-    /** Descriptions by path: hundreds of files are not read each time somebody looks. */
-    #described = new Map();
-    /** Paths whose names others had; each is told once. */
-    #told = new Set();
-    constructor(options) {
-        this.#options = options;
-        this.#folders = options.modelsDirs.map((folder) => new ModelsFolder(folder, options.log));
+  #options;
+  #folders;
+  #entries = [];
+  #lookedAt = Number.NEGATIVE_INFINITY;
+  #looking;
+  /** Descriptions by path: hundreds of files are not read each time somebody looks. */
+  #described = new Map();
+  /** Paths whose names others had; each is told once. */
+  #told = new Set();
+  constructor(options) {
+    this.#options = options;
+    this.#folders = options.modelsDirs.map((folder) => new ModelsFolder(folder, options.log));
+  }
+  get defaultVaes() {
+    return this.#options.defaultVaes ?? [];
+  }
+  /** Everything, the unavailable too: the default model first, the others in the order of folders and names. */
+  async list() {
+    await this.#refreshed();
+    return this.#entries;
+  }
+  /**
+   * What a task names, or the default model. `parameter` is where it names it. A model that is known is given at once, and
+   * every few seconds the folders are looked at for the next task; this one waits only where it would be refused.
+   *
+   * Throws `modelNotFound`, `modelUnavailable`, or, for something of another kind, `unsupportedModel`.
+   */
+  async find(name, kind = 'checkpoint', parameter = 'model') {
+    const wanted = name ?? this.#options.defaultModel;
+    const known = this.#entries.find(({ ids }) => isNamed(ids, wanted));
+    if (known?.kind === kind && known.model.available) {
+      this.#refreshed(knownFreshMs).catch((error) =>
+        this.#options.log.error({ err: error }, 'The models directory cannot be read.'),
+      );
+      return known;
     }
-    get defaultVaes() {
-        return this.#options.defaultVaes ?? [];
+    await this.#refreshed();
+    const entries = this.#entries;
+    const entry = entries.find(({ ids }) => isNamed(ids, wanted));
+    if (entry?.model.available === false) {
+      throw new TaskError('modelUnavailable', {
+        message: `The model ${entry.air} cannot be used: ${entry.model.reason ?? 'it is broken'}`,
+        parameter,
+      });
     }
-    /** Everything, the unavailable too: the default model first, the others in the order of folders and names. */
-    async list() {
-        await this.#refreshed();
-        return this.#entries;
+    if (entry?.kind !== kind) {
+      const allowedValues = entries.filter((one) => one.kind === kind && one.model.available).map(({ air }) => air);
+      const more = allowedValues.length > namedAtMost ? ', …' : '';
+      const choice = `This server has: ${allowedValues.slice(0, namedAtMost).join(', ') || 'none'}${more}.`;
+      const details = { parameter, type: 'string', allowedValues };
+      throw entry === undefined
+        ? new TaskError('modelNotFound', { ...details, message: `There is no model ${wanted} here. ${choice}` })
+        : new TaskError('unsupportedModel', {
+            ...details,
+            message: `\`${parameter}\` must name ${kindNames[kind]}, but ${entry.air} is ${kindNames[entry.kind]}. ${choice}`,
+          });
     }
-    /**
-     * What a task names, or the default model. `parameter` is where it names it. A model that is known is given at once, and
-     * every few seconds the folders are looked at for the next task; this one waits only where it would be refused.
-     *
-     * Throws `modelNotFound`, `modelUnavailable`, or, for something of another kind, `unsupportedModel`.
-     */
-    async find(name, kind = 'checkpoint', parameter = 'model') {
-        const wanted = name ?? this.#options.defaultModel;
-        const known = this.#entries.find(({ ids }) => isNamed(ids, wanted));
-        if (known?.kind === kind && known.model.available) {
-            this.#refreshed(knownFreshMs).catch((error) => this.#options.log.error({ err: error }, 'The models directory cannot be read.'));
-            return known;
-        }
-        await this.#refreshed();
-        const entries = this.#entries;
-        const entry = entries.find(({ ids }) => isNamed(ids, wanted));
-        if (entry?.model.available === false) {
-            throw new TaskError('modelUnavailable', {
-                message: `The model ${entry.air} cannot be used: ${entry.model.reason ?? 'it is broken'}`,
-                parameter,
-            });
-        }
-        if (entry?.kind !== kind) {
-            const allowedValues = entries.filter((one) => one.kind === kind && one.model.available).map(({ air }) => air);
-            const more = allowedValues.length > namedAtMost ? ', …' : '';
-            const choice = `This server has: ${allowedValues.slice(0, namedAtMost).join(', ') || 'none'}${more}.`;
-            const details = { parameter, type: 'string', allowedValues };
-            throw entry === undefined
-                ? new TaskError('modelNotFound', { ...details, message: `There is no model ${wanted} here. ${choice}` })
-                : new TaskError('unsupportedModel', {
-                    ...details,
-                    message: `\`${parameter}\` must name ${kindNames[kind]}, but ${entry.air} is ${kindNames[entry.kind]}. ${choice}`,
-                });
-        }
-        return entry;
+    return entry;
+  }
+  /** Settles at once where the last look still counts. */
+  async #refreshed(ms = freshMs) {
+    if (this.#options.clock.now() - this.#lookedAt <= ms) return;
+    this.#looking ??= this.#look().finally(() => {
+      this.#looking = undefined;
+    });
+    await this.#looking;
+  }
+  async #look() {
+    const entries = [];
+    const described = new Map();
+    const taken = new Map();
+    for (const folder of this.#folders) {
+      for (const found of await folder.look()) {
+        const known = await this.#describe(found);
+        described.set(found.path, known);
+        const ids = this.#untaken(found, taken);
+        const [air] = ids;
+        if (air === undefined) continue;
+        const { model } = known;
+        const tinyDecoder = found.tinyDecoder ?? model.tinyDecoder;
+        const kind = kindOf(found, model);
+        entries.push({ air, ids, path: found.path, kind, model, ...(tinyDecoder !== undefined && { tinyDecoder }) });
+      }
     }
-    /** Settles at once where the last look still counts. */
-    async #refreshed(ms = freshMs) {
-        if (this.#options.clock.now() - this.#lookedAt <= ms)
-            return;
-        this.#looking ??= this.#look().finally(() => {
-            this.#looking = undefined;
-        });
-        await this.#looking;
+    const isDefault = ({ ids }) => Number(isNamed(ids, this.#options.defaultModel));
+    this.#entries = entries.sort((a, b) => isDefault(b) - isDefault(a));
+    this.#described = described;
+    this.#lookedAt = this.#options.clock.now();
+  }
+  /** The ids that nothing before has taken; none where all are. */
+  #untaken(found, taken) {
+    const all = idsOf(found);
+    const ids = all.filter((id) => !taken.has(id.toLowerCase()));
+    const lost = all.find((id) => taken.has(id.toLowerCase()));
+    if (lost !== undefined && !this.#told.has(found.path)) {
+      this.#told.add(found.path);
+      const owner = taken.get(lost.toLowerCase());
+      this.#options.log.warn(
+        { id: lost, path: found.path, owner },
+        'Two models have the same name. The first one keeps it.',
+      );
     }
-    async #look() {
-        const entries = [];
-        const described = new Map();
-        const taken = new Map();
-        for (const folder of this.#folders) {
-            for (const found of await folder.look()) {
-                const known = await this.#describe(found);
-                described.set(found.path, known);
-                const ids = this.#untaken(found, taken);
-                const [air] = ids;
-                if (air === undefined)
-                    continue;
-                const { model } = known;
-                const tinyDecoder = found.tinyDecoder ?? model.tinyDecoder;
-                const kind = kindOf(found, model);
-                entries.push({ air, ids, path: found.path, kind, model, ...(tinyDecoder !== undefined && { tinyDecoder }) });
-            }
-        }
-        const isDefault = ({ ids }) => Number(isNamed(ids, this.#options.defaultModel));
-        this.#entries = entries.sort((a, b) => isDefault(b) - isDefault(a));
-        this.#described = described;
-        this.#lookedAt = this.#options.clock.now();
+    for (const id of ids) taken.set(id.toLowerCase(), found.path);
+    return ids;
+  }
+  async #describe({ path: file, stamp }) {
+    const known = this.#described.get(file);
+    const now = this.#options.clock.now();
+    if (known?.stamp === stamp) {
+      const freshMs = Math.max(brokenFreshMs, known.tookMs * brokenPatience);
+      if (known.model.available || now - known.at < freshMs) return known;
     }
-    /** The ids that nothing before has taken; none where all are. */
-    #untaken(found, taken) {
-        const all = idsOf(found);
-        const ids = all.filter((id) => !taken.has(id.toLowerCase()));
-        const lost = all.find((id) => taken.has(id.toLowerCase()));
-        if (lost !== undefined && !this.#told.has(found.path)) {
-            this.#told.add(found.path);
-            const owner = taken.get(lost.toLowerCase());
-            this.#options.log.warn({ id: lost, path: found.path, owner }, 'Two models have the same name. The first one keeps it.');
-        }
-        for (const id of ids)
-            taken.set(id.toLowerCase(), found.path);
-        return ids;
-    }
-    async #describe({ path: file, stamp }) {
-        const known = this.#described.get(file);
-        const now = this.#options.clock.now();
-        if (known?.stamp === stamp) {
-            const freshMs = Math.max(brokenFreshMs, known.tookMs * brokenPatience);
-            if (known.model.available || now - known.at < freshMs)
-                return known;
-        }
-        const model = await this.#options.describe(file);
-        return { stamp, at: now, tookMs: this.#options.clock.now() - now, model };
-    }
+    const model = await this.#options.describe(file);
+    return { stamp, at: now, tookMs: this.#options.clock.now() - now, model };
+  }
 }
 /** What cannot be read is what its folder says it is. */
 function kindOf({ place }, { kind, available }) {
-    if (available || kind !== 'checkpoint')
-        return kind;
-    const folder = path.posix.dirname(place).toLowerCase();
-    return Object.hasOwn(customaryFolders, folder) ? customaryFolders[folder] : kind;
+  if (available || kind !== 'checkpoint') return kind;
+  const folder = path.posix.dirname(place).toLowerCase();
+  return Object.hasOwn(customaryFolders, folder) ? customaryFolders[folder] : kind;
 }
 /**
  * `models.json` first, then the name, then the place: two files of one name in two subfolders can still be told apart.
  */
 function idsOf({ place, names }) {
-    const base = path.posix.basename(place);
-    const name = base.replace(/\.(safetensors|ckpt|pt|pth|bin|gguf)$/i, '');
-    return [...new Set([...names, `local:${name}@1`, name, `local:${place}@1`, place])];
+  const base = path.posix.basename(place);
+  const name = base.replace(/\.(safetensors|ckpt|pt|pth|bin|gguf)$/i, '');
+  return [...new Set([...names, `local:${name}@1`, name, `local:${place}@1`, place])];
 }
 /** Names are told apart without regard to case. */
 export function isNamed(ids, wanted) {
-    return ids.some((id) => id.toLowerCase() === wanted.toLowerCase());
+  return ids.some((id) => id.toLowerCase() === wanted.toLowerCase());
 }
 //# sourceMappingURL=catalog.js.map

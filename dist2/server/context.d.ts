@@ -15,26 +15,26 @@ import type { TaskRecords } from './taskRecords.ts';
 import type { Usage } from './usage.ts';
 /** The parts of one running server, made once by `startServer`. */
 export interface Context {
-    readonly config: Config;
-    readonly log: Logger;
-    readonly clock: Clock;
-    readonly runtime: Runtime;
-    readonly catalog: Catalog;
-    readonly store: ImageStore;
-    readonly queue: Queue;
-    readonly records: TaskRecords;
-    readonly sessions: Sessions;
-    readonly keys: Keys;
-    readonly metrics: Metrics;
-    readonly usage: Usage;
-    readonly proxies: Proxies;
-    readonly intake: Intake;
-    /** Images that are fetched by URL. */
-    readonly fetches: Gate;
-    /** Images of clients that are decoded. */
-    readonly decodes: Gate;
-    /** Where the server listens; known once it does. */
-    url: string;
-    /** From the first signal to stop on: no task is taken any more. */
-    closing: boolean;
+  readonly config: Config;
+  readonly log: Logger;
+  readonly clock: Clock;
+  readonly runtime: Runtime;
+  readonly catalog: Catalog;
+  readonly store: ImageStore;
+  readonly queue: Queue;
+  readonly records: TaskRecords;
+  readonly sessions: Sessions;
+  readonly keys: Keys;
+  readonly metrics: Metrics;
+  readonly usage: Usage;
+  readonly proxies: Proxies;
+  readonly intake: Intake;
+  /** Images that are fetched by URL. */
+  readonly fetches: Gate;
+  /** Images of clients that are decoded. */
+  readonly decodes: Gate;
+  /** Where the server listens; known once it does. */
+  url: string;
+  /** From the first signal to stop on: no task is taken any more. */
+  closing: boolean;
 }

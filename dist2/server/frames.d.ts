@@ -2,16 +2,19 @@ import type { TaskEvent } from '../protocol/events.ts';
 import type { EncodedImage } from './images/encodedImage.ts';
 import { type Answers, ResultReference } from './results.ts';
 /** An event that a newer one of its kind, of the same result, makes worthless. */
-export type PassingEvent = Exclude<TaskEvent, {
+export type PassingEvent = Exclude<
+  TaskEvent,
+  {
     event: 'cancelled';
-}>;
+  }
+>;
 /** A frame as a socket takes it, with the least left to do for each of its receivers. */
 export interface EventFrame {
-    /** The same for all that make each other worthless. */
-    readonly key: string;
-    readonly kind: PassingEvent['event'];
-    readonly bytes: Buffer;
-    readonly binary: boolean;
+  /** The same for all that make each other worthless. */
+  readonly key: string;
+  readonly kind: PassingEvent['event'];
+  readonly bytes: Buffer;
+  readonly binary: boolean;
 }
 /** The frame of an event, made once for however many receive that same event. */
 export declare function eventFrameOf(event: PassingEvent, image?: Uint8Array): EventFrame;

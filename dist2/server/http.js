@@ -7,144 +7,131 @@ import { extensions } from './images/encode.js';
 import { servePage } from './page.js';
 import { sendBody, sendFile, sendJson } from './reply.js';
 import { toTaskError } from './taskErrors.js';
+
 /** Requests of one connection that may wait for their answers; browsers send one at a time. */
 const maxPipelined = 16;
 /** Answers HTTP requests: tasks by POST on any path, images, health, metrics and the page by GET. */
 export function createRequestListener(context) {
-    const unanswered = new WeakMap();
-    return (request, response) => {
-        const { socket } = request;
-        const count = (unanswered.get(socket) ?? 0) + 1;
-        if (count > maxPipelined) {
-            socket.destroy();
-            return;
-        }
-        unanswered.set(socket, count);
-        response.once('close', () => unanswered.set(socket, (unanswered.get(socket) ?? 1) - 1));
-        void serveRequest(request, response, context);
-    };
+  const unanswered = new WeakMap();
+  return (request, response) => {
+    const { socket } = request;
+    const count = (unanswered.get(socket) ?? 0) + 1;
+    if (count > maxPipelined) {
+      socket.destroy();
+      return;
+    }
+    unanswered.set(socket, count);
+    response.once('close', () => unanswered.set(socket, (unanswered.get(socket) ?? 1) - 1));
+    void serveRequest(request, response, context);
+  };
 }
 async function serveRequest(request, response, context) {
-    response.setHeader('x-content-type-options', 'nosniff');
-    try {
-        allowReading(request, response, context);
-        if (!isKnownHost(request, context)) {
-            throw new TaskError('forbiddenOrigin', { message: 'This server does not serve that host name.' });
-        }
-        if (request.method === 'OPTIONS')
-            return servePreflight(request, response, context);
-        const path = pathOf(request);
-        switch (request.method) {
-            case 'POST':
-                if (!isAllowedOrigin(request, context))
-                    throw originRefused(request.headers.origin);
-                return await serveTasks(request, response, context);
-            case 'GET':
-            case 'HEAD': {
-                if (path.startsWith('/images/'))
-                    return await serveImage(path, request, response, context);
-                if (path === '/health')
-                    return await serveHealth(request, response, context);
-                if (path === '/metrics')
-                    return await serveMetrics(request, response, context);
-                if (await servePage(path, request, response, context))
-                    return;
-                response.writeHead(404, { 'content-type': 'text/plain; charset=utf-8' }).end('There is nothing here.\n');
-                return;
-            }
-            default:
-                response.setHeader('allow', 'GET, HEAD, POST, OPTIONS');
-                throw new TaskError('methodNotAllowed');
-        }
+  response.setHeader('x-content-type-options', 'nosniff');
+  try {
+    allowReading(request, response, context);
+    if (!isKnownHost(request, context)) {
+      throw new TaskError('forbiddenOrigin', { message: 'This server does not serve that host name.' });
     }
-    catch (error) {
-        if (response.headersSent) {
-            response.destroy();
-            return;
-        }
-        const failure = toTaskError(error, context);
-        const { status, body } = toHttpFailure(failure);
-        const { retryAfterMs } = failure.details;
-        if (retryAfterMs !== undefined)
-            response.setHeader('retry-after', Math.ceil(retryAfterMs / 1000));
-        await sendJson(response, status, body, context.clock);
+    if (request.method === 'OPTIONS') return servePreflight(request, response, context);
+    const path = pathOf(request);
+    switch (request.method) {
+      case 'POST':
+        if (!isAllowedOrigin(request, context)) throw originRefused(request.headers.origin);
+        return await serveTasks(request, response, context);
+      case 'GET':
+      case 'HEAD': {
+        if (path.startsWith('/images/')) return await serveImage(path, request, response, context);
+        if (path === '/health') return await serveHealth(request, response, context);
+        if (path === '/metrics') return await serveMetrics(request, response, context);
+        if (await servePage(path, request, response, context)) return;
+        response.writeHead(404, { 'content-type': 'text/plain; charset=utf-8' }).end('There is nothing here.\n');
+        return;
+      }
+      default:
+        response.setHeader('allow', 'GET, HEAD, POST, OPTIONS');
+        throw new TaskError('methodNotAllowed');
     }
+  } catch (error) {
+    if (response.headersSent) {
+      response.destroy();
+      return;
+    }
+    const failure = toTaskError(error, context);
+    const { status, body } = toHttpFailure(failure);
+    const { retryAfterMs } = failure.details;
+    if (retryAfterMs !== undefined) response.setHeader('retry-after', Math.ceil(retryAfterMs / 1000));
+    await sendJson(response, status, body, context.clock);
+  }
 }
 function servePreflight(request, response, context) {
-    response.setHeader('access-control-allow-methods', 'GET, HEAD, POST, OPTIONS');
-    response.setHeader('access-control-allow-headers', 'authorization, content-type, user-agent');
-    response.setHeader('access-control-max-age', '600');
-    response.writeHead(isAllowedOrigin(request, context) ? 204 : 403).end();
+  response.setHeader('access-control-allow-methods', 'GET, HEAD, POST, OPTIONS');
+  response.setHeader('access-control-allow-headers', 'authorization, content-type, user-agent');
+  response.setHeader('access-control-max-age', '600');
+  response.writeHead(isAllowedOrigin(request, context) ? 204 : 403).end();
 }
 /** Lets the page that asked read the answer, where it may ask at all. */
 function allowReading(request, response, context) {
-    response.setHeader('vary', 'origin');
-    const { origin } = request.headers;
-    if (origin !== undefined && isAllowedOrigin(request, context)) {
-        response.setHeader('access-control-allow-origin', origin);
-        response.setHeader('access-control-expose-headers', 'retry-after');
-    }
+  response.setHeader('vary', 'origin');
+  const { origin } = request.headers;
+  if (origin !== undefined && isAllowedOrigin(request, context)) {
+    response.setHeader('access-control-allow-origin', origin);
+    response.setHeader('access-control-expose-headers', 'retry-after');
+  }
 }
 /** An image is whoever's who knows its UUID, from any page: clients hand the URL on. */
 async function serveImage(path, request, response, context) {
-    response.setHeader('access-control-allow-origin', '*');
-    const [, imageUUID = '', extension] = /^\/images\/([0-9a-f-]{36})\.([a-z]+)$/i.exec(path) ?? [];
-    const image = await context.store.find(imageUUID);
-    if (image === undefined || extensions[image.format] !== extension?.toLowerCase())
-        throw new TaskError('mediaNotFound');
-    const maxAge = image.expiresAt === undefined
-        ? 31_536_000
-        : Math.max(0, Math.floor((image.expiresAt - context.clock.now()) / 1000));
-    const etag = `"${image.imageUUID}"`;
-    response.setHeader('etag', etag);
-    response.setHeader('cache-control', `public, max-age=${maxAge}, immutable`);
-    response.setHeader('cross-origin-resource-policy', 'cross-origin');
-    // Were a browser ever to take an upload for a document, it could do nothing.
-    response.setHeader('content-security-policy', "default-src 'none'; sandbox");
-    if (request.headers['if-none-match'] === etag) {
-        response.writeHead(304).end();
-        return;
-    }
-    response.writeHead(200, { 'content-type': mimeType(image.format), 'content-length': image.bytes });
-    if (request.method === 'HEAD')
-        response.end();
-    else
-        await sendFile(response, image.file, context.clock);
+  response.setHeader('access-control-allow-origin', '*');
+  const [, imageUUID = '', extension] = /^\/images\/([0-9a-f-]{36})\.([a-z]+)$/i.exec(path) ?? [];
+  const image = await context.store.find(imageUUID);
+  if (image === undefined || extensions[image.format] !== extension?.toLowerCase())
+    throw new TaskError('mediaNotFound');
+  const maxAge =
+    image.expiresAt === undefined
+      ? 31_536_000
+      : Math.max(0, Math.floor((image.expiresAt - context.clock.now()) / 1000));
+  const etag = `"${image.imageUUID}"`;
+  response.setHeader('etag', etag);
+  response.setHeader('cache-control', `public, max-age=${maxAge}, immutable`);
+  response.setHeader('cross-origin-resource-policy', 'cross-origin');
+  // Were a browser ever to take an upload for a document, it could do nothing.
+  response.setHeader('content-security-policy', "default-src 'none'; sandbox");
+  if (request.headers['if-none-match'] === etag) {
+    response.writeHead(304).end();
+    return;
+  }
+  response.writeHead(200, { 'content-type': mimeType(image.format), 'content-length': image.bytes });
+  if (request.method === 'HEAD') response.end();
+  else await sendFile(response, image.file, context.clock);
 }
 async function serveHealth(request, response, context) {
-    const known = isKnown(request, context);
-    const state = await health(context);
-    response.setHeader('cache-control', 'no-store');
-    // A stranger learns whether it works, and nothing about what is here.
-    await sendJson(response, state.status === 'ok' ? 200 : 503, known ? state : { status: state.status }, context.clock);
+  const known = isKnown(request, context);
+  const state = await health(context);
+  response.setHeader('cache-control', 'no-store');
+  // A stranger learns whether it works, and nothing about what is here.
+  await sendJson(response, state.status === 'ok' ? 200 : 503, known ? state : { status: state.status }, context.clock);
 }
 /**
  * What is counted here, for whoever may use the server. Where keys are set that takes one of them, from loopback too:
  * behind a proxy on this machine everybody comes from there.
  */
 async function serveMetrics(request, response, context) {
-    if (!context.keys.open)
-        response.setHeader('www-authenticate', 'Bearer');
-    authorize(bearerOf(request), context.proxies.addressOf(request), context);
-    response.removeHeader('www-authenticate');
-    const text = await context.metrics.text();
-    response.writeHead(200, {
-        'content-type': context.metrics.contentType,
-        'content-length': Buffer.byteLength(text),
-        'cache-control': 'no-store',
-    });
-    if (request.method === 'HEAD')
-        response.end();
-    else
-        await sendBody(response, [text], context.clock);
+  if (!context.keys.open) response.setHeader('www-authenticate', 'Bearer');
+  authorize(bearerOf(request), context.proxies.addressOf(request), context);
+  response.removeHeader('www-authenticate');
+  const text = await context.metrics.text();
+  response.writeHead(200, {
+    'content-type': context.metrics.contentType,
+    'content-length': Buffer.byteLength(text),
+    'cache-control': 'no-store',
+  });
+  if (request.method === 'HEAD') response.end();
+  else await sendBody(response, [text], context.clock);
 }
 /** Whether the request came with a key that is right, or needs none. */
 function isKnown(request, context) {
-    const apiKey = bearerOf(request);
-    if (context.keys.ownerOf(apiKey) !== undefined)
-        return true;
-    if (apiKey !== undefined)
-        context.keys.countWrong(context.proxies.addressOf(request));
-    return false;
+  const apiKey = bearerOf(request);
+  if (context.keys.ownerOf(apiKey) !== undefined) return true;
+  if (apiKey !== undefined) context.keys.countWrong(context.proxies.addressOf(request));
+  return false;
 }
 //# sourceMappingURL=http.js.map

@@ -20,7 +20,9 @@ import { Sessions } from './session.js';
 import { TaskRecords } from './taskRecords.js';
 import { Upgrades } from './upgrade.js';
 import { Usage } from './usage.js';
+
 export { ConfigError, loadConfig, optionsHelp, optionsTable } from './config.js';
+
 /** How long sockets may take to close when the server stops. */
 const closingMs = 2_000;
 /** How long a client may take for the headers of a request, and for all of it. */
@@ -32,175 +34,173 @@ const maxStrangerBytes = 8 * 2 ** 20;
 const decodesAtOnce = 2;
 /** Starts a server. Settles when it listens and its runtime is ready; rejects where one of them cannot be. */
 export async function startServer(options = {}) {
-    const { runtime: givenRuntime, log: givenLog, describe: givenDescribe, clock = systemClock, ...given } = options;
-    const config = completeConfig(given);
-    const log = givenLog ?? createLog(config.logLevel);
-    /** Closes what was opened so far, the last first. */
-    const closers = [];
-    const closeAll = async () => {
-        for (let close = closers.pop(); close !== undefined; close = closers.pop())
-            await close();
+  const { runtime: givenRuntime, log: givenLog, describe: givenDescribe, clock = systemClock, ...given } = options;
+  const config = completeConfig(given);
+  const log = givenLog ?? createLog(config.logLevel);
+  /** Closes what was opened so far, the last first. */
+  const closers = [];
+  const closeAll = async () => {
+    for (let close = closers.pop(); close !== undefined; close = closers.pop()) await close();
+  };
+  const httpServer = createServer({ headersTimeout: headersMs, requestTimeout: requestMs });
+  let context;
+  let runtime;
+  try {
+    // First, because all that follows writes to the folder.
+    const lock = await lockDataFolder(config.dataDir, clock);
+    closers.push(() => lock[Symbol.asyncDispose]());
+    const describer = startDescriber();
+    closers.push(() => describer.close());
+    runtime = givenRuntime ?? (await startOwnRuntime(config, log));
+    if (givenRuntime === undefined) closers.push(() => runtime.close());
+    const records = new TaskRecords(config.taskKeepMs, clock);
+    const keys = new Keys(config.apiKey, clock);
+    const store = await openImageStore(path.join(config.dataDir, 'images'), {
+      clock,
+      quotaBytes: config.imageQuota,
+      ttlMs: config.imageTtl,
+      evicted: (image, reason) => metrics.imageEvicted(image.bytes, reason),
+    });
+    closers.push(() => store[Symbol.asyncDispose]());
+    const metrics = new Metrics(
+      runtime,
+      () => sessions.size,
+      () => context.catalog.list(),
+      () => store.usage(),
+      clock,
+    );
+    const sessions = new Sessions({
+      read: (imageUUID) => store.read(imageUUID),
+      keepMs: config.sessionKeepMs,
+      expired: (session) => records.abandon(session),
+      attached: (session) => records.showPreviews(session),
+      clock,
+      meter: metrics,
+    });
+    context = {
+      config,
+      log,
+      clock,
+      runtime,
+      records,
+      catalog: new Catalog({
+        modelsDirs: [path.join(packageRoot, 'models'), ...config.modelsDir],
+        defaultModel: config.defaultModel,
+        defaultVaes: config.defaultVae,
+        describe: givenDescribe ?? ((path) => describer.describe(path)),
+        log,
+        clock,
+      }),
+      store,
+      queue: new Queue(runtime, {
+        clock,
+        limit: config.queueLimit,
+        concurrency: config.concurrency * config.device.length,
+        order: config.queueOrder,
+        claimantLimit: config.sessionQueueLimit,
+        claimantRuns: config.sessionRunLimit,
+        policyOf: (owner) => keys.policyOf(owner),
+      }),
+      sessions,
+      keys,
+      metrics,
+      usage: new Usage(clock),
+      proxies: new Proxies(config.trustedProxy),
+      intake: new Intake({ maxBytes: unfinishedBytes(config), maxStrangerBytes }),
+      fetches: new Gate({ atOnce: 12, perOwner: 4 }),
+      decodes: new Gate({ atOnce: decodesAtOnce, perOwner: 1 }),
+      url: '',
+      closing: false,
     };
-    const httpServer = createServer({ headersTimeout: headersMs, requestTimeout: requestMs });
-    let context;
-    let runtime;
-    try {
-        // First, because all that follows writes to the folder.
-        const lock = await lockDataFolder(config.dataDir, clock);
-        closers.push(() => lock[Symbol.asyncDispose]());
-        const describer = startDescriber();
-        closers.push(() => describer.close());
-        runtime = givenRuntime ?? (await startOwnRuntime(config, log));
-        if (givenRuntime === undefined)
-            closers.push(() => runtime.close());
-        const records = new TaskRecords(config.taskKeepMs, clock);
-        const keys = new Keys(config.apiKey, clock);
-        const store = await openImageStore(path.join(config.dataDir, 'images'), {
-            clock,
-            quotaBytes: config.imageQuota,
-            ttlMs: config.imageTtl,
-            evicted: (image, reason) => metrics.imageEvicted(image.bytes, reason),
-        });
-        closers.push(() => store[Symbol.asyncDispose]());
-        const metrics = new Metrics(runtime, () => sessions.size, () => context.catalog.list(), () => store.usage(), clock);
-        const sessions = new Sessions({
-            read: (imageUUID) => store.read(imageUUID),
-            keepMs: config.sessionKeepMs,
-            expired: (session) => records.abandon(session),
-            attached: (session) => records.showPreviews(session),
-            clock,
-            meter: metrics,
-        });
-        context = {
-            config,
-            log,
-            clock,
-            runtime,
-            records,
-            catalog: new Catalog({
-                modelsDirs: [path.join(packageRoot, 'models'), ...config.modelsDir],
-                defaultModel: config.defaultModel,
-                defaultVaes: config.defaultVae,
-                describe: givenDescribe ?? ((path) => describer.describe(path)),
-                log,
-                clock,
-            }),
-            store,
-            queue: new Queue(runtime, {
-                clock,
-                limit: config.queueLimit,
-                concurrency: config.concurrency * config.device.length,
-                order: config.queueOrder,
-                claimantLimit: config.sessionQueueLimit,
-                claimantRuns: config.sessionRunLimit,
-                policyOf: (owner) => keys.policyOf(owner),
-            }),
-            sessions,
-            keys,
-            metrics,
-            usage: new Usage(clock),
-            proxies: new Proxies(config.trustedProxy),
-            intake: new Intake({ maxBytes: unfinishedBytes(config), maxStrangerBytes }),
-            fetches: new Gate({ atOnce: 12, perOwner: 4 }),
-            decodes: new Gate({ atOnce: decodesAtOnce, perOwner: 1 }),
-            url: '',
-            closing: false,
-        };
-        await runtime.ready();
-        // So that the first task does not pay for the first look.
-        await context.catalog.list();
-        await listen(httpServer, config);
-    }
-    catch (error) {
-        await closeAll();
-        throw error;
-    }
-    const { port } = httpServer.address();
-    context.url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
-    const upgrades = new Upgrades(context);
-    const listener = createRequestListener(context);
-    httpServer.on('request', listener);
-    // Without this, Node would ask for the body before the key was looked at.
-    httpServer.on('checkContinue', listener);
-    httpServer.on('upgrade', (request, socket, head) => upgrades.handle(request, socket, head));
-    const { images, bytes, quotaBytes } = context.store.usage();
-    log.info({ images, bytes, quotaBytes, ttlMs: config.imageTtl }, 'Images are kept up to the quota (--image-quota).');
-    log.info({ url: context.url, provider: runtime.status().provider, open: context.keys.open }, 'The server listens.');
-    let closed;
-    async function close(graceMs) {
-        context.closing = true;
-        log.info({ unfinished: context.records.unfinished().length, graceMs }, 'The server stops.');
-        context.queue.close();
-        for (const record of context.records.unfinished())
-            if (!record.started)
-                record.fail(shuttingDown());
-        const ended = Promise.all(context.records.unfinished().map((record) => record.ended));
-        let grace;
-        await Promise.race([
-            ended,
-            new Promise((resolve) => {
-                grace = clock.after(graceMs, resolve);
-            }),
-        ]);
-        grace?.cancel();
-        for (const record of context.records.unfinished())
-            record.fail(shuttingDown());
-        // 1012, service restart: on 1000 and 1001 one of the Python clients waits for five minutes.
-        for (const socket of upgrades.sockets)
-            socket.close(1012, 'the server restarts');
-        const stopped = new Promise((resolve) => httpServer.close(() => resolve()));
-        httpServer.closeIdleConnections();
-        const cut = clock.after(closingMs, () => {
-            for (const socket of upgrades.sockets)
-                socket.terminate();
-            httpServer.closeAllConnections();
-        });
-        await stopped;
-        cut.cancel();
-        upgrades.close();
-        context.sessions.close();
-        await closeAll();
-    }
-    return {
-        url: context.url,
-        port,
-        close(graceMs = config.shutdownGraceMs) {
-            closed ??= close(graceMs);
-            return closed;
-        },
-        [Symbol.asyncDispose]() {
-            closed ??= close(0);
-            return closed;
-        },
-    };
+    await runtime.ready();
+    // So that the first task does not pay for the first look.
+    await context.catalog.list();
+    await listen(httpServer, config);
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+  const { port } = httpServer.address();
+  context.url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
+  const upgrades = new Upgrades(context);
+  const listener = createRequestListener(context);
+  httpServer.on('request', listener);
+  // Without this, Node would ask for the body before the key was looked at.
+  httpServer.on('checkContinue', listener);
+  httpServer.on('upgrade', (request, socket, head) => upgrades.handle(request, socket, head));
+  const { images, bytes, quotaBytes } = context.store.usage();
+  log.info({ images, bytes, quotaBytes, ttlMs: config.imageTtl }, 'Images are kept up to the quota (--image-quota).');
+  log.info({ url: context.url, provider: runtime.status().provider, open: context.keys.open }, 'The server listens.');
+  let closed;
+  async function close(graceMs) {
+    context.closing = true;
+    log.info({ unfinished: context.records.unfinished().length, graceMs }, 'The server stops.');
+    context.queue.close();
+    for (const record of context.records.unfinished()) if (!record.started) record.fail(shuttingDown());
+    const ended = Promise.all(context.records.unfinished().map((record) => record.ended));
+    let grace;
+    await Promise.race([
+      ended,
+      new Promise((resolve) => {
+        grace = clock.after(graceMs, resolve);
+      }),
+    ]);
+    grace?.cancel();
+    for (const record of context.records.unfinished()) record.fail(shuttingDown());
+    // 1012, service restart: on 1000 and 1001 one of the Python clients waits for five minutes.
+    for (const socket of upgrades.sockets) socket.close(1012, 'the server restarts');
+    const stopped = new Promise((resolve) => httpServer.close(() => resolve()));
+    httpServer.closeIdleConnections();
+    const cut = clock.after(closingMs, () => {
+      for (const socket of upgrades.sockets) socket.terminate();
+      httpServer.closeAllConnections();
+    });
+    await stopped;
+    cut.cancel();
+    upgrades.close();
+    context.sessions.close();
+    await closeAll();
+  }
+  return {
+    url: context.url,
+    port,
+    close(graceMs = config.shutdownGraceMs) {
+      closed ??= close(graceMs);
+      return closed;
+    },
+    [Symbol.asyncDispose]() {
+      closed ??= close(0);
+      return closed;
+    },
+  };
 }
 async function startOwnRuntime(config, log) {
-    return startRuntime({
-        provider: config.device,
-        precision: config.precision,
-        weights: config.weights,
-        packedFolder: path.join(config.dataDir, 'weights'),
-        log: (level, message, fields) => log[level](fields ?? {}, message),
-        maxModels: config.maxModels,
-        memoryLimitBytes: config.memoryLimit,
-        deviceMemoryLimitBytes: config.deviceMemoryLimit,
-        liveRuns: config.concurrency,
-        batchesFile: path.join(config.dataDir, 'batches.json'),
-        ...(config.batchSize > 0 && { rowsPerCall: config.batchSize }),
-        ...(config.threads > 0 && { threads: config.threads }),
-    });
+  return startRuntime({
+    provider: config.device,
+    precision: config.precision,
+    weights: config.weights,
+    packedFolder: path.join(config.dataDir, 'weights'),
+    log: (level, message, fields) => log[level](fields ?? {}, message),
+    maxModels: config.maxModels,
+    memoryLimitBytes: config.memoryLimit,
+    deviceMemoryLimitBytes: config.deviceMemoryLimit,
+    liveRuns: config.concurrency,
+    batchesFile: path.join(config.dataDir, 'batches.json'),
+    ...(config.batchSize > 0 && { rowsPerCall: config.batchSize }),
+    ...(config.threads > 0 && { threads: config.threads }),
+  });
 }
 /** Two of the largest requests may be read at once, and small ones beside them. */
 function unfinishedBytes({ maxUploadBytes }) {
-    return 2 * maxRequestBytes(maxUploadBytes) + 32 * 2 ** 20;
+  return 2 * maxRequestBytes(maxUploadBytes) + 32 * 2 ** 20;
 }
 function listen(server, config) {
-    return new Promise((resolve, reject) => {
-        server.once('error', reject);
-        server.listen(config.port, config.host, () => {
-            server.off('error', reject);
-            resolve();
-        });
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(config.port, config.host, () => {
+      server.off('error', reject);
+      resolve();
     });
+  });
 }
 //# sourceMappingURL=index.js.map

@@ -1,4 +1,5 @@
 import { type Logger, type LoggerOptions } from 'pino';
+
 export type { Logger } from 'pino';
 /**
  * Logs to stderr: a fixed sentence and fields, as lines of JSON, or as plain text where a person looks on at a terminal.

@@ -3,6 +3,7 @@ import { stringifyJson } from '../protocol/json.js';
 import { freshFrame, lightFrame, wholeFrame } from './frames.js';
 import { EncodedImage } from './images/encodedImage.js';
 import { itemOf, ResultReference } from './results.js';
+
 /** Bytes kept for a client that answers no pings, and frames; beyond it, what a socket took counts as arrived. */
 const unprovenBytes = 4 * 1024 * 1024;
 const unprovenFrames = 10_000;
@@ -32,244 +33,227 @@ let outboxes = 0;
  * one frame at a time.
  */
 export class Outbox {
-    #read;
-    /** Begins the pings of this outbox: a socket may have had another one before. */
-    #name = ++outboxes;
-    #kept = [];
-    /** The longest frame with base64 that the client takes. */
-    #maxFrame = Number.POSITIVE_INFINITY;
-    #socket;
-    /** How many of the first frames the socket has taken, and what they take in memory. */
-    #taken = 0;
-    #takenBytes = 0;
-    #bytes = 0;
-    #sequence = 0;
-    #restoring = false;
-    /** Of the last frame that this socket has taken, and of the last that a ping covers. */
-    #sent = 0;
-    #pinged = 0;
-    /** Numbers of the pings without a pong. */
-    #pings = [];
-    #isPingDue = false;
-    constructor(read) {
-        this.#read = read;
+  #read;
+  /** Begins the pings of this outbox: a socket may have had another one before. */
+  #name = ++outboxes;
+  #kept = [];
+  /** The longest frame with base64 that the client takes. */
+  #maxFrame = Number.POSITIVE_INFINITY;
+  #socket;
+  /** How many of the first frames the socket has taken, and what they take in memory. */
+  #taken = 0;
+  #takenBytes = 0;
+  #bytes = 0;
+  #sequence = 0;
+  #restoring = false;
+  /** Of the last frame that this socket has taken, and of the last that a ping covers. */
+  #sent = 0;
+  #pinged = 0;
+  /** Numbers of the pings without a pong. */
+  #pings = [];
+  #isPingDue = false;
+  constructor(read) {
+    this.#read = read;
+  }
+  /** Whether the socket has been given all that is kept, so that something else may follow. */
+  get empty() {
+    return this.#taken === this.#kept.length;
+  }
+  /** What is kept takes about so much memory. */
+  get bytes() {
+    return this.#bytes;
+  }
+  /** The part of it that the socket has not been given. */
+  get unsentBytes() {
+    return this.#bytes - this.#takenBytes;
+  }
+  /** The longest frame with an image in it that the client takes. */
+  get maxFrame() {
+    return this.#maxFrame;
+  }
+  /** Whether a result is on its way to the client, or waits for it. */
+  holds(taskUUID, resultIndex) {
+    return this.#kept.some(
+      ({ source }) =>
+        typeof source !== 'string' &&
+        source.map(itemOf).some((item) => {
+          return 'resultIndex' in item && item.taskUUID === taskUUID && item.resultIndex === resultIndex;
+        }),
+    );
+  }
+  /** Sends all that is kept to `socket`, and from now on what is pushed. */
+  attach(socket) {
+    this.#leave();
+    this.#socket = socket;
+    this.#pump();
+  }
+  detach() {
+    // A socket that this side closes may still answer: what it is known to have taken is not sent again on the next one.
+    if (this.#pinged !== this.#sent) this.#socket?.ping(`${this.#name} ${this.#sent}`);
+    this.#leave();
+    this.#socket = undefined;
+  }
+  #leave() {
+    this.#taken = 0;
+    this.#takenBytes = 0;
+    this.#sent = 0;
+    this.#pinged = 0;
+    this.#pings = [];
+  }
+  /** @param image - that of the only answer, where it is at hand */
+  push(source, image) {
+    const light = typeof source === 'string' ? source : lightened(source);
+    const kept = {
+      ...{ sequence: ++this.#sequence, source: light, isLight: false, sentOn: undefined, sentBytes: 0 },
+      bytes: keptFrameBytes + (typeof source === 'string' ? source.length : source.length * answerBytes),
+    };
+    const isNext = this.empty && !this.#restoring;
+    this.#kept.push(kept);
+    this.#bytes += kept.bytes;
+    const socket = this.#socket;
+    if (isNext && socket !== undefined && !socket.isSlow) {
+      const frame = frameNow(source, image);
+      if (frame !== undefined) this.#send(socket, kept, frame.length > this.#maxFrame ? lightOf(light) : frame);
     }
-    /** Whether the socket has been given all that is kept, so that something else may follow. */
-    get empty() {
-        return this.#taken === this.#kept.length;
+    this.#pump();
+    while (this.#taken > 0 && (this.#bytes > unprovenBytes || this.#kept.length > unprovenFrames)) this.#shift();
+  }
+  /** A pong came on `socket`, with the text of the ping that it answers; nothing where that is not one of ours. */
+  ponged(socket, text) {
+    const [name, number] = text.split(' ');
+    if (Number(name) !== this.#name) return;
+    const sequence = Number(number);
+    for (;;) {
+      const [first] = this.#kept;
+      if (first === undefined || !(first.sequence <= sequence) || first.sentOn !== socket) break;
+      this.#shift();
     }
-    /** What is kept takes about so much memory. */
-    get bytes() {
-        return this.#bytes;
+    if (socket !== this.#socket) return;
+    this.#pings = this.#pings.filter((ping) => ping > sequence);
+    this.#ping();
+    socket.check();
+  }
+  /** Goes on where the socket was too full for more. */
+  resume() {
+    this.#pump();
+  }
+  /**
+   * The client closed `socket` because a frame was larger than it takes. From now on it is sent nothing that large: results
+   * go with their URL, other answers are replaced by an error. `also` is the length of the largest frame that was sent
+   * beside those kept here.
+   */
+  refused(socket, also) {
+    const inFlight = this.#kept.filter(({ sentOn }) => sentOn === socket);
+    const largest = Math.max(also, ...inFlight.map(({ sentBytes }) => sentBytes));
+    if (largest < leastFrameLimit) return;
+    this.#maxFrame = Math.min(this.#maxFrame, largest > commonFrameLimit ? commonFrameLimit : largest - 1);
+    for (const kept of inFlight) {
+      if (kept.sentBytes <= this.#maxFrame) continue;
+      const [answer] = kept.source;
+      const isReducible =
+        typeof kept.source !== 'string' && !kept.isLight && lightOf(kept.source).length < kept.sentBytes;
+      if (isReducible) kept.isLight = true;
+      else if (typeof answer === 'object') kept.source = tooLarge(itemOf(answer), kept.sentBytes);
     }
-    /** The part of it that the socket has not been given. */
-    get unsentBytes() {
-        return this.#bytes - this.#takenBytes;
+  }
+  #shift() {
+    const kept = this.#kept.shift();
+    if (kept === undefined) return;
+    this.#bytes -= kept.bytes;
+    if (this.#taken === 0) return;
+    this.#taken--;
+    this.#takenBytes -= kept.bytes;
+  }
+  #pump() {
+    while (!this.#restoring) {
+      const socket = this.#socket;
+      const kept = this.#kept[this.#taken];
+      if (socket === undefined || kept === undefined || socket.isSlow) break;
+      if (!kept.isLight && hasBase64(kept.source)) void this.#restore(socket, kept, kept.source);
+      else this.#send(socket, kept, lightOf(kept.source));
     }
-    /** The longest frame with an image in it that the client takes. */
-    get maxFrame() {
-        return this.#maxFrame;
+    this.#socket?.check();
+  }
+  #send(socket, kept, frame) {
+    kept.sentOn = socket;
+    kept.sentBytes = frame.length;
+    this.#taken++;
+    this.#takenBytes += kept.bytes;
+    this.#sent = kept.sequence;
+    socket.send(frame);
+    if (this.#isPingDue) return;
+    this.#isPingDue = true;
+    setImmediate(() => {
+      this.#isPingDue = false;
+      this.#ping();
+    });
+  }
+  /** Asks for the proof of all that was sent; where too many pongs are missing, the next of them makes up for it. */
+  #ping() {
+    const socket = this.#socket;
+    if (socket === undefined || this.#pinged === this.#sent || this.#pings.length >= maxPings) return;
+    this.#pinged = this.#sent;
+    this.#pings.push(this.#sent);
+    socket.ping(`${this.#name} ${this.#sent}`);
+  }
+  /** Reads the images of a frame and sends it. */
+  async #restore(socket, kept, answers) {
+    this.#restoring = true;
+    const images = await this.#imagesOf(answers);
+    this.#restoring = false;
+    // Meanwhile another socket may have come, or a late pong.
+    if (socket === this.#socket && kept === this.#kept[this.#taken]) {
+      this.#send(socket, kept, images === undefined ? lightFrame(answers) : wholeFrame(answers, images));
     }
-    /** Whether a result is on its way to the client, or waits for it. */
-    holds(taskUUID, resultIndex) {
-        return this.#kept.some(({ source }) => typeof source !== 'string' &&
-            source.map(itemOf).some((item) => {
-                return 'resultIndex' in item && item.taskUUID === taskUUID && item.resultIndex === resultIndex;
-            }));
-    }
-    /** Sends all that is kept to `socket`, and from now on what is pushed. */
-    attach(socket) {
-        this.#leave();
-        this.#socket = socket;
-        this.#pump();
-    }
-    detach() {
-        // A socket that this side closes may still answer: what it is known to have taken is not sent again on the next one.
-        if (this.#pinged !== this.#sent)
-            this.#socket?.ping(`${this.#name} ${this.#sent}`);
-        this.#leave();
-        this.#socket = undefined;
-    }
-    #leave() {
-        this.#taken = 0;
-        this.#takenBytes = 0;
-        this.#sent = 0;
-        this.#pinged = 0;
-        this.#pings = [];
-    }
-    /** @param image - that of the only answer, where it is at hand */
-    push(source, image) {
-        const light = typeof source === 'string' ? source : lightened(source);
-        const kept = {
-            ...{ sequence: ++this.#sequence, source: light, isLight: false, sentOn: undefined, sentBytes: 0 },
-            bytes: keptFrameBytes + (typeof source === 'string' ? source.length : source.length * answerBytes),
-        };
-        const isNext = this.empty && !this.#restoring;
-        this.#kept.push(kept);
-        this.#bytes += kept.bytes;
-        const socket = this.#socket;
-        if (isNext && socket !== undefined && !socket.isSlow) {
-            const frame = frameNow(source, image);
-            if (frame !== undefined)
-                this.#send(socket, kept, frame.length > this.#maxFrame ? lightOf(light) : frame);
+    this.#pump();
+  }
+  /**
+   * One image after the other. One that is gone meanwhile leaves its URL, which says so to whoever follows it. Nothing where
+   * the frame would be larger than the client takes.
+   */
+  async #imagesOf(answers) {
+    const images = [];
+    let length = lightFrame(answers).length;
+    for (const answer of answers) {
+      let image;
+      if (answer instanceof ResultReference && length < maxBase64) {
+        const stored = await this.#read(answer.item.imageUUID).catch(() => undefined);
+        if (stored !== undefined) {
+          image = new EncodedImage(stored.bytes);
+          for (const field of answer.fields) length += answer.valueOf(field, image).length + field.length + 6;
+          if (length > this.#maxFrame) return undefined;
         }
-        this.#pump();
-        while (this.#taken > 0 && (this.#bytes > unprovenBytes || this.#kept.length > unprovenFrames))
-            this.#shift();
+      }
+      images.push(image);
     }
-    /** A pong came on `socket`, with the text of the ping that it answers; nothing where that is not one of ours. */
-    ponged(socket, text) {
-        const [name, number] = text.split(' ');
-        if (Number(name) !== this.#name)
-            return;
-        const sequence = Number(number);
-        for (;;) {
-            const [first] = this.#kept;
-            if (first === undefined || !(first.sequence <= sequence) || first.sentOn !== socket)
-                break;
-            this.#shift();
-        }
-        if (socket !== this.#socket)
-            return;
-        this.#pings = this.#pings.filter((ping) => ping > sequence);
-        this.#ping();
-        socket.check();
-    }
-    /** Goes on where the socket was too full for more. */
-    resume() {
-        this.#pump();
-    }
-    /**
-     * The client closed `socket` because a frame was larger than it takes. From now on it is sent nothing that large: results
-     * go with their URL, other answers are replaced by an error. `also` is the length of the largest frame that was sent
-     * beside those kept here.
-     */
-    refused(socket, also) {
-        const inFlight = this.#kept.filter(({ sentOn }) => sentOn === socket);
-        const largest = Math.max(also, ...inFlight.map(({ sentBytes }) => sentBytes));
-        if (largest < leastFrameLimit)
-            return;
-        this.#maxFrame = Math.min(this.#maxFrame, largest > commonFrameLimit ? commonFrameLimit : largest - 1);
-        for (const kept of inFlight) {
-            if (kept.sentBytes <= this.#maxFrame)
-                continue;
-            const [answer] = kept.source;
-            const isReducible = typeof kept.source !== 'string' && !kept.isLight && lightOf(kept.source).length < kept.sentBytes;
-            if (isReducible)
-                kept.isLight = true;
-            else if (typeof answer === 'object')
-                kept.source = tooLarge(itemOf(answer), kept.sentBytes);
-        }
-    }
-    #shift() {
-        const kept = this.#kept.shift();
-        if (kept === undefined)
-            return;
-        this.#bytes -= kept.bytes;
-        if (this.#taken === 0)
-            return;
-        this.#taken--;
-        this.#takenBytes -= kept.bytes;
-    }
-    #pump() {
-        while (!this.#restoring) {
-            const socket = this.#socket;
-            const kept = this.#kept[this.#taken];
-            if (socket === undefined || kept === undefined || socket.isSlow)
-                break;
-            if (!kept.isLight && hasBase64(kept.source))
-                void this.#restore(socket, kept, kept.source);
-            else
-                this.#send(socket, kept, lightOf(kept.source));
-        }
-        this.#socket?.check();
-    }
-    #send(socket, kept, frame) {
-        kept.sentOn = socket;
-        kept.sentBytes = frame.length;
-        this.#taken++;
-        this.#takenBytes += kept.bytes;
-        this.#sent = kept.sequence;
-        socket.send(frame);
-        if (this.#isPingDue)
-            return;
-        this.#isPingDue = true;
-        setImmediate(() => {
-            this.#isPingDue = false;
-            this.#ping();
-        });
-    }
-    /** Asks for the proof of all that was sent; where too many pongs are missing, the next of them makes up for it. */
-    #ping() {
-        const socket = this.#socket;
-        if (socket === undefined || this.#pinged === this.#sent || this.#pings.length >= maxPings)
-            return;
-        this.#pinged = this.#sent;
-        this.#pings.push(this.#sent);
-        socket.ping(`${this.#name} ${this.#sent}`);
-    }
-    /** Reads the images of a frame and sends it. */
-    async #restore(socket, kept, answers) {
-        this.#restoring = true;
-        const images = await this.#imagesOf(answers);
-        this.#restoring = false;
-        // Meanwhile another socket may have come, or a late pong.
-        if (socket === this.#socket && kept === this.#kept[this.#taken]) {
-            this.#send(socket, kept, images === undefined ? lightFrame(answers) : wholeFrame(answers, images));
-        }
-        this.#pump();
-    }
-    /**
-     * One image after the other. One that is gone meanwhile leaves its URL, which says so to whoever follows it. Nothing where
-     * the frame would be larger than the client takes.
-     */
-    async #imagesOf(answers) {
-        const images = [];
-        let length = lightFrame(answers).length;
-        for (const answer of answers) {
-            let image;
-            if (answer instanceof ResultReference && length < maxBase64) {
-                const stored = await this.#read(answer.item.imageUUID).catch(() => undefined);
-                if (stored !== undefined) {
-                    image = new EncodedImage(stored.bytes);
-                    for (const field of answer.fields)
-                        length += answer.valueOf(field, image).length + field.length + 6;
-                    if (length > this.#maxFrame)
-                        return undefined;
-                }
-            }
-            images.push(image);
-        }
-        return images;
-    }
+    return images;
+  }
 }
 function hasBase64(source) {
-    return typeof source !== 'string' && source.some((answer) => answer instanceof ResultReference);
+  return typeof source !== 'string' && source.some((answer) => answer instanceof ResultReference);
 }
 /** A frame that needs nothing from the store. */
 function frameNow(source, image) {
-    if (!hasBase64(source))
-        return lightOf(source);
-    const [answer] = source;
-    return image !== undefined && answer instanceof ResultReference && source.length === 1
-        ? freshFrame(answer, image)
-        : undefined;
+  if (!hasBase64(source)) return lightOf(source);
+  const [answer] = source;
+  return image !== undefined && answer instanceof ResultReference && source.length === 1
+    ? freshFrame(answer, image)
+    : undefined;
 }
 function lightOf(source) {
-    return typeof source === 'string' ? source : lightFrame(source);
+  return typeof source === 'string' ? source : lightFrame(source);
 }
 /** What is kept of answers: without the preview of an unfinished task, which is old by the time it is sent again. */
 function lightened([first, ...others]) {
-    return [withoutPreview(first), ...others.map(withoutPreview)];
+  return [withoutPreview(first), ...others.map(withoutPreview)];
 }
 function withoutPreview(answer) {
-    if (answer instanceof ResultReference || !('preview' in answer))
-        return answer;
-    const { preview: _, ...rest } = answer;
-    return rest;
+  if (answer instanceof ResultReference || !('preview' in answer)) return answer;
+  const { preview: _, ...rest } = answer;
+  return rest;
 }
 function tooLarge(item, max) {
-    const message = `The answer has ${max} bytes, and the client closed its connection with 1009: it takes no frame of that size.`;
-    return stringifyJson(toErrorFrame(new TaskError('payloadTooLarge', { message }).of('taskUUID' in item ? item : {})));
+  const message = `The answer has ${max} bytes, and the client closed its connection with 1009: it takes no frame of that size.`;
+  return stringifyJson(toErrorFrame(new TaskError('payloadTooLarge', { message }).of('taskUUID' in item ? item : {})));
 }
 //# sourceMappingURL=outbox.js.map

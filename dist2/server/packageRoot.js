@@ -5,15 +5,13 @@ import { fileURLToPath } from 'node:url';
 export const packageRoot = findPackageRoot();
 export const packageVersion = JSON.parse(readFileSync(path.join(packageRoot, 'package.json'), 'utf8')).version;
 function findPackageRoot() {
-    let folder = path.dirname(fileURLToPath(import.meta.url));
-    for (;;) {
-        const file = path.join(folder, 'package.json');
-        if (existsSync(file) && JSON.parse(readFileSync(file, 'utf8')).name === 'latentwire')
-            return folder;
-        const parent = path.dirname(folder);
-        if (parent === folder)
-            throw new Error('The package latentwire lies in no folder above this file.');
-        folder = parent;
-    }
+  let folder = path.dirname(fileURLToPath(import.meta.url));
+  for (;;) {
+    const file = path.join(folder, 'package.json');
+    if (existsSync(file) && JSON.parse(readFileSync(file, 'utf8')).name === 'latentwire') return folder;
+    const parent = path.dirname(folder);
+    if (parent === folder) throw new Error('The package latentwire lies in no folder above this file.');
+    folder = parent;
+  }
 }
 //# sourceMappingURL=packageRoot.js.map

@@ -3,11 +3,12 @@ import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { packageRoot } from './packageRoot.js';
 import { sendBody } from './reply.js';
+
 const types = {
-    '.html': 'text/html; charset=utf-8',
-    '.css': 'text/css; charset=utf-8',
-    '.js': 'text/javascript; charset=utf-8',
-    '.map': 'application/json; charset=utf-8',
+  '.html': 'text/html; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.map': 'application/json; charset=utf-8',
 };
 let files;
 /**
@@ -15,70 +16,72 @@ let files;
  * them. Only what the build listed has a path, so no path leads anywhere else. Ranges are not served.
  */
 export async function servePage(pathname, request, response, { clock }) {
-    files ??= readPage(path.join(packageRoot, 'dist', 'page')).catch((error) => {
-        // A build may be under way.
-        files = undefined;
-        throw error;
-    });
-    const file = (await files).get(pathname === '/' ? '/index.html' : pathname);
-    if (file === undefined)
-        return false;
-    const encoding = chooseEncoding(request.headers['accept-encoding'], file);
-    const bytes = file.bytes[encoding];
-    const etag = `"${file.hash}-${encoding}"`;
-    response.setHeader('etag', etag);
-    response.appendHeader('vary', 'accept-encoding');
-    response.setHeader('cache-control', pathname.startsWith('/assets/') ? 'public, max-age=31536000, immutable' : 'no-cache');
-    response.setHeader('content-type', file.type);
-    if (encoding !== 'identity')
-        response.setHeader('content-encoding', encoding);
-    if (file.type === types['.html']) {
-        // Pictures and sockets may come from another server: the page can be pointed at one.
-        response.setHeader('content-security-policy', "default-src 'self'; img-src * data: blob:; connect-src *; style-src 'self' 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'");
-    }
-    if (isFresh(request.headers['if-none-match'], etag)) {
-        response.writeHead(304).end();
-        return true;
-    }
-    response.writeHead(200, { 'content-length': bytes.byteLength });
-    if (request.method === 'HEAD')
-        response.end();
-    else
-        await sendBody(response, [bytes], clock);
+  files ??= readPage(path.join(packageRoot, 'dist', 'page')).catch((error) => {
+    // A build may be under way.
+    files = undefined;
+    throw error;
+  });
+  const file = (await files).get(pathname === '/' ? '/index.html' : pathname);
+  if (file === undefined) return false;
+  const encoding = chooseEncoding(request.headers['accept-encoding'], file);
+  const bytes = file.bytes[encoding];
+  const etag = `"${file.hash}-${encoding}"`;
+  response.setHeader('etag', etag);
+  response.appendHeader('vary', 'accept-encoding');
+  response.setHeader(
+    'cache-control',
+    pathname.startsWith('/assets/') ? 'public, max-age=31536000, immutable' : 'no-cache',
+  );
+  response.setHeader('content-type', file.type);
+  if (encoding !== 'identity') response.setHeader('content-encoding', encoding);
+  if (file.type === types['.html']) {
+    // Pictures and sockets may come from another server: the page can be pointed at one.
+    response.setHeader(
+      'content-security-policy',
+      "default-src 'self'; img-src * data: blob:; connect-src *; style-src 'self' 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'",
+    );
+  }
+  if (isFresh(request.headers['if-none-match'], etag)) {
+    response.writeHead(304).end();
     return true;
+  }
+  response.writeHead(200, { 'content-length': bytes.byteLength });
+  if (request.method === 'HEAD') response.end();
+  else await sendBody(response, [bytes], clock);
+  return true;
 }
 /** Every file by its path on the server. Empty where nothing has been built. */
 async function readPage(folder) {
-    const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
-    const page = new Map();
-    await Promise.all(entries.map(async (entry) => {
-        const type = types[path.extname(entry.name)];
-        if (!entry.isFile() || type === undefined)
-            return;
-        const file = path.join(entry.parentPath, entry.name);
-        const [identity, br, gzip] = await Promise.all([readFile(file), readFile(`${file}.br`), readFile(`${file}.gz`)]);
-        const hash = createHash('sha256').update(identity).digest('base64url').slice(0, 16);
-        page.set(`/${path.relative(folder, file).split(path.sep).join('/')}`, {
-            ...{ type, hash, bytes: { identity, br, gzip } },
-        });
-    }));
-    return page;
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
+  const page = new Map();
+  await Promise.all(
+    entries.map(async (entry) => {
+      const type = types[path.extname(entry.name)];
+      if (!entry.isFile() || type === undefined) return;
+      const file = path.join(entry.parentPath, entry.name);
+      const [identity, br, gzip] = await Promise.all([readFile(file), readFile(`${file}.br`), readFile(`${file}.gz`)]);
+      const hash = createHash('sha256').update(identity).digest('base64url').slice(0, 16);
+      page.set(`/${path.relative(folder, file).split(path.sep).join('/')}`, {
+        ...{ type, hash, bytes: { identity, br, gzip } },
+      });
+    }),
+  );
+  return page;
 }
 /** The form that the client likes best, and of those it likes equally the smallest. RFC 9110, section 12.5.3. */
 function chooseEncoding(accepted, { bytes }) {
-    const weights = new Map();
-    for (const item of (accepted ?? '').toLowerCase().split(',')) {
-        const [, name, weight = '1'] = /^\s*([\w*-]+)\s*(?:;\s*q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)\s*)?$/.exec(item) ?? [];
-        if (name !== undefined)
-            weights.set(name, Number(weight));
-    }
-    const weightOf = (encoding) => weights.get(encoding) ?? weights.get('*') ?? 0;
-    const [best = 'identity'] = ['br', 'gzip']
-        .filter((encoding) => bytes[encoding] !== undefined && weightOf(encoding) > 0)
-        .sort((one, other) => weightOf(other) - weightOf(one));
-    return weightOf(best) < (weights.get('identity') ?? 0) ? 'identity' : best;
+  const weights = new Map();
+  for (const item of (accepted ?? '').toLowerCase().split(',')) {
+    const [, name, weight = '1'] = /^\s*([\w*-]+)\s*(?:;\s*q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)\s*)?$/.exec(item) ?? [];
+    if (name !== undefined) weights.set(name, Number(weight));
+  }
+  const weightOf = (encoding) => weights.get(encoding) ?? weights.get('*') ?? 0;
+  const [best = 'identity'] = ['br', 'gzip']
+    .filter((encoding) => bytes[encoding] !== undefined && weightOf(encoding) > 0)
+    .sort((one, other) => weightOf(other) - weightOf(one));
+  return weightOf(best) < (weights.get('identity') ?? 0) ? 'identity' : best;
 }
 function isFresh(known, etag) {
-    return known?.split(',').some((item) => ['*', etag, `W/${etag}`].includes(item.trim())) ?? false;
+  return known?.split(',').some((item) => ['*', etag, `W/${etag}`].includes(item.trim())) ?? false;
 }
 //# sourceMappingURL=page.js.map

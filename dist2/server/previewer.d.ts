@@ -7,15 +7,17 @@ import { type TaskRecord } from './taskRecords.ts';
  * fast run never builds up a line of previews, and none is sent once the result is there.
  */
 export declare class Previewer {
-    #private;
-    constructor(record: TaskRecord, index: number, options: PreviewOptions, request: {
-        width: number;
-        height: number;
-    }, context: Context);
-    offer(preview: {
-        step: number;
-        steps: number;
-        pixels: Pixels;
-    }): void;
-    stop(): void;
+  #private;
+  constructor(
+    record: TaskRecord,
+    index: number,
+    options: PreviewOptions,
+    request: {
+      width: number;
+      height: number;
+    },
+    context: Context,
+  );
+  offer(preview: { step: number; steps: number; pixels: Pixels }): void;
+  stop(): void;
 }

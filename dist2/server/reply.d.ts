@@ -7,7 +7,11 @@ export declare const unreadReplyMs = 30000;
  * or takes nothing for `unreadReplyMs`, ends it: `chunks` is returned, so that a file behind it is closed, and the connection
  * is cut. Never rejects; the headers are on their way, so nobody could be told.
  */
-export declare function sendBody(response: ServerResponse, chunks: AsyncIterable<Buffer | string> | Iterable<Buffer | string>, clock: Clock): Promise<void>;
+export declare function sendBody(
+  response: ServerResponse,
+  chunks: AsyncIterable<Buffer | string> | Iterable<Buffer | string>,
+  clock: Clock,
+): Promise<void>;
 /** Sends a file of so many bytes, from its beginning. */
 export declare function sendFile(response: ServerResponse, file: string, clock: Clock): Promise<void>;
 export declare function sendJson(response: ServerResponse, status: number, body: unknown, clock: Clock): Promise<void>;

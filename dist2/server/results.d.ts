@@ -11,17 +11,22 @@ export type Base64Field = 'imageBase64Data' | 'imageDataURI';
  * reader can take it. So what waits for a client is small, however many images that is.
  */
 export declare class ResultReference {
-    readonly item: ImageResult;
-    readonly fields: readonly Base64Field[];
-    readonly format: ImageFormat;
-    constructor(item: ImageResult, fields: readonly Base64Field[], format: ImageFormat);
-    /** The text of a field, whole. */
-    valueOf(field: Base64Field, { base64 }: EncodedImage): string;
-    with(more: MayWarn): ResultReference;
+  readonly item: ImageResult;
+  readonly fields: readonly Base64Field[];
+  readonly format: ImageFormat;
+  constructor(item: ImageResult, fields: readonly Base64Field[], format: ImageFormat);
+  /** The text of a field, whole. */
+  valueOf(field: Base64Field, { base64 }: EncodedImage): string;
+  with(more: MayWarn): ResultReference;
 }
 /** What a task is answered with. */
 export type Answer = ResultItem | ResultReference;
 export type Answers = readonly [Answer, ...Answer[]];
 export declare function itemOf(answer: Answer): ResultItem;
 /** A finished image, for `caller`. */
-export declare function resultOf(record: TaskRecord, index: number, result: TaskResult, caller: Caller): ImageResult | ResultReference;
+export declare function resultOf(
+  record: TaskRecord,
+  index: number,
+  result: TaskResult,
+  caller: Caller,
+): ImageResult | ResultReference;

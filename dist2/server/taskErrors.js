@@ -2,37 +2,35 @@ import { parameterCode, TaskError } from '../protocol/errors.js';
 import { RuntimeError } from '../runtime/index.js';
 /** The error to send for anything thrown. An unknown error is logged in full and sent without its words. */
 export function toTaskError(error, { log }) {
-    if (error instanceof TaskError)
-        return error;
-    if (error instanceof RuntimeError)
-        return fromRuntime(error);
-    log.error({ err: error }, 'Unhandled error while running a task.');
-    return new TaskError('internalServerError', { cause: error });
+  if (error instanceof TaskError) return error;
+  if (error instanceof RuntimeError) return fromRuntime(error);
+  log.error({ err: error }, 'Unhandled error while running a task.');
+  return new TaskError('internalServerError', { cause: error });
 }
 /** What clients call the fields of `GenerateRequest`, at any depth. */
 const wireNames = {
-    prompt: 'positivePrompt',
-    prompt2: 'positivePrompt2',
-    guidanceScale: 'CFGScale',
-    trueGuidanceScale: 'trueCFGScale',
-    references: 'referenceImages',
-    image: 'seedImage',
-    mask: 'maskImage',
-    loras: 'lora',
-    controlNets: 'controlNet',
-    deepCache: 'acceleratorOptions.deepCache',
-    mode: 'controlMode',
-    pixels: 'guideImage',
-    path: 'model',
-    tinyDecoder: 'decoder',
+  prompt: 'positivePrompt',
+  prompt2: 'positivePrompt2',
+  guidanceScale: 'CFGScale',
+  trueGuidanceScale: 'trueCFGScale',
+  references: 'referenceImages',
+  image: 'seedImage',
+  mask: 'maskImage',
+  loras: 'lora',
+  controlNets: 'controlNet',
+  deepCache: 'acceleratorOptions.deepCache',
+  mode: 'controlMode',
+  pixels: 'guideImage',
+  path: 'model',
+  tinyDecoder: 'decoder',
 };
 function fromRuntime(error) {
-    const { code, message, cause, max, retryAfterMs } = error;
-    const parameter = error.parameter?.replace(/[A-Za-z]\w*/g, (name) => wireNames[name] ?? name);
-    const wireCode = code === 'invalidParameter' && parameter !== undefined ? parameterCode('invalid', parameter) : code;
-    return new TaskError(wireCode, {
-        ...{ message, parameter, cause, retryAfterMs, max },
-        ...(max !== undefined && { type: 'integer' }),
-    });
+  const { code, message, cause, max, retryAfterMs } = error;
+  const parameter = error.parameter?.replace(/[A-Za-z]\w*/g, (name) => wireNames[name] ?? name);
+  const wireCode = code === 'invalidParameter' && parameter !== undefined ? parameterCode('invalid', parameter) : code;
+  return new TaskError(wireCode, {
+    ...{ message, parameter, cause, retryAfterMs, max },
+    ...(max !== undefined && { type: 'integer' }),
+  });
 }
 //# sourceMappingURL=taskErrors.js.map

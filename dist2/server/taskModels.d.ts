@@ -3,13 +3,13 @@ import type { WeightedFile } from '../runtime/index.ts';
 import { type Catalog, type CatalogEntry } from './catalog.ts';
 /** Where the runtime finds what a task names. All are of the right kind, and made for the model as far as that is known. */
 export interface TaskModels {
-    main: CatalogEntry;
-    loras: WeightedFile[];
-    embeddings: WeightedFile[];
-    /** Paths, in the order of the task's ControlNets. */
-    controlNets: string[];
-    vae?: string;
-    refiner?: string;
+  main: CatalogEntry;
+  loras: WeightedFile[];
+  embeddings: WeightedFile[];
+  /** Paths, in the order of the task's ControlNets. */
+  controlNets: string[];
+  vae?: string;
+  refiner?: string;
 }
 /** Finds all models of a task. Throws a TaskError that says which parameter names the wrong one, and what would do. */
 export declare function findTaskModels(task: ImageInferenceTask, catalog: Catalog): Promise<TaskModels>;
@@ -17,12 +17,22 @@ export declare function findTaskModels(task: ImageInferenceTask, catalog: Catalo
  * The VAE that the operator chose for models like this one: the first that is said to be, or is, of its architecture,
  * else the first of none. `entry` is undefined where there is no such VAE.
  */
-export declare function defaultVaeOf(main: CatalogEntry, entries: readonly CatalogEntry[], names: readonly string[]): {
-    name: string;
-    entry: CatalogEntry | undefined;
-} | undefined;
+export declare function defaultVaeOf(
+  main: CatalogEntry,
+  entries: readonly CatalogEntry[],
+  names: readonly string[],
+):
+  | {
+      name: string;
+      entry: CatalogEntry | undefined;
+    }
+  | undefined;
 /** What its owner should know of a model that can be used; a sentence. */
-export declare function noteOf(main: CatalogEntry, entries: readonly CatalogEntry[], defaultVaes: readonly string[]): string | undefined;
+export declare function noteOf(
+  main: CatalogEntry,
+  entries: readonly CatalogEntry[],
+  defaultVaes: readonly string[],
+): string | undefined;
 /** The path of the tiny decoder for the previews of a model. Throws a TaskError that says how to get one. */
 export declare function findTinyDecoder(main: CatalogEntry, catalog: Catalog): Promise<string>;
 /**

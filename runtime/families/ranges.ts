@@ -1,5 +1,5 @@
 import { ModelError } from '../files/reading.ts';
-import { alphaBars } from '../schedulers/noiseSchedule.ts';
+import { alphasCumprodOf } from '../schedulers/noiseSchedule.ts';
 import type { ConfigPart, ModelSettings } from './family.ts';
 
 /** What a field of a config may hold; the rule ends the sentence "it must be …". */
@@ -190,16 +190,17 @@ function checkNoise(config: Readonly<Record<string, unknown>>, where: string): v
   if (Array.isArray(betas) && betas.length !== count) {
     throw new ModelError(`${where} has ${betas.length} trained_betas, but num_train_timesteps is ${count}.`);
   }
-  const bars = barsOf(config, where);
-  if (bars.every(Number.isFinite) && (bars.length === 1 || bars[0]! > bars.at(-1)!)) return;
+  const alphasCumprod = checkedAlphas(config, where);
+  if (alphasCumprod.every(Number.isFinite) && (alphasCumprod.length === 1 || alphasCumprod[0]! > alphasCumprod.at(-1)!))
+    return;
   throw new ModelError(
     `${where} gives a noise schedule that does not grow: see beta_start, beta_end and beta_schedule.`,
   );
 }
 
-function barsOf(config: Readonly<Record<string, unknown>>, where: string): Float32Array {
+function checkedAlphas(config: Readonly<Record<string, unknown>>, where: string): Float32Array {
   try {
-    return alphaBars(config);
+    return alphasCumprodOf(config);
   } catch (cause) {
     throw new ModelError(`${where} gives no noise schedule: ${cause instanceof Error ? cause.message : cause}`, {
       cause,

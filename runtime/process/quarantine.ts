@@ -97,7 +97,7 @@ export class Quarantine {
         this.counted = this.counted.filter((other) => !isSubset(other.files, each.files));
         return [];
       }
-      // Its next death sets it aside again, for twice as long; a picture that ends makes it as good as new.
+      // Its next death sets it aside again, for twice as long; a picture that ends clears its record.
       if (until <= now) {
         each.aside = undefined;
         return [];

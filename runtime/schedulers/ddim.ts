@@ -1,13 +1,13 @@
-import { combine, inputUnscaled, levelOfAlphaBar, noiseAdder, readDenoised, readNoise } from './level.ts';
-import { alphaBars, roundHalfEven, spaceTimesteps } from './noiseSchedule.ts';
+import { combine, inputUnscaled, levelOfAlphaCumprod, noiseAdder, readDenoised, readNoise } from './level.ts';
+import { alphasCumprodOf, roundHalfEven, spaceTimesteps } from './noiseSchedule.ts';
 import type { Scheduler, SchedulerConfig } from './scheduler.ts';
 
 /** Denoising diffusion implicit models without randomness, η = 0 (Song et al. 2020, arXiv 2010.02502). */
 export function ddim(config: SchedulerConfig, steps: number): Scheduler {
   const timesteps = spaceTimesteps(config, steps, { spacing: 'leading' }).map(roundHalfEven);
-  const bars = alphaBars(config);
-  const levels = timesteps.map((timestep) => levelOfAlphaBar(bars[timestep]!));
-  const last = levelOfAlphaBar((config.set_alpha_to_one ?? true) ? 1 : bars[0]!);
+  const alphasCumprod = alphasCumprodOf(config);
+  const levels = timesteps.map((timestep) => levelOfAlphaCumprod(alphasCumprod[timestep]!));
+  const last = levelOfAlphaCumprod((config.set_alpha_to_one ?? true) ? 1 : alphasCumprod[0]!);
   const denoise = readDenoised(config, config.clip_sample ?? true);
   const readEpsilon = readNoise(config);
 

@@ -1,5 +1,5 @@
 import { type FlowSchedule, flowSolverSchedule } from './flowSchedule.ts';
-import { combine, type FromPrediction, type Level, levelOfRatio, readDenoised, readNoise } from './level.ts';
+import { combine, type FromPrediction, levelOfRatio, type NoiseLevel, readDenoised, readNoise } from './level.ts';
 import { dpmSolverSchedule } from './noiseSchedule.ts';
 import type { SchedulerConfig } from './scheduler.ts';
 
@@ -18,8 +18,8 @@ export interface DpmSolver {
    */
   integrate(
     latents: Float32Array,
-    from: Level,
-    to: Level,
+    from: NoiseLevel,
+    to: NoiseLevel,
     derivatives: readonly Float32Array[],
     midpoint: boolean,
     noise: Float32Array | undefined,
@@ -63,7 +63,7 @@ export function dpmSolver(config: SchedulerConfig): DpmSolver {
 }
 
 /** λ = ln(α / σ); infinite where there is no noise. */
-export const lambdaOf = ({ alpha, sigma }: Level): number => Math.log(alpha / sigma);
+export const lambdaOf = ({ alpha, sigma }: NoiseLevel): number => Math.log(alpha / sigma);
 
 /** The timesteps of a run, and its levels with the one that it ends at behind the others; of flow where the config says so. */
 export function solverSchedule(
@@ -71,7 +71,7 @@ export function solverSchedule(
   steps: number,
   flow: FlowSchedule,
   kind: 'dpmSolver' | 'uniPC',
-): { timesteps: number[]; levels: Level[] } {
+): { timesteps: number[]; levels: NoiseLevel[] } {
   if (config.prediction_type === 'flow_prediction') return flowSolverSchedule(config, steps, flow, kind);
   const { timesteps, sigmas } = dpmSolverSchedule(config, steps);
   return { timesteps, levels: sigmas.map(levelOfRatio) };

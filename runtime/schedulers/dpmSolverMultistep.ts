@@ -1,6 +1,6 @@
 import { dpmSolver, lambdaOf, solverOrder, solverSchedule } from './dpmSolver.ts';
 import type { FlowSchedule } from './flowSchedule.ts';
-import { combine, inputUnscaled, type Level, noiseAdder, readDenoised } from './level.ts';
+import { combine, inputUnscaled, type NoiseLevel, noiseAdder, readDenoised } from './level.ts';
 import type { Scheduler, SchedulerConfig } from './scheduler.ts';
 
 /** DPM++ 2M, 3M and their SDEs: slopes from earlier calls (Lu et al. 2022, arXiv 2211.01095, algorithm 2). */
@@ -46,7 +46,7 @@ export function dpmSolverMultistep(config: SchedulerConfig, steps: number, flow:
 /** The value, slope and curvature at a call, by λ and scaled by hᵏ, from its value and those before it. */
 function backwardDerivatives(
   values: readonly Float32Array[],
-  levels: readonly Level[],
+  levels: readonly NoiseLevel[],
   call: number,
 ): readonly Float32Array[] {
   const [m0, m1, m2] = values;

@@ -1,6 +1,6 @@
 import { dpmSolver, lambdaOf, solverOrder, solverSchedule } from './dpmSolver.ts';
 import type { FlowSchedule } from './flowSchedule.ts';
-import { combine, inputUnscaled, type Level, noiseAdder, readDenoised } from './level.ts';
+import { combine, inputUnscaled, type NoiseLevel, noiseAdder, readDenoised } from './level.ts';
 import type { Scheduler, SchedulerConfig } from './scheduler.ts';
 
 /**
@@ -59,7 +59,7 @@ export function dpmSolverSinglestep(config: SchedulerConfig, steps: number, flow
  */
 function forwardDerivatives(
   values: readonly Float32Array[],
-  levels: readonly Level[],
+  levels: readonly NoiseLevel[],
   midpoint: boolean,
 ): readonly Float32Array[] {
   const [m0, m1, m2] = values;

@@ -1,4 +1,4 @@
-import type { Level } from './level.ts';
+import type { NoiseLevel } from './level.ts';
 import { linspace, sigmaSpacing, trainingSteps } from './noiseSchedule.ts';
 import type { SchedulerConfig } from './scheduler.ts';
 
@@ -24,7 +24,7 @@ export interface FlowSchedule {
 }
 
 /** Where flow latents are at σ. */
-export const levelOfFlow = (sigma: number): Level => ({ alpha: 1 - sigma, sigma });
+export const levelOfFlow = (sigma: number): NoiseLevel => ({ alpha: 1 - sigma, sigma });
 
 /** σ' = sσ / (1 + (s − 1) σ) (section 5.3.2): a shift s above 1 moves steps towards the noise. */
 const shiftedBy = (shift: number) => (sigma: number) => (shift * sigma) / (1 + (shift - 1) * sigma);
@@ -83,7 +83,7 @@ export function flowSolverSchedule(
   steps: number,
   flow: FlowSchedule,
   kind: 'dpmSolver' | 'uniPC' | 'deis',
-): { timesteps: number[]; levels: Level[] } {
+): { timesteps: number[]; levels: NoiseLevel[] } {
   if (config.algorithm_type === 'dpmsolver') {
     throw new Error('algorithm_type "dpmsolver" cannot end at a picture of a flow model; "dpmsolver++" can.');
   }

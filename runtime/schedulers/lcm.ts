@@ -1,12 +1,12 @@
-import { combine, inputUnscaled, levelOfAlphaBar, noiseAdder, readDenoised } from './level.ts';
-import { alphaBars, distilledTimesteps } from './noiseSchedule.ts';
+import { combine, inputUnscaled, levelOfAlphaCumprod, noiseAdder, readDenoised } from './level.ts';
+import { alphasCumprodOf, distilledTimesteps } from './noiseSchedule.ts';
 import type { Scheduler, SchedulerConfig } from './scheduler.ts';
 
 /** Latent consistency models: jump to the picture, add noise, jump again (Luo et al. 2023, arXiv 2310.04378). */
 export function lcm(config: SchedulerConfig, steps: number): Scheduler {
   const timesteps = distilledTimesteps(config, steps);
-  const bars = alphaBars(config);
-  const levels = timesteps.map((timestep) => levelOfAlphaBar(bars[timestep]!));
+  const alphasCumprod = alphasCumprodOf(config);
+  const levels = timesteps.map((timestep) => levelOfAlphaCumprod(alphasCumprod[timestep]!));
   const scaling = config.timestep_scaling ?? 10;
   const denoise = readDenoised(config);
 

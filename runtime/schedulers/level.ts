@@ -1,25 +1,25 @@
 import type { Scheduler, SchedulerConfig } from './scheduler.ts';
 
 /** How much signal and noise latents hold: x = αx₀ + σε. */
-export interface Level {
+export interface NoiseLevel {
   readonly alpha: number;
   readonly sigma: number;
 }
 
 /** The level of ᾱ, the cumulative product of 1 − β; its variance is 1 (Ho et al. 2020, arXiv 2006.11239, eq. 4). */
-export const levelOfAlphaBar = (alphaBar: number): Level => ({
-  alpha: Math.sqrt(alphaBar),
-  sigma: Math.sqrt(1 - alphaBar),
+export const levelOfAlphaCumprod = (alphaCumprod: number): NoiseLevel => ({
+  alpha: Math.sqrt(alphaCumprod),
+  sigma: Math.sqrt(1 - alphaCumprod),
 });
 
 /** The level with variance 1 whose noise-to-signal ratio is `ratio`. */
-export const levelOfRatio = (ratio: number): Level => ({
+export const levelOfRatio = (ratio: number): NoiseLevel => ({
   alpha: 1 / Math.sqrt(ratio ** 2 + 1),
   sigma: ratio / Math.sqrt(ratio ** 2 + 1),
 });
 
 /** The level where noise is added to an unscaled signal (Karras et al. 2022, arXiv 2206.00364). */
-export const levelOfSigma = (sigma: number): Level => ({ alpha: 1, sigma });
+export const levelOfSigma = (sigma: number): NoiseLevel => ({ alpha: 1, sigma });
 
 /** c₁v₁ + c₂v₂ + …, element by element; rounded to float32 once, at the end. */
 export function combine(...terms: readonly (readonly [number, Float32Array])[]): Float32Array {
@@ -31,7 +31,7 @@ export function combine(...terms: readonly (readonly [number, Float32Array])[]):
 }
 
 /** Clean latents with noise added up to the level of a call. */
-export function noiseAdder(levels: readonly Level[]): Scheduler['addNoise'] {
+export function noiseAdder(levels: readonly NoiseLevel[]): Scheduler['addNoise'] {
   return (latents, noise, call) => {
     const { alpha, sigma } = levels[call]!;
     return combine([alpha, latents], [sigma, noise]);
@@ -39,7 +39,7 @@ export function noiseAdder(levels: readonly Level[]): Scheduler['addNoise'] {
 }
 
 /** Latents divided by their standard deviation at a call, √(α² + σ²), which is how models were shown them. */
-export function inputScaler(levels: readonly Level[]): Scheduler['scaleModelInput'] {
+export function inputScaler(levels: readonly NoiseLevel[]): Scheduler['scaleModelInput'] {
   return (latents, call) => {
     const { alpha, sigma } = levels[call]!;
     return combine([1 / Math.hypot(alpha, sigma), latents]);
@@ -49,7 +49,7 @@ export function inputScaler(levels: readonly Level[]): Scheduler['scaleModelInpu
 /** For schedulers whose latents have variance 1 already. */
 export const inputUnscaled: Scheduler['scaleModelInput'] = (latents) => latents;
 
-export type FromPrediction = (prediction: Float32Array, latents: Float32Array, level: Level) => Float32Array;
+export type FromPrediction = (prediction: Float32Array, latents: Float32Array, level: NoiseLevel) => Float32Array;
 
 /** Reads x₀ from what a model returned for latents of a level; clips it where the config asks for that. */
 export function readDenoised(config: SchedulerConfig, clip = config.clip_sample ?? false): FromPrediction {

@@ -5,7 +5,7 @@ export const trainingSteps = (config: SchedulerConfig): number => config.num_tra
 
 /** What follows from a training schedule alone. Its arrays are shared by runs, so nobody may write to them. */
 interface Training {
-  alphaBars: Float32Array;
+  alphasCumprodOf: Float32Array;
   /** √((1 − ᾱ) / ᾱ): noise over signal at every training timestep, rising. */
   sigmas: Float32Array;
 }
@@ -26,9 +26,9 @@ function trainingOf(config: SchedulerConfig): Training {
   ]);
   let training = kept.get(key);
   if (!training) {
-    const alphaBars = makeAlphaBars(config);
-    const sigmas = positive(alphaBars).map((bar) => Math.sqrt((1 - bar) / bar));
-    training = { alphaBars, sigmas };
+    const alphasCumprodOf = makeAlphaBars(config);
+    const sigmas = positive(alphasCumprodOf).map((alphaCumprod) => Math.sqrt((1 - alphaCumprod) / alphaCumprod));
+    training = { alphasCumprodOf, sigmas };
     if (kept.size === MOST_KEPT) kept.delete(kept.keys().next().value!);
     kept.set(key, training);
   }
@@ -36,19 +36,19 @@ function trainingOf(config: SchedulerConfig): Training {
 }
 
 /** ᾱ at every training timestep, from almost 1 down to almost 0; exactly 0 at the end after a zero-SNR rescale. */
-export function alphaBars(config: SchedulerConfig): Float32Array {
-  return trainingOf(config).alphaBars;
+export function alphasCumprodOf(config: SchedulerConfig): Float32Array {
+  return trainingOf(config).alphasCumprodOf;
 }
 
 function makeAlphaBars(config: SchedulerConfig): Float32Array {
-  const bars = new Float32Array(trainingSteps(config));
+  const alphasCumprod = new Float32Array(trainingSteps(config));
   let product = 1;
   betas(config).forEach((beta, t) => {
     // ᾱₜ = ∏ (1 − βₛ) over s ≤ t
     product *= Math.fround(1 - beta);
-    bars[t] = product;
+    alphasCumprod[t] = product;
   });
-  return config.rescale_betas_zero_snr ? rescaleToZeroSnr(bars) : bars;
+  return config.rescale_betas_zero_snr ? rescaleToZeroSnr(alphasCumprod) : alphasCumprod;
 }
 
 function betas(config: SchedulerConfig): Float32Array {
@@ -74,20 +74,20 @@ function betas(config: SchedulerConfig): Float32Array {
 }
 
 /** Shifts and scales √ᾱ so that it ends at 0 and keeps its first value (Lin et al. 2023, arXiv 2305.08891, alg. 1). */
-function rescaleToZeroSnr(bars: Float32Array): Float32Array {
-  const roots = bars.map(Math.sqrt);
+function rescaleToZeroSnr(alphasCumprod: Float32Array): Float32Array {
+  const roots = alphasCumprod.map(Math.sqrt);
   const first = roots[0]!;
   const last = roots.at(-1)!;
   return roots.map((root) => ((root - last) * (first / (first - last))) ** 2);
 }
 
-/** `alphaBars` for methods that divide by ᾱ: it ends a little above 0, at the smallest number of float16. */
-export function positiveAlphaBars(config: SchedulerConfig): Float32Array {
-  return positive(alphaBars(config));
+/** `alphasCumprodOf` for methods that divide by ᾱ: it ends a little above 0, at the smallest number of float16. */
+export function positiveAlphasCumprodOf(config: SchedulerConfig): Float32Array {
+  return positive(alphasCumprodOf(config));
 }
 
-function positive(bars: Float32Array): Float32Array {
-  return bars.map((bar) => Math.max(bar, 2 ** -24));
+function positive(alphasCumprod: Float32Array): Float32Array {
+  return alphasCumprod.map((alphaCumprod) => Math.max(alphaCumprod, 2 ** -24));
 }
 
 export type TimestepSpacing = 'linspace' | 'leading' | 'trailing';

@@ -1,6 +1,6 @@
-import { combine, inputUnscaled, levelOfAlphaBar, noiseAdder, readDenoised, readNoise } from './level.ts';
+import { combine, inputUnscaled, levelOfAlphaCumprod, noiseAdder, readDenoised, readNoise } from './level.ts';
 import { adamsBashforth } from './multistep.ts';
-import { positiveAlphaBars, roundHalfEven, spaceTimesteps, trainingSteps } from './noiseSchedule.ts';
+import { positiveAlphasCumprodOf, roundHalfEven, spaceTimesteps, trainingSteps } from './noiseSchedule.ts';
 import type { Scheduler, SchedulerConfig } from './scheduler.ts';
 
 /**
@@ -12,10 +12,11 @@ export function pndm(config: SchedulerConfig, steps: number): Scheduler {
   const spaced = spaceTimesteps(config, steps, { spacing: 'leading' }).map(roundHalfEven);
   const timesteps = [...spaced.slice(0, 2), ...spaced.slice(1)];
   const stride = Math.floor(trainingSteps(config) / steps);
-  const bars = positiveAlphaBars(config);
-  const last = (config.set_alpha_to_one ?? false) ? 1 : bars[0]!;
-  const barAt = (timestep: number) => (timestep < 0 ? last : bars[Math.min(timestep, bars.length - 1)]!);
-  const levels = timesteps.map((timestep) => levelOfAlphaBar(barAt(timestep)));
+  const alphasCumprod = positiveAlphasCumprodOf(config);
+  const last = (config.set_alpha_to_one ?? false) ? 1 : alphasCumprod[0]!;
+  const alphaCumprodAt = (timestep: number) =>
+    timestep < 0 ? last : alphasCumprod[Math.min(timestep, alphasCumprod.length - 1)]!;
+  const levels = timesteps.map((timestep) => levelOfAlphaCumprod(alphaCumprodAt(timestep)));
   const denoise = readDenoised(config);
   const readEpsilon = readNoise(config);
 
@@ -25,10 +26,14 @@ export function pndm(config: SchedulerConfig, steps: number): Scheduler {
 
   /** From one timestep to a lower one (eq. 9), where ε is that of the multistep method. */
   const move = (latents: Float32Array, epsilon: Float32Array, from: number, to: number) => {
-    const [bar, nextBar] = [barAt(from), barAt(to)];
+    const [alphaCumprod, nextAlphaCumprod] = [alphaCumprodAt(from), alphaCumprodAt(to)];
     // xₛ = √(ᾱₛ / ᾱₜ) xₜ − (ᾱₛ − ᾱₜ) / (ᾱₜ √(1 − ᾱₛ) + √(ᾱₜ (1 − ᾱₜ) ᾱₛ)) ε
-    const divisor = bar * Math.sqrt(1 - nextBar) + Math.sqrt(bar * (1 - bar) * nextBar);
-    return combine([Math.sqrt(nextBar / bar), latents], [-(nextBar - bar) / divisor, epsilon]);
+    const divisor =
+      alphaCumprod * Math.sqrt(1 - nextAlphaCumprod) + Math.sqrt(alphaCumprod * (1 - alphaCumprod) * nextAlphaCumprod);
+    return combine(
+      [Math.sqrt(nextAlphaCumprod / alphaCumprod), latents],
+      [-(nextAlphaCumprod - alphaCumprod) / divisor, epsilon],
+    );
   };
 
   return {

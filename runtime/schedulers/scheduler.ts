@@ -4,7 +4,7 @@
  * keep them for later calls, so nobody else may write to them during the run. Latents are flat; their shape does not matter.
  */
 export interface Scheduler {
-  /** What the UNet is told, one per call. A method with `callsPerStep` 2 makes one call less than twice the steps. */
+  /** What the denoiser is told, one per call. A method with `callsPerStep` 2 makes one call less than twice the steps. */
   readonly timesteps: readonly number[];
   /** 2 where a step asks the model twice (Heun, KDPM2), else 1. */
   readonly callsPerStep: number;
@@ -14,14 +14,14 @@ export interface Scheduler {
   scaleModelInput(latents: Float32Array, call: number): Float32Array;
   /** Moves on by one call. `noise` draws from the run's stream; methods without randomness never use it. */
   step(prediction: Float32Array, call: number, latents: Float32Array, noise: (count: number) => Float32Array): Step;
-  /** Clean latents with noise of N(0, 1) added, as much as is left in front of that call. */
+  /** x₀ with noise of N(0, 1) added, as much as is left in front of that call. */
   addNoise(latents: Float32Array, noise: Float32Array, call: number): Float32Array;
 }
 
 export interface Step {
   /** What the next call works on. */
   latents: Float32Array;
-  /** The clean latents believed in at this call. */
+  /** The predicted x₀ of this call. */
   denoised: Float32Array;
 }
 

@@ -1,5 +1,5 @@
-import { combine, inputUnscaled, levelOfAlphaBar, noiseAdder, readDenoised, readNoise } from './level.ts';
-import { alphaBars, distilledTimesteps } from './noiseSchedule.ts';
+import { combine, inputUnscaled, levelOfAlphaCumprod, noiseAdder, readDenoised, readNoise } from './level.ts';
+import { alphasCumprodOf, distilledTimesteps } from './noiseSchedule.ts';
 import type { Scheduler, SchedulerConfig } from './scheduler.ts';
 
 /** Stochasticity of every step, γ in the paper: 0 is none, 1 as much as LCM. */
@@ -8,8 +8,8 @@ const gamma = 0.3;
 /** Trajectory consistency distillation: jump part of the way, add noise (Zheng et al. 2024, arXiv 2402.19159, alg. 3). */
 export function tcd(config: SchedulerConfig, steps: number): Scheduler {
   const timesteps = distilledTimesteps(config, steps);
-  const bars = alphaBars(config);
-  const levels = timesteps.map((timestep) => levelOfAlphaBar(bars[timestep]!));
+  const alphasCumprod = alphasCumprodOf(config);
+  const levels = timesteps.map((timestep) => levelOfAlphaCumprod(alphasCumprod[timestep]!));
   const denoise = readDenoised(config);
   const readEpsilon = readNoise(config);
 
@@ -25,13 +25,13 @@ export function tcd(config: SchedulerConfig, steps: number): Scheduler {
       const epsilon = readEpsilon(prediction, latents, level);
       const nextTimestep = timesteps[call + 1] ?? 0;
       // s = ⌊(1 − γ) t'⌋, below the next timestep t'; in float32 because a product may sit on the edge of ⌊⌋
-      const bar = bars[Math.floor(Math.fround((1 - gamma) * nextTimestep))]!;
+      const alphaCumprod = alphasCumprod[Math.floor(Math.fround((1 - gamma) * nextTimestep))]!;
       // xₛ = √ᾱₛ x₀ + √(1 − ᾱₛ) ε
-      const { alpha, sigma } = levelOfAlphaBar(bar);
+      const { alpha, sigma } = levelOfAlphaCumprod(alphaCumprod);
       const jumped = combine([alpha, denoised], [sigma, epsilon]);
       if (call === timesteps.length - 1) return { latents: jumped, denoised };
       // x' = √(ᾱ' / ᾱₛ) xₛ + √(1 − ᾱ' / ᾱₛ) z
-      const back = levelOfAlphaBar(bars[nextTimestep]! / bar);
+      const back = levelOfAlphaCumprod(alphasCumprod[nextTimestep]! / alphaCumprod);
       return { latents: combine([back.alpha, jumped], [back.sigma, noise(latents.length)]), denoised };
     },
   };

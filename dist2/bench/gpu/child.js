@@ -6,14 +6,15 @@ import { measureEmbedded } from './embedded.js';
 import { measureMixed } from './mixed.js';
 import { measureNetworks } from './networks.js';
 import { measurePeak } from './peak.js';
+
 const kinds = {
-    adapter: measureAdapter,
-    peak: measurePeak,
-    correctness: measureCorrectness,
-    embedded: measureEmbedded,
-    sd15: (cases) => measureNetworks(cases, 'sd15'),
-    sdxl: (cases) => measureNetworks(cases, 'sdxl'),
-    mixed: measureMixed,
+  adapter: measureAdapter,
+  peak: measurePeak,
+  correctness: measureCorrectness,
+  embedded: measureEmbedded,
+  sd15: (cases) => measureNetworks(cases, 'sd15'),
+  sdxl: (cases) => measureNetworks(cases, 'sdxl'),
+  mixed: measureMixed,
 };
 const question = JSON.parse(process.argv[2]);
 const cases = new Cases(question);

@@ -17,150 +17,151 @@ import { writeWeights } from './weights.js';
 /** The embedded model. */
 export const pocket = fileURLToPath(new URL('../../../models/pocket', import.meta.url));
 export async function measureCorrectness(cases) {
-    const provider = await cases.provider();
-    const networks = await networksOf(cases);
-    const halves = cases.question.half;
-    if (!halves)
-        cases.skip('half precision', 'the device does not have it');
-    const cpu = { name: 'cpu' };
-    await cases.within(0.7, async () => {
-        for (const { name, write, feeds } of networks) {
-            const open = async (on, precision) => openWritten(await write({ ...formOn(on), precision }), `${name} in ${precision}`, on);
-            let right;
-            for (const precision of halves ? ['float32', 'float16'] : ['float32']) {
-                await cases.each(`${name}, ${precision}`, {}, async () => {
-                    right ??= await answers(await open(cpu, 'float32'), feeds);
-                    const graph = await open(provider, precision);
-                    let found = {};
-                    const ms = await clocked(async () => {
-                        found = await answers(graph, feeds);
-                    });
-                    return { ...compare(right, found), unit: 'of the largest', detail: `the largest error; ${seconds(ms)}` };
-                });
-            }
-        }
-    });
-    await picture(cases, provider);
+  const provider = await cases.provider();
+  const networks = await networksOf(cases);
+  const halves = cases.question.half;
+  if (!halves) cases.skip('half precision', 'the device does not have it');
+  const cpu = { name: 'cpu' };
+  await cases.within(0.7, async () => {
+    for (const { name, write, feeds } of networks) {
+      const open = async (on, precision) =>
+        openWritten(await write({ ...formOn(on), precision }), `${name} in ${precision}`, on);
+      let right;
+      for (const precision of halves ? ['float32', 'float16'] : ['float32']) {
+        await cases.each(`${name}, ${precision}`, {}, async () => {
+          right ??= await answers(await open(cpu, 'float32'), feeds);
+          const graph = await open(provider, precision);
+          let found = {};
+          const ms = await clocked(async () => {
+            found = await answers(graph, feeds);
+          });
+          return { ...compare(right, found), unit: 'of the largest', detail: `the largest error; ${seconds(ms)}` };
+        });
+      }
+    }
+  });
+  await picture(cases, provider);
 }
 async function networksOf(cases) {
-    const checkpoint = await openCheckpoint(pocket);
-    const side = cases.slow ? 8 : 32;
-    const component = async (which, feeds) => {
-        const source = await checkpoint.component(which);
-        if (source.kind !== 'safetensors')
-            throw new Error(`${pocket} has no safetensors weights for its ${which}`);
-        const write = (form) => stableDiffusionXL.networks[which].write(source.config, source.tensors, form);
-        return { name: `embedded ${which}`, write, feeds };
-    };
-    const tiny = await openPart(join(pocket, 'tiny_decoder'), 'tinyVae');
-    const row = (width) => ({
-        sample: waves([1, 4, side, side]),
-        timestep: { dtype: 'float32', dims: [1], data: Float32Array.of(500) },
-        encoder_hidden_states: waves([1, 77, width], 0.3),
-    });
-    const temp = await realpath(cases.question.temp);
-    const random = async (name, shape, more, feeds) => {
-        const folder = join(temp, name.replaceAll(/\W+/g, '-'));
-        await mkdir(folder, { recursive: true });
-        const weights = await writeWeights(folder, planUNet(shape));
-        const config = { norm_num_groups: 8, ...more };
-        const write = (form) => stableDiffusionXL.networks.denoiser.write(config, weights, form);
-        return { name, write, feeds: { ...row(shape.text), ...feeds } };
-    };
-    // From the smallest to the largest: on a slow device the time is over in the middle of one.
-    return [
-        {
-            name: 'embedded tiny decoder',
-            write: (form) => writeTinyDecoder(tiny.config, tiny.tensors, form),
-            feeds: { latent_sample: waves([1, 4, side, side]) },
-        },
-        await component('text_encoder', { input_ids: textFor(checkpoint.configs.text_encoder) }),
-        await component('denoiser', row(160)),
-        await component('vae_decoder', { latent_sample: waves([1, 4, side, side]) }),
-        await random('tiny UNet like SD 1.5', { channels: [40, 80, 160, 160], depths: [1, 1, 1, 0], text: 96 }, {}, {}),
-        await random('tiny UNet like XL', { channels: [64, 128, 256], depths: [0, 1, 2], text: 128, added: 64 + 6 * 32 }, {
-            attention_head_dim: [1, 2, 4],
-            down_block_types: ['DownBlock2D', 'CrossAttnDownBlock2D', 'CrossAttnDownBlock2D'],
-            addition_embed_type: 'text_time',
-            addition_time_embed_dim: 32,
-        }, {
-            text_embeds: waves([1, 64]),
-            time_ids: { dtype: 'float32', dims: [1, 6], data: Float32Array.of(512, 512, 0, 0, 512, 512) },
-        }),
-        await component('vae_encoder', { sample: waves([1, 3, 8 * side, 8 * side]) }),
-    ];
+  const checkpoint = await openCheckpoint(pocket);
+  const side = cases.slow ? 8 : 32;
+  const component = async (which, feeds) => {
+    const source = await checkpoint.component(which);
+    if (source.kind !== 'safetensors') throw new Error(`${pocket} has no safetensors weights for its ${which}`);
+    const write = (form) => stableDiffusionXL.networks[which].write(source.config, source.tensors, form);
+    return { name: `embedded ${which}`, write, feeds };
+  };
+  const tiny = await openPart(join(pocket, 'tiny_decoder'), 'tinyVae');
+  const row = (width) => ({
+    sample: waves([1, 4, side, side]),
+    timestep: { dtype: 'float32', dims: [1], data: Float32Array.of(500) },
+    encoder_hidden_states: waves([1, 77, width], 0.3),
+  });
+  const temp = await realpath(cases.question.temp);
+  const random = async (name, shape, more, feeds) => {
+    const folder = join(temp, name.replaceAll(/\W+/g, '-'));
+    await mkdir(folder, { recursive: true });
+    const weights = await writeWeights(folder, planUNet(shape));
+    const config = { norm_num_groups: 8, ...more };
+    const write = (form) => stableDiffusionXL.networks.denoiser.write(config, weights, form);
+    return { name, write, feeds: { ...row(shape.text), ...feeds } };
+  };
+  // From the smallest to the largest: on a slow device the time is over in the middle of one.
+  return [
+    {
+      name: 'embedded tiny decoder',
+      write: (form) => writeTinyDecoder(tiny.config, tiny.tensors, form),
+      feeds: { latent_sample: waves([1, 4, side, side]) },
+    },
+    await component('text_encoder', { input_ids: textFor(checkpoint.configs.text_encoder) }),
+    await component('denoiser', row(160)),
+    await component('vae_decoder', { latent_sample: waves([1, 4, side, side]) }),
+    await random('tiny UNet like SD 1.5', { channels: [40, 80, 160, 160], depths: [1, 1, 1, 0], text: 96 }, {}, {}),
+    await random(
+      'tiny UNet like XL',
+      { channels: [64, 128, 256], depths: [0, 1, 2], text: 128, added: 64 + 6 * 32 },
+      {
+        attention_head_dim: [1, 2, 4],
+        down_block_types: ['DownBlock2D', 'CrossAttnDownBlock2D', 'CrossAttnDownBlock2D'],
+        addition_embed_type: 'text_time',
+        addition_time_embed_dim: 32,
+      },
+      {
+        text_embeds: waves([1, 64]),
+        time_ids: { dtype: 'float32', dims: [1, 6], data: Float32Array.of(512, 512, 0, 0, 512, 512) },
+      },
+    ),
+    await component('vae_encoder', { sample: waves([1, 3, 8 * side, 8 * side]) }),
+  ];
 }
 function textFor(config) {
-    const { vocab_size: vocabulary, max_position_embeddings: positions } = config;
-    return tokenIds(Number(vocabulary ?? vocabularySize), Number(positions ?? 77));
+  const { vocab_size: vocabulary, max_position_embeddings: positions } = config;
+  return tokenIds(Number(vocabulary ?? vocabularySize), Number(positions ?? 77));
 }
 async function answers(graph, feeds) {
-    const inputs = Object.fromEntries(
+  const inputs = Object.fromEntries(
     // Networks call their one input differently.
-    graph.inputs.map(({ name }) => [name, feeds[name] ?? Object.values(feeds)[0]]));
-    const outputs = await graph.run(inputs);
-    await graph.close();
-    return Object.fromEntries(Object.entries(outputs).map(([name, { data }]) => [name, Float32Array.from(data, Number)]));
+    graph.inputs.map(({ name }) => [name, feeds[name] ?? Object.values(feeds)[0]]),
+  );
+  const outputs = await graph.run(inputs);
+  await graph.close();
+  return Object.fromEntries(Object.entries(outputs).map(([name, { data }]) => [name, Float32Array.from(data, Number)]));
 }
 /** The largest difference in any output, of the largest value of that output. */
 function compare(right, found) {
-    let worst = 0;
-    for (const [name, values] of Object.entries(right)) {
-        const others = found[name];
-        if (others === undefined || others.length !== values.length)
-            throw new Error(`the output ${name} is missing`);
-        let [largest, error] = [0, 0];
-        for (let i = 0; i < values.length; i++) {
-            largest = Math.max(largest, Math.abs(values[i]));
-            const difference = Math.abs(values[i] - others[i]);
-            if (Number.isNaN(difference))
-                throw new Error(`the output ${name} is not a number at ${i} of ${values.length}`);
-            error = Math.max(error, difference);
-        }
-        worst = Math.max(worst, error / largest);
+  let worst = 0;
+  for (const [name, values] of Object.entries(right)) {
+    const others = found[name];
+    if (others === undefined || others.length !== values.length) throw new Error(`the output ${name} is missing`);
+    let [largest, error] = [0, 0];
+    for (let i = 0; i < values.length; i++) {
+      largest = Math.max(largest, Math.abs(values[i]));
+      const difference = Math.abs(values[i] - others[i]);
+      if (Number.isNaN(difference)) throw new Error(`the output ${name} is not a number at ${i} of ${values.length}`);
+      error = Math.max(error, difference);
     }
-    return { value: worst };
+    worst = Math.max(worst, error / largest);
+  }
+  return { value: worst };
 }
 /** The same picture of the embedded model on both, through the pipeline. */
 async function picture(cases, provider) {
-    const [size, steps] = cases.slow ? [128, 2] : [256, 20];
-    await cases.each('a picture of the embedded model', {}, async () => {
-        const [ours, reference] = [await draw(provider, size, steps), await draw({ name: 'cpu' }, size, steps)];
-        let [sum, worst] = [0, 0];
-        for (let i = 0; i < ours.length; i++) {
-            const difference = Math.abs(ours[i] - reference[i]);
-            sum += difference;
-            worst = Math.max(worst, difference);
-        }
-        const mean = sum / ours.length;
-        return {
-            value: mean,
-            unit: 'of 255',
-            detail: `mean difference from the CPU, at most ${worst}; ${size}², ${steps} steps`,
-        };
-    });
+  const [size, steps] = cases.slow ? [128, 2] : [256, 20];
+  await cases.each('a picture of the embedded model', {}, async () => {
+    const [ours, reference] = [await draw(provider, size, steps), await draw({ name: 'cpu' }, size, steps)];
+    let [sum, worst] = [0, 0];
+    for (let i = 0; i < ours.length; i++) {
+      const difference = Math.abs(ours[i] - reference[i]);
+      sum += difference;
+      worst = Math.max(worst, difference);
+    }
+    const mean = sum / ours.length;
+    return {
+      value: mean,
+      unit: 'of 255',
+      detail: `mean difference from the CPU, at most ${worst}; ${size}², ${steps} steps`,
+    };
+  });
 }
 async function draw(provider, size, steps) {
-    const modelCache = new ModelCache({ provider, onLoaded: () => { } });
-    let pixels;
-    await new Batcher().drive({
-        run: diffusion(modelCache, {
-            model: pocket,
-            prompt: 'a red potion',
-            width: size,
-            height: size,
-            steps,
-            guidanceScale: 4,
-            seed: 1n,
-        }),
-        signal: new AbortController().signal,
-        emit: async (event) => {
-            if (event.type === 'finished')
-                pixels = event.pixels.data;
-        },
-    });
-    if (pixels === undefined)
-        throw new Error('the run ended without a picture');
-    return pixels;
+  const modelCache = new ModelCache({ provider, onLoaded: () => {} });
+  let pixels;
+  await new Batcher().drive({
+    run: diffusion(modelCache, {
+      model: pocket,
+      prompt: 'a red potion',
+      width: size,
+      height: size,
+      steps,
+      guidanceScale: 4,
+      seed: 1n,
+    }),
+    signal: new AbortController().signal,
+    emit: async (event) => {
+      if (event.type === 'finished') pixels = event.pixels.data;
+    },
+  });
+  if (pixels === undefined) throw new Error('the run ended without a picture');
+  return pixels;
 }
 //# sourceMappingURL=correctness.js.map

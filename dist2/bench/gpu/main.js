@@ -15,23 +15,24 @@ import { seconds } from './cases.js';
 import { killAll, measure } from './measuring.js';
 import { parts, shareOf } from './parts.js';
 import { Report, tableOf } from './report.js';
+
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const options = readOptions({
-    /** For everything; each part has its share. */
-    minutes: minutes(8, 0.1, 240),
-    device: text('webgpu'),
-    /** A Python with torch, for the other side of the comparison; `none` leaves it out. */
-    python: text('python3'),
-    /** Names of parts, with commas between them. */
-    only: text(parts.map(({ name }) => name).join(',')),
-    /** The folder for bench-gpu.json and bench-gpu.md. */
-    out: text(join(root, 'bench/results')),
+  /** For everything; each part has its share. */
+  minutes: minutes(8, 0.1, 240),
+  device: text('webgpu'),
+  /** A Python with torch, for the other side of the comparison; `none` leaves it out. */
+  python: text('python3'),
+  /** Names of parts, with commas between them. */
+  only: text(parts.map(({ name }) => name).join(',')),
+  /** The folder for bench-gpu.json and bench-gpu.md. */
+  out: text(join(root, 'bench/results')),
 });
 const only = options.only.split(',');
 const unknown = only.filter((name) => !parts.some((part) => part.name === name));
 if (unknown.length > 0) {
-    console.error(`--only has no part "${unknown[0]}"; there are ${parts.map(({ name }) => name).join(', ')}.`);
-    process.exit(2);
+  console.error(`--only has no part "${unknown[0]}"; there are ${parts.map(({ name }) => name).join(', ')}.`);
+  process.exit(2);
 }
 const endsAt = performance.now() + options.minutes * 60_000;
 const leftMs = () => endsAt - performance.now();
@@ -40,141 +41,129 @@ const spareMs = 1500;
 await mkdir(options.out, { recursive: true });
 const temp = await realpath(await mkdtemp(join(tmpdir(), 'latentwire-gpu-')));
 const report = new Report(options.out, {
-    begun: new Date().toISOString(),
-    minutes: options.minutes,
-    device: options.device,
+  begun: new Date().toISOString(),
+  minutes: options.minutes,
+  device: options.device,
 });
 for (const signal of ['SIGINT', 'SIGTERM']) {
-    process.once(signal, async () => {
-        killAll();
-        await finish(`It was stopped by ${signal}.`);
-        process.exit(1);
-    });
+  process.once(signal, async () => {
+    killAll();
+    await finish(`It was stopped by ${signal}.`);
+    process.exit(1);
+  });
 }
 const chosen = parts.filter(({ name }) => only.includes(name));
 for (const [index, part] of chosen.entries()) {
-    const before = performance.now();
-    const budgetMs = shareOf(chosen.slice(index), leftMs());
-    const lacking = whyNot(part.name);
-    if (lacking !== undefined || budgetMs === undefined) {
-        const tooLittle = `needs ${part.leastSeconds} s at least; ${seconds(Math.max(0, leftMs()))} are left for this and what follows`;
-        report.add({ part: part.name, name: part.name, state: 'skipped', detail: lacking ?? tooLittle });
-    }
-    else {
-        console.error(`${part.name}: up to ${seconds(budgetMs)} of ${seconds(leftMs())} …`);
-        if (part.by === 'pytorch')
-            await pytorch(part.name, budgetMs);
-        else
-            await latentwire(part.name, budgetMs);
-    }
-    console.log(`\n${tableOf(report.of(part.name))}\n${part.name}: ${seconds(performance.now() - before)}`);
-    await report.write();
+  const before = performance.now();
+  const budgetMs = shareOf(chosen.slice(index), leftMs());
+  const lacking = whyNot(part.name);
+  if (lacking !== undefined || budgetMs === undefined) {
+    const tooLittle = `needs ${part.leastSeconds} s at least; ${seconds(Math.max(0, leftMs()))} are left for this and what follows`;
+    report.add({ part: part.name, name: part.name, state: 'skipped', detail: lacking ?? tooLittle });
+  } else {
+    console.error(`${part.name}: up to ${seconds(budgetMs)} of ${seconds(leftMs())} …`);
+    if (part.by === 'pytorch') await pytorch(part.name, budgetMs);
+    else await latentwire(part.name, budgetMs);
+  }
+  console.log(`\n${tableOf(report.of(part.name))}\n${part.name}: ${seconds(performance.now() - before)}`);
+  await report.write();
 }
 await finish();
 /** Why a part makes no sense after what was found; undefined when it does. */
 function whyNot(name) {
-    if (name === 'pytorch' && options.python === 'none')
-        return '--python none';
-    if (name === 'adapter' || name === 'pytorch')
-        return undefined;
-    const provider = report.rows.find((row) => row.part === 'adapter' && row.name === 'provider');
-    return provider?.state === 'failed' ? `${options.device} does not start` : undefined;
+  if (name === 'pytorch' && options.python === 'none') return '--python none';
+  if (name === 'adapter' || name === 'pytorch') return undefined;
+  const provider = report.rows.find((row) => row.part === 'adapter' && row.name === 'provider');
+  return provider?.state === 'failed' ? `${options.device} does not start` : undefined;
 }
 /** Measures with our own runtime; a process that dies is replaced by one that goes on behind the case it died of. */
 async function latentwire(part, budgetMs) {
-    const until = performance.now() + budgetMs;
-    const done = [];
-    for (let tries = 0; tries < 4; tries++) {
-        const left = until - performance.now();
-        const question = {
-            kind: part,
-            device: options.device,
-            budgetMs: Math.min(left, leftMs() - spareMs),
-            done,
-            temp,
-            ...known(),
-        };
-        const ended = await measure({
-            command: process.execPath,
-            args: [fileURLToPath(new URL('./child.js', import.meta.url)), JSON.stringify(question)],
-            env: { ...process.env, TMPDIR: temp },
-            limitMs: limitOf(left),
-            onRow: (row) => report.add({ part, ...row }),
-        });
-        done.push(...ended.begun);
-        if (ended.death === undefined)
-            return;
-        report.add(deathOf(part, ended));
-        if (ended.dead === undefined || until - performance.now() < 3000)
-            return;
-    }
+  const until = performance.now() + budgetMs;
+  const done = [];
+  for (let tries = 0; tries < 4; tries++) {
+    const left = until - performance.now();
+    const question = {
+      kind: part,
+      device: options.device,
+      budgetMs: Math.min(left, leftMs() - spareMs),
+      done,
+      temp,
+      ...known(),
+    };
+    const ended = await measure({
+      command: process.execPath,
+      args: [fileURLToPath(new URL('./child.js', import.meta.url)), JSON.stringify(question)],
+      env: { ...process.env, TMPDIR: temp },
+      limitMs: limitOf(left),
+      onRow: (row) => report.add({ part, ...row }),
+    });
+    done.push(...ended.begun);
+    if (ended.death === undefined) return;
+    report.add(deathOf(part, ended));
+    if (ended.dead === undefined || until - performance.now() < 3000) return;
+  }
 }
 /** The same work in PyTorch, and the ratio of each row to ours. */
 async function pytorch(part, budgetMs) {
-    const theirs = [];
-    const ended = await measure({
-        command: options.python,
-        args: [
-            '-u',
-            join(root, 'bench/gpu/pytorch.py'),
-            '--seconds',
-            String(Math.floor(Math.min(budgetMs, leftMs() - spareMs) / 1000)),
-        ],
-        env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1', TORCHINDUCTOR_CACHE_DIR: join(temp, 'inductor') },
-        limitMs: limitOf(budgetMs),
-        onRow: (row) => {
-            report.add({ part, ...row });
-            theirs.push({ part, ...row });
-        },
+  const theirs = [];
+  const ended = await measure({
+    command: options.python,
+    args: [
+      '-u',
+      join(root, 'bench/gpu/pytorch.py'),
+      '--seconds',
+      String(Math.floor(Math.min(budgetMs, leftMs() - spareMs) / 1000)),
+    ],
+    env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1', TORCHINDUCTOR_CACHE_DIR: join(temp, 'inductor') },
+    limitMs: limitOf(budgetMs),
+    onRow: (row) => {
+      report.add({ part, ...row });
+      theirs.push({ part, ...row });
+    },
+  });
+  if (ended.death !== undefined) report.add(deathOf(part, ended));
+  for (const row of theirs) {
+    const ours = report.rows.find((own) => own.name === row.name && own.part !== part);
+    if (typeof ours?.value !== 'number' || typeof row.value !== 'number') continue;
+    report.add({
+      part,
+      name: `${row.name}: ours`,
+      state: 'measured',
+      value: ours.value / row.value,
+      unit: row.unit === 'ms' ? "× PyTorch's time" : "× PyTorch's speed",
+      detail: `${ours.value.toPrecision(4)} against ${row.value.toPrecision(4)} ${row.unit ?? ''}`,
     });
-    if (ended.death !== undefined)
-        report.add(deathOf(part, ended));
-    for (const row of theirs) {
-        const ours = report.rows.find((own) => own.name === row.name && own.part !== part);
-        if (typeof ours?.value !== 'number' || typeof row.value !== 'number')
-            continue;
-        report.add({
-            part,
-            name: `${row.name}: ours`,
-            state: 'measured',
-            value: ours.value / row.value,
-            unit: row.unit === 'ms' ? "× PyTorch's time" : "× PyTorch's speed",
-            detail: `${ours.value.toPrecision(4)} against ${row.value.toPrecision(4)} ${row.unit ?? ''}`,
-        });
-    }
+  }
 }
 /**
  * When a process with so much time is ended: a call cannot be stopped, and one may take longer than it was thought to. But
  * never later than the run, whose machine may be rented by the minute.
  */
 function limitOf(budgetMs) {
-    return Math.min(budgetMs * 1.2 + 2000, leftMs());
+  return Math.min(budgetMs * 1.2 + 2000, leftMs());
 }
 function deathOf(part, { death, dead }) {
-    return { part, name: dead ?? part, state: 'failed', detail: death };
+  return { part, name: dead ?? part, state: 'failed', detail: death };
 }
 /** What earlier parts found out about the device. */
 function known() {
-    const find = (name) => report.rows.find((row) => row.name === name);
-    const speed = {};
-    for (const precision of ['float16', 'float32']) {
-        const found = find(`product of matrices, ${precision}`)?.numbers?.operationsPerSecond;
-        if (typeof found === 'number')
-            speed[precision] = found;
-    }
-    const provider = find('provider')?.provider;
-    const slow = report.of('peak').length > 0 && speed[provider?.precision ?? 'float32'] === undefined;
-    return { speed, slow, half: (find('half precision')?.value ?? 'yes') === 'yes', provider };
+  const find = (name) => report.rows.find((row) => row.name === name);
+  const speed = {};
+  for (const precision of ['float16', 'float32']) {
+    const found = find(`product of matrices, ${precision}`)?.numbers?.operationsPerSecond;
+    if (typeof found === 'number') speed[precision] = found;
+  }
+  const provider = find('provider')?.provider;
+  const slow = report.of('peak').length > 0 && speed[provider?.precision ?? 'float32'] === undefined;
+  return { speed, slow, half: (find('half precision')?.value ?? 'yes') === 'yes', provider };
 }
 async function finish(remark) {
-    report.about.ended = new Date().toISOString();
-    if (remark !== undefined)
-        report.about.remark = remark;
-    await report.write();
-    await rm(temp, { recursive: true, force: true });
-    console.log(`\n${tableOf(report.rows)}\n`);
-    if (remark !== undefined)
-        console.log(remark);
-    console.log(`written to ${join(options.out, 'bench-gpu.json')} and bench-gpu.md`);
+  report.about.ended = new Date().toISOString();
+  if (remark !== undefined) report.about.remark = remark;
+  await report.write();
+  await rm(temp, { recursive: true, force: true });
+  console.log(`\n${tableOf(report.rows)}\n`);
+  if (remark !== undefined) console.log(remark);
+  console.log(`written to ${join(options.out, 'bench-gpu.json')} and bench-gpu.md`);
 }
 //# sourceMappingURL=main.js.map

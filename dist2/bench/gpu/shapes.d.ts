@@ -2,55 +2,55 @@
 import type { Component } from '../../runtime/families/family.ts';
 import { type Planned } from '../randomModel.ts';
 export interface NetworkShape {
-    component: Component;
-    config: Record<string, unknown>;
-    /** Names and sizes of the weights, made when they are needed. */
-    plan: () => Planned[];
+  component: Component;
+  config: Record<string, unknown>;
+  /** Names and sizes of the weights, made when they are needed. */
+  plan: () => Planned[];
 }
 export interface ModelShape {
-    /** What rows of the table call it. */
-    title: string;
-    unet: NetworkShape;
-    decoder: NetworkShape;
-    encoder: NetworkShape;
-    /** Channels of the text states, and of the pooled text where the UNet takes one. */
-    text: number;
-    pooled?: number;
+  /** What rows of the table call it. */
+  title: string;
+  unet: NetworkShape;
+  decoder: NetworkShape;
+  encoder: NetworkShape;
+  /** Channels of the text states, and of the pooled text where the UNet takes one. */
+  text: number;
+  pooled?: number;
 }
 export declare const shapes: {
-    sd15: {
-        title: string;
-        unet: {
-            component: "denoiser";
-            config: {
-                attention_head_dim: number;
-                norm_num_groups: number;
-                down_block_types: ("CrossAttnDownBlock2D" | "DownBlock2D")[];
-            };
-            plan: () => Planned[];
-        };
-        decoder: NetworkShape;
-        encoder: NetworkShape;
-        text: number;
+  sd15: {
+    title: string;
+    unet: {
+      component: 'denoiser';
+      config: {
+        attention_head_dim: number;
+        norm_num_groups: number;
+        down_block_types: ('CrossAttnDownBlock2D' | 'DownBlock2D')[];
+      };
+      plan: () => Planned[];
     };
-    sdxl: {
-        title: string;
-        unet: {
-            component: "denoiser";
-            config: {
-                attention_head_dim: number[];
-                norm_num_groups: number;
-                down_block_types: ("CrossAttnDownBlock2D" | "DownBlock2D")[];
-                addition_embed_type: string;
-                addition_time_embed_dim: number;
-            };
-            plan: () => Planned[];
-        };
-        decoder: NetworkShape;
-        encoder: NetworkShape;
-        text: number;
-        pooled: number;
+    decoder: NetworkShape;
+    encoder: NetworkShape;
+    text: number;
+  };
+  sdxl: {
+    title: string;
+    unet: {
+      component: 'denoiser';
+      config: {
+        attention_head_dim: number[];
+        norm_num_groups: number;
+        down_block_types: ('CrossAttnDownBlock2D' | 'DownBlock2D')[];
+        addition_embed_type: string;
+        addition_time_embed_dim: number;
+      };
+      plan: () => Planned[];
     };
+    decoder: NetworkShape;
+    encoder: NetworkShape;
+    text: number;
+    pooled: number;
+  };
 };
 export type ShapeName = keyof typeof shapes;
 /** Numbers of two bytes. */

@@ -10,33 +10,33 @@ import { count, pool } from '../randomModel.js';
  * @param folder - a real path, without links; the file is called `weights.bin`
  */
 export async function writeWeights(folder, plan) {
-    const largest = new Map();
-    for (const { shape, spread } of plan)
-        largest.set(spread, Math.max(largest.get(spread) ?? 0, count(shape)));
-    const file = join(folder, 'weights.bin');
-    const offsets = new Map();
-    const handle = await open(file, 'w');
-    try {
-        let at = 0;
-        for (const [spread, numbers] of largest) {
-            offsets.set(spread, at);
-            const values = pool.subarray(0, Math.min(numbers, block));
-            const scaled = spread === 'one' ? values.map((v) => 1 + 0.1 * v) : values.map((v) => v * spread);
-            const bytes = new Uint8Array(toFloat16(scaled).buffer);
-            for (let done = 0; done < 2 * numbers; done += bytes.length) {
-                await handle.write(bytes, 0, Math.min(bytes.length, 2 * numbers - done), at + done);
-            }
-            // Tensors begin at multiples of 64 bytes, as in most files.
-            at = Math.ceil((at + 2 * numbers) / 64) * 64;
-        }
-        return new Map(plan.map(({ name, shape, spread }) => [
-            name,
-            { dtype: 'F16', shape, file, offset: offsets.get(spread), length: 2 * count(shape) },
-        ]));
+  const largest = new Map();
+  for (const { shape, spread } of plan) largest.set(spread, Math.max(largest.get(spread) ?? 0, count(shape)));
+  const file = join(folder, 'weights.bin');
+  const offsets = new Map();
+  const handle = await open(file, 'w');
+  try {
+    let at = 0;
+    for (const [spread, numbers] of largest) {
+      offsets.set(spread, at);
+      const values = pool.subarray(0, Math.min(numbers, block));
+      const scaled = spread === 'one' ? values.map((v) => 1 + 0.1 * v) : values.map((v) => v * spread);
+      const bytes = new Uint8Array(toFloat16(scaled).buffer);
+      for (let done = 0; done < 2 * numbers; done += bytes.length) {
+        await handle.write(bytes, 0, Math.min(bytes.length, 2 * numbers - done), at + done);
+      }
+      // Tensors begin at multiples of 64 bytes, as in most files.
+      at = Math.ceil((at + 2 * numbers) / 64) * 64;
     }
-    finally {
-        await handle.close();
-    }
+    return new Map(
+      plan.map(({ name, shape, spread }) => [
+        name,
+        { dtype: 'F16', shape, file, offset: offsets.get(spread), length: 2 * count(shape) },
+      ]),
+    );
+  } finally {
+    await handle.close();
+  }
 }
 /** A prime number, so that rows of one matrix do not repeat each other. */
 const block = 1_048_573;

@@ -18,77 +18,75 @@ Options:
 ${localOptionsHelp}
 `;
 export async function doctor(args) {
-    const options = {
-        ...localOptions,
-        model: { type: 'string', default: 'local:pocket@1' },
-        device: { type: 'string' },
-        precision: { type: 'string' },
-        weights: { type: 'string' },
-        json: { type: 'boolean' },
-    };
-    const { values, positionals } = readArguments('doctor', args, options);
-    if (positionals.length > 0)
-        throw new UsageError(`Unexpected argument "${positionals[0]}".`);
-    const { loadConfig } = await import('../../server/config.js');
-    const given = ['device', 'precision', 'weights'].flatMap((name) => {
-        const value = values[name];
-        return value === undefined ? [] : [`--${name}`, value];
-    });
-    const { device, precision, weights, threads, dataDir } = loadConfig(['--allow-open', ...given], process.env);
-    const entry = findEntry(await openLocal(values).list(), values.model);
-    if (!entry)
-        throw new Error(`There is no model "${values.model}". latentwire models lists them.`);
-    if (!entry.model.available)
-        throw new Error(`${entry.air} cannot be used: ${entry.model.reason}`);
-    const { examine } = await import('../../runtime/index.js');
-    const found = [];
-    for (const name of device) {
-        const packedFolder = join(dataDir, 'weights');
-        const wanted = { device: name, precision, weights, packedFolder, model: entry.model.folder };
-        found.push({ device: name, examination: await examine({ ...wanted, ...(threads > 0 && { threads }) }) });
-    }
-    if (values.json === true) {
-        const all = found.map(({ device: asked, examination }) => ({ device: asked, model: entry.air, ...examination }));
-        print(`${JSON.stringify(all, undefined, 2)}\n`);
-        return;
-    }
-    for (const { examination } of found)
-        print(reportOf(entry.air, examination));
+  const options = {
+    ...localOptions,
+    model: { type: 'string', default: 'local:pocket@1' },
+    device: { type: 'string' },
+    precision: { type: 'string' },
+    weights: { type: 'string' },
+    json: { type: 'boolean' },
+  };
+  const { values, positionals } = readArguments('doctor', args, options);
+  if (positionals.length > 0) throw new UsageError(`Unexpected argument "${positionals[0]}".`);
+  const { loadConfig } = await import('../../server/config.js');
+  const given = ['device', 'precision', 'weights'].flatMap((name) => {
+    const value = values[name];
+    return value === undefined ? [] : [`--${name}`, value];
+  });
+  const { device, precision, weights, threads, dataDir } = loadConfig(['--allow-open', ...given], process.env);
+  const entry = findEntry(await openLocal(values).list(), values.model);
+  if (!entry) throw new Error(`There is no model "${values.model}". latentwire models lists them.`);
+  if (!entry.model.available) throw new Error(`${entry.air} cannot be used: ${entry.model.reason}`);
+  const { examine } = await import('../../runtime/index.js');
+  const found = [];
+  for (const name of device) {
+    const packedFolder = join(dataDir, 'weights');
+    const wanted = { device: name, precision, weights, packedFolder, model: entry.model.folder };
+    found.push({ device: name, examination: await examine({ ...wanted, ...(threads > 0 && { threads }) }) });
+  }
+  if (values.json === true) {
+    const all = found.map(({ device: asked, examination }) => ({ device: asked, model: entry.air, ...examination }));
+    print(`${JSON.stringify(all, undefined, 2)}\n`);
+    return;
+  }
+  for (const { examination } of found) print(reportOf(entry.air, examination));
 }
 /** The report as text. */
 export function reportOf(air, { provider, graphs, memoryBytes }, width = terminalWidth()) {
-    const widened = provider.widened.length > 0 ? ` In float32 all the same: ${provider.widened.join(', ')}.` : '';
-    const rows = [
-        ['Provider', provider.name, provider.reason],
-        ...provider.passedOver.map(({ name, reason }) => ['', name, `not used: ${reason}`]),
-        ['Machine', '', provider.machine],
-        ['Precision', provider.precision, provider.precisionReason + widened],
-        [
-            'Attention',
-            provider.attention,
-            provider.attention === 'fused'
-                ? "onnxruntime's fused attention gives right numbers."
-                : 'Written out in plain operators: the fused one is missing or gives wrong numbers.',
-        ],
-        ['Memory', humanBytes(memoryBytes), `of the process, with all networks of ${air} open`],
-    ];
-    const networks = graphs.map(({ name, weightBytes, openMs, error, placements }) => [
-        name,
-        humanBytes(weightBytes),
-        openMs === undefined ? '-' : `${Math.round(openMs)} ms`,
-        error ?? placements.map((place) => `${place.provider} ${place.nodes}`).join(', '),
-    ]);
-    const strays = graphs.flatMap(({ name, placements }) => provider.name === 'cpu'
-        ? []
-        : placements.filter((p) => p.provider === 'Cpu').flatMap((p) => p.names.map((node) => [name, node])));
-    return [
-        table(rows, width),
-        '\n',
-        table([['NETWORK', 'WEIGHTS', 'OPENED IN', 'NODES'], ...networks], width),
-        ...(strays.length > 0 ? ['\n', table([['ON THE CPU', 'NODE'], ...strays], width)] : []),
-    ].join('');
+  const widened = provider.widened.length > 0 ? ` In float32 all the same: ${provider.widened.join(', ')}.` : '';
+  const rows = [
+    ['Provider', provider.name, provider.reason],
+    ...provider.passedOver.map(({ name, reason }) => ['', name, `not used: ${reason}`]),
+    ['Machine', '', provider.machine],
+    ['Precision', provider.precision, provider.precisionReason + widened],
+    [
+      'Attention',
+      provider.attention,
+      provider.attention === 'fused'
+        ? "onnxruntime's fused attention gives right numbers."
+        : 'Written out in plain operators: the fused one is missing or gives wrong numbers.',
+    ],
+    ['Memory', humanBytes(memoryBytes), `of the process, with all networks of ${air} open`],
+  ];
+  const networks = graphs.map(({ name, weightBytes, openMs, error, placements }) => [
+    name,
+    humanBytes(weightBytes),
+    openMs === undefined ? '-' : `${Math.round(openMs)} ms`,
+    error ?? placements.map((place) => `${place.provider} ${place.nodes}`).join(', '),
+  ]);
+  const strays = graphs.flatMap(({ name, placements }) =>
+    provider.name === 'cpu'
+      ? []
+      : placements.filter((p) => p.provider === 'Cpu').flatMap((p) => p.names.map((node) => [name, node])),
+  );
+  return [
+    table(rows, width),
+    '\n',
+    table([['NETWORK', 'WEIGHTS', 'OPENED IN', 'NODES'], ...networks], width),
+    ...(strays.length > 0 ? ['\n', table([['ON THE CPU', 'NODE'], ...strays], width)] : []),
+  ].join('');
 }
 function print(text) {
-    process.stdout.write(text);
+  process.stdout.write(text);
 }
 //# sourceMappingURL=doctor.js.map

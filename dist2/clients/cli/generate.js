@@ -33,138 +33,129 @@ Options:
 ${serverOptionsHelp}
 `;
 const options = {
-    ...serverOptions,
-    output: { type: 'string', short: 'o' },
-    negative: { type: 'string' },
-    model: { type: 'string' },
-    width: { type: 'string' },
-    height: { type: 'string' },
-    steps: { type: 'string' },
-    guidance: { type: 'string' },
-    scheduler: { type: 'string' },
-    seed: { type: 'string' },
-    count: { type: 'string' },
-    'seed-image': { type: 'string' },
-    strength: { type: 'string' },
-    mask: { type: 'string' },
-    reference: { type: 'string', multiple: true },
-    lora: { type: 'string', multiple: true },
-    embedding: { type: 'string', multiple: true },
-    control: { type: 'string', multiple: true },
-    vae: { type: 'string' },
-    'prompt-weighting': { type: 'string' },
-    'deep-cache': { type: 'string' },
+  ...serverOptions,
+  output: { type: 'string', short: 'o' },
+  negative: { type: 'string' },
+  model: { type: 'string' },
+  width: { type: 'string' },
+  height: { type: 'string' },
+  steps: { type: 'string' },
+  guidance: { type: 'string' },
+  scheduler: { type: 'string' },
+  seed: { type: 'string' },
+  count: { type: 'string' },
+  'seed-image': { type: 'string' },
+  strength: { type: 'string' },
+  mask: { type: 'string' },
+  reference: { type: 'string', multiple: true },
+  lora: { type: 'string', multiple: true },
+  embedding: { type: 'string', multiple: true },
+  control: { type: 'string', multiple: true },
+  vae: { type: 'string' },
+  'prompt-weighting': { type: 'string' },
+  'deep-cache': { type: 'string' },
 };
 const formats = { '.png': 'PNG', '.jpg': 'JPG', '.jpeg': 'JPG', '.webp': 'WEBP' };
 export async function generate(args) {
-    const { values, positionals } = readArguments('generate', args, options);
-    const prompt = positionals.join(' ').trim();
-    if (prompt === '')
-        throw new UsageError('A prompt is missing: latentwire generate "a red potion".');
-    const extension = path.extname(values.output ?? '.png').toLowerCase() || '.png';
-    if (!Object.hasOwn(formats, extension))
-        throw new UsageError(`--output ends in .png, .jpg or .webp, not ${extension}.`);
-    if (values.seed !== undefined && !/^\d+$/.test(values.seed))
-        throw new UsageError('--seed takes a whole number.');
-    const numbers = {
-        width: readNumber('width', values.width),
-        height: readNumber('height', values.height),
-        steps: readNumber('steps', values.steps),
-        CFGScale: readNumber('guidance', values.guidance),
-        strength: readNumber('strength', values.strength),
-        numberResults: readNumber('count', values.count) ?? 1,
-    };
-    const task = {
-        positivePrompt: prompt,
-        negativePrompt: values.negative,
-        model: values.model,
-        scheduler: values.scheduler,
-        ...numbers,
-        ...(values.seed !== undefined && { seed: BigInt(values.seed) }),
-        ...(values['seed-image'] !== undefined && { seedImage: await readImage('seed-image', values['seed-image']) }),
-        referenceImages: values.reference && (await Promise.all(values.reference.map((file) => readImage('reference', file)))),
-        ...(values.mask !== undefined && { maskImage: await readImage('mask', values.mask) }),
-        lora: values.lora?.map(readWeighted),
-        embeddings: values.embedding?.map(readWeighted),
-        controlNet: values.control && (await Promise.all(values.control.map(readControl))),
-        vae: values.vae,
-        ...(values['deep-cache'] !== undefined && {
-            acceleratorOptions: { deepCache: true, deepCacheInterval: readNumber('deep-cache', values['deep-cache']) },
-        }),
-        promptWeighting: values['prompt-weighting'],
-        outputFormat: formats[extension],
-        // The bytes come with the answer: a server's URLs need not be reachable from here.
-        outputType: 'base64Data',
-        previews: false,
-    };
-    const nameOf = ({ seed, resultIndex }) => {
-        const several = numbers.numberResults > 1;
-        if (values.output === undefined)
-            return `${slug(prompt)}-${seed}${extension}`;
-        const { dir, name, ext } = path.parse(values.output);
-        return path.join(dir, `${name}${several ? `-${resultIndex + 1}` : ''}${ext || extension}`);
-    };
-    await withServer(values, (client) => run(client, definedOnly(task), nameOf));
+  const { values, positionals } = readArguments('generate', args, options);
+  const prompt = positionals.join(' ').trim();
+  if (prompt === '') throw new UsageError('A prompt is missing: latentwire generate "a red potion".');
+  const extension = path.extname(values.output ?? '.png').toLowerCase() || '.png';
+  if (!Object.hasOwn(formats, extension))
+    throw new UsageError(`--output ends in .png, .jpg or .webp, not ${extension}.`);
+  if (values.seed !== undefined && !/^\d+$/.test(values.seed)) throw new UsageError('--seed takes a whole number.');
+  const numbers = {
+    width: readNumber('width', values.width),
+    height: readNumber('height', values.height),
+    steps: readNumber('steps', values.steps),
+    CFGScale: readNumber('guidance', values.guidance),
+    strength: readNumber('strength', values.strength),
+    numberResults: readNumber('count', values.count) ?? 1,
+  };
+  const task = {
+    positivePrompt: prompt,
+    negativePrompt: values.negative,
+    model: values.model,
+    scheduler: values.scheduler,
+    ...numbers,
+    ...(values.seed !== undefined && { seed: BigInt(values.seed) }),
+    ...(values['seed-image'] !== undefined && { seedImage: await readImage('seed-image', values['seed-image']) }),
+    referenceImages:
+      values.reference && (await Promise.all(values.reference.map((file) => readImage('reference', file)))),
+    ...(values.mask !== undefined && { maskImage: await readImage('mask', values.mask) }),
+    lora: values.lora?.map(readWeighted),
+    embeddings: values.embedding?.map(readWeighted),
+    controlNet: values.control && (await Promise.all(values.control.map(readControl))),
+    vae: values.vae,
+    ...(values['deep-cache'] !== undefined && {
+      acceleratorOptions: { deepCache: true, deepCacheInterval: readNumber('deep-cache', values['deep-cache']) },
+    }),
+    promptWeighting: values['prompt-weighting'],
+    outputFormat: formats[extension],
+    // The bytes come with the answer: a server's URLs need not be reachable from here.
+    outputType: 'base64Data',
+    previews: false,
+  };
+  const nameOf = ({ seed, resultIndex }) => {
+    const several = numbers.numberResults > 1;
+    if (values.output === undefined) return `${slug(prompt)}-${seed}${extension}`;
+    const { dir, name, ext } = path.parse(values.output);
+    return path.join(dir, `${name}${several ? `-${resultIndex + 1}` : ''}${ext || extension}`);
+  };
+  await withServer(values, (client) => run(client, definedOnly(task), nameOf));
 }
 async function run(client, task, nameOf) {
-    const progress = new Progress(task.numberResults ?? 1);
-    const generation = client.generate(task);
-    const cancel = () => {
-        // A second Ctrl-C ends the program at once, as it would without this.
-        process.off('SIGINT', cancel);
-        generation.cancel().catch(() => { });
-    };
-    process.on('SIGINT', cancel);
-    try {
-        for await (const event of generation) {
-            if (event.event === 'result') {
-                const name = nameOf(event);
-                await writeFile(name, Buffer.from(event.imageBase64Data ?? '', 'base64'));
-                progress.wrote(name, event);
-            }
-            else
-                progress.heard(event);
-        }
-        await generation.results;
+  const progress = new Progress(task.numberResults ?? 1);
+  const generation = client.generate(task);
+  const cancel = () => {
+    // A second Ctrl-C ends the program at once, as it would without this.
+    process.off('SIGINT', cancel);
+    generation.cancel().catch(() => {});
+  };
+  process.on('SIGINT', cancel);
+  try {
+    for await (const event of generation) {
+      if (event.event === 'result') {
+        const name = nameOf(event);
+        await writeFile(name, Buffer.from(event.imageBase64Data ?? '', 'base64'));
+        progress.wrote(name, event);
+      } else progress.heard(event);
     }
-    catch (error) {
-        if (error instanceof LatentwireError && error.code === 'taskCancelled') {
-            throw Object.assign(new Error('cancelled'), { exitCode: 130 });
-        }
-        throw error;
+    await generation.results;
+  } catch (error) {
+    if (error instanceof LatentwireError && error.code === 'taskCancelled') {
+      throw Object.assign(new Error('cancelled'), { exitCode: 130 });
     }
-    finally {
-        process.off('SIGINT', cancel);
-        progress.end();
-    }
+    throw error;
+  } finally {
+    process.off('SIGINT', cancel);
+    progress.end();
+  }
 }
 /** `NAME` or `NAME:WEIGHT`. A name may hold colons, as AIRs do. */
 function readWeighted(text) {
-    const [, model, weight] = /^(.+):(-?(?:\d+\.?\d*|\.\d+))$/.exec(text) ?? [];
-    return model === undefined ? { model: text } : { model, weight: Number(weight) };
+  const [, model, weight] = /^(.+):(-?(?:\d+\.?\d*|\.\d+))$/.exec(text) ?? [];
+  return model === undefined ? { model: text } : { model, weight: Number(weight) };
 }
 /** `NAME=FILE` or `NAME=FILE:WEIGHT`. */
 async function readControl(text) {
-    const at = text.indexOf('=');
-    if (at < 1 || at === text.length - 1)
-        throw new UsageError(`--control takes NAME=FILE[:WEIGHT], not "${text}".`);
-    const { model: source, ...weight } = readWeighted(text.slice(at + 1));
-    return { model: text.slice(0, at), guideImage: await readImage('control', source), ...weight };
+  const at = text.indexOf('=');
+  if (at < 1 || at === text.length - 1) throw new UsageError(`--control takes NAME=FILE[:WEIGHT], not "${text}".`);
+  const { model: source, ...weight } = readWeighted(text.slice(at + 1));
+  return { model: text.slice(0, at), guideImage: await readImage('control', source), ...weight };
 }
 async function readImage(option, source) {
-    if (/^https?:\/\//.test(source) || /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i.test(source))
-        return source;
-    try {
-        return await readFile(source);
-    }
-    catch (cause) {
-        throw new UsageError(`--${option}: the file ${source} cannot be read.`, { cause });
-    }
+  if (/^https?:\/\//.test(source) || /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i.test(source)) return source;
+  try {
+    return await readFile(source);
+  } catch (cause) {
+    throw new UsageError(`--${option}: the file ${source} cannot be read.`, { cause });
+  }
 }
 function slug(prompt) {
-    return (prompt.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? ['picture']).slice(0, 8).join('-');
+  return (prompt.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? ['picture']).slice(0, 8).join('-');
 }
 function definedOnly(values) {
-    return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
 }
 //# sourceMappingURL=generate.js.map

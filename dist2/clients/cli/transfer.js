@@ -1,4 +1,5 @@
 import { bar } from './progress.js';
+
 /** The rate is that of the last few seconds. */
 const rateWindowMs = 5_000;
 const redrawMs = 100;
@@ -6,101 +7,93 @@ const redrawMs = 100;
 const lineMs = 1_000;
 /** Tells on stderr how far bytes have come: a bar that moves on a terminal, a few plain lines elsewhere. */
 export class Transfer {
-    #what;
-    #ofBytes;
-    #live = process.stderr.isTTY === true;
-    #begun = performance.now();
-    #samples = [];
-    #done = 0;
-    #moved = 0;
-    #drawnAt = performance.now();
-    #drawnTenth = 0;
-    #lineShown = false;
-    /** @param what - what is done, such as `copying dreamshaper` */
-    constructor(what, ofBytes) {
-        this.#what = what;
-        this.#ofBytes = ofBytes;
+  #what;
+  #ofBytes;
+  #live = process.stderr.isTTY === true;
+  #begun = performance.now();
+  #samples = [];
+  #done = 0;
+  #moved = 0;
+  #drawnAt = performance.now();
+  #drawnTenth = 0;
+  #lineShown = false;
+  /** @param what - what is done, such as `copying dreamshaper` */
+  constructor(what, ofBytes) {
+    this.#what = what;
+    this.#ofBytes = ofBytes;
+  }
+  /** Bytes that have just been moved. */
+  advance(bytes) {
+    this.#moved += bytes;
+    this.#done += bytes;
+    this.#draw();
+  }
+  /** Bytes that were there already, or, below zero, that have to be moved again; they say nothing about the rate. */
+  skip(bytes) {
+    this.#done += bytes;
+  }
+  /** A sentence above the bar. */
+  say(sentence) {
+    this.#clear();
+    process.stderr.write(`${sentence}\n`);
+  }
+  /** Takes the bar away; `done` tells the whole of it. */
+  end(done = false) {
+    this.#clear();
+    if (!done) return;
+    const seconds = (performance.now() - this.#begun) / 1000;
+    const rate = this.#moved > 0 ? `, ${humanBytes(this.#moved / seconds)}/s` : '';
+    process.stderr.write(`${this.#what}: ${humanBytes(this.#done)} in ${humanTime(seconds)}${rate}\n`);
+  }
+  #draw() {
+    const now = performance.now();
+    const done = this.#ofBytes > 0 ? Math.min(1, Math.max(0, this.#done / this.#ofBytes)) : 1;
+    if (this.#live) {
+      if (now - this.#drawnAt < redrawMs) return;
+      const line = `${this.#what} ${bar(done)} ${this.#figures(now)}`;
+      // A line that wraps cannot be taken back.
+      process.stderr.write(`\r\x1b[K${line.slice(0, (process.stderr.columns ?? 80) - 1)}`);
+      this.#lineShown = true;
+    } else {
+      const tenth = Math.floor(done * 10);
+      if (tenth <= this.#drawnTenth || now - this.#drawnAt < lineMs) return;
+      this.#drawnTenth = tenth;
+      process.stderr.write(`${this.#what}: ${Math.floor(done * 100)} %, ${this.#figures(now)}\n`);
     }
-    /** Bytes that have just been moved. */
-    advance(bytes) {
-        this.#moved += bytes;
-        this.#done += bytes;
-        this.#draw();
-    }
-    /** Bytes that were there already, or, below zero, that have to be moved again; they say nothing about the rate. */
-    skip(bytes) {
-        this.#done += bytes;
-    }
-    /** A sentence above the bar. */
-    say(sentence) {
-        this.#clear();
-        process.stderr.write(`${sentence}\n`);
-    }
-    /** Takes the bar away; `done` tells the whole of it. */
-    end(done = false) {
-        this.#clear();
-        if (!done)
-            return;
-        const seconds = (performance.now() - this.#begun) / 1000;
-        const rate = this.#moved > 0 ? `, ${humanBytes(this.#moved / seconds)}/s` : '';
-        process.stderr.write(`${this.#what}: ${humanBytes(this.#done)} in ${humanTime(seconds)}${rate}\n`);
-    }
-    #draw() {
-        const now = performance.now();
-        const done = this.#ofBytes > 0 ? Math.min(1, Math.max(0, this.#done / this.#ofBytes)) : 1;
-        if (this.#live) {
-            if (now - this.#drawnAt < redrawMs)
-                return;
-            const line = `${this.#what} ${bar(done)} ${this.#figures(now)}`;
-            // A line that wraps cannot be taken back.
-            process.stderr.write(`\r\x1b[K${line.slice(0, (process.stderr.columns ?? 80) - 1)}`);
-            this.#lineShown = true;
-        }
-        else {
-            const tenth = Math.floor(done * 10);
-            if (tenth <= this.#drawnTenth || now - this.#drawnAt < lineMs)
-                return;
-            this.#drawnTenth = tenth;
-            process.stderr.write(`${this.#what}: ${Math.floor(done * 100)} %, ${this.#figures(now)}\n`);
-        }
-        this.#drawnAt = now;
-    }
-    #figures(now) {
-        this.#samples.push({ at: now, moved: this.#moved });
-        while (this.#samples.length > 2 && now - this.#samples[0].at > rateWindowMs)
-            this.#samples.shift();
-        const { at, moved } = this.#samples[0];
-        const amount = `${humanBytes(this.#done)} of ${humanBytes(this.#ofBytes)}`;
-        const rate = ((this.#moved - moved) / (now - at)) * 1000;
-        if (!(rate > 0))
-            return amount;
-        return `${amount}, ${humanBytes(rate)}/s, ${humanTime((this.#ofBytes - this.#done) / rate)} left`;
-    }
-    #clear() {
-        if (this.#lineShown)
-            process.stderr.write('\r\x1b[K');
-        this.#lineShown = false;
-    }
+    this.#drawnAt = now;
+  }
+  #figures(now) {
+    this.#samples.push({ at: now, moved: this.#moved });
+    while (this.#samples.length > 2 && now - this.#samples[0].at > rateWindowMs) this.#samples.shift();
+    const { at, moved } = this.#samples[0];
+    const amount = `${humanBytes(this.#done)} of ${humanBytes(this.#ofBytes)}`;
+    const rate = ((this.#moved - moved) / (now - at)) * 1000;
+    if (!(rate > 0)) return amount;
+    return `${amount}, ${humanBytes(rate)}/s, ${humanTime((this.#ofBytes - this.#done) / rate)} left`;
+  }
+  #clear() {
+    if (this.#lineShown) process.stderr.write('\r\x1b[K');
+    this.#lineShown = false;
+  }
 }
 /** `2.1 GB`, in powers of a thousand, as model sites tell sizes. */
 export function humanBytes(bytes) {
-    const units = ['bytes', 'kB', 'MB', 'GB', 'TB'];
-    let value = Math.max(0, bytes);
-    let unit = 0;
-    // Not 1000: 999.96 would be shown as 1000.0.
-    while (value >= 999.95 && unit < units.length - 1) {
-        value /= 1000;
-        unit++;
-    }
-    return `${unit === 0 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
+  const units = ['bytes', 'kB', 'MB', 'GB', 'TB'];
+  let value = Math.max(0, bytes);
+  let unit = 0;
+  // Not 1000: 999.96 would be shown as 1000.0.
+  while (value >= 999.95 && unit < units.length - 1) {
+    value /= 1000;
+    unit++;
+  }
+  return `${unit === 0 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
 }
 /** `5 s`, `3:05`, `1:02:03`. */
 export function humanTime(seconds) {
-    const whole = Math.max(0, Math.round(seconds));
-    if (whole < 60)
-        return `${whole} s`;
-    const parts = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
-    const [first, ...rest] = parts[0] === 0 ? parts.slice(1) : parts;
-    return [first, ...rest.map((part) => String(part).padStart(2, '0'))].join(':');
+  const whole = Math.max(0, Math.round(seconds));
+  if (whole < 60) return `${whole} s`;
+  const parts = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  const [first, ...rest] = parts[0] === 0 ? parts.slice(1) : parts;
+  return [first, ...rest.map((part) => String(part).padStart(2, '0'))].join(':');
 }
 //# sourceMappingURL=transfer.js.map

@@ -5,4 +5,12 @@ export { type ClientErrorCode, LatentwireError } from './errors.ts';
 export type { Generation, GenerationEvent, ImageResult, Preview } from './generation.ts';
 export type { ImageInput } from './images.ts';
 export type { ModelCategory, ModelInfo, ModelOf, ModelQuery, PartInfo } from './models.ts';
-export type { AcceleratorOptions, ControlNetInput, ImageTask, OutpaintInput, PreviewOptions, RefinerInput, Weighted, } from './task.ts';
+export type {
+  AcceleratorOptions,
+  ControlNetInput,
+  ImageTask,
+  OutpaintInput,
+  PreviewOptions,
+  RefinerInput,
+  Weighted,
+} from './task.ts';

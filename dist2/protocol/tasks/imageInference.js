@@ -1,9 +1,24 @@
 import * as z from 'zod';
 import { acceleration, acceleratorOptions, deepCacheOf } from '../acceleration.js';
-import { checkCompanions, controlNets, refiner, refinerOf, weightedModels, } from '../companions.js';
+import { checkCompanions, controlNets, refiner, refinerOf, weightedModels } from '../companions.js';
 import { optionalImage } from '../images.js';
 import { checkPictures, outpaint, outpaintOf } from '../inpainting.js';
-import { boolean, choice, choices, decimal, described, ignored, integer, isFalse, NO_CALLS, nested, taskKind, text, unsupported, uuid, } from '../parameters.js';
+import {
+  boolean,
+  choice,
+  choices,
+  decimal,
+  described,
+  ignored,
+  integer,
+  isFalse,
+  NO_CALLS,
+  nested,
+  taskKind,
+  text,
+  unsupported,
+  uuid,
+} from '../parameters.js';
 import { imageFormat, previews } from '../previews.js';
 import { referenceImages } from '../references.js';
 /** The word for a prompt that says nothing. */
@@ -13,196 +28,202 @@ export const BLANK_PROMPT = '__BLANK__';
  * JavaScript and lies above 2^63; and the seeds of a batch that starts there must be sendable again.
  */
 export const MAX_SEED = 2n ** 64n - 1n;
-const seed = described(z
+const seed = described(
+  z
     .union([z.bigint(), z.number()])
     .transform((value, context) => {
-    // Tools of this field write -1 for "any seed".
-    if (value === -1 || value === -1n)
-        return undefined;
-    if (typeof value === 'bigint' || Number.isInteger(value)) {
+      // Tools of this field write -1 for "any seed".
+      if (value === -1 || value === -1n) return undefined;
+      if (typeof value === 'bigint' || Number.isInteger(value)) {
         const exact = BigInt(value);
-        if (exact >= 0n && exact <= MAX_SEED)
-            return exact;
-    }
-    context.issues.push({ code: 'custom', message: 'not a seed', input: undefined });
-    return z.NEVER;
-})
-    .optional(), { type: 'integer', rule: `an integer from 0 to ${MAX_SEED}, or -1 for any`, min: 0, max: MAX_SEED });
+        if (exact >= 0n && exact <= MAX_SEED) return exact;
+      }
+      context.issues.push({ code: 'custom', message: 'not a seed', input: undefined });
+      return z.NEVER;
+    })
+    .optional(),
+  { type: 'integer', rule: `an integer from 0 to ${MAX_SEED}, or -1 for any`, min: 0, max: MAX_SEED },
+);
 const prompt = described(z.string().min(1).max(10_000), {
-    type: 'string',
-    rule: `a string of 1 to 10000 characters, or "${BLANK_PROMPT}" for no text guidance`,
-    min: 1,
-    max: 10_000,
+  type: 'string',
+  rule: `a string of 1 to 10000 characters, or "${BLANK_PROMPT}" for no text guidance`,
+  min: 1,
+  max: 10_000,
 });
-const furtherPrompt = () => described(z.string().max(10_000).optional(), {
+const furtherPrompt = () =>
+  described(z.string().max(10_000).optional(), {
     type: 'string',
     rule: `a string of 0 to 10000 characters, or "${BLANK_PROMPT}" for none`,
     min: 0,
     max: 10_000,
-});
+  });
 const isNone = (value) => typeof value === 'string' && value.toLowerCase() === 'none';
-const isHollow = (value) => typeof value === 'object' &&
-    value !== null &&
-    Object.values(value).every((entry) => entry === null || entry === false);
+const isHollow = (value) =>
+  typeof value === 'object' &&
+  value !== null &&
+  Object.values(value).every((entry) => entry === null || entry === false);
 /** `mode` wins over `checkContent`, as Runware documents. */
 function checksNothing(value) {
-    if (typeof value !== 'object' || value === null)
-        return false;
-    const { mode, checkContent } = value;
-    return isNone(mode) || ((mode === undefined || mode === null) && checkContent !== true);
+  if (typeof value !== 'object' || value === null) return false;
+  const { mode, checkContent } = value;
+  return isNone(mode) || ((mode === undefined || mode === null) && checkContent !== true);
 }
-const NO_REFERENCES = 'reference images stand in `inputs.referenceImages`, and the picture to start from in `seedImage`.';
+const NO_REFERENCES =
+  'reference images stand in `inputs.referenceImages`, and the picture to start from in `seedImage`.';
 const NO_FACES = 'identity features are not available.';
 const NO_CHECKER = 'no content checker is installed, and a check that is silently left out would be worse than none.';
 const NOT_HERE = 'it belongs to models that are not available here.';
 const shape = {
-    taskType: z.literal('imageInference'),
-    taskUUID: uuid(),
-    positivePrompt: prompt,
-    negativePrompt: furtherPrompt(),
-    positivePrompt2: furtherPrompt(),
-    negativePrompt2: furtherPrompt(),
-    promptWeighting: choice(['compel', 'sdEmbeds', 'none'], 'none'),
-    usePromptWeighting: boolean(false),
-    model: text({ min: 1, max: 256 }),
-    width: integer({ min: 64, max: 2048, multipleOf: 8 }),
-    height: integer({ min: 64, max: 2048, multipleOf: 8 }),
-    steps: integer({ min: 1, max: 100 }),
-    scheduler: text({ min: 1, max: 100 }),
-    seed,
-    CFGScale: decimal({ min: 0, max: 50 }),
-    imageGuidanceScale: decimal({ min: 0, max: 20 }),
-    trueCFGScale: decimal({ min: 0, max: 50 }),
-    shift: decimal({ min: 0.01, max: 100 }),
-    maxSequenceLength: integer({ min: 1, max: 4096 }),
-    clipSkip: integer({ min: 0, max: 2, default: 0 }),
-    numberResults: integer({ min: 1, max: 20, default: 1 }),
-    seedImage: optionalImage(),
-    inputs: nested({
-        seedImage: optionalImage(),
-        image: unsupported(NO_REFERENCES),
-        images: unsupported(NO_REFERENCES),
-        maskImage: optionalImage(),
-        mask: optionalImage(),
-        referenceImages: referenceImages('inputs.referenceImages'),
-        reference: unsupported(NO_REFERENCES),
-        references: unsupported(NO_REFERENCES),
-        superResolutionReferences: unsupported(NO_REFERENCES),
-    }, 'an object'),
-    referenceImages: referenceImages('referenceImages'),
-    strength: decimal({ min: 0, max: 1 }),
-    maskImage: optionalImage(),
-    maskMargin: integer({ min: 32, max: 128 }),
-    outpaint,
-    lora: weightedModels('lora'),
-    lycoris: weightedModels('lycoris'),
-    embeddings: weightedModels('embeddings'),
-    controlNet: controlNets(),
-    vae: text({ min: 1, max: 256 }),
-    refiner,
-    acceleration,
-    acceleratorOptions,
-    outputType: choices(['URL', 'base64Data', 'dataURI'], 'URL'),
-    outputFormat: imageFormat(),
-    outputQuality: integer({ min: 20, max: 99, default: 95 }),
-    ttl: integer({ min: 60, max: 31_536_000 }),
-    includeCost: boolean(false),
-    includeMetadata: boolean(true),
-    deliveryMethod: choice(['sync', 'async'], 'sync'),
-    previews,
-    progress: boolean(false),
-    lane: text({ min: 1, max: 64 }),
-    priority: integer({ min: 0, max: 9, default: 0 }),
-    deadline: integer({ min: 1, max: 86_400_000 }),
-    // Known, and refused where they would change the picture or promise what does not happen.
-    ipAdapters: unsupported('IP-Adapters are not available.'),
-    ipAdapter: unsupported('IP-Adapters are not available.'),
-    hiresFix: unsupported('a second pass is not available.', isFalse),
-    puLID: unsupported(NO_FACES),
-    pulid: unsupported(NO_FACES),
-    acePlusPlus: unsupported(NO_FACES),
-    photoMaker: unsupported(NO_FACES),
-    instantID: unsupported(NO_FACES),
-    ultralytics: unsupported(NO_FACES),
-    layerDiffuse: unsupported('transparent images are not available.', isFalse),
-    advancedFeatures: unsupported('transparent images are not available.', isHollow),
-    settings: unsupported(NOT_HERE, isHollow),
-    providerSettings: unsupported(NOT_HERE, isHollow),
-    resolution: unsupported('say `width` and `height`.'),
-    upscaleFactor: unsupported('upscaling is not available.', (value) => value === 1),
-    watermark: unsupported('watermarks are not available.', isFalse),
-    checkNSFW: unsupported(NO_CHECKER, isFalse),
-    safety: unsupported(NO_CHECKER, checksNothing),
-    uploadEndpoint: unsupported(NO_CALLS),
-    webhookURL: unsupported(NO_CALLS),
-    // Known, and the picture is the same without them.
-    useCache: ignored('every task is drawn anew.', isFalse),
-    includePayload: ignored('results do not repeat what was sent.', isFalse),
-    includeGenerationTime: ignored('the log and the metrics of the server tell it.', isFalse),
+  taskType: z.literal('imageInference'),
+  taskUUID: uuid(),
+  positivePrompt: prompt,
+  negativePrompt: furtherPrompt(),
+  positivePrompt2: furtherPrompt(),
+  negativePrompt2: furtherPrompt(),
+  promptWeighting: choice(['compel', 'sdEmbeds', 'none'], 'none'),
+  usePromptWeighting: boolean(false),
+  model: text({ min: 1, max: 256 }),
+  width: integer({ min: 64, max: 2048, multipleOf: 8 }),
+  height: integer({ min: 64, max: 2048, multipleOf: 8 }),
+  steps: integer({ min: 1, max: 100 }),
+  scheduler: text({ min: 1, max: 100 }),
+  seed,
+  CFGScale: decimal({ min: 0, max: 50 }),
+  imageGuidanceScale: decimal({ min: 0, max: 20 }),
+  trueCFGScale: decimal({ min: 0, max: 50 }),
+  shift: decimal({ min: 0.01, max: 100 }),
+  maxSequenceLength: integer({ min: 1, max: 4096 }),
+  clipSkip: integer({ min: 0, max: 2, default: 0 }),
+  numberResults: integer({ min: 1, max: 20, default: 1 }),
+  seedImage: optionalImage(),
+  inputs: nested(
+    {
+      seedImage: optionalImage(),
+      image: unsupported(NO_REFERENCES),
+      images: unsupported(NO_REFERENCES),
+      maskImage: optionalImage(),
+      mask: optionalImage(),
+      referenceImages: referenceImages('inputs.referenceImages'),
+      reference: unsupported(NO_REFERENCES),
+      references: unsupported(NO_REFERENCES),
+      superResolutionReferences: unsupported(NO_REFERENCES),
+    },
+    'an object',
+  ),
+  referenceImages: referenceImages('referenceImages'),
+  strength: decimal({ min: 0, max: 1 }),
+  maskImage: optionalImage(),
+  maskMargin: integer({ min: 32, max: 128 }),
+  outpaint,
+  lora: weightedModels('lora'),
+  lycoris: weightedModels('lycoris'),
+  embeddings: weightedModels('embeddings'),
+  controlNet: controlNets(),
+  vae: text({ min: 1, max: 256 }),
+  refiner,
+  acceleration,
+  acceleratorOptions,
+  outputType: choices(['URL', 'base64Data', 'dataURI'], 'URL'),
+  outputFormat: imageFormat(),
+  outputQuality: integer({ min: 20, max: 99, default: 95 }),
+  ttl: integer({ min: 60, max: 31_536_000 }),
+  includeCost: boolean(false),
+  includeMetadata: boolean(true),
+  deliveryMethod: choice(['sync', 'async'], 'sync'),
+  previews,
+  progress: boolean(false),
+  lane: text({ min: 1, max: 64 }),
+  priority: integer({ min: 0, max: 9, default: 0 }),
+  deadline: integer({ min: 1, max: 86_400_000 }),
+  // Known, and refused where they would change the picture or promise what does not happen.
+  ipAdapters: unsupported('IP-Adapters are not available.'),
+  ipAdapter: unsupported('IP-Adapters are not available.'),
+  hiresFix: unsupported('a second pass is not available.', isFalse),
+  puLID: unsupported(NO_FACES),
+  pulid: unsupported(NO_FACES),
+  acePlusPlus: unsupported(NO_FACES),
+  photoMaker: unsupported(NO_FACES),
+  instantID: unsupported(NO_FACES),
+  ultralytics: unsupported(NO_FACES),
+  layerDiffuse: unsupported('transparent images are not available.', isFalse),
+  advancedFeatures: unsupported('transparent images are not available.', isHollow),
+  settings: unsupported(NOT_HERE, isHollow),
+  providerSettings: unsupported(NOT_HERE, isHollow),
+  resolution: unsupported('say `width` and `height`.'),
+  upscaleFactor: unsupported('upscaling is not available.', (value) => value === 1),
+  watermark: unsupported('watermarks are not available.', isFalse),
+  checkNSFW: unsupported(NO_CHECKER, isFalse),
+  safety: unsupported(NO_CHECKER, checksNothing),
+  uploadEndpoint: unsupported(NO_CALLS),
+  webhookURL: unsupported(NO_CALLS),
+  // Known, and the picture is the same without them.
+  useCache: ignored('every task is drawn anew.', isFalse),
+  includePayload: ignored('results do not repeat what was sent.', isFalse),
+  includeGenerationTime: ignored('the log and the metrics of the server tell it.', isFalse),
 };
 export const imageInference = taskKind(shape, (parsed, context) => {
-    const isBlank = parsed.positivePrompt === BLANK_PROMPT;
-    const seedImage = parsed.seedImage ?? parsed.inputs?.seedImage;
-    const maskImage = parsed.maskImage ?? parsed.inputs?.maskImage ?? parsed.inputs?.mask;
-    const extension = parsed.outpaint && outpaintOf(parsed.outpaint);
-    const lora = [...(parsed.lora ?? []), ...(parsed.lycoris ?? [])];
-    const task = {
-        taskType: parsed.taskType,
-        taskUUID: parsed.taskUUID,
-        positivePrompt: isBlank ? '' : parsed.positivePrompt,
-        negativePrompt: isBlank ? undefined : written(parsed.negativePrompt),
-        positivePrompt2: isBlank ? undefined : written(parsed.positivePrompt2),
-        negativePrompt2: isBlank ? undefined : written(parsed.negativePrompt2),
-        promptWeighting: weightingOf(parsed),
-        model: parsed.model,
-        width: parsed.width,
-        height: parsed.height,
-        steps: parsed.steps,
-        scheduler: parsed.scheduler,
-        seed: parsed.seed,
-        CFGScale: isBlank ? 1 : parsed.CFGScale,
-        imageGuidanceScale: parsed.imageGuidanceScale,
-        trueCFGScale: isBlank ? undefined : parsed.trueCFGScale,
-        maxSequenceLength: parsed.maxSequenceLength,
-        shift: parsed.shift,
-        clipSkip: parsed.clipSkip,
-        numberResults: parsed.numberResults ?? 1,
-        seedImage,
-        // What outpainting adds has nothing to keep.
-        strength: seedImage === undefined ? undefined : (parsed.strength ?? (extension === undefined ? undefined : 1)),
-        referenceImages: parsed.referenceImages ?? parsed.inputs?.referenceImages ?? [],
-        maskImage,
-        maskMargin: parsed.maskMargin,
-        outpaint: extension,
-        lora,
-        embeddings: parsed.embeddings ?? [],
-        controlNet: parsed.controlNet ?? [],
-        vae: parsed.vae,
-        refiner: parsed.refiner && refinerOf(parsed.refiner, context),
-        deepCache: deepCacheOf(parsed.acceleratorOptions, parsed.acceleration, context),
-        outputType: parsed.outputType ?? ['URL'],
-        outputFormat: parsed.outputFormat ?? 'JPG',
-        outputQuality: parsed.outputQuality ?? 95,
-        ttl: parsed.ttl,
-        includeCost: parsed.includeCost ?? false,
-        includeMetadata: parsed.includeMetadata ?? true,
-        deliveryMethod: parsed.deliveryMethod ?? 'sync',
-        previews: parsed.previews,
-        progress: parsed.progress,
-        lane: parsed.lane,
-        priority: parsed.priority ?? 0,
-        deadline: parsed.deadline,
-    };
-    checkPictures(task, context);
-    checkCompanions(task, context);
-    return task;
+  const isBlank = parsed.positivePrompt === BLANK_PROMPT;
+  const seedImage = parsed.seedImage ?? parsed.inputs?.seedImage;
+  const maskImage = parsed.maskImage ?? parsed.inputs?.maskImage ?? parsed.inputs?.mask;
+  const extension = parsed.outpaint && outpaintOf(parsed.outpaint);
+  const lora = [...(parsed.lora ?? []), ...(parsed.lycoris ?? [])];
+  const task = {
+    taskType: parsed.taskType,
+    taskUUID: parsed.taskUUID,
+    positivePrompt: isBlank ? '' : parsed.positivePrompt,
+    negativePrompt: isBlank ? undefined : written(parsed.negativePrompt),
+    positivePrompt2: isBlank ? undefined : written(parsed.positivePrompt2),
+    negativePrompt2: isBlank ? undefined : written(parsed.negativePrompt2),
+    promptWeighting: weightingOf(parsed),
+    model: parsed.model,
+    width: parsed.width,
+    height: parsed.height,
+    steps: parsed.steps,
+    scheduler: parsed.scheduler,
+    seed: parsed.seed,
+    CFGScale: isBlank ? 1 : parsed.CFGScale,
+    imageGuidanceScale: parsed.imageGuidanceScale,
+    trueCFGScale: isBlank ? undefined : parsed.trueCFGScale,
+    maxSequenceLength: parsed.maxSequenceLength,
+    shift: parsed.shift,
+    clipSkip: parsed.clipSkip,
+    numberResults: parsed.numberResults ?? 1,
+    seedImage,
+    // What outpainting adds has nothing to keep.
+    strength: seedImage === undefined ? undefined : (parsed.strength ?? (extension === undefined ? undefined : 1)),
+    referenceImages: parsed.referenceImages ?? parsed.inputs?.referenceImages ?? [],
+    maskImage,
+    maskMargin: parsed.maskMargin,
+    outpaint: extension,
+    lora,
+    embeddings: parsed.embeddings ?? [],
+    controlNet: parsed.controlNet ?? [],
+    vae: parsed.vae,
+    refiner: parsed.refiner && refinerOf(parsed.refiner, context),
+    deepCache: deepCacheOf(parsed.acceleratorOptions, parsed.acceleration, context),
+    outputType: parsed.outputType ?? ['URL'],
+    outputFormat: parsed.outputFormat ?? 'JPG',
+    outputQuality: parsed.outputQuality ?? 95,
+    ttl: parsed.ttl,
+    includeCost: parsed.includeCost ?? false,
+    includeMetadata: parsed.includeMetadata ?? true,
+    deliveryMethod: parsed.deliveryMethod ?? 'sync',
+    previews: parsed.previews,
+    progress: parsed.progress,
+    lane: parsed.lane,
+    priority: parsed.priority ?? 0,
+    deadline: parsed.deadline,
+  };
+  checkPictures(task, context);
+  checkCompanions(task, context);
+  return task;
 });
 function written(prompt) {
-    return prompt === BLANK_PROMPT ? '' : prompt;
+  return prompt === BLANK_PROMPT ? '' : prompt;
 }
 /** `usePromptWeighting` is the older word, and counts where the newer is absent. */
 function weightingOf(parsed) {
-    const chosen = parsed.promptWeighting ?? (parsed.usePromptWeighting ? 'compel' : 'none');
-    return chosen === 'none' ? undefined : chosen;
+  const chosen = parsed.promptWeighting ?? (parsed.usePromptWeighting ? 'compel' : 'none');
+  return chosen === 'none' ? undefined : chosen;
 }
 //# sourceMappingURL=imageInference.js.map

@@ -4,16 +4,16 @@ import { type TaskKind } from '../parameters.ts';
 import type { MayWarn } from '../replies.ts';
 /** Every task type by its name on the wire. */
 export declare const tasks: {
-    authentication: TaskKind<import("./authentication.ts").AuthenticationTask>;
-    ping: TaskKind<import("./ping.ts").PingTask>;
-    imageInference: TaskKind<import("./imageInference.ts").ImageInferenceTask>;
-    imageUpload: TaskKind<import("./imageUpload.ts").ImageUploadTask>;
-    getResponse: TaskKind<import("./getResponse.ts").GetResponseTask>;
-    taskCancel: TaskKind<import("./taskCancel.ts").TaskCancelTask>;
-    modelSearch: TaskKind<import("./modelSearch.ts").ModelSearchTask>;
-    mediaStorage: TaskKind<import("./mediaStorage.ts").MediaStorageTask>;
-    getTaskDetails: TaskKind<import("./getTaskDetails.ts").GetTaskDetailsTask>;
-    accountManagement: TaskKind<import("./accountManagement.ts").AccountManagementTask>;
+  authentication: TaskKind<import('./authentication.ts').AuthenticationTask>;
+  ping: TaskKind<import('./ping.ts').PingTask>;
+  imageInference: TaskKind<import('./imageInference.ts').ImageInferenceTask>;
+  imageUpload: TaskKind<import('./imageUpload.ts').ImageUploadTask>;
+  getResponse: TaskKind<import('./getResponse.ts').GetResponseTask>;
+  taskCancel: TaskKind<import('./taskCancel.ts').TaskCancelTask>;
+  modelSearch: TaskKind<import('./modelSearch.ts').ModelSearchTask>;
+  mediaStorage: TaskKind<import('./mediaStorage.ts').MediaStorageTask>;
+  getTaskDetails: TaskKind<import('./getTaskDetails.ts').GetTaskDetailsTask>;
+  accountManagement: TaskKind<import('./accountManagement.ts').AccountManagementTask>;
 };
 /** A name of `tasks`. */
 export type TaskType = keyof typeof tasks;

@@ -15,16 +15,16 @@ import { ping } from './ping.js';
 import { taskCancel } from './taskCancel.js';
 /** Every task type by its name on the wire. */
 export const tasks = {
-    authentication,
-    ping,
-    imageInference,
-    imageUpload,
-    getResponse,
-    taskCancel,
-    modelSearch,
-    mediaStorage,
-    getTaskDetails,
-    accountManagement,
+  authentication,
+  ping,
+  imageInference,
+  imageUpload,
+  getResponse,
+  taskCancel,
+  modelSearch,
+  mediaStorage,
+  getTaskDetails,
+  accountManagement,
 };
 /** Most tasks of one request; official clients send one. */
 export const MAX_TASKS_PER_REQUEST = 100;
@@ -33,33 +33,28 @@ export const MAX_VALUES_PER_REQUEST = 20_000;
 export const MAX_REQUEST_DEPTH = 32;
 /** Looks at the text of a request while it arrives; call it with each piece. Throws `payloadTooLarge` beyond a limit. */
 export function scanRequest() {
-    const scan = new StructureScan({ maxValues: MAX_VALUES_PER_REQUEST, maxDepth: MAX_REQUEST_DEPTH });
-    return (piece) => {
-        if (!scan.exceeds(piece))
-            return;
-        throw new TaskError('payloadTooLarge', {
-            message: `A request may have ${MAX_VALUES_PER_REQUEST} values, nested ${MAX_REQUEST_DEPTH} deep.`,
-            max: MAX_VALUES_PER_REQUEST,
-        });
-    };
+  const scan = new StructureScan({ maxValues: MAX_VALUES_PER_REQUEST, maxDepth: MAX_REQUEST_DEPTH });
+  return (piece) => {
+    if (!scan.exceeds(piece)) return;
+    throw new TaskError('payloadTooLarge', {
+      message: `A request may have ${MAX_VALUES_PER_REQUEST} values, nested ${MAX_REQUEST_DEPTH} deep.`,
+      max: MAX_VALUES_PER_REQUEST,
+    });
+  };
 }
 /** The task objects of a request, not yet parsed, so that a bad one does not spoil its neighbours. */
 export function parseRequest(text) {
-    let request;
-    try {
-        request = parseJson(text);
-    }
-    catch (cause) {
-        throw new TaskError('invalidRequest', { message: 'The request is not JSON.', cause });
-    }
-    // One bare object is what people type first; there is nothing else it could mean.
-    if (typeof request === 'object' && request !== null && !Array.isArray(request))
-        return [request];
-    if (!Array.isArray(request))
-        throw new TaskError('invalidRequest');
-    if (request.length > MAX_TASKS_PER_REQUEST)
-        throw new TaskError('arrayTooLarge', { max: MAX_TASKS_PER_REQUEST });
-    return request;
+  let request;
+  try {
+    request = parseJson(text);
+  } catch (cause) {
+    throw new TaskError('invalidRequest', { message: 'The request is not JSON.', cause });
+  }
+  // One bare object is what people type first; there is nothing else it could mean.
+  if (typeof request === 'object' && request !== null && !Array.isArray(request)) return [request];
+  if (!Array.isArray(request)) throw new TaskError('invalidRequest');
+  if (request.length > MAX_TASKS_PER_REQUEST) throw new TaskError('arrayTooLarge', { max: MAX_TASKS_PER_REQUEST });
+  return request;
 }
 /**
  * Turns a value from outside into a task. Past this point its type can be trusted.
@@ -68,36 +63,36 @@ export function parseRequest(text) {
  * clients wait for an error of their own task and take one without taskUUID as the end of all of them.
  */
 export function parseTask(value) {
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-        throw new TaskError('invalidRequest', { message: 'A task is a JSON object.' });
-    }
-    const raw = present(value);
-    const { taskType, taskUUID } = raw;
-    const of = { taskUUID: echo(taskUUID), taskType: echo(taskType) };
-    const allowedValues = Object.keys(tasks);
-    if (typeof taskType !== 'string') {
-        const code = taskType === undefined ? 'missingTaskType' : 'invalidTaskType';
-        const message = `\`taskType\` must be one of ${allowedValues.join(', ')}.`;
-        throw new TaskError(code, { message, parameter: 'taskType', type: 'string', allowedValues, ...of });
-    }
-    if (!isTaskType(taskType)) {
-        const message = `This server has no such task type; it has ${allowedValues.join(', ')}.`;
-        throw new TaskError('unsupportedTaskType', { message, parameter: 'taskType', allowedValues, ...of });
-    }
-    const kind = tasks[taskType];
-    const parsed = kind.schema.safeParse(raw);
-    if (parsed.success) {
-        // A pong says nothing but itself: official clients send `ping` with keys of their own.
-        const warnings = taskType === 'ping' ? [] : warningsOf(kind.shape, raw);
-        return warnings.length === 0 ? parsed.data : { ...parsed.data, warnings };
-    }
-    throw toTaskError(kind.shape, parsed.error, raw).of(of);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new TaskError('invalidRequest', { message: 'A task is a JSON object.' });
+  }
+  const raw = present(value);
+  const { taskType, taskUUID } = raw;
+  const of = { taskUUID: echo(taskUUID), taskType: echo(taskType) };
+  const allowedValues = Object.keys(tasks);
+  if (typeof taskType !== 'string') {
+    const code = taskType === undefined ? 'missingTaskType' : 'invalidTaskType';
+    const message = `\`taskType\` must be one of ${allowedValues.join(', ')}.`;
+    throw new TaskError(code, { message, parameter: 'taskType', type: 'string', allowedValues, ...of });
+  }
+  if (!isTaskType(taskType)) {
+    const message = `This server has no such task type; it has ${allowedValues.join(', ')}.`;
+    throw new TaskError('unsupportedTaskType', { message, parameter: 'taskType', allowedValues, ...of });
+  }
+  const kind = tasks[taskType];
+  const parsed = kind.schema.safeParse(raw);
+  if (parsed.success) {
+    // A pong says nothing but itself: official clients send `ping` with keys of their own.
+    const warnings = taskType === 'ping' ? [] : warningsOf(kind.shape, raw);
+    return warnings.length === 0 ? parsed.data : { ...parsed.data, warnings };
+  }
+  throw toTaskError(kind.shape, parsed.error, raw).of(of);
 }
 function isTaskType(name) {
-    return Object.hasOwn(tasks, name);
+  return Object.hasOwn(tasks, name);
 }
 /** What an error repeats of a task that may be anything: short strings only. */
 function echo(value) {
-    return typeof value === 'string' && value.length <= 128 ? value : undefined;
+  return typeof value === 'string' && value.length <= 128 ? value : undefined;
 }
 //# sourceMappingURL=index.js.map

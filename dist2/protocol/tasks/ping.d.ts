@@ -1,5 +1,5 @@
 /** Asks for a pong. It has no taskUUID. */
 export interface PingTask {
-    taskType: 'ping';
+  taskType: 'ping';
 }
-export declare const ping: import("../parameters.ts").TaskKind<PingTask>;
+export declare const ping: import('../parameters.ts').TaskKind<PingTask>;

@@ -2,14 +2,15 @@ import { type StoredTensor, type StoredTensors } from '../files/safetensors.ts';
 import type { FloatTensor, ValueInfo } from '../tensors/tensor.ts';
 import { type DenoiserNames, type LoraComponent } from './loraKeys.ts';
 import { type LoraLayer } from './loraReader.ts';
+
 export { LoraError } from './loraLayers.ts';
 export type { LoraLayer } from './loraReader.ts';
 export type LoraLayers = ReadonlyMap<string, LoraLayer>;
 export interface Lora {
-    /** Absolute path of the file. */
-    path: string;
-    /** By module path. */
-    layers: Record<LoraComponent, LoraLayers>;
+  /** Absolute path of the file. */
+  path: string;
+  /** By module path. */
+  layers: Record<LoraComponent, LoraLayers>;
 }
 /** Module paths of a network, with their weights where the layers are to be checked against them. */
 export type LoraModules = Iterable<string | readonly [path: string, weight: StoredTensor]>;
@@ -25,17 +26,21 @@ export declare function modulesOf(tensors: StoredTensors): Generator<[path: stri
  * @throws {LoraError} naming the file, and the layer where one does not fit
  * @throws {SafetensorsError} if the file is not a safetensors file
  */
-export declare function readLora(file: string, modules: Record<LoraComponent, LoraModules>, denoiser: DenoiserNames): Promise<Lora>;
+export declare function readLora(
+  file: string,
+  modules: Record<LoraComponent, LoraModules>,
+  denoiser: DenoiserNames,
+): Promise<Lora>;
 /** Which form of graph a set of layers needs. */
 export declare function adaptersNeeded(layers: LoraLayers): {
-    adapters: 'linear' | 'all';
-    vectors: boolean;
+  adapters: 'linear' | 'all';
+  vectors: boolean;
 };
 /** A LoRA at work in one network. `path` is only for complaints. */
 export interface ActiveLora {
-    layers: LoraLayers;
-    weight: number;
-    path?: string | undefined;
+  layers: LoraLayers;
+  weight: number;
+  path?: string | undefined;
 }
 /** Whether a graph has inputs for a module; `takes` tells whether it has one of that name. */
 export declare function takesLayer(takes: (input: string) => boolean, module: string): boolean;
@@ -47,4 +52,7 @@ export declare function takesLayer(takes: (input: string) => boolean, module: st
  * @param inputs - all inputs of the graph
  * @throws {LoraError} if a layer has no input or does not fit it
  */
-export declare function adapterFeeds(inputs: readonly ValueInfo[], loras: readonly ActiveLora[]): Record<string, FloatTensor>;
+export declare function adapterFeeds(
+  inputs: readonly ValueInfo[],
+  loras: readonly ActiveLora[],
+): Record<string, FloatTensor>;

@@ -1,68 +1,87 @@
-var __addDisposableResource = (this && this.__addDisposableResource) || function (env, value, async) {
+var __addDisposableResource =
+  (this && this.__addDisposableResource) ||
+  ((env, value, async) => {
     if (value !== null && value !== void 0) {
-        if (typeof value !== "object" && typeof value !== "function") throw new TypeError("Object expected.");
-        var dispose, inner;
-        if (async) {
-            if (!Symbol.asyncDispose) throw new TypeError("Symbol.asyncDispose is not defined.");
-            dispose = value[Symbol.asyncDispose];
-        }
-        if (dispose === void 0) {
-            if (!Symbol.dispose) throw new TypeError("Symbol.dispose is not defined.");
-            dispose = value[Symbol.dispose];
-            if (async) inner = dispose;
-        }
-        if (typeof dispose !== "function") throw new TypeError("Object not disposable.");
-        if (inner) dispose = function() { try { inner.call(this); } catch (e) { return Promise.reject(e); } };
-        env.stack.push({ value: value, dispose: dispose, async: async });
-    }
-    else if (async) {
-        env.stack.push({ async: true });
+      if (typeof value !== 'object' && typeof value !== 'function') throw new TypeError('Object expected.');
+      var dispose, inner;
+      if (async) {
+        if (!Symbol.asyncDispose) throw new TypeError('Symbol.asyncDispose is not defined.');
+        dispose = value[Symbol.asyncDispose];
+      }
+      if (dispose === void 0) {
+        if (!Symbol.dispose) throw new TypeError('Symbol.dispose is not defined.');
+        dispose = value[Symbol.dispose];
+        if (async) inner = dispose;
+      }
+      if (typeof dispose !== 'function') throw new TypeError('Object not disposable.');
+      if (inner)
+        dispose = function () {
+          try {
+            inner.call(this);
+          } catch (e) {
+            return Promise.reject(e);
+          }
+        };
+      env.stack.push({ value: value, dispose: dispose, async: async });
+    } else if (async) {
+      env.stack.push({ async: true });
     }
     return value;
-};
-var __disposeResources = (this && this.__disposeResources) || (function (SuppressedError) {
-    return function (env) {
-        function fail(e) {
-            env.error = env.hasError ? new SuppressedError(e, env.error, "An error was suppressed during disposal.") : e;
-            env.hasError = true;
+  });
+var __disposeResources =
+  (this && this.__disposeResources) ||
+  ((SuppressedError) => (env) => {
+    function fail(e) {
+      env.error = env.hasError ? new SuppressedError(e, env.error, 'An error was suppressed during disposal.') : e;
+      env.hasError = true;
+    }
+    var r,
+      s = 0;
+    function next() {
+      while ((r = env.stack.pop())) {
+        try {
+          if (!r.async && s === 1) return (s = 0), env.stack.push(r), Promise.resolve().then(next);
+          if (r.dispose) {
+            var result = r.dispose.call(r.value);
+            if (r.async)
+              return (
+                (s |= 2),
+                Promise.resolve(result).then(next, (e) => {
+                  fail(e);
+                  return next();
+                })
+              );
+          } else s |= 1;
+        } catch (e) {
+          fail(e);
         }
-        var r, s = 0;
-        function next() {
-            while (r = env.stack.pop()) {
-                try {
-                    if (!r.async && s === 1) return s = 0, env.stack.push(r), Promise.resolve().then(next);
-                    if (r.dispose) {
-                        var result = r.dispose.call(r.value);
-                        if (r.async) return s |= 2, Promise.resolve(result).then(next, function(e) { fail(e); return next(); });
-                    }
-                    else s |= 1;
-                }
-                catch (e) {
-                    fail(e);
-                }
-            }
-            if (s === 1) return env.hasError ? Promise.reject(env.error) : Promise.resolve();
-            if (env.hasError) throw env.error;
-        }
-        return next();
-    };
-})(typeof SuppressedError === "function" ? SuppressedError : function (error, suppressed, message) {
-    var e = new Error(message);
-    return e.name = "SuppressedError", e.error = error, e.suppressed = suppressed, e;
-});
+      }
+      if (s === 1) return env.hasError ? Promise.reject(env.error) : Promise.resolve();
+      if (env.hasError) throw env.error;
+    }
+    return next();
+  })(
+    typeof SuppressedError === 'function'
+      ? SuppressedError
+      : (error, suppressed, message) => {
+          var e = new Error(message);
+          return (e.name = 'SuppressedError'), (e.error = error), (e.suppressed = suppressed), e;
+        },
+  );
+
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { readSafetensorsHeader } from '../files/safetensors.js';
-import { loraComponents, loraNames, unwrapped, } from './loraKeys.js';
+import { loraComponents, loraNames, unwrapped } from './loraKeys.js';
 import { collectLayers, LoraError } from './loraLayers.js';
 import { LayerReader, rowsOfLayer, TensorReader } from './loraReader.js';
+
 export { LoraError } from './loraLayers.js';
 /** The modules of a network, for `readLora`: tensor names that end in `.weight`, without it. */
 export function* modulesOf(tensors) {
-    for (const [name, tensor] of tensors) {
-        if (name.endsWith('.weight'))
-            yield [name.slice(0, -'.weight'.length), tensor];
-    }
+  for (const [name, tensor] of tensors) {
+    if (name.endsWith('.weight')) yield [name.slice(0, -'.weight'.length), tensor];
+  }
 }
 /**
  * Reads the layers of a LoRA that are meant for a model. `loraKeys.ts` has the names, `loraLayers.ts` the kinds of layers;
@@ -75,103 +94,101 @@ export function* modulesOf(tensors) {
  * @throws {SafetensorsError} if the file is not a safetensors file
  */
 export async function readLora(file, modules, denoiser) {
-    const env_1 = { stack: [], error: void 0, hasError: false };
-    try {
-        const { tensors, metadata } = await readSafetensorsHeader(file);
-        const name = basename(file);
-        const { layers: stored } = collectLayers(tensors, name);
-        const weights = mapComponents((component) => new Map(Array.from(modules[component], weighted)));
-        const names = loraNames(mapComponents((component) => weights[component].keys()), denoiser);
-        const scaleOf = await adapterConfig(file, metadata, stored, denoiser.folder);
-        const layers = mapComponents(() => new Map());
-        const reader = __addDisposableResource(env_1, new TensorReader(name), true);
-        for (const [layer, found] of stored) {
-            for (const target of names.get(unwrapped(layer)) ?? []) {
-                const { component, path, rows } = target;
-                // The rows of several modules fit none of them as a whole.
-                const weight = rows ? undefined : weights[component].get(path);
-                const read = await new LayerReader(name, layer, found, weight, reader).read((rank) => scaleOf(target, rank));
-                layers[component].set(path, rows ? rowsOfLayer(read, rows, `${name}, layer "${layer}",`) : read);
-            }
-        }
-        if (Object.values(layers).every(({ size }) => size === 0)) {
-            const [example] = stored.keys();
-            throw new LoraError(`${name} is for another model: none of its ${stored.size} layers (such as "${example}") is one of this model's.`);
-        }
-        return { path: file, layers };
+  const env_1 = { stack: [], error: void 0, hasError: false };
+  try {
+    const { tensors, metadata } = await readSafetensorsHeader(file);
+    const name = basename(file);
+    const { layers: stored } = collectLayers(tensors, name);
+    const weights = mapComponents((component) => new Map(Array.from(modules[component], weighted)));
+    const names = loraNames(
+      mapComponents((component) => weights[component].keys()),
+      denoiser,
+    );
+    const scaleOf = await adapterConfig(file, metadata, stored, denoiser.folder);
+    const layers = mapComponents(() => new Map());
+    const reader = __addDisposableResource(env_1, new TensorReader(name), true);
+    for (const [layer, found] of stored) {
+      for (const target of names.get(unwrapped(layer)) ?? []) {
+        const { component, path, rows } = target;
+        // The rows of several modules fit none of them as a whole.
+        const weight = rows ? undefined : weights[component].get(path);
+        const read = await new LayerReader(name, layer, found, weight, reader).read((rank) => scaleOf(target, rank));
+        layers[component].set(path, rows ? rowsOfLayer(read, rows, `${name}, layer "${layer}",`) : read);
+      }
     }
-    catch (e_1) {
-        env_1.error = e_1;
-        env_1.hasError = true;
+    if (Object.values(layers).every(({ size }) => size === 0)) {
+      const [example] = stored.keys();
+      throw new LoraError(
+        `${name} is for another model: none of its ${stored.size} layers (such as "${example}") is one of this model's.`,
+      );
     }
-    finally {
-        const result_1 = __disposeResources(env_1);
-        if (result_1)
-            await result_1;
-    }
+    return { path: file, layers };
+  } catch (e_1) {
+    env_1.error = e_1;
+    env_1.hasError = true;
+  } finally {
+    const result_1 = __disposeResources(env_1);
+    if (result_1) await result_1;
+  }
 }
 function mapComponents(make) {
-    return Object.fromEntries(loraComponents.map((each) => [each, make(each)]));
+  return Object.fromEntries(loraComponents.map((each) => [each, make(each)]));
 }
 function weighted(item) {
-    return typeof item === 'string' ? [item, undefined] : item;
+  return typeof item === 'string' ? [item, undefined] : item;
 }
 /**
  * The factor of layers without an alpha of their own. PEFT keeps it apart from the weights: diffusers writes its settings
  * into the file's metadata, under the name of the component, and PEFT itself into `adapter_config.json` beside the file.
  */
 async function adapterConfig(file, metadata, stored, denoiserFolder) {
-    const inside = metadata.lora_adapter_metadata;
-    const isPeft = [...stored.keys()].some((layer) => layer !== unwrapped(layer));
-    const text = inside ?? (isPeft ? await readFile(join(dirname(file), 'adapter_config.json'), 'utf8').catch(() => '') : '');
-    const settings = parseObject(text);
-    return ({ component, path }, rank) => {
-        const part = component === 'denoiser' ? denoiserFolder : component;
-        const setting = (key) => (inside === undefined ? settings[key] : settings[`${part}.${key}`]);
-        const pattern = setting('alpha_pattern');
-        const own = isObject(pattern) ? ownSetting(pattern, path) : undefined;
-        // PEFT calls it alpha in LoHa and LoKr.
-        const alpha = own ?? setting('lora_alpha') ?? setting('alpha');
-        if (typeof alpha !== 'number')
-            return 1;
-        // Rank-stabilized LoRA (Kalajdzievski 2023) divides by the root of the rank.
-        return alpha / (setting('use_rslora') === true ? Math.sqrt(rank) : rank);
-    };
+  const inside = metadata.lora_adapter_metadata;
+  const isPeft = [...stored.keys()].some((layer) => layer !== unwrapped(layer));
+  const text =
+    inside ?? (isPeft ? await readFile(join(dirname(file), 'adapter_config.json'), 'utf8').catch(() => '') : '');
+  const settings = parseObject(text);
+  return ({ component, path }, rank) => {
+    const part = component === 'denoiser' ? denoiserFolder : component;
+    const setting = (key) => (inside === undefined ? settings[key] : settings[`${part}.${key}`]);
+    const pattern = setting('alpha_pattern');
+    const own = isObject(pattern) ? ownSetting(pattern, path) : undefined;
+    // PEFT calls it alpha in LoHa and LoKr.
+    const alpha = own ?? setting('lora_alpha') ?? setting('alpha');
+    if (typeof alpha !== 'number') return 1;
+    // Rank-stabilized LoRA (Kalajdzievski 2023) divides by the root of the rank.
+    return alpha / (setting('use_rslora') === true ? Math.sqrt(rank) : rank);
+  };
 }
 /** PEFT's patterns name a module by its path or the end of it. */
 function ownSetting(pattern, path) {
-    return Object.entries(pattern).find(([end]) => path === end || path.endsWith(`.${end}`))?.[1];
+  return Object.entries(pattern).find(([end]) => path === end || path.endsWith(`.${end}`))?.[1];
 }
 function parseObject(text) {
-    try {
-        const value = JSON.parse(text);
-        return isObject(value) ? value : {};
-    }
-    catch {
-        return {};
-    }
+  try {
+    const value = JSON.parse(text);
+    return isObject(value) ? value : {};
+  } catch {
+    return {};
+  }
 }
 function isObject(value) {
-    return typeof value === 'object' && value !== null && !Array.isArray(value);
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 /** Modules that are normalizations: they take a change of their weight and bias in any graph that takes vectors. */
 const normalization = /(^|\.)(norm\d?|(final_)?layer_norm\d?|conv_norm_out|group_norm)$/;
 /** Which form of graph a set of layers needs. */
 export function adaptersNeeded(layers) {
-    let [adapters, vectors] = ['linear', false];
-    for (const [path, layer] of layers) {
-        if (layer.inputChange || layer.outputChange || layer.bias || layer.vector)
-            vectors = true;
-        if (normalization.test(path))
-            continue;
-        if (!/\.attentions\.|(^|\.)encoder\.layers\.|^text_projection$/.test(path))
-            adapters = 'all';
-    }
-    return { adapters, vectors };
+  let [adapters, vectors] = ['linear', false];
+  for (const [path, layer] of layers) {
+    if (layer.inputChange || layer.outputChange || layer.bias || layer.vector) vectors = true;
+    if (normalization.test(path)) continue;
+    if (!/\.attentions\.|(^|\.)encoder\.layers\.|^text_projection$/.test(path)) adapters = 'all';
+  }
+  return { adapters, vectors };
 }
 /** Whether a graph has inputs for a module; `takes` tells whether it has one of that name. */
 export function takesLayer(takes, module) {
-    return takes(`${module}.lora_down`) || takes(`${module}.lora_vector`);
+  return takes(`${module}.lora_down`) || takes(`${module}.lora_vector`);
 }
 /**
  * What the graph's adapter inputs are fed with: all LoRAs side by side along the rank, their weights multiplied into `up`,
@@ -182,126 +199,118 @@ export function takesLayer(takes, module) {
  * @throws {LoraError} if a layer has no input or does not fit it
  */
 export function adapterFeeds(inputs, loras) {
-    const feeds = {};
-    const shapeOf = new Map(inputs.map(({ name, shape }) => [name, shape]));
-    for (const { layers, path } of loras) {
-        for (const module of layers.keys()) {
-            if (takesLayer((input) => shapeOf.has(input), module))
-                continue;
-            throw new LoraError(`${labelOf(path)} cannot be used: it changes "${module}", which takes no adapter here.`);
-        }
+  const feeds = {};
+  const shapeOf = new Map(inputs.map(({ name, shape }) => [name, shape]));
+  for (const { layers, path } of loras) {
+    for (const module of layers.keys()) {
+      if (takesLayer((input) => shapeOf.has(input), module)) continue;
+      throw new LoraError(`${labelOf(path)} cannot be used: it changes "${module}", which takes no adapter here.`);
     }
-    for (const [name, shape] of shapeOf) {
-        const [, module = '', role] = /^(.+)\.lora_(down|input|output|bias|vector)$/.exec(name) ?? [];
-        const acting = loras.flatMap(({ layers, weight, path }) => {
-            const layer = layers.get(module);
-            return layer && weight !== 0 ? [{ layer, weight, path }] : [];
-        });
-        if (role === 'down') {
-            const upName = `${module}.lora_up`;
-            [feeds[name], feeds[upName]] = productFeeds(acting, shape, shapeOf.get(upName), module);
-        }
-        else if (role !== undefined) {
-            feeds[name] = vectorFeed(acting, role, shape, module);
-        }
+  }
+  for (const [name, shape] of shapeOf) {
+    const [, module = '', role] = /^(.+)\.lora_(down|input|output|bias|vector)$/.exec(name) ?? [];
+    const acting = loras.flatMap(({ layers, weight, path }) => {
+      const layer = layers.get(module);
+      return layer && weight !== 0 ? [{ layer, weight, path }] : [];
+    });
+    if (role === 'down') {
+      const upName = `${module}.lora_up`;
+      [feeds[name], feeds[upName]] = productFeeds(acting, shape, shapeOf.get(upName), module);
+    } else if (role !== undefined) {
+      feeds[name] = vectorFeed(acting, role, shape, module);
     }
-    return feeds;
+  }
+  return feeds;
 }
 function productFeeds(acting, downShape, upShape, module) {
-    const parts = [];
-    for (const { layer, weight, path } of acting) {
-        checkFit(layer, downShape, upShape, module, path);
-        parts.push({ layer, factor: weight * layer.scale });
-    }
-    const rank = parts.reduce((sum, { layer }) => sum + layer.rank, 0) || 1;
-    return downShape.length === 2
-        ? linearFeeds(parts, rank, downShape, upShape)
-        : convFeeds(parts, rank, downShape, upShape);
+  const parts = [];
+  for (const { layer, weight, path } of acting) {
+    checkFit(layer, downShape, upShape, module, path);
+    parts.push({ layer, factor: weight * layer.scale });
+  }
+  const rank = parts.reduce((sum, { layer }) => sum + layer.rank, 0) || 1;
+  return downShape.length === 2
+    ? linearFeeds(parts, rank, downShape, upShape)
+    : convFeeds(parts, rank, downShape, upShape);
 }
 const vectorOf = {
-    input: 'inputChange',
-    output: 'outputChange',
-    bias: 'bias',
-    vector: 'vector',
+  input: 'inputChange',
+  output: 'outputChange',
+  bias: 'bias',
+  vector: 'vector',
 };
 function vectorFeed(acting, role, shape, module) {
-    const dims = shape.map(Number);
-    const sum = new Float32Array(dims.reduce((product, dim) => product * dim, 1));
-    for (const { layer, weight, path } of acting) {
-        const other = role === 'input' ? 'outputChange' : 'inputChange';
-        if (layer[vectorOf[role]] && acting.some((one) => one.layer[other]) && (role === 'input' || role === 'output')) {
-            // (1 + a) W (1 + b) is not W + aW + Wb.
-            throw new LoraError(`${labelOf(path)} cannot be used with the other LoRAs: at "${module}" one DoRA has magnitudes of rows and another one of channels.`);
-        }
-        layer[vectorOf[role]]?.forEach((value, i) => {
-            sum[i] = sum[i] + weight * value;
-        });
+  const dims = shape.map(Number);
+  const sum = new Float32Array(dims.reduce((product, dim) => product * dim, 1));
+  for (const { layer, weight, path } of acting) {
+    const other = role === 'input' ? 'outputChange' : 'inputChange';
+    if (layer[vectorOf[role]] && acting.some((one) => one.layer[other]) && (role === 'input' || role === 'output')) {
+      // (1 + a) W (1 + b) is not W + aW + Wb.
+      throw new LoraError(
+        `${labelOf(path)} cannot be used with the other LoRAs: at "${module}" one DoRA has magnitudes of rows and another one of channels.`,
+      );
     }
-    return tensor(sum, dims);
+    layer[vectorOf[role]]?.forEach((value, i) => {
+      sum[i] = sum[i] + weight * value;
+    });
+  }
+  return tensor(sum, dims);
 }
 /** [in, rank] and [rank, out] of layers stored as [rank, in] and [out, rank]. */
 function linearFeeds(parts, rank, downShape, upShape) {
-    const [inner, out] = [Number(downShape[0]), Number(upShape[1])];
-    const down = new Float32Array(inner * rank);
-    const up = new Float32Array(rank * out);
-    let first = 0;
-    for (const { layer, factor } of parts) {
-        for (let r = 0; r < layer.rank; r++) {
-            if (layer.identity === 'down')
-                down[r * rank + first + r] = 1;
-            else
-                for (let i = 0; i < inner; i++)
-                    down[i * rank + first + r] = layer.down[r * inner + i];
-            if (layer.identity === 'up')
-                up[(first + r) * out + r] = factor;
-            else
-                for (let o = 0; o < out; o++)
-                    up[(first + r) * out + o] = layer.up[o * layer.rank + r] * factor;
-        }
-        first += layer.rank;
+  const [inner, out] = [Number(downShape[0]), Number(upShape[1])];
+  const down = new Float32Array(inner * rank);
+  const up = new Float32Array(rank * out);
+  let first = 0;
+  for (const { layer, factor } of parts) {
+    for (let r = 0; r < layer.rank; r++) {
+      if (layer.identity === 'down') down[r * rank + first + r] = 1;
+      else for (let i = 0; i < inner; i++) down[i * rank + first + r] = layer.down[r * inner + i];
+      if (layer.identity === 'up') up[(first + r) * out + r] = factor;
+      else for (let o = 0; o < out; o++) up[(first + r) * out + o] = layer.up[o * layer.rank + r] * factor;
     }
-    return [tensor(down, [inner, rank]), tensor(up, [rank, out])];
+    first += layer.rank;
+  }
+  return [tensor(down, [inner, rank]), tensor(up, [rank, out])];
 }
 /** [rank, in, height, width] and [out, rank, 1, 1], as stored but for the ranks side by side. */
 function convFeeds(parts, rank, downShape, upShape) {
-    const [window, out] = [downShape.slice(1).map(Number), Number(upShape[0])];
-    const size = window.reduce((product, dim) => product * dim, 1);
-    const down = new Float32Array(rank * size);
-    const up = new Float32Array(out * rank);
-    let first = 0;
-    for (const { layer, factor } of parts) {
-        if (layer.identity === 'down')
-            for (let r = 0; r < layer.rank; r++)
-                down[(first + r) * size + r] = 1;
-        else
-            down.set(layer.down, first * size);
-        for (let o = 0; o < out; o++) {
-            if (layer.identity === 'up')
-                up[o * rank + first + o] = factor;
-            else
-                for (let r = 0; r < layer.rank; r++)
-                    up[o * rank + first + r] = layer.up[o * layer.rank + r] * factor;
-        }
-        first += layer.rank;
+  const [window, out] = [downShape.slice(1).map(Number), Number(upShape[0])];
+  const size = window.reduce((product, dim) => product * dim, 1);
+  const down = new Float32Array(rank * size);
+  const up = new Float32Array(out * rank);
+  let first = 0;
+  for (const { layer, factor } of parts) {
+    if (layer.identity === 'down') for (let r = 0; r < layer.rank; r++) down[(first + r) * size + r] = 1;
+    else down.set(layer.down, first * size);
+    for (let o = 0; o < out; o++) {
+      if (layer.identity === 'up') up[o * rank + first + o] = factor;
+      else for (let r = 0; r < layer.rank; r++) up[o * rank + first + r] = layer.up[o * layer.rank + r] * factor;
     }
-    return [tensor(down, [rank, ...window]), tensor(up, [out, rank, 1, 1])];
+    first += layer.rank;
+  }
+  return [tensor(down, [rank, ...window]), tensor(up, [out, rank, 1, 1])];
 }
 /** Sizes are compared, not shapes: a 1×1 convolution's LoRA fits a linear layer. */
 function checkFit({ rank, down, up, downShape, upShape, identity }, downInput, upInput, module, path) {
-    const size = (shape) => shape.reduce((product, dim) => product * (typeof dim === 'number' ? dim : 1), 1);
-    const fits = (matrix, which, input) => identity === which ? rank === size(input) : matrix.length === rank * size(input);
-    if (fits(down, 'down', downInput) && fits(up, 'up', upInput))
-        return;
-    const [wanted, given] = [
-        [downInput, upInput],
-        [downShape, upShape],
-    ].map((pair) => pair.map((shape) => `[${shape.map((dim) => (typeof dim === 'number' ? dim : 'rank')).join(', ')}]`).join(' and '));
-    throw new LoraError(`${labelOf(path)} is for another model: at "${module}" its matrices have the shapes ${given}, and this model takes ${wanted}.`);
+  const size = (shape) => shape.reduce((product, dim) => product * (typeof dim === 'number' ? dim : 1), 1);
+  const fits = (matrix, which, input) =>
+    identity === which ? rank === size(input) : matrix.length === rank * size(input);
+  if (fits(down, 'down', downInput) && fits(up, 'up', upInput)) return;
+  const [wanted, given] = [
+    [downInput, upInput],
+    [downShape, upShape],
+  ].map((pair) =>
+    pair.map((shape) => `[${shape.map((dim) => (typeof dim === 'number' ? dim : 'rank')).join(', ')}]`).join(' and '),
+  );
+  throw new LoraError(
+    `${labelOf(path)} is for another model: at "${module}" its matrices have the shapes ${given}, and this model takes ${wanted}.`,
+  );
 }
 function labelOf(path) {
-    return path === undefined ? 'The LoRA' : basename(path);
+  return path === undefined ? 'The LoRA' : basename(path);
 }
 function tensor(data, dims) {
-    return { dtype: 'float32', dims, data };
+  return { dtype: 'float32', dims, data };
 }
 //# sourceMappingURL=lora.js.map

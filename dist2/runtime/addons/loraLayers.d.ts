@@ -2,7 +2,7 @@ import type { StoredTensor, StoredTensors } from '../files/safetensors.ts';
 import { type LoraPart } from './loraKeys.ts';
 /** The LoRA cannot be used, or not with this model; the message is a sentence. */
 export declare class LoraError extends Error {
-    readonly name = "LoraError";
+  readonly name = 'LoraError';
 }
 export type StoredParts = Partial<Record<LoraPart, StoredTensor>>;
 /**
@@ -19,23 +19,23 @@ export type StoredParts = Partial<Record<LoraPart, StoredTensor>>;
 export type LayerKind = 'lowRank' | 'hadamard' | 'kronecker' | 'difference' | 'none';
 /** What the shapes in the header say of one layer. */
 export interface StoredLayer {
-    kind: LayerKind;
-    parts: StoredParts;
-    /** Rows of ΔW; 0 where it has none. */
-    out: number;
-    columns: number;
-    /** Of the whole weight, where the file tells its axes apart. */
-    window?: readonly number[];
-    /** What alpha is divided by; undefined where there is no rank and ΔW is as it is stored. */
-    rank?: number;
-    /** Columns of `up` as it is fed to a graph: exact, so the smaller side of W where the stored form has no lower rank. */
-    fedRank: number;
+  kind: LayerKind;
+  parts: StoredParts;
+  /** Rows of ΔW; 0 where it has none. */
+  out: number;
+  columns: number;
+  /** Of the whole weight, where the file tells its axes apart. */
+  window?: readonly number[];
+  /** What alpha is divided by; undefined where there is no rank and ΔW is as it is stored. */
+  rank?: number;
+  /** Columns of `up` as it is fed to a graph: exact, so the smaller side of W where the stored form has no lower rank. */
+  fedRank: number;
 }
 /** What a graph takes as the file's change: its layers, and tensors that mean nothing here. */
 export interface StoredLora {
-    layers: ReadonlyMap<string, StoredLayer>;
-    /** Names of tensors that are no part of a layer. */
-    unused: readonly string[];
+  layers: ReadonlyMap<string, StoredLayer>;
+  /** Names of tensors that are no part of a layer. */
+  unused: readonly string[];
 }
 /** Whether any name in a file is that of an adapter's tensor, be it of a kind that can be computed or not. */
 export declare function holdsLora(tensors: StoredTensors): boolean;

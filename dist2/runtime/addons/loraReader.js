@@ -4,369 +4,349 @@ import { toFloats } from '../tensors/decode.js';
 import { LoraError } from './loraLayers.js';
 /** Opens each file once, however many tensors are read. */
 export class TensorReader {
-    handles = new Map();
-    name;
-    /** @param name - of the LoRA, for complaints */
-    constructor(name) {
-        this.name = name;
+  handles = new Map();
+  name;
+  /** @param name - of the LoRA, for complaints */
+  constructor(name) {
+    this.name = name;
+  }
+  /** @throws {LoraError} where the type is none of F32, F64, F16, BF16, I32 and I64 */
+  async floats({ dtype, file, offset, length }) {
+    let handle = this.handles.get(file);
+    if (!handle) {
+      handle = await open(file, 'r');
+      this.handles.set(file, handle);
     }
-    /** @throws {LoraError} where the type is none of F32, F64, F16, BF16, I32 and I64 */
-    async floats({ dtype, file, offset, length }) {
-        let handle = this.handles.get(file);
-        if (!handle) {
-            handle = await open(file, 'r');
-            this.handles.set(file, handle);
-        }
-        const bytes = new Uint8Array(length);
-        for (let filled = 0; filled < length;) {
-            const { bytesRead } = await handle.read(bytes, filled, length - filled, offset + filled);
-            if (bytesRead === 0)
-                throw new LoraError(`${basename(file)} became shorter while it was read.`);
-            filled += bytesRead;
-        }
-        const values = toFloats(dtype, bytes.buffer);
-        if (values)
-            return values;
-        throw new LoraError(`${this.name} cannot be used: ${basename(file)} has values of ${dtype}, which are not read here.`);
+    const bytes = new Uint8Array(length);
+    for (let filled = 0; filled < length; ) {
+      const { bytesRead } = await handle.read(bytes, filled, length - filled, offset + filled);
+      if (bytesRead === 0) throw new LoraError(`${basename(file)} became shorter while it was read.`);
+      filled += bytesRead;
     }
-    async [Symbol.asyncDispose]() {
-        for (const handle of this.handles.values())
-            await handle.close();
-    }
+    const values = toFloats(dtype, bytes.buffer);
+    if (values) return values;
+    throw new LoraError(
+      `${this.name} cannot be used: ${basename(file)} has values of ${dtype}, which are not read here.`,
+    );
+  }
+  async [Symbol.asyncDispose]() {
+    for (const handle of this.handles.values()) await handle.close();
+  }
 }
 /** Reads one layer of a file, and turns it into the form that graphs are fed with. */
 export class LayerReader {
-    name;
-    layer;
-    stored;
-    weight;
-    tensors;
-    /**
-     * @param name - of the file, for complaints
-     * @param layer - what the file calls the layer
-     * @param weight - of the module; undefined where it is not known, so that the layer is checked when it is fed
-     */
-    constructor(name, layer, stored, weight, tensors) {
-        this.tensors = tensors;
-        this.name = name;
-        this.layer = layer;
-        this.stored = stored;
-        this.weight = weight;
+  name;
+  layer;
+  stored;
+  weight;
+  tensors;
+  /**
+   * @param name - of the file, for complaints
+   * @param layer - what the file calls the layer
+   * @param weight - of the module; undefined where it is not known, so that the layer is checked when it is fed
+   */
+  constructor(name, layer, stored, weight, tensors) {
+    this.tensors = tensors;
+    this.name = name;
+    this.layer = layer;
+    this.stored = stored;
+    this.weight = weight;
+  }
+  /** @param scaleOf - the scale of a layer without an alpha of its own, by its rank */
+  async read(scaleOf) {
+    this.checkFit();
+    const { kind, out, columns, rank, parts } = this.stored;
+    const change = {
+      down: new Float32Array(0),
+      up: new Float32Array(0),
+      rank: 0,
+      downShape: [],
+      upShape: [],
+      scale: await this.scale(rank, scaleOf),
+    };
+    if (kind === 'difference' && this.stored.window?.length === 0) change.vector = await this.values('diff');
+    else if (kind !== 'none') this.setProduct(change, await this.product());
+    if (parts.upBias) change.bias = (await this.values('upBias')).map((value) => value * change.scale);
+    if (parts.diffBias) change.bias = await this.values('diffBias');
+    if (parts.doraScale ?? parts.magnitude) await this.decompose(change, out, columns);
+    return change;
+  }
+  async scale(rank, scaleOf) {
+    // What is whole is stored as it is meant, whatever alpha a trainer wrote beside it.
+    if (rank === undefined) return 1;
+    const { alpha } = this.stored.parts;
+    const scale = alpha ? (await this.tensors.floats(alpha))[0] / rank : scaleOf(rank);
+    if (!Number.isFinite(scale)) {
+      throw new LoraError(`${this.name} cannot be used: the alpha of "${this.layer}" is not a number.`);
     }
-    /** @param scaleOf - the scale of a layer without an alpha of its own, by its rank */
-    async read(scaleOf) {
-        this.checkFit();
-        const { kind, out, columns, rank, parts } = this.stored;
-        const change = {
-            down: new Float32Array(0),
-            up: new Float32Array(0),
-            rank: 0,
-            downShape: [],
-            upShape: [],
-            scale: await this.scale(rank, scaleOf),
-        };
-        if (kind === 'difference' && this.stored.window?.length === 0)
-            change.vector = await this.values('diff');
-        else if (kind !== 'none')
-            this.setProduct(change, await this.product());
-        if (parts.upBias)
-            change.bias = (await this.values('upBias')).map((value) => value * change.scale);
-        if (parts.diffBias)
-            change.bias = await this.values('diffBias');
-        if (parts.doraScale ?? parts.magnitude)
-            await this.decompose(change, out, columns);
-        return change;
+    return scale;
+  }
+  /** Of the size of the module's weight, as far as that is known. */
+  checkFit() {
+    if (!this.weight) return;
+    const { kind, out, columns, window, parts } = this.stored;
+    const [weightOut = 0, ...rest] = this.weight.shape;
+    const refuse = (what) =>
+      new LoraError(
+        `${this.name} is for another model: at "${this.layer}" ${what}, and this model's weight is [${this.weight?.shape.join(', ')}].`,
+      );
+    if (parts.diffBias && sizeOf(parts.diffBias.shape) !== weightOut) {
+      throw refuse(`it changes a bias of ${sizeOf(parts.diffBias.shape)} numbers`);
     }
-    async scale(rank, scaleOf) {
-        // What is whole is stored as it is meant, whatever alpha a trainer wrote beside it.
-        if (rank === undefined)
-            return 1;
-        const { alpha } = this.stored.parts;
-        const scale = alpha ? (await this.tensors.floats(alpha))[0] / rank : scaleOf(rank);
-        if (!Number.isFinite(scale)) {
-            throw new LoraError(`${this.name} cannot be used: the alpha of "${this.layer}" is not a number.`);
-        }
-        return scale;
+    if (kind === 'none') return;
+    // A linear layer and a 1×1 convolution have one shape here: the same numbers in the same order.
+    const flat = (sizes) => (sizes.length === 1 ? [...sizes, 1, 1] : sizes).join();
+    const sameWindow = window === undefined || flat(window) === flat(rest);
+    if (out === weightOut && columns === sizeOf(rest) && sameWindow) return;
+    if (kind === 'lowRank' && !parts.mid) {
+      throw refuse(`its matrices have the shapes [${parts.down.shape}] and [${parts.up.shape}]`.replaceAll(',', ', '));
     }
-    /** Of the size of the module's weight, as far as that is known. */
-    checkFit() {
-        if (!this.weight)
-            return;
-        const { kind, out, columns, window, parts } = this.stored;
-        const [weightOut = 0, ...rest] = this.weight.shape;
-        const refuse = (what) => new LoraError(`${this.name} is for another model: at "${this.layer}" ${what}, and this model's weight is [${this.weight?.shape.join(', ')}].`);
-        if (parts.diffBias && sizeOf(parts.diffBias.shape) !== weightOut) {
-            throw refuse(`it changes a bias of ${sizeOf(parts.diffBias.shape)} numbers`);
-        }
-        if (kind === 'none')
-            return;
-        // A linear layer and a 1×1 convolution have one shape here: the same numbers in the same order.
-        const flat = (sizes) => (sizes.length === 1 ? [...sizes, 1, 1] : sizes).join();
-        const sameWindow = window === undefined || flat(window) === flat(rest);
-        if (out === weightOut && columns === sizeOf(rest) && sameWindow)
-            return;
-        if (kind === 'lowRank' && !parts.mid) {
-            throw refuse(`its matrices have the shapes [${parts.down.shape}] and [${parts.up.shape}]`.replaceAll(',', ', '));
-        }
-        throw refuse(`it changes a weight of [${[out, ...(window ?? [columns])].join(', ')}]`);
+    throw refuse(`it changes a weight of [${[out, ...(window ?? [columns])].join(', ')}]`);
+  }
+  /** The change as a product, of a lower rank than W has where the stored form allows it. */
+  async product() {
+    const { kind, out, columns, fedRank } = this.stored;
+    const isLow = fedRank < Math.min(out, columns);
+    switch (kind) {
+      case 'lowRank': {
+        const [down, up] = [await this.matrix('down'), await this.matrix('up')];
+        return productOf(up, this.stored.parts.mid ? withCore(await this.values('mid'), down, up.columns) : down);
+      }
+      case 'hadamard': {
+        const [one, two] = [await this.hadamardFactor(1), await this.hadamardFactor(2)];
+        if (isLow) return productOf(rowwise(one.left, two.left), columnwise(one.right, two.right));
+        const [first, second] = [whole(one), whole(two)];
+        return dense({ ...first, data: first.data.map((value, i) => value * second.data[i]) });
+      }
+      case 'kronecker': {
+        const [one, two] = [await this.kroneckerFactor(1), await this.kroneckerFactor(2)];
+        if (!isLow) return dense(kronecker(whole(one), whole(two)));
+        return productOf(
+          kronecker(one.left ?? identity(one.inner), two.left ?? identity(two.inner)),
+          kronecker(one.right ?? identity(one.inner), two.right ?? identity(two.inner)),
+        );
+      }
+      default:
+        return dense(await this.matrix('diff'));
     }
-    /** The change as a product, of a lower rank than W has where the stored form allows it. */
-    async product() {
-        const { kind, out, columns, fedRank } = this.stored;
-        const isLow = fedRank < Math.min(out, columns);
-        switch (kind) {
-            case 'lowRank': {
-                const [down, up] = [await this.matrix('down'), await this.matrix('up')];
-                return productOf(up, this.stored.parts.mid ? withCore(await this.values('mid'), down, up.columns) : down);
-            }
-            case 'hadamard': {
-                const [one, two] = [await this.hadamardFactor(1), await this.hadamardFactor(2)];
-                if (isLow)
-                    return productOf(rowwise(one.left, two.left), columnwise(one.right, two.right));
-                const [first, second] = [whole(one), whole(two)];
-                return dense({ ...first, data: first.data.map((value, i) => value * second.data[i]) });
-            }
-            case 'kronecker': {
-                const [one, two] = [await this.kroneckerFactor(1), await this.kroneckerFactor(2)];
-                if (!isLow)
-                    return dense(kronecker(whole(one), whole(two)));
-                return productOf(kronecker(one.left ?? identity(one.inner), two.left ?? identity(two.inner)), kronecker(one.right ?? identity(one.inner), two.right ?? identity(two.inner)));
-            }
-            default:
-                return dense(await this.matrix('diff'));
-        }
+  }
+  async hadamardFactor(side) {
+    const [a, b] = [await this.matrix(`hada_w${side}_a`), await this.matrix(`hada_w${side}_b`)];
+    return this.cored(a, b, `hada_t${side}`);
+  }
+  async kroneckerFactor(side) {
+    if (this.stored.parts[`lokr_w${side}`]) {
+      const matrix = await this.matrix(`lokr_w${side}`);
+      const { rows, columns } = matrix;
+      return rows < columns
+        ? { left: undefined, right: matrix, rows, inner: rows, columns }
+        : { left: matrix, right: undefined, rows, inner: columns, columns };
     }
-    async hadamardFactor(side) {
-        const [a, b] = [await this.matrix(`hada_w${side}_a`), await this.matrix(`hada_w${side}_b`)];
-        return this.cored(a, b, `hada_t${side}`);
+    const [a, b] = [await this.matrix(`lokr_w${side}_a`), await this.matrix(`lokr_w${side}_b`)];
+    return this.cored(a, b, side === 2 ? 'lokr_t2' : undefined);
+  }
+  /** a · b or, in Tucker's form, aᵀ · core · b. */
+  async cored(a, b, core) {
+    if (core === undefined || !this.stored.parts[core]) return productOf(a, b);
+    return productOf(transposed(a), withCore(await this.values(core), b, a.rows));
+  }
+  setProduct(change, { left, right, inner }) {
+    const { out, columns, window } = this.stored;
+    const [, ...rest] = this.weight?.shape ?? [out, ...(window ?? [columns])];
+    change.rank = inner;
+    change.down = right?.data ?? change.down;
+    change.up = left?.data ?? change.up;
+    change.downShape = [inner, ...rest];
+    change.upShape = [out, inner, ...(rest.length > 1 ? [1, 1] : [])];
+    if (!left) change.identity = 'up';
+    else if (!right) change.identity = 'down';
+  }
+  /**
+   * DoRA (Liu 2024): W' = m · (W + ΔW) / ‖W + ΔW‖ = s · (W + ΔW), with one magnitude m and norm for each row of W (PEFT), or
+   * for each channel that W reads (LyCORIS, where its magnitudes are [1, in]). So W' - W = (s - 1) · W + s · ΔW: the first
+   * is a change of what W gives or is given, the second is of ΔW's rank. At a weight other than 1 that much of the
+   * difference is added, as ComfyUI and AUTOMATIC1111's web UI do.
+   */
+  async decompose(change, out, columns) {
+    if (!this.weight) {
+      throw new LoraError(`${this.name} cannot be used: the weight that "${this.layer}" changes is not known.`);
     }
-    async kroneckerFactor(side) {
-        if (this.stored.parts[`lokr_w${side}`]) {
-            const matrix = await this.matrix(`lokr_w${side}`);
-            const { rows, columns } = matrix;
-            return rows < columns
-                ? { left: undefined, right: matrix, rows, inner: rows, columns }
-                : { left: matrix, right: undefined, rows, inner: columns, columns };
-        }
-        const [a, b] = [await this.matrix(`lokr_w${side}_a`), await this.matrix(`lokr_w${side}_b`)];
-        return this.cored(a, b, side === 2 ? 'lokr_t2' : undefined);
+    const { doraScale, magnitude } = this.stored.parts;
+    const [, channels = 1] = this.weight.shape;
+    const shape = doraScale?.shape ?? [];
+    const byChannel = shape.length > 1 && shape[0] === 1 && shape[1] === channels && sizeOf(shape) === channels;
+    const wanted = byChannel ? channels : out;
+    const given = await this.values(doraScale ? 'doraScale' : 'magnitude');
+    if (given.length !== wanted) {
+      throw new LoraError(
+        `${this.name} is for another model: "${this.layer}" has ${given.length} magnitudes (${(doraScale ?? magnitude).shape.join(' × ')}) for a weight of [${this.weight.shape.join(', ')}].`,
+      );
     }
-    /** a · b or, in Tucker's form, aᵀ · core · b. */
-    async cored(a, b, core) {
-        if (core === undefined || !this.stored.parts[core])
-            return productOf(a, b);
-        return productOf(transposed(a), withCore(await this.values(core), b, a.rows));
+    const squares = new Float64Array(wanted);
+    const weight = await this.wholeWeight(this.weight);
+    const window = columns / channels;
+    const row = new Float64Array(columns);
+    for (let o = 0; o < out; o++) {
+      changedRow(row, weight, change, o);
+      for (let c = 0; c < columns; c++) {
+        const at = byChannel ? Math.floor(c / window) : o;
+        squares[at] = squares[at] + row[c] ** 2;
+      }
     }
-    setProduct(change, { left, right, inner }) {
-        const { out, columns, window } = this.stored;
-        const [, ...rest] = this.weight?.shape ?? [out, ...(window ?? [columns])];
-        change.rank = inner;
-        change.down = right?.data ?? change.down;
-        change.up = left?.data ?? change.up;
-        change.downShape = [inner, ...rest];
-        change.upShape = [out, inner, ...(rest.length > 1 ? [1, 1] : [])];
-        if (!left)
-            change.identity = 'up';
-        else if (!right)
-            change.identity = 'down';
+    const factors = Float32Array.from(given, (m, i) => m / Math.sqrt(squares[i]));
+    if (!factors.every(Number.isFinite)) {
+      throw new LoraError(`${this.name} cannot be used: a norm at "${this.layer}" is 0.`);
     }
-    /**
-     * DoRA (Liu 2024): W' = m · (W + ΔW) / ‖W + ΔW‖ = s · (W + ΔW), with one magnitude m and norm for each row of W (PEFT), or
-     * for each channel that W reads (LyCORIS, where its magnitudes are [1, in]). So W' - W = (s - 1) · W + s · ΔW: the first
-     * is a change of what W gives or is given, the second is of ΔW's rank. At a weight other than 1 that much of the
-     * difference is added, as ComfyUI and AUTOMATIC1111's web UI do.
-     */
-    async decompose(change, out, columns) {
-        if (!this.weight) {
-            throw new LoraError(`${this.name} cannot be used: the weight that "${this.layer}" changes is not known.`);
-        }
-        const { doraScale, magnitude } = this.stored.parts;
-        const [, channels = 1] = this.weight.shape;
-        const shape = doraScale?.shape ?? [];
-        const byChannel = shape.length > 1 && shape[0] === 1 && shape[1] === channels && sizeOf(shape) === channels;
-        const wanted = byChannel ? channels : out;
-        const given = await this.values(doraScale ? 'doraScale' : 'magnitude');
-        if (given.length !== wanted) {
-            throw new LoraError(`${this.name} is for another model: "${this.layer}" has ${given.length} magnitudes (${(doraScale ?? magnitude).shape.join(' × ')}) for a weight of [${this.weight.shape.join(', ')}].`);
-        }
-        const squares = new Float64Array(wanted);
-        const weight = await this.wholeWeight(this.weight);
-        const window = columns / channels;
-        const row = new Float64Array(columns);
-        for (let o = 0; o < out; o++) {
-            changedRow(row, weight, change, o);
-            for (let c = 0; c < columns; c++) {
-                const at = byChannel ? Math.floor(c / window) : o;
-                squares[at] = squares[at] + row[c] ** 2;
-            }
-        }
-        const factors = Float32Array.from(given, (m, i) => m / Math.sqrt(squares[i]));
-        if (!factors.every(Number.isFinite)) {
-            throw new LoraError(`${this.name} cannot be used: a norm at "${this.layer}" is 0.`);
-        }
-        if (byChannel) {
-            scaleColumns(change, factors, columns, window);
-            change.inputChange = factors.map((factor) => factor - 1);
-        }
-        else {
-            scaleRows(change, factors, columns);
-            change.outputChange = factors.map((factor) => factor - 1);
-        }
+    if (byChannel) {
+      scaleColumns(change, factors, columns, window);
+      change.inputChange = factors.map((factor) => factor - 1);
+    } else {
+      scaleRows(change, factors, columns);
+      change.outputChange = factors.map((factor) => factor - 1);
     }
-    /** Row by row. */
-    async wholeWeight(tensor) {
-        const data = await this.tensors.floats(tensor);
-        if (!tensor.transposed)
-            return data;
-        const [rows = 0, columns = 0] = tensor.shape;
-        return transposed({ rows: columns, columns: rows, data }).data;
-    }
-    async matrix(part) {
-        const [rows = 0, ...rest] = this.stored.parts[part].shape;
-        return { rows, columns: sizeOf(rest), data: await this.values(part) };
-    }
-    async values(part) {
-        const values = await this.tensors.floats(this.stored.parts[part]);
-        if (values.every(Number.isFinite))
-            return values;
-        throw new LoraError(`${this.name} cannot be used: "${this.layer}" holds values that are not numbers (NaN or infinite).`);
-    }
+  }
+  /** Row by row. */
+  async wholeWeight(tensor) {
+    const data = await this.tensors.floats(tensor);
+    if (!tensor.transposed) return data;
+    const [rows = 0, columns = 0] = tensor.shape;
+    return transposed({ rows: columns, columns: rows, data }).data;
+  }
+  async matrix(part) {
+    const [rows = 0, ...rest] = this.stored.parts[part].shape;
+    return { rows, columns: sizeOf(rest), data: await this.values(part) };
+  }
+  async values(part) {
+    const values = await this.tensors.floats(this.stored.parts[part]);
+    if (values.every(Number.isFinite)) return values;
+    throw new LoraError(
+      `${this.name} cannot be used: "${this.layer}" holds values that are not numbers (NaN or infinite).`,
+    );
+  }
 }
 /** W + scale · up · down, of which one row is asked. */
 function changedRow(row, weight, change, o) {
-    const { up, down, rank, scale, identity: is } = change;
-    const columns = row.length;
-    const first = o * columns;
-    for (let c = 0; c < columns; c++)
-        row[c] = weight[first + c];
-    if (is) {
-        const full = is === 'up' ? down : up;
-        for (let c = 0; c < columns; c++)
-            row[c] = row[c] + scale * full[first + c];
-        return;
-    }
-    for (let r = 0; r < rank; r++) {
-        const factor = scale * up[o * rank + r];
-        const from = r * columns;
-        for (let c = 0; c < columns; c++)
-            row[c] = row[c] + factor * down[from + c];
-    }
+  const { up, down, rank, scale, identity: is } = change;
+  const columns = row.length;
+  const first = o * columns;
+  for (let c = 0; c < columns; c++) row[c] = weight[first + c];
+  if (is) {
+    const full = is === 'up' ? down : up;
+    for (let c = 0; c < columns; c++) row[c] = row[c] + scale * full[first + c];
+    return;
+  }
+  for (let r = 0; r < rank; r++) {
+    const factor = scale * up[o * rank + r];
+    const from = r * columns;
+    for (let c = 0; c < columns; c++) row[c] = row[c] + factor * down[from + c];
+  }
 }
 function scaleRows(change, factors, columns) {
-    const [full, width] = change.identity === 'up' ? [change.down, columns] : [change.up, change.identity ? columns : change.rank];
-    for (let i = 0; i < full.length; i++)
-        full[i] = full[i] * factors[Math.floor(i / width)];
+  const [full, width] =
+    change.identity === 'up' ? [change.down, columns] : [change.up, change.identity ? columns : change.rank];
+  for (let i = 0; i < full.length; i++) full[i] = full[i] * factors[Math.floor(i / width)];
 }
 function scaleColumns(change, factors, columns, window) {
-    const full = change.identity === 'down' ? change.up : change.down;
-    for (let i = 0; i < full.length; i++)
-        full[i] = full[i] * factors[Math.floor((i % columns) / window)];
+  const full = change.identity === 'down' ? change.up : change.down;
+  for (let i = 0; i < full.length; i++) full[i] = full[i] * factors[Math.floor((i % columns) / window)];
 }
 function productOf(left, right) {
-    return { left, right, rows: left.rows, inner: left.columns, columns: right.columns };
+  return { left, right, rows: left.rows, inner: left.columns, columns: right.columns };
 }
 /** A whole matrix as a product with the identity on its smaller side. */
 function dense(matrix) {
-    const { rows, columns } = matrix;
-    return rows <= columns
-        ? { left: undefined, right: matrix, rows, inner: rows, columns }
-        : { left: matrix, right: undefined, rows, inner: columns, columns };
+  const { rows, columns } = matrix;
+  return rows <= columns
+    ? { left: undefined, right: matrix, rows, inner: rows, columns }
+    : { left: matrix, right: undefined, rows, inner: columns, columns };
 }
 function identity(size) {
-    const data = new Float32Array(size * size);
-    for (let i = 0; i < size; i++)
-        data[i * size + i] = 1;
-    return { rows: size, columns: size, data };
+  const data = new Float32Array(size * size);
+  for (let i = 0; i < size; i++) data[i * size + i] = 1;
+  return { rows: size, columns: size, data };
 }
 function whole({ left, right, rows, inner, columns }) {
-    if (!left || !right)
-        return (left ?? right);
-    const data = new Float32Array(rows * columns);
-    const sum = new Float64Array(columns);
-    for (let row = 0; row < rows; row++) {
-        sum.fill(0);
-        for (let i = 0; i < inner; i++) {
-            const factor = left.data[row * inner + i];
-            for (let c = 0; c < columns; c++)
-                sum[c] = sum[c] + factor * right.data[i * columns + c];
-        }
-        data.set(sum, row * columns);
+  if (!left || !right) return left ?? right;
+  const data = new Float32Array(rows * columns);
+  const sum = new Float64Array(columns);
+  for (let row = 0; row < rows; row++) {
+    sum.fill(0);
+    for (let i = 0; i < inner; i++) {
+      const factor = left.data[row * inner + i];
+      for (let c = 0; c < columns; c++) sum[c] = sum[c] + factor * right.data[i * columns + c];
     }
-    return { rows, columns, data };
+    data.set(sum, row * columns);
+  }
+  return { rows, columns, data };
 }
 function transposed({ rows, columns, data }) {
-    const turned = new Float32Array(data.length);
-    for (let row = 0; row < rows; row++) {
-        for (let column = 0; column < columns; column++)
-            turned[column * rows + row] = data[row * columns + column];
-    }
-    return { rows: columns, columns: rows, data: turned };
+  const turned = new Float32Array(data.length);
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) turned[column * rows + row] = data[row * columns + column];
+  }
+  return { rows: columns, columns: rows, data: turned };
 }
 /** [i, r · window] = Σ_j core[i, j, window] · right[j, r]: the channels that a core [outer, j, height, width] reads. */
 function withCore(core, right, outer) {
-    const { rows: within, columns: channels, data } = right;
-    const window = core.length / (outer * within);
-    const columns = channels * window;
-    const made = new Float32Array(outer * columns);
-    for (let i = 0; i < outer; i++) {
-        for (let j = 0; j < within; j++) {
-            for (let r = 0; r < channels; r++) {
-                const factor = data[j * channels + r];
-                for (let k = 0; k < window; k++) {
-                    const at = i * columns + r * window + k;
-                    made[at] = made[at] + core[(i * within + j) * window + k] * factor;
-                }
-            }
+  const { rows: within, columns: channels, data } = right;
+  const window = core.length / (outer * within);
+  const columns = channels * window;
+  const made = new Float32Array(outer * columns);
+  for (let i = 0; i < outer; i++) {
+    for (let j = 0; j < within; j++) {
+      for (let r = 0; r < channels; r++) {
+        const factor = data[j * channels + r];
+        for (let k = 0; k < window; k++) {
+          const at = i * columns + r * window + k;
+          made[at] = made[at] + core[(i * within + j) * window + k] * factor;
         }
+      }
     }
-    return { rows: outer, columns, data: made };
+  }
+  return { rows: outer, columns, data: made };
 }
 /** [row, i · j] = a[row, i] · b[row, j]. With `columnwise`, (a·c) ⊙ (b·d) is one product. */
 function rowwise(a, b) {
-    const columns = a.columns * b.columns;
-    const data = new Float32Array(a.rows * columns);
-    let at = 0;
-    for (let row = 0; row < a.rows; row++) {
-        for (let i = 0; i < a.columns; i++) {
-            for (let j = 0; j < b.columns; j++)
-                data[at++] = a.data[row * a.columns + i] * b.data[row * b.columns + j];
-        }
+  const columns = a.columns * b.columns;
+  const data = new Float32Array(a.rows * columns);
+  let at = 0;
+  for (let row = 0; row < a.rows; row++) {
+    for (let i = 0; i < a.columns; i++) {
+      for (let j = 0; j < b.columns; j++) data[at++] = a.data[row * a.columns + i] * b.data[row * b.columns + j];
     }
-    return { rows: a.rows, columns, data };
+  }
+  return { rows: a.rows, columns, data };
 }
 /** [i · j, column] = a[i, column] · b[j, column]. */
 function columnwise(a, b) {
-    const { columns } = a;
-    const data = new Float32Array(a.rows * b.rows * columns);
-    let at = 0;
-    for (let i = 0; i < a.rows; i++) {
-        for (let j = 0; j < b.rows; j++) {
-            for (let c = 0; c < columns; c++)
-                data[at++] = a.data[i * columns + c] * b.data[j * columns + c];
-        }
+  const { columns } = a;
+  const data = new Float32Array(a.rows * b.rows * columns);
+  let at = 0;
+  for (let i = 0; i < a.rows; i++) {
+    for (let j = 0; j < b.rows; j++) {
+      for (let c = 0; c < columns; c++) data[at++] = a.data[i * columns + c] * b.data[j * columns + c];
     }
-    return { rows: a.rows * b.rows, columns, data };
+  }
+  return { rows: a.rows * b.rows, columns, data };
 }
 /** [i · p, j · q] = a[i, j] · b[p, q]. */
 function kronecker(a, b) {
-    const [rows, columns] = [a.rows * b.rows, a.columns * b.columns];
-    const data = new Float32Array(rows * columns);
-    for (let i = 0; i < a.rows; i++) {
-        for (let j = 0; j < a.columns; j++) {
-            const factor = a.data[i * a.columns + j];
-            if (factor === 0)
-                continue;
-            for (let p = 0; p < b.rows; p++) {
-                const at = (i * b.rows + p) * columns + j * b.columns;
-                for (let q = 0; q < b.columns; q++)
-                    data[at + q] = factor * b.data[p * b.columns + q];
-            }
-        }
+  const [rows, columns] = [a.rows * b.rows, a.columns * b.columns];
+  const data = new Float32Array(rows * columns);
+  for (let i = 0; i < a.rows; i++) {
+    for (let j = 0; j < a.columns; j++) {
+      const factor = a.data[i * a.columns + j];
+      if (factor === 0) continue;
+      for (let p = 0; p < b.rows; p++) {
+        const at = (i * b.rows + p) * columns + j * b.columns;
+        for (let q = 0; q < b.columns; q++) data[at + q] = factor * b.data[p * b.columns + q];
+      }
     }
-    return { rows, columns, data };
+  }
+  return { rows, columns, data };
 }
 function sizeOf(shape) {
-    return shape.reduce((product, size) => product * size, 1);
+  return shape.reduce((product, size) => product * size, 1);
 }
 /**
  * The part of a layer that changes some rows of its weight, for files that join several modules in one layer.
@@ -375,21 +355,20 @@ function sizeOf(shape) {
  * @throws {LoraError} where the layer has fewer rows, or changes what cannot be divided
  */
 export function rowsOfLayer(layer, rows, label) {
-    const [from, to] = rows;
-    const out = layer.identity === 'up' ? layer.rank : (layer.upShape[0] ?? 0);
-    if (to > out)
-        throw new LoraError(`${label} is for another model: it has ${out} rows, and this model takes ${to}.`);
-    if (layer.inputChange || layer.outputChange || layer.vector) {
-        throw new LoraError(`${label} cannot be used: a DoRA of several joined layers is not supported.`);
-    }
-    const bias = layer.bias && { bias: layer.bias.slice(from, to) };
-    if (layer.identity === 'up') {
-        const width = layer.down.length / layer.rank;
-        const rank = to - from;
-        const down = layer.down.slice(from * width, to * width);
-        return { ...layer, ...bias, down, rank, downShape: [rank, ...layer.downShape.slice(1)], upShape: [rank, rank] };
-    }
-    const up = layer.up.slice(from * layer.rank, to * layer.rank);
-    return { ...layer, ...bias, up, upShape: [to - from, ...layer.upShape.slice(1)] };
+  const [from, to] = rows;
+  const out = layer.identity === 'up' ? layer.rank : (layer.upShape[0] ?? 0);
+  if (to > out) throw new LoraError(`${label} is for another model: it has ${out} rows, and this model takes ${to}.`);
+  if (layer.inputChange || layer.outputChange || layer.vector) {
+    throw new LoraError(`${label} cannot be used: a DoRA of several joined layers is not supported.`);
+  }
+  const bias = layer.bias && { bias: layer.bias.slice(from, to) };
+  if (layer.identity === 'up') {
+    const width = layer.down.length / layer.rank;
+    const rank = to - from;
+    const down = layer.down.slice(from * width, to * width);
+    return { ...layer, ...bias, down, rank, downShape: [rank, ...layer.downShape.slice(1)], upShape: [rank, rank] };
+  }
+  const up = layer.up.slice(from * layer.rank, to * layer.rank);
+  return { ...layer, ...bias, up, upShape: [to - from, ...layer.upShape.slice(1)] };
 }
 //# sourceMappingURL=loraReader.js.map

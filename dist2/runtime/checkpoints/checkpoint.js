@@ -10,12 +10,9 @@ import { openSingleFile } from './singleFile.js';
  * @throws {ModelError | SafetensorsError} a sentence with the reason
  */
 export async function openCheckpoint(path) {
-    if (await isFolder(path))
-        return openFolder(path);
-    if (isPickle(path))
-        throw new ModelError(`${basename(path)} cannot be used: ${pickleReason}`);
-    if (!(await isFile(path)))
-        throw new ModelError(`There is no folder or file ${path}.`);
-    return openSingleFile(path);
+  if (await isFolder(path)) return openFolder(path);
+  if (isPickle(path)) throw new ModelError(`${basename(path)} cannot be used: ${pickleReason}`);
+  if (!(await isFile(path))) throw new ModelError(`There is no folder or file ${path}.`);
+  return openSingleFile(path);
 }
 //# sourceMappingURL=checkpoint.js.map

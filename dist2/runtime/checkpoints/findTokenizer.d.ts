@@ -14,9 +14,18 @@ import type { EncoderKind, ModelSettings, TokenizerName, TokenizerSource } from 
  *
  * @throws {ModelError} saying what to provide where
  */
-export declare function findTokenizer(file: string, name: TokenizerName, { settings, kind, rows, padToken: published, }: {
+export declare function findTokenizer(
+  file: string,
+  name: TokenizerName,
+  {
+    settings,
+    kind,
+    rows,
+    padToken: published,
+  }: {
     settings: ModelSettings;
     kind: EncoderKind;
     rows: number;
     padToken: string | undefined;
-}): Promise<TokenizerSource>;
+  },
+): Promise<TokenizerSource>;

@@ -2,7 +2,11 @@ import { type ConfigPart, type Corrections, type Family, type ModelSettings } fr
 /** What a part is called in settings and complaints: the denoiser by its folder. */
 export declare function partLabel(family: Family, part: ConfigPart): string;
 /** What settings say of each part, and where they say it. */
-export declare function correctionsIn(family: Family, settings: ModelSettings, file: string): (part: ConfigPart) => Corrections;
+export declare function correctionsIn(
+  family: Family,
+  settings: ModelSettings,
+  file: string,
+): (part: ConfigPart) => Corrections;
 /**
  * Reads a settings file; fields of the wrong type count as absent, and a missing file as an empty one.
  *

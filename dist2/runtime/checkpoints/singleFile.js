@@ -20,88 +20,82 @@ import { correctionsIn, readSettings } from './settings.js';
  * @throws {ModelError | SafetensorsError} naming the part and the reason
  */
 export async function openSingleFile(file) {
-    const { tensors, metadata } = await readSafetensorsHeader(file);
-    const settings = await readSettings(`${file}.json`);
-    const said = { ...settingsOf(metadata), ...settings };
-    const family = familyOfFile(tensors);
-    if (!family?.file) {
-        throw new ModelError(`${basename(file)} holds no denoiser in a layout that is known (model.diffusion_model.…).`);
-    }
-    const { vaePath } = settings;
-    const source = {
-        path: file,
-        tensors,
-        metadata,
-        settings: said,
-        corrections: correctionsIn(family, settings, `${basename(file)}.json`),
-        otherVae: () => (vaePath === undefined ? undefined : openPart(resolve(dirname(file), vaePath), 'vae')),
-    };
-    const read = await family.file.read(source);
-    const { parts } = read;
-    const configOf = (part) => parts[part]?.config ?? {};
-    const { predictionType: _, ...rest } = said;
-    const configs = completeConfigs({
-        family,
-        className: read.className,
-        refiner: read.refiner ?? false,
-        index: read.index,
-        settings: { ...read.settings, ...rest },
-        lacksVae: parts.vae === undefined,
-        has: (encoder) => parts[encoder] !== undefined,
-        configs: {
-            denoiser: configOf('denoiser'),
-            text_encoder: configOf('text_encoder'),
-            text_encoder_2: configOf('text_encoder_2'),
-            text_encoder_3: configOf('text_encoder_3'),
-            vae: parts.vae?.config ?? { latent_channels: configOf('denoiser').out_channels },
-            scheduler: { ...read.scheduler, ...source.corrections('scheduler').own },
-        },
-    });
-    return {
-        ...configs,
-        path: file,
-        component: async (component) => {
-            const part = parts[component.startsWith('vae_') ? 'vae' : component];
-            if (!part || !configs.components.includes(component))
-                throw new ModelError(`This model has no ${component}.`);
-            return { kind: 'safetensors', ...part };
-        },
-        tokenizer: (name) => {
-            const encoder = configs.components.find((each) => each.startsWith('text_') && tokenizerOf(each) === name);
-            const kind = family.networks[encoder];
-            return findTokenizer(file, name, {
-                settings,
-                kind,
-                rows: kind.wordsOf(parts[encoder].tensors) ?? 0,
-                padToken: family.file?.padToken?.(read, name),
-            });
-        },
-    };
+  const { tensors, metadata } = await readSafetensorsHeader(file);
+  const settings = await readSettings(`${file}.json`);
+  const said = { ...settingsOf(metadata), ...settings };
+  const family = familyOfFile(tensors);
+  if (!family?.file) {
+    throw new ModelError(`${basename(file)} holds no denoiser in a layout that is known (model.diffusion_model.…).`);
+  }
+  const { vaePath } = settings;
+  const source = {
+    path: file,
+    tensors,
+    metadata,
+    settings: said,
+    corrections: correctionsIn(family, settings, `${basename(file)}.json`),
+    otherVae: () => (vaePath === undefined ? undefined : openPart(resolve(dirname(file), vaePath), 'vae')),
+  };
+  const read = await family.file.read(source);
+  const { parts } = read;
+  const configOf = (part) => parts[part]?.config ?? {};
+  const { predictionType: _, ...rest } = said;
+  const configs = completeConfigs({
+    family,
+    className: read.className,
+    refiner: read.refiner ?? false,
+    index: read.index,
+    settings: { ...read.settings, ...rest },
+    lacksVae: parts.vae === undefined,
+    has: (encoder) => parts[encoder] !== undefined,
+    configs: {
+      denoiser: configOf('denoiser'),
+      text_encoder: configOf('text_encoder'),
+      text_encoder_2: configOf('text_encoder_2'),
+      text_encoder_3: configOf('text_encoder_3'),
+      vae: parts.vae?.config ?? { latent_channels: configOf('denoiser').out_channels },
+      scheduler: { ...read.scheduler, ...source.corrections('scheduler').own },
+    },
+  });
+  return {
+    ...configs,
+    path: file,
+    component: async (component) => {
+      const part = parts[component.startsWith('vae_') ? 'vae' : component];
+      if (!part || !configs.components.includes(component)) throw new ModelError(`This model has no ${component}.`);
+      return { kind: 'safetensors', ...part };
+    },
+    tokenizer: (name) => {
+      const encoder = configs.components.find((each) => each.startsWith('text_') && tokenizerOf(each) === name);
+      const kind = family.networks[encoder];
+      return findTokenizer(file, name, {
+        settings,
+        kind,
+        rows: kind.wordsOf(parts[encoder].tensors) ?? 0,
+        padToken: family.file?.padToken?.(read, name),
+      });
+    },
+  };
 }
 /** What the header's metadata says, in the fields that Stability's ModelSpec names. */
 function settingsOf(metadata) {
-    const said = {};
-    const of = (key) => metadata[`modelspec.${key}`]?.trim() || undefined;
-    const [name, description, license, tags] = ['title', 'description', 'license', 'tags'].map(of);
-    if (name)
-        said.name = name;
-    if (description)
-        said.description = description;
-    if (license)
-        said.license = license;
-    if (tags)
-        said.tags = tags.split(',').map((tag) => tag.trim());
-    const [, width, height = width] = /^(\d+)(?:x(\d+))?$/.exec(of('resolution') ?? '') ?? [];
-    if (width !== undefined) {
-        said.defaultWidth = Number(width);
-        said.defaultHeight = Number(height);
-    }
-    const prediction = (of('prediction_type') ?? of('predict_key'))?.toLowerCase();
-    if (prediction === 'epsilon' || prediction === 'eps')
-        said.predictionType = 'epsilon';
-    if (prediction === 'v' || prediction === 'v_prediction' || prediction === 'velocity') {
-        said.predictionType = 'v_prediction';
-    }
-    return said;
+  const said = {};
+  const of = (key) => metadata[`modelspec.${key}`]?.trim() || undefined;
+  const [name, description, license, tags] = ['title', 'description', 'license', 'tags'].map(of);
+  if (name) said.name = name;
+  if (description) said.description = description;
+  if (license) said.license = license;
+  if (tags) said.tags = tags.split(',').map((tag) => tag.trim());
+  const [, width, height = width] = /^(\d+)(?:x(\d+))?$/.exec(of('resolution') ?? '') ?? [];
+  if (width !== undefined) {
+    said.defaultWidth = Number(width);
+    said.defaultHeight = Number(height);
+  }
+  const prediction = (of('prediction_type') ?? of('predict_key'))?.toLowerCase();
+  if (prediction === 'epsilon' || prediction === 'eps') said.predictionType = 'epsilon';
+  if (prediction === 'v' || prediction === 'v_prediction' || prediction === 'velocity') {
+    said.predictionType = 'v_prediction';
+  }
+  return said;
 }
 //# sourceMappingURL=singleFile.js.map

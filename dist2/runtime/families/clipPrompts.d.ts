@@ -4,18 +4,18 @@ import type { Tokenizer } from '../text/tokenizer.ts';
 import type { ConditioningContext, Config, OpenEncoder } from './family.ts';
 /** One text encoder, which state of it is wanted, and what it reads. */
 export interface ClipReader {
-    encoder: OpenEncoder<Tokenizer>;
-    form: ClipForm;
-    prompt: string;
-    /** Absent: nothing is to be encoded. */
-    negativePrompt: string | undefined;
-    /** What errors call the two texts. */
-    parameters: readonly [prompt: string, negativePrompt: string];
+  encoder: OpenEncoder<Tokenizer>;
+  form: ClipForm;
+  prompt: string;
+  /** Absent: nothing is to be encoded. */
+  negativePrompt: string | undefined;
+  /** What errors call the two texts. */
+  parameters: readonly [prompt: string, negativePrompt: string];
 }
 /** What one reader made of its texts. */
 export interface Read {
-    positive: ClipOutput;
-    negative: ClipOutput | undefined;
+  positive: ClipOutput;
+  negative: ClipOutput | undefined;
 }
 /**
  * Encodes the texts of all readers to the same length, as the denoiser takes them side by side and in one call. A text that

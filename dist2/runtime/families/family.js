@@ -3,7 +3,7 @@ export const encoderNames = ['text_encoder', 'text_encoder_2', 'text_encoder_3']
 export const configParts = [...encoderNames, 'denoiser', 'vae', 'scheduler'];
 /** The tokenizer of a text encoder. */
 export function tokenizerOf(encoder) {
-    return encoder.replace('text_encoder', 'tokenizer');
+  return encoder.replace('text_encoder', 'tokenizer');
 }
 export const predictionTypes = ['epsilon', 'v_prediction', 'sample'];
 //# sourceMappingURL=family.js.map

@@ -12,7 +12,10 @@ export declare function flux2TransformerTensors(stored: StoredTensors): StoredTe
  *
  * @param width - channels of the transformer (heads · channels of a head)
  */
-export declare function flux2LoraAliases(path: string, width: number): {
-    name: string;
-    rows?: readonly [number, number];
+export declare function flux2LoraAliases(
+  path: string,
+  width: number,
+): {
+  name: string;
+  rows?: readonly [number, number];
 }[];

@@ -3,9 +3,9 @@ import type { Branch } from '../run.ts';
 import type { GuidanceRule } from './family.ts';
 /** What the denoiser is asked at each step, and how its predictions become one. */
 export interface Guidance {
-    branches: readonly Branch[];
-    /** One prediction for each branch, in their order; may write into them. */
-    combine: (predictions: readonly Float32Array[]) => Float32Array;
+  branches: readonly Branch[];
+  /** One prediction for each branch, in their order; may write into them. */
+  combine: (predictions: readonly Float32Array[]) => Float32Array;
 }
 /** Whether a request has an unconditional branch. */
 export declare function isGuided(rule: GuidanceRule, request: GenerateRequest): boolean;
@@ -17,4 +17,10 @@ export declare function classifierFree(positive: Branch, negative: Branch, scale
  * Two scales, one for the prompt and one for the picture it edits (Brooks et al. 2023, arXiv 2211.09800, eq. 3):
  * ε = ε(∅, ∅) + s_I · (ε(I, ∅) − ε(∅, ∅)) + s_T · (ε(I, T) − ε(I, ∅)).
  */
-export declare function editing(both: Branch, imageOnly: Branch, none: Branch, scale: number, imageScale: number): Guidance;
+export declare function editing(
+  both: Branch,
+  imageOnly: Branch,
+  none: Branch,
+  scale: number,
+  imageScale: number,
+): Guidance;

@@ -1,11 +1,12 @@
 import type { StoredTensors } from '../files/safetensors.ts';
 import type { Architecture, Family, LoraLayerShape, NetworkKind } from './family.ts';
+
 export type { Family } from './family.ts';
 /** Every family of models; the first one that recognises a file reads it. */
 export declare const families: {
-    sd: Family;
-    sdxl: Family;
-    zImage: Family;
+  sd: Family;
+  sdxl: Family;
+  zImage: Family;
 };
 /** The family of a pipeline, by its `_class_name`. */
 export declare function familyOfPipeline(className: string): Family | undefined;
@@ -18,7 +19,10 @@ export declare function architectureOfTextWidth(width: unknown): Architecture;
 /** The name of the family that an architecture belongs to. */
 export declare function familyOfArchitecture(architecture: Architecture): string;
 /** The lineage of a LoRA: told by its layers, else by what trainers write into the metadata. */
-export declare function architectureOfLora(layers: readonly LoraLayerShape[], metadata: Readonly<Record<string, string>>): Architecture;
+export declare function architectureOfLora(
+  layers: readonly LoraLayerShape[],
+  metadata: Readonly<Record<string, string>>,
+): Architecture;
 /** The lineage of a textual inversion that names its encoders. */
 export declare function architectureOfEmbedding(tensors: StoredTensors): Architecture;
 /** The lineage of an autoencoder, where its scaling factor is that of one lineage alone. */

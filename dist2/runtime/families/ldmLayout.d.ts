@@ -1,14 +1,14 @@
 import type { StoredTensors } from '../files/safetensors.ts';
 /** What of a UNet's config decides how its modules are numbered. */
 export interface UNetStructure {
-    /** Channels of each level; default Stable Diffusion 1's four levels. */
-    block_out_channels?: readonly number[] | undefined;
-    /** One number for all levels or one for each; default 2. */
-    layers_per_block?: number | readonly number[] | undefined;
-    /** Which levels attend (`CrossAttn…`); default all but the last. */
-    down_block_types?: readonly string[] | undefined;
-    up_block_types?: readonly string[] | undefined;
-    [other: string]: unknown;
+  /** Channels of each level; default Stable Diffusion 1's four levels. */
+  block_out_channels?: readonly number[] | undefined;
+  /** One number for all levels or one for each; default 2. */
+  layers_per_block?: number | readonly number[] | undefined;
+  /** Which levels attend (`CrossAttn…`); default all but the last. */
+  down_block_types?: readonly string[] | undefined;
+  up_block_types?: readonly string[] | undefined;
+  [other: string]: unknown;
 }
 /** A module's path in the original layout, and its path in diffusers. */
 export type Rename = readonly [original: string, diffusers: string];

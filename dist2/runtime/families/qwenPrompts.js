@@ -9,39 +9,39 @@ import { openLanguageTokenizer, qwenChat } from '../text/languageTokenizer.js';
 export const QWEN_LENGTH = 512;
 /** Qwen3 as a text encoder. @param states - which of its hidden states the denoiser reads, as `Qwen3Form` counts them */
 export function qwen3Text(states) {
-    return {
-        classes: ['Qwen3Model', 'Qwen3ForCausalLM'],
-        input: 'input_ids',
-        write: (config, tensors, form) => writeQwen3(config, tensors, { ...form, states, attentionMask: form.attentionMask ?? true }),
-        check: (_config, tensors) => checkTransformerShapes('qwen3', tensors),
-        wordsOf: (tensors) => (tensors.get('model.embed_tokens.weight') ?? tensors.get('embed_tokens.weight'))?.shape[0],
-        async openTokenizer({ folder }) {
-            if (folder === undefined)
-                throw new ModelError('The tokenizer is missing: no vocabulary of Qwen comes with the program.');
-            return openLanguageTokenizer(folder, 'qwen');
-        },
-        checkTokenizer: (folder, name) => inPart(name, async () => {
-            try {
-                return (await openLanguageTokenizer(folder, 'qwen')).highest;
-            }
-            catch (cause) {
-                const reason = cause instanceof Error ? cause.message : String(cause);
-                throw new ModelError(`${reason} (in ${basename(folder)})`, { cause });
-            }
-        }),
-    };
+  return {
+    classes: ['Qwen3Model', 'Qwen3ForCausalLM'],
+    input: 'input_ids',
+    write: (config, tensors, form) =>
+      writeQwen3(config, tensors, { ...form, states, attentionMask: form.attentionMask ?? true }),
+    check: (_config, tensors) => checkTransformerShapes('qwen3', tensors),
+    wordsOf: (tensors) => (tensors.get('model.embed_tokens.weight') ?? tensors.get('embed_tokens.weight'))?.shape[0],
+    async openTokenizer({ folder }) {
+      if (folder === undefined)
+        throw new ModelError('The tokenizer is missing: no vocabulary of Qwen comes with the program.');
+      return openLanguageTokenizer(folder, 'qwen');
+    },
+    checkTokenizer: (folder, name) =>
+      inPart(name, async () => {
+        try {
+          return (await openLanguageTokenizer(folder, 'qwen')).highest;
+        } catch (cause) {
+          const reason = cause instanceof Error ? cause.message : String(cause);
+          throw new ModelError(`${reason} (in ${basename(folder)})`, { cause });
+        }
+      }),
+  };
 }
 /** The tensors of a Qwen3 encoder in a file, and the config that their shapes stand for. */
 export function qwen3In(tensors, corrections) {
-    // What predicts the next word is not part of an encoder.
-    const kept = new Map([...tensors].filter(([name]) => !name.startsWith('lm_head.')));
-    const [rows, width] = (kept.get('model.embed_tokens.weight') ?? kept.get('embed_tokens.weight'))?.shape ?? [];
-    if (rows === undefined)
-        throw new ModelError('the file has no tensor for "model.embed_tokens.weight".');
-    return {
-        tensors: kept,
-        config: { architectures: ['Qwen3Model'], vocab_size: rows, hidden_size: width, ...corrections.own },
-    };
+  // What predicts the next word is not part of an encoder.
+  const kept = new Map([...tensors].filter(([name]) => !name.startsWith('lm_head.')));
+  const [rows, width] = (kept.get('model.embed_tokens.weight') ?? kept.get('embed_tokens.weight'))?.shape ?? [];
+  if (rows === undefined) throw new ModelError('the file has no tensor for "model.embed_tokens.weight".');
+  return {
+    tensors: kept,
+    config: { architectures: ['Qwen3Model'], vocab_size: rows, hidden_size: width, ...corrections.own },
+  };
 }
 /**
  * The hidden states of a text in the chat template, at most 512 tokens of it. A text that was read before with the same
@@ -50,30 +50,29 @@ export function qwen3In(tensors, corrections) {
  * @throws RuntimeError `unsupportedParameter` for prompts with weights
  */
 export async function* readQwenPrompt(context, text, { thinking, filled }) {
-    const { request, remembered, version } = context;
-    if (request.promptWeighting !== undefined) {
-        const message = `Models of ${context.configs.family.title} take prompts as sentences, without weights.`;
-        throw new RuntimeError('unsupportedParameter', message, { parameter: 'promptWeighting' });
-    }
-    const length = Math.min(request.maxSequenceLength ?? QWEN_LENGTH, QWEN_LENGTH);
-    const key = JSON.stringify(['text_encoder', text, thinking, filled, length, version]);
-    const held = remembered.get(key);
-    if (held)
-        return held;
-    const { graph, tokenizer, shared } = await context.encoder('text_encoder');
-    const ids = tokenizer.encode(qwenChat(text, { thinking }), length);
-    const count = filled ? length : ids.length;
-    const padded = [...ids, ...new Array(count - ids.length).fill(tokenizer.pad)];
-    const mask = Int32Array.from(padded, (_, at) => (at < ids.length ? 1 : 0));
-    const row = {
-        input_ids: int64s(padded, [1, count]),
-        ...(graph.takes('attention_mask') && { attention_mask: { dtype: 'int32', dims: [1, count], data: mask } }),
-    };
-    const output = graph.gives('hidden_states') ? 'hidden_states' : graph.outputs[0].name;
-    const [answer] = yield { type: 'call', graph, rows: [row], shared, outputs: [output], positions: 0 };
-    const { data, dims } = answer[output];
-    const embeddings = { data, length: dims[1], width: dims[2] };
-    remembered.set(key, embeddings);
-    return embeddings;
+  const { request, remembered, version } = context;
+  if (request.promptWeighting !== undefined) {
+    const message = `Models of ${context.configs.family.title} take prompts as sentences, without weights.`;
+    throw new RuntimeError('unsupportedParameter', message, { parameter: 'promptWeighting' });
+  }
+  const length = Math.min(request.maxSequenceLength ?? QWEN_LENGTH, QWEN_LENGTH);
+  const key = JSON.stringify(['text_encoder', text, thinking, filled, length, version]);
+  const held = remembered.get(key);
+  if (held) return held;
+  const { graph, tokenizer, shared } = await context.encoder('text_encoder');
+  const ids = tokenizer.encode(qwenChat(text, { thinking }), length);
+  const count = filled ? length : ids.length;
+  const padded = [...ids, ...new Array(count - ids.length).fill(tokenizer.pad)];
+  const mask = Int32Array.from(padded, (_, at) => (at < ids.length ? 1 : 0));
+  const row = {
+    input_ids: int64s(padded, [1, count]),
+    ...(graph.takes('attention_mask') && { attention_mask: { dtype: 'int32', dims: [1, count], data: mask } }),
+  };
+  const output = graph.gives('hidden_states') ? 'hidden_states' : graph.outputs[0].name;
+  const [answer] = yield { type: 'call', graph, rows: [row], shared, outputs: [output], positions: 0 };
+  const { data, dims } = answer[output];
+  const embeddings = { data, length: dims[1], width: dims[2] };
+  remembered.set(key, embeddings);
+  return embeddings;
 }
 //# sourceMappingURL=qwenPrompts.js.map

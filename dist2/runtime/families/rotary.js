@@ -7,27 +7,29 @@ import { floats } from '../tensors/tensor.js';
  * @param base - frequency i of an axis of d channels is base^(-2 i / d)
  */
 export function rotaryTables(ids, axes, base) {
-    const half = axes.reduce((sum, channels) => sum + channels / 2, 0);
-    const cos = new Float32Array(ids.length * half);
-    const sin = new Float32Array(ids.length * half);
-    // Angles have float64's precision, as in diffusers: positions of large pictures lose a digit in float32.
-    const frequencies = axes.map((channels) => Array.from({ length: channels / 2 }, (_, i) => base ** ((-2 * i) / channels)));
-    let at = 0;
-    for (const position of ids) {
-        for (const [axis, own] of frequencies.entries()) {
-            for (const frequency of own) {
-                const angle = position[axis] * frequency;
-                cos[at] = Math.cos(angle);
-                sin[at++] = Math.sin(angle);
-            }
-        }
+  const half = axes.reduce((sum, channels) => sum + channels / 2, 0);
+  const cos = new Float32Array(ids.length * half);
+  const sin = new Float32Array(ids.length * half);
+  // Angles have float64's precision, as in diffusers: positions of large pictures lose a digit in float32.
+  const frequencies = axes.map((channels) =>
+    Array.from({ length: channels / 2 }, (_, i) => base ** ((-2 * i) / channels)),
+  );
+  let at = 0;
+  for (const position of ids) {
+    for (const [axis, own] of frequencies.entries()) {
+      for (const frequency of own) {
+        const angle = position[axis] * frequency;
+        cos[at] = Math.cos(angle);
+        sin[at++] = Math.sin(angle);
+      }
     }
-    return { cos, sin };
+  }
+  return { cos, sin };
 }
 /** The inputs `rotary_cos` and `rotary_sin` of a denoiser, for one row of a batch. */
 export function rotaryRow(ids, axes, base) {
-    const { cos, sin } = rotaryTables(ids, axes, base);
-    const dims = [ids.length, cos.length / ids.length];
-    return { rotary_cos: floats(cos, dims), rotary_sin: floats(sin, dims) };
+  const { cos, sin } = rotaryTables(ids, axes, base);
+  const dims = [ids.length, cos.length / ids.length];
+  return { rotary_cos: floats(cos, dims), rotary_sin: floats(sin, dims) };
 }
 //# sourceMappingURL=rotary.js.map

@@ -8,144 +8,150 @@ import { checkSize, vaeDecoder, vaeEncoder } from './networks.js';
 import { qwen3In, qwen3Text, readQwenPrompt } from './qwenPrompts.js';
 import { rotaryRow } from './rotary.js';
 import { isZImageTransformer, zImageLoraAliases, zImageTransformerTensors } from './zImageKeys.js';
+
 const transformer = {
-    classes: ['ZImageTransformer2DModel'],
-    input: 'timestep',
-    write: (config, tensors, form) => writeZImageTransformer(config, tensors, form),
-    check(config, tensors) {
-        checkTransformerShapes('zImage', tensors);
-        checkSize(config, 'dim', tensors.get('layers.0.attention.to_q.weight')?.shape[0]);
-        checkSize(config, 'cap_feat_dim', tensors.get('cap_embedder.0.weight')?.shape[0]);
-    },
+  classes: ['ZImageTransformer2DModel'],
+  input: 'timestep',
+  write: (config, tensors, form) => writeZImageTransformer(config, tensors, form),
+  check(config, tensors) {
+    checkTransformerShapes('zImage', tensors);
+    checkSize(config, 'dim', tensors.get('layers.0.attention.to_q.weight')?.shape[0]);
+    checkSize(config, 'cap_feat_dim', tensors.get('cap_embedder.0.weight')?.shape[0]);
+  },
 };
 /**
  * Z-Image and Z-Image-Turbo: one Qwen3 encoder, whose last layer is not used, and a transformer that reads caption and picture
  * as one sequence. The template leaves the model room to think.
  */
 export const zImage = {
-    name: 'zimage',
-    title: 'Z-Image',
-    pipelines: ['ZImagePipeline', 'ZImageImg2ImgPipeline'],
-    denoiserFolder: 'transformer',
-    networks: { text_encoder: qwen3Text([-2]), denoiser: transformer, vae_encoder: vaeEncoder, vae_decoder: vaeDecoder },
-    encoders: () => ['text_encoder'],
-    architectures: ['zimage'],
-    architecture: () => 'zimage',
-    defaults: ({ configs }) => ({
-        width: 1024,
-        height: 1024,
-        // The turbo model's schedule is shifted less than that of the model it was distilled from.
-        ...(Number(configs.scheduler.shift ?? 3) > 3 ? { steps: 28, guidanceScale: 4 } : { steps: 8, guidanceScale: 0 }),
-        strength: 0.6,
-    }),
-    // Latents of 8 pixels, in patches of 2.
-    sizeMultiple: 16,
-    latents: {
-        scalingFactor: 0.3611,
-        shiftFactor: 0.1159,
-        rgb: fluxLatentRgb,
-        shape: ({ vae }) => ({ channels: Number(vae.latent_channels ?? 16), scale: 8 }),
-    },
-    input: () => 'latents',
-    async *condition(context) {
-        const { request, guided } = context;
-        const read = async function* (text) {
-            return { embeddings: yield* readQwenPrompt(context, text, { thinking: true, filled: false }), extras: {} };
-        };
-        return {
-            positive: yield* read(request.prompt),
-            negative: guided ? yield* read(request.negativePrompt ?? '') : undefined,
-        };
-    },
-    // A scale of 1 is guidance too: see `combine`.
-    guidanceRule: () => 'above 0',
-    guidance: zImageGuidance,
-    sigmas: () => ({ sigmas: 'even' }),
-    timestep: (timestep) => 1 - timestep / 1000,
-    partialStep: 'run',
-    inputs({ configs, shape, branch }) {
-        const { axes_dims: axes = [32, 48, 48], rope_theta: base = 256 } = configs.configs.denoiser;
-        const positions = zImagePositions(shape.height / 2, shape.width / 2, branch.embeddings.length);
-        return rotaryRow(positions, axes, base);
-    },
-    takes: { loras: true, controlNets: false, deepCache: false, embeddings: false, clipSkip: false },
-    loraAliases: (config) => (path) => zImageLoraAliases(path, Number(config.dim ?? 3840)),
-    architectureOfLora: (layers) => layers.some(({ name }) => /(context_refiner|noise_refiner)[._]\d+[._]/.test(name)) ||
-        layers.some(({ name }) => /(^|\.|lora_unet_)layers[._]\d+[._](attention|feed_forward)[._](to_|qkv|out|w[123])/.test(name))
-        ? 'zimage'
-        : undefined,
-    statedAs: [[/z[-_ ]?image/i, 'zimage']],
-    file: {
-        recognises: isZImageTransformer,
-        read: readZImageFile,
-    },
+  name: 'zimage',
+  title: 'Z-Image',
+  pipelines: ['ZImagePipeline', 'ZImageImg2ImgPipeline'],
+  denoiserFolder: 'transformer',
+  networks: { text_encoder: qwen3Text([-2]), denoiser: transformer, vae_encoder: vaeEncoder, vae_decoder: vaeDecoder },
+  encoders: () => ['text_encoder'],
+  architectures: ['zimage'],
+  architecture: () => 'zimage',
+  defaults: ({ configs }) => ({
+    width: 1024,
+    height: 1024,
+    // The turbo model's schedule is shifted less than that of the model it was distilled from.
+    ...(Number(configs.scheduler.shift ?? 3) > 3 ? { steps: 28, guidanceScale: 4 } : { steps: 8, guidanceScale: 0 }),
+    strength: 0.6,
+  }),
+  // Latents of 8 pixels, in patches of 2.
+  sizeMultiple: 16,
+  latents: {
+    scalingFactor: 0.3611,
+    shiftFactor: 0.1159,
+    rgb: fluxLatentRgb,
+    shape: ({ vae }) => ({ channels: Number(vae.latent_channels ?? 16), scale: 8 }),
+  },
+  input: () => 'latents',
+  async *condition(context) {
+    const { request, guided } = context;
+    const read = async function* (text) {
+      return { embeddings: yield* readQwenPrompt(context, text, { thinking: true, filled: false }), extras: {} };
+    };
+    return {
+      positive: yield* read(request.prompt),
+      negative: guided ? yield* read(request.negativePrompt ?? '') : undefined,
+    };
+  },
+  // A scale of 1 is guidance too: see `combine`.
+  guidanceRule: () => 'above 0',
+  guidance: zImageGuidance,
+  sigmas: () => ({ sigmas: 'even' }),
+  timestep: (timestep) => 1 - timestep / 1000,
+  partialStep: 'run',
+  inputs({ configs, shape, branch }) {
+    const { axes_dims: axes = [32, 48, 48], rope_theta: base = 256 } = configs.configs.denoiser;
+    const positions = zImagePositions(shape.height / 2, shape.width / 2, branch.embeddings.length);
+    return rotaryRow(positions, axes, base);
+  },
+  takes: { loras: true, controlNets: false, deepCache: false, embeddings: false, clipSkip: false },
+  loraAliases: (config) => (path) => zImageLoraAliases(path, Number(config.dim ?? 3840)),
+  architectureOfLora: (layers) =>
+    layers.some(({ name }) => /(context_refiner|noise_refiner)[._]\d+[._]/.test(name)) ||
+    layers.some(({ name }) =>
+      /(^|\.|lora_unet_)layers[._]\d+[._](attention|feed_forward)[._](to_|qkv|out|w[123])/.test(name),
+    )
+      ? 'zimage'
+      : undefined,
+  statedAs: [[/z[-_ ]?image/i, 'zimage']],
+  file: {
+    recognises: isZImageTransformer,
+    read: readZImageFile,
+  },
 };
 /**
  * v = c + s · (c - u): a scale of 0 is the conditional branch alone, so 1 is not. The network was trained to predict what
  * leads from noise to the picture, and schedulers want the opposite.
  */
 function zImageGuidance({ positive, negative }, { guidanceScale }) {
-    const combine = ([conditional, unconditional]) => {
-        for (let at = 0; at < conditional.length; at++) {
-            const c = conditional[at];
-            conditional[at] = -(unconditional === undefined ? c : c + guidanceScale * (c - unconditional[at]));
-        }
-        return conditional;
-    };
-    const branches = negative ? [positive, negative] : [positive];
-    return { branches, combine };
+  const combine = ([conditional, unconditional]) => {
+    for (let at = 0; at < conditional.length; at++) {
+      const c = conditional[at];
+      conditional[at] = -(unconditional === undefined ? c : c + guidanceScale * (c - unconditional[at]));
+    }
+    return conditional;
+  };
+  const branches = negative ? [positive, negative] : [positive];
+  return { branches, combine };
 }
 /**
  * One file with the transformer, the text encoder and the autoencoder, as ComfyUI's all-in-one files name them. Without a
  * config the schedule is that of the turbo model.
  */
 async function readZImageFile({ path, tensors, corrections, otherVae }) {
-    const denoiser = await inPart('transformer', () => {
-        const found = zImageTransformerTensors(transformerIn(tensors));
-        const of = (name) => found.get(name)?.shape ?? [];
-        const [head = 128] = of('layers.0.attention.norm_q.weight');
-        const [dim = 0] = of('layers.0.attention.to_q.weight');
-        const config = {
-            _class_name: 'ZImageTransformer2DModel',
-            dim,
-            n_heads: dim / head,
-            in_channels: (of('all_x_embedder.2-1.weight')[1] ?? 0) / 4,
-            cap_feat_dim: of('cap_embedder.0.weight')[0],
-            // A quarter of a head tells the place in the sequence, the rest the row and the column.
-            axes_dims: [head / 4, (3 * head) / 8, (3 * head) / 8],
-            ...corrections('denoiser').own,
-        };
-        return { tensors: found, config };
-    });
-    const encoder = textEncoderIn(tensors);
-    if (encoder.size === 0) {
-        throw new ModelError(`The text_encoder is missing: ${basename(path)} has no tensors named text_encoders.qwen3_4b.transformer.…, so it is not a whole model.`);
-    }
-    const vae = (await otherVae()) ??
-        (holdsAutoencoder(tensors) ? await inPart('vae', () => autoencoderIn(tensors, corrections('vae'))) : undefined);
-    return {
-        className: 'ZImagePipeline',
-        index: {},
-        scheduler: { _class_name: 'FlowMatchEulerDiscreteScheduler', num_train_timesteps: 1000, shift: 3 },
-        parts: {
-            denoiser,
-            text_encoder: await inPart('text_encoder', () => qwen3In(encoder, corrections('text_encoder'))),
-            ...(vae && { vae }),
-        },
+  const denoiser = await inPart('transformer', () => {
+    const found = zImageTransformerTensors(transformerIn(tensors));
+    const of = (name) => found.get(name)?.shape ?? [];
+    const [head = 128] = of('layers.0.attention.norm_q.weight');
+    const [dim = 0] = of('layers.0.attention.to_q.weight');
+    const config = {
+      _class_name: 'ZImageTransformer2DModel',
+      dim,
+      n_heads: dim / head,
+      in_channels: (of('all_x_embedder.2-1.weight')[1] ?? 0) / 4,
+      cap_feat_dim: of('cap_embedder.0.weight')[0],
+      // A quarter of a head tells the place in the sequence, the rest the row and the column.
+      axes_dims: [head / 4, (3 * head) / 8, (3 * head) / 8],
+      ...corrections('denoiser').own,
     };
+    return { tensors: found, config };
+  });
+  const encoder = textEncoderIn(tensors);
+  if (encoder.size === 0) {
+    throw new ModelError(
+      `The text_encoder is missing: ${basename(path)} has no tensors named text_encoders.qwen3_4b.transformer.…, so it is not a whole model.`,
+    );
+  }
+  const vae =
+    (await otherVae()) ??
+    (holdsAutoencoder(tensors) ? await inPart('vae', () => autoencoderIn(tensors, corrections('vae'))) : undefined);
+  return {
+    className: 'ZImagePipeline',
+    index: {},
+    scheduler: { _class_name: 'FlowMatchEulerDiscreteScheduler', num_train_timesteps: 1000, shift: 3 },
+    parts: {
+      denoiser,
+      text_encoder: await inPart('text_encoder', () => qwen3In(encoder, corrections('text_encoder'))),
+      ...(vae && { vae }),
+    },
+  };
 }
 function transformerIn(tensors) {
-    const inside = below(tensors, 'model.diffusion_model.');
-    return inside.size > 0 ? inside : tensors;
+  const inside = below(tensors, 'model.diffusion_model.');
+  return inside.size > 0 ? inside : tensors;
 }
 /** The tensors of a Qwen3 encoder in an all-in-one file. */
 export function textEncoderIn(tensors) {
-    for (const name of ['qwen3_4b', 'qwen3_8b', 'qwen3']) {
-        const found = below(tensors, `text_encoders.${name}.transformer.`);
-        if (found.size > 0)
-            return found;
-    }
-    return new Map();
+  for (const name of ['qwen3_4b', 'qwen3_8b', 'qwen3']) {
+    const found = below(tensors, `text_encoders.${name}.transformer.`);
+    if (found.size > 0) return found;
+  }
+  return new Map();
 }
 /**
  * Positions of Z-Image's joint sequence, three axes each: the patches and their filling, then the caption and its filling.
@@ -155,17 +161,13 @@ export function textEncoderIn(tensors) {
  * @param length - real tokens of the caption
  */
 export function zImagePositions(rows, columns, length) {
-    const filled = (count) => Math.ceil(count / Z_IMAGE_MULTIPLE) * Z_IMAGE_MULTIPLE;
-    const caption = filled(length);
-    const positions = [];
-    // The picture comes after the caption on the first axis, though before it in the sequence.
-    for (let y = 0; y < rows; y++)
-        for (let x = 0; x < columns; x++)
-            positions.push([1 + caption, y, x]);
-    while (positions.length < filled(rows * columns))
-        positions.push([0, 0, 0]);
-    for (let at = 0; at < caption; at++)
-        positions.push([1 + at, 0, 0]);
-    return positions;
+  const filled = (count) => Math.ceil(count / Z_IMAGE_MULTIPLE) * Z_IMAGE_MULTIPLE;
+  const caption = filled(length);
+  const positions = [];
+  // The picture comes after the caption on the first axis, though before it in the sequence.
+  for (let y = 0; y < rows; y++) for (let x = 0; x < columns; x++) positions.push([1 + caption, y, x]);
+  while (positions.length < filled(rows * columns)) positions.push([0, 0, 0]);
+  for (let at = 0; at < caption; at++) positions.push([1 + at, 0, 0]);
+  return positions;
 }
 //# sourceMappingURL=zImage.js.map

@@ -12,7 +12,10 @@ export declare function zImageTransformerTensors(stored: StoredTensors): StoredT
  *
  * @param width - channels of the transformer (`dim`)
  */
-export declare function zImageLoraAliases(path: string, width: number): {
-    name: string;
-    rows?: readonly [number, number];
+export declare function zImageLoraAliases(
+  path: string,
+  width: number,
+): {
+  name: string;
+  rows?: readonly [number, number];
 }[];

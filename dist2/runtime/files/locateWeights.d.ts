@@ -1,6 +1,6 @@
 /** How the file of a component's weights is called, without endings. */
-export declare const textStem = "model";
-export declare const networkStem = "diffusion_pytorch_model";
+export declare const textStem = 'model';
+export declare const networkStem = 'diffusion_pytorch_model';
 /**
  * The file to read a component's weights from: `<stem>.safetensors`, else its index of shards, else the half-precision
  * variant (`fp16`, then `bf16`) as a file or an index, else the only other variant there is.

@@ -1,6 +1,6 @@
 /** The model cannot be used; the message is a sentence naming the part and the reason. */
 export declare class ModelError extends Error {
-    readonly name = "ModelError";
+  readonly name = 'ModelError';
 }
 /** Puts the name of the part before any complaint about it. */
 export declare function inPart<T>(part: string, work: () => T | Promise<T>): Promise<T>;
@@ -17,6 +17,7 @@ export declare function isFolder(path: string): Promise<boolean>;
 export declare function isObject(value: unknown): value is Record<string, unknown>;
 /** Weights that Python unpickles: opening them can run code. */
 export declare function isPickle(name: string): boolean;
-export declare const pickleReason = "pickled weights can run code when opened and are refused. Use safetensors or ONNX.";
+export declare const pickleReason =
+  'pickled weights can run code when opened and are refused. Use safetensors or ONNX.';
 /** Names, sizes and times of files, and of folders with what lies in them; the same while nothing changed. */
 export declare function fingerprint(paths: readonly string[]): string;

@@ -2,32 +2,33 @@ import { open, realpath } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { foreignKind } from './foreign.js';
 import { withScales } from './scales.js';
+
 /** Bits of one element, by the names safetensors uses. */
 const bitsOf = {
-    BOOL: 8,
-    U8: 8,
-    I8: 8,
-    F8_E4M3: 8,
-    F8_E5M2: 8,
-    F8_E8M0: 8,
-    U16: 16,
-    I16: 16,
-    F16: 16,
-    BF16: 16,
-    U32: 32,
-    I32: 32,
-    F32: 32,
-    U64: 64,
-    I64: 64,
-    F64: 64,
-    C64: 64,
-    F4: 4,
-    F6_E2M3: 6,
-    F6_E3M2: 6,
+  BOOL: 8,
+  U8: 8,
+  I8: 8,
+  F8_E4M3: 8,
+  F8_E5M2: 8,
+  F8_E8M0: 8,
+  U16: 16,
+  I16: 16,
+  F16: 16,
+  BF16: 16,
+  U32: 32,
+  I32: 32,
+  F32: 32,
+  U64: 64,
+  I64: 64,
+  F64: 64,
+  C64: 64,
+  F4: 4,
+  F6_E2M3: 6,
+  F6_E3M2: 6,
 };
 /** The file is not a usable safetensors file; the message is a sentence that names the file and the reason. */
 export class SafetensorsError extends Error {
-    name = 'SafetensorsError';
+  name = 'SafetensorsError';
 }
 /**
  * Bytes; a longer header is an attack or not safetensors at all. Those of published models have less than 1 MB, and the
@@ -39,213 +40,186 @@ const longestHeader = 16_000_000;
  * Every bound is checked before it is used: a graph built from the result points native code at these offsets.
  */
 export async function readSafetensorsHeader(file) {
-    const name = basename(file);
-    const refuse = (reason, cause) => new SafetensorsError(`${name} is not a usable safetensors file: ${reason}.`, { cause });
-    /** Where not even the header is one, the file may be something else altogether. */
-    const refuseHeader = async (reason, cause) => refuse((await foreignKind(file, 'safetensors')) ?? reason, cause);
-    let handle;
+  const name = basename(file);
+  const refuse = (reason, cause) =>
+    new SafetensorsError(`${name} is not a usable safetensors file: ${reason}.`, { cause });
+  /** Where not even the header is one, the file may be something else altogether. */
+  const refuseHeader = async (reason, cause) => refuse((await foreignKind(file, 'safetensors')) ?? reason, cause);
+  let handle;
+  try {
+    handle = await open(file, 'r');
+  } catch (cause) {
+    throw new SafetensorsError(`${name} cannot be opened: ${codeOf(cause)}.`, { cause });
+  }
+  try {
+    const found = await handle.stat({ bigint: true });
+    if (!found.isFile()) throw refuse('it is a folder or a device');
+    const size = Number(found.size);
+    if (size < 10) throw await refuseHeader(`it has ${size} bytes, fewer than the smallest header`);
+    const prefix = await readExactly(handle, 0, 8);
+    const declared = prefix.readBigUInt64LE(0);
+    if (declared > BigInt(size - 8)) {
+      const claim = `its header claims ${declared} bytes, but the file has ${size} (it may be truncated; download it again)`;
+      throw await refuseHeader(claim);
+    }
+    if (declared > BigInt(longestHeader)) {
+      throw await refuseHeader(`its header claims ${declared} bytes, more than any real one`);
+    }
+    if (declared < 2n) throw await refuseHeader(`its header claims ${declared} bytes`);
+    const headerLength = Number(declared);
+    let text;
+    let parsed;
     try {
-        handle = await open(file, 'r');
+      text = new TextDecoder('utf-8', { fatal: true }).decode(await readExactly(handle, 8, headerLength));
+      parsed = JSON.parse(text);
+    } catch (cause) {
+      throw await refuseHeader('its header is not JSON', cause);
     }
-    catch (cause) {
-        throw new SafetensorsError(`${name} cannot be opened: ${codeOf(cause)}.`, { cause });
-    }
-    try {
-        const found = await handle.stat({ bigint: true });
-        if (!found.isFile())
-            throw refuse('it is a folder or a device');
-        const size = Number(found.size);
-        if (size < 10)
-            throw await refuseHeader(`it has ${size} bytes, fewer than the smallest header`);
-        const prefix = await readExactly(handle, 0, 8);
-        const declared = prefix.readBigUInt64LE(0);
-        if (declared > BigInt(size - 8)) {
-            const claim = `its header claims ${declared} bytes, but the file has ${size} (it may be truncated; download it again)`;
-            throw await refuseHeader(claim);
-        }
-        if (declared > BigInt(longestHeader)) {
-            throw await refuseHeader(`its header claims ${declared} bytes, more than any real one`);
-        }
-        if (declared < 2n)
-            throw await refuseHeader(`its header claims ${declared} bytes`);
-        const headerLength = Number(declared);
-        let text;
-        let parsed;
-        try {
-            text = new TextDecoder('utf-8', { fatal: true }).decode(await readExactly(handle, 8, headerLength));
-            parsed = JSON.parse(text);
-        }
-        catch (cause) {
-            throw await refuseHeader('its header is not JSON', cause);
-        }
-        const twice = repeatedKey(text);
-        if (twice !== undefined)
-            throw refuse(`its header names "${twice.slice(0, 120)}" twice`);
-        // Where the bytes really are: onnxruntime maps no file through a link, and caches of downloads are full of them.
-        const where = { file: await realpath(file), version: versionOf(found) };
-        return checkHeader(parsed, where, size, 8 + headerLength, refuse);
-    }
-    finally {
-        await handle.close();
-    }
+    const twice = repeatedKey(text);
+    if (twice !== undefined) throw refuse(`its header names "${twice.slice(0, 120)}" twice`);
+    // Where the bytes really are: onnxruntime maps no file through a link, and caches of downloads are full of them.
+    const where = { file: await realpath(file), version: versionOf(found) };
+    return checkHeader(parsed, where, size, 8 + headerLength, refuse);
+  } finally {
+    await handle.close();
+  }
 }
 /** The first key that a JSON object, known to be valid, has twice; JSON.parse would keep the last without a word. */
 function repeatedKey(text) {
-    const keys = new Set();
-    let depth = 0;
-    for (let at = 0; at < text.length; at++) {
-        const char = text[at];
-        if (char === '{' || char === '[')
-            depth++;
-        else if (char === '}' || char === ']')
-            depth--;
-        else if (char === '"') {
-            const from = at++;
-            while (text[at] !== '"')
-                at += text[at] === '\\' ? 2 : 1;
-            if (depth !== 1)
-                continue;
-            let next = at + 1;
-            while (/\s/.test(text[next] ?? ''))
-                next++;
-            if (text[next] !== ':')
-                continue;
-            const key = JSON.parse(text.slice(from, at + 1));
-            if (keys.has(key))
-                return key;
-            keys.add(key);
-        }
+  const keys = new Set();
+  let depth = 0;
+  for (let at = 0; at < text.length; at++) {
+    const char = text[at];
+    if (char === '{' || char === '[') depth++;
+    else if (char === '}' || char === ']') depth--;
+    else if (char === '"') {
+      const from = at++;
+      while (text[at] !== '"') at += text[at] === '\\' ? 2 : 1;
+      if (depth !== 1) continue;
+      let next = at + 1;
+      while (/\s/.test(text[next] ?? '')) next++;
+      if (text[next] !== ':') continue;
+      const key = JSON.parse(text.slice(from, at + 1));
+      if (keys.has(key)) return key;
+      keys.add(key);
     }
-    return undefined;
+  }
+  return undefined;
 }
 function checkHeader(parsed, where, size, dataStart, refuse) {
-    if (!isObject(parsed))
-        throw refuse('its header is not a JSON object');
-    const tensors = new Map();
-    const metadata = {};
-    for (const [name, entry] of Object.entries(parsed)) {
-        if (name === '__metadata__') {
-            if (!isObject(entry))
-                throw refuse('its __metadata__ is not an object');
-            for (const [key, value] of Object.entries(entry))
-                if (typeof value === 'string')
-                    metadata[key] = value;
-            continue;
-        }
-        const label = `tensor "${name.slice(0, 120)}"`;
-        if (!isObject(entry))
-            throw refuse(`${label} is not described by an object`);
-        const { dtype, shape, data_offsets: offsets } = entry;
-        if (typeof dtype !== 'string' || !Object.hasOwn(bitsOf, dtype)) {
-            throw refuse(`${label} has the unknown dtype ${JSON.stringify(dtype) ?? 'undefined'}`);
-        }
-        if (!isCounts(shape))
-            throw refuse(`${label} has a shape that is not a list of whole numbers`);
-        if (!isCounts(offsets) || offsets.length !== 2)
-            throw refuse(`${label} has no pair of data offsets`);
-        const [begin, end] = offsets;
-        if (end < begin)
-            throw refuse(`${label} ends before it begins`);
-        if (dataStart + end > size) {
-            throw refuse(`${label} ends at byte ${dataStart + end}, but the file has ${size} (it may be truncated; download it again)`);
-        }
-        const bits = shape.reduce((product, dim) => product * dim, bitsOf[dtype]);
-        if (bits !== (end - begin) * 8) {
-            throw refuse(`${label} has shape [${shape.join(', ')}] of ${dtype} but ${end - begin} bytes of data`);
-        }
-        tensors.set(name, {
-            dtype: dtype,
-            shape,
-            ...where,
-            offset: dataStart + begin,
-            length: end - begin,
-        });
+  if (!isObject(parsed)) throw refuse('its header is not a JSON object');
+  const tensors = new Map();
+  const metadata = {};
+  for (const [name, entry] of Object.entries(parsed)) {
+    if (name === '__metadata__') {
+      if (!isObject(entry)) throw refuse('its __metadata__ is not an object');
+      for (const [key, value] of Object.entries(entry)) if (typeof value === 'string') metadata[key] = value;
+      continue;
     }
-    const inOrder = [...tensors].sort(([, a], [, b]) => a.offset - b.offset || a.length - b.length);
-    for (let i = 1; i < inOrder.length; i++) {
-        const [previousName, previous] = inOrder[i - 1];
-        const [name, tensor] = inOrder[i];
-        if (tensor.offset < previous.offset + previous.length) {
-            throw refuse(`tensors "${previousName}" and "${name}" overlap`);
-        }
+    const label = `tensor "${name.slice(0, 120)}"`;
+    if (!isObject(entry)) throw refuse(`${label} is not described by an object`);
+    const { dtype, shape, data_offsets: offsets } = entry;
+    if (typeof dtype !== 'string' || !Object.hasOwn(bitsOf, dtype)) {
+      throw refuse(`${label} has the unknown dtype ${JSON.stringify(dtype) ?? 'undefined'}`);
     }
-    return { tensors: withScales(tensors), metadata };
+    if (!isCounts(shape)) throw refuse(`${label} has a shape that is not a list of whole numbers`);
+    if (!isCounts(offsets) || offsets.length !== 2) throw refuse(`${label} has no pair of data offsets`);
+    const [begin, end] = offsets;
+    if (end < begin) throw refuse(`${label} ends before it begins`);
+    if (dataStart + end > size) {
+      throw refuse(
+        `${label} ends at byte ${dataStart + end}, but the file has ${size} (it may be truncated; download it again)`,
+      );
+    }
+    const bits = shape.reduce((product, dim) => product * dim, bitsOf[dtype]);
+    if (bits !== (end - begin) * 8) {
+      throw refuse(`${label} has shape [${shape.join(', ')}] of ${dtype} but ${end - begin} bytes of data`);
+    }
+    tensors.set(name, {
+      dtype: dtype,
+      shape,
+      ...where,
+      offset: dataStart + begin,
+      length: end - begin,
+    });
+  }
+  const inOrder = [...tensors].sort(([, a], [, b]) => a.offset - b.offset || a.length - b.length);
+  for (let i = 1; i < inOrder.length; i++) {
+    const [previousName, previous] = inOrder[i - 1];
+    const [name, tensor] = inOrder[i];
+    if (tensor.offset < previous.offset + previous.length) {
+      throw refuse(`tensors "${previousName}" and "${name}" overlap`);
+    }
+  }
+  return { tensors: withScales(tensors), metadata };
 }
 /**
  * Reads the tensors of a checkpoint that may be one `.safetensors` file or an index (`.safetensors.index.json`, or with a
  * variant in its name) naming its shards. Shards must lie beside the index.
  */
 export async function readStoredTensors(file) {
-    if (!file.endsWith('.json'))
-        return (await readSafetensorsHeader(file)).tensors;
-    const name = basename(file);
-    let index;
-    const handle = await open(file, 'r').catch((cause) => {
-        throw new SafetensorsError(`${name} cannot be opened: ${codeOf(cause)}.`, { cause });
-    });
-    try {
-        const found = await handle.stat();
-        if (!found.isFile() || found.size > longestHeader) {
-            throw new SafetensorsError(`${name} is not an index: it has ${found.size} bytes, more than any real one.`);
-        }
-        index = JSON.parse(await handle.readFile('utf8'));
+  if (!file.endsWith('.json')) return (await readSafetensorsHeader(file)).tensors;
+  const name = basename(file);
+  let index;
+  const handle = await open(file, 'r').catch((cause) => {
+    throw new SafetensorsError(`${name} cannot be opened: ${codeOf(cause)}.`, { cause });
+  });
+  try {
+    const found = await handle.stat();
+    if (!found.isFile() || found.size > longestHeader) {
+      throw new SafetensorsError(`${name} is not an index: it has ${found.size} bytes, more than any real one.`);
     }
-    catch (cause) {
-        if (cause instanceof SafetensorsError)
-            throw cause;
-        const kind = await foreignKind(file, 'json');
-        throw new SafetensorsError(`${name} is not readable JSON${kind === undefined ? '' : `: ${kind}`}.`, { cause });
+    index = JSON.parse(await handle.readFile('utf8'));
+  } catch (cause) {
+    if (cause instanceof SafetensorsError) throw cause;
+    const kind = await foreignKind(file, 'json');
+    throw new SafetensorsError(`${name} is not readable JSON${kind === undefined ? '' : `: ${kind}`}.`, { cause });
+  } finally {
+    await handle.close();
+  }
+  const shardOf = isObject(index) ? index.weight_map : undefined;
+  if (!isObject(shardOf)) throw new SafetensorsError(`${name} has no weight_map.`);
+  const shards = new Map();
+  const tensors = new Map();
+  for (const [tensorName, shard] of Object.entries(shardOf)) {
+    // A shard outside the folder would let a downloaded model point native code at any file.
+    if (typeof shard !== 'string' || shard !== basename(shard) || !shard.endsWith('.safetensors')) {
+      throw new SafetensorsError(`${name} names a shard that is not a safetensors file beside it.`);
     }
-    finally {
-        await handle.close();
+    let held = shards.get(shard);
+    if (!held) {
+      held = (await readSafetensorsHeader(join(dirname(file), shard))).tensors;
+      shards.set(shard, held);
     }
-    const shardOf = isObject(index) ? index.weight_map : undefined;
-    if (!isObject(shardOf))
-        throw new SafetensorsError(`${name} has no weight_map.`);
-    const shards = new Map();
-    const tensors = new Map();
-    for (const [tensorName, shard] of Object.entries(shardOf)) {
-        // A shard outside the folder would let a downloaded model point native code at any file.
-        if (typeof shard !== 'string' || shard !== basename(shard) || !shard.endsWith('.safetensors')) {
-            throw new SafetensorsError(`${name} names a shard that is not a safetensors file beside it.`);
-        }
-        let held = shards.get(shard);
-        if (!held) {
-            held = (await readSafetensorsHeader(join(dirname(file), shard))).tensors;
-            shards.set(shard, held);
-        }
-        const tensor = held.get(tensorName);
-        if (!tensor)
-            throw new SafetensorsError(`${name} says that "${tensorName}" is in ${shard}, but it is not.`);
-        tensors.set(tensorName, tensor);
-    }
-    return tensors;
+    const tensor = held.get(tensorName);
+    if (!tensor) throw new SafetensorsError(`${name} says that "${tensorName}" is in ${shard}, but it is not.`);
+    tensors.set(tensorName, tensor);
+  }
+  return tensors;
 }
 /** Differs whenever a file was replaced, cut or written to. */
 export function versionOf({ dev, ino, size, mtimeNs }) {
-    return `${dev}:${ino}:${size}:${mtimeNs}`;
+  return `${dev}:${ino}:${size}:${mtimeNs}`;
 }
 async function readExactly(handle, position, length) {
-    const buffer = Buffer.alloc(length);
-    let filled = 0;
-    while (filled < length) {
-        const { bytesRead } = await handle.read(buffer, filled, length - filled, position + filled);
-        if (bytesRead === 0)
-            break;
-        filled += bytesRead;
-    }
-    return buffer.subarray(0, filled);
+  const buffer = Buffer.alloc(length);
+  let filled = 0;
+  while (filled < length) {
+    const { bytesRead } = await handle.read(buffer, filled, length - filled, position + filled);
+    if (bytesRead === 0) break;
+    filled += bytesRead;
+  }
+  return buffer.subarray(0, filled);
 }
 function isObject(value) {
-    return typeof value === 'object' && value !== null && !Array.isArray(value);
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 function isCounts(value) {
-    return Array.isArray(value) && value.every((item) => Number.isSafeInteger(item) && item >= 0);
+  return Array.isArray(value) && value.every((item) => Number.isSafeInteger(item) && item >= 0);
 }
 function codeOf(cause) {
-    const code = cause?.code;
-    if (code === 'ENOENT')
-        return 'there is no such file';
-    return code ?? String(cause);
+  const code = cause?.code;
+  if (code === 'ENOENT') return 'there is no such file';
+  return code ?? String(cause);
 }
 //# sourceMappingURL=safetensors.js.map

@@ -1,4 +1,5 @@
 import { isFloat8 } from './blocks.js';
+
 /** Ends of the names of scales beside `<layer>.weight`: ComfyUI's older and newer layouts, the second also Black Forest Labs'. */
 const scaleNames = ['.scale_weight', '.weight_scale'];
 /** What says how a GPU should multiply 8-bit floats; nothing of it is needed to compute with their values. */
@@ -8,20 +9,16 @@ const markers = /(^|\.)(scaled_fp8|comfy_quant|input_scale|scale_input)$/;
  * markers. Tensors of other files are returned as they are.
  */
 export function withScales(tensors) {
-    if (![...tensors.values()].some(({ dtype }) => isFloat8(dtype)))
-        return tensors;
-    const scaled = new Map();
-    const scales = new Map();
-    for (const [name, tensor] of tensors) {
-        const end = scaleNames.find((ending) => name.endsWith(ending));
-        const weight = end && `${name.slice(0, -end.length)}.weight`;
-        if (weight !== undefined && isFloat8(tensors.get(weight)?.dtype ?? ''))
-            scales.set(weight, tensor);
-        else if (!markers.test(name))
-            scaled.set(name, tensor);
-    }
-    for (const [weight, scale] of scales)
-        scaled.set(weight, { ...scaled.get(weight), scale });
-    return scaled;
+  if (![...tensors.values()].some(({ dtype }) => isFloat8(dtype))) return tensors;
+  const scaled = new Map();
+  const scales = new Map();
+  for (const [name, tensor] of tensors) {
+    const end = scaleNames.find((ending) => name.endsWith(ending));
+    const weight = end && `${name.slice(0, -end.length)}.weight`;
+    if (weight !== undefined && isFloat8(tensors.get(weight)?.dtype ?? '')) scales.set(weight, tensor);
+    else if (!markers.test(name)) scaled.set(name, tensor);
+  }
+  for (const [weight, scale] of scales) scaled.set(weight, { ...scaled.get(weight), scale });
+  return scaled;
 }
 //# sourceMappingURL=scales.js.map

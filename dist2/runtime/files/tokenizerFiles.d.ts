@@ -1,14 +1,14 @@
 /** What the files of a tokenizer say, checked. */
 export interface TokenizerFiles {
-    /** `tokenizer_config.json`. */
-    config?: Record<string, unknown> | undefined;
-    /** `special_tokens_map.json`. */
-    special?: Record<string, unknown> | undefined;
-    vocab: Record<string, number>;
-    /** Pairs of tokens that become one, the first of all first. */
-    merges: string[][];
-    /** Words of the vocabulary that are read as a whole wherever they stand. */
-    added: string[];
+  /** `tokenizer_config.json`. */
+  config?: Record<string, unknown> | undefined;
+  /** `special_tokens_map.json`. */
+  special?: Record<string, unknown> | undefined;
+  vocab: Record<string, number>;
+  /** Pairs of tokens that become one, the first of all first. */
+  merges: string[][];
+  /** Words of the vocabulary that are read as a whole wherever they stand. */
+  added: string[];
 }
 /** Of a vocabulary and of its merges; CLIP's has 49,408. */
 export declare const MOST_WORDS = 1000000;

@@ -14,110 +14,104 @@ export const LEAST_LENGTH = 3;
  * @throws {ModelError | Error} a sentence; undefined where the folder holds no vocabulary
  */
 export async function readTokenizerFiles(folder) {
-    const read = (name) => readJson(join(folder, name), mostTokenizerBytes);
-    const [config, special] = [await read('tokenizer_config.json'), await read('special_tokens_map.json')];
-    checkLength(config?.model_max_length);
-    const vocab = await read('vocab.json');
-    const lines = await readText(join(folder, 'merges.txt'), mostTokenizerBytes);
-    if (vocab !== undefined && lines !== undefined) {
-        const merges = lines
-            .split(/\r?\n/)
-            .filter((line) => line !== '' && !line.startsWith('#version'))
-            .map((line) => line.split(' '));
-        return { config, special, vocab: checkVocabulary(vocab), merges: checkMerges(merges), added: [] };
-    }
-    const description = await read('tokenizer.json');
-    return description && { config, special, ...ofDescription(description) };
+  const read = (name) => readJson(join(folder, name), mostTokenizerBytes);
+  const [config, special] = [await read('tokenizer_config.json'), await read('special_tokens_map.json')];
+  checkLength(config?.model_max_length);
+  const vocab = await read('vocab.json');
+  const lines = await readText(join(folder, 'merges.txt'), mostTokenizerBytes);
+  if (vocab !== undefined && lines !== undefined) {
+    const merges = lines
+      .split(/\r?\n/)
+      .filter((line) => line !== '' && !line.startsWith('#version'))
+      .map((line) => line.split(' '));
+    return { config, special, vocab: checkVocabulary(vocab), merges: checkMerges(merges), added: [] };
+  }
+  const description = await read('tokenizer.json');
+  return description && { config, special, ...ofDescription(description) };
 }
 function checkLength(stated) {
-    // Some say 1e30 for "none".
-    if (stated === undefined || stated === null || (typeof stated === 'number' && stated >= LEAST_LENGTH))
-        return;
-    throw new Error(`tokenizer_config.json says model_max_length: ${told(stated)}; it must be a number from ${LEAST_LENGTH}.`);
+  // Some say 1e30 for "none".
+  if (stated === undefined || stated === null || (typeof stated === 'number' && stated >= LEAST_LENGTH)) return;
+  throw new Error(
+    `tokenizer_config.json says model_max_length: ${told(stated)}; it must be a number from ${LEAST_LENGTH}.`,
+  );
 }
 /** The vocabulary of `tokenizer.json`, whose rules must be CLIP's. */
 function ofDescription(description) {
-    const { model, normalizer, pre_tokenizer: splitter, added_tokens: added = [] } = description;
-    if (!isObject(model) || !isObject(model.vocab) || !Array.isArray(model.merges)) {
-        throw new Error('tokenizer.json holds no vocabulary of byte pairs, as CLIP has.');
-    }
-    if ((model.type ?? 'BPE') !== 'BPE' || model.end_of_word_suffix !== '</w>') {
-        throw new Error('tokenizer.json is not of the kind that CLIP has: byte pairs whose words end in "</w>".');
-    }
-    for (const [part, steps] of [
-        ['normalizer', stepsOf(normalizer, 'normalizers')],
-        ['pre_tokenizer', stepsOf(splitter, 'pretokenizers')],
-    ]) {
-        const odd = steps.find((step) => !isKnown(step));
-        if (odd === undefined)
-            continue;
-        throw new Error(`tokenizer.json has a ${part} that is not CLIP's (${told(odd)}), so its texts would be cut otherwise. Remove the file's own rules, or bring vocab.json and merges.txt.`);
-    }
-    const merges = model.merges.map((pair) => (typeof pair === 'string' ? pair.split(' ') : pair));
-    const vocab = { ...model.vocab };
-    for (const token of Array.isArray(added) ? added : []) {
-        if (isObject(token) && typeof token.content === 'string' && token.content !== '')
-            vocab[token.content] = token.id;
-        else
-            throw new Error(`tokenizer.json adds a token that is none: ${told(token)}.`);
-    }
-    const names = added.map(({ content }) => content);
-    return { vocab: checkVocabulary(vocab), merges: checkMerges(merges), added: names };
+  const { model, normalizer, pre_tokenizer: splitter, added_tokens: added = [] } = description;
+  if (!isObject(model) || !isObject(model.vocab) || !Array.isArray(model.merges)) {
+    throw new Error('tokenizer.json holds no vocabulary of byte pairs, as CLIP has.');
+  }
+  if ((model.type ?? 'BPE') !== 'BPE' || model.end_of_word_suffix !== '</w>') {
+    throw new Error('tokenizer.json is not of the kind that CLIP has: byte pairs whose words end in "</w>".');
+  }
+  for (const [part, steps] of [
+    ['normalizer', stepsOf(normalizer, 'normalizers')],
+    ['pre_tokenizer', stepsOf(splitter, 'pretokenizers')],
+  ]) {
+    const odd = steps.find((step) => !isKnown(step));
+    if (odd === undefined) continue;
+    throw new Error(
+      `tokenizer.json has a ${part} that is not CLIP's (${told(odd)}), so its texts would be cut otherwise. Remove the file's own rules, or bring vocab.json and merges.txt.`,
+    );
+  }
+  const merges = model.merges.map((pair) => (typeof pair === 'string' ? pair.split(' ') : pair));
+  const vocab = { ...model.vocab };
+  for (const token of Array.isArray(added) ? added : []) {
+    if (isObject(token) && typeof token.content === 'string' && token.content !== '') vocab[token.content] = token.id;
+    else throw new Error(`tokenizer.json adds a token that is none: ${told(token)}.`);
+  }
+  const names = added.map(({ content }) => content);
+  return { vocab: checkVocabulary(vocab), merges: checkMerges(merges), added: names };
 }
 export function stepsOf(value, inner) {
-    if (value === null || value === undefined)
-        return [];
-    if (!isObject(value) || value.type !== 'Sequence')
-        return [value];
-    const steps = value[inner];
-    return Array.isArray(steps) ? steps : [steps];
+  if (value === null || value === undefined) return [];
+  if (!isObject(value) || value.type !== 'Sequence') return [value];
+  const steps = value[inner];
+  return Array.isArray(steps) ? steps : [steps];
 }
 const words = "'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+";
 /** How releases of transformers write CLIP's rules. */
 const splits = [words, `<\\|startoftext\\|>|<\\|endoftext\\|>|${words}`];
 function isKnown(step) {
-    if (!isObject(step))
-        return false;
-    switch (step.type) {
-        case 'NFC':
-        case 'Lowercase':
-        case 'ByteLevel':
-            return true;
-        case 'Replace':
-            return patternOf(step) === '\\s+' && step.content === ' ';
-        case 'Split':
-            return splits.includes(patternOf(step) ?? '') && step.invert === true;
-        default:
-            return false;
-    }
+  if (!isObject(step)) return false;
+  switch (step.type) {
+    case 'NFC':
+    case 'Lowercase':
+    case 'ByteLevel':
+      return true;
+    case 'Replace':
+      return patternOf(step) === '\\s+' && step.content === ' ';
+    case 'Split':
+      return splits.includes(patternOf(step) ?? '') && step.invert === true;
+    default:
+      return false;
+  }
 }
 export function patternOf({ pattern }) {
-    return isObject(pattern) && typeof pattern.Regex === 'string' ? pattern.Regex : undefined;
+  return isObject(pattern) && typeof pattern.Regex === 'string' ? pattern.Regex : undefined;
 }
 export function checkVocabulary(vocab) {
-    const entries = Object.entries(vocab);
-    if (entries.length === 0 || entries.length > MOST_WORDS) {
-        throw new Error(`The vocabulary has ${entries.length} words; it must have from 1 to ${MOST_WORDS}.`);
-    }
-    for (const [word, id] of entries) {
-        if (Number.isInteger(id) && id >= 0 && id < HIGHEST_ID)
-            continue;
-        throw new Error(`The vocabulary gives ${told(word)} the id ${told(id)}, which is not a whole number from 0.`);
-    }
-    return vocab;
+  const entries = Object.entries(vocab);
+  if (entries.length === 0 || entries.length > MOST_WORDS) {
+    throw new Error(`The vocabulary has ${entries.length} words; it must have from 1 to ${MOST_WORDS}.`);
+  }
+  for (const [word, id] of entries) {
+    if (Number.isInteger(id) && id >= 0 && id < HIGHEST_ID) continue;
+    throw new Error(`The vocabulary gives ${told(word)} the id ${told(id)}, which is not a whole number from 0.`);
+  }
+  return vocab;
 }
 export function checkMerges(merges) {
-    if (merges.length > MOST_WORDS)
-        throw new Error(`There are ${merges.length} merges; at most ${MOST_WORDS} are read.`);
-    for (const pair of merges) {
-        if (Array.isArray(pair) && pair.length === 2 && pair.every((half) => typeof half === 'string'))
-            continue;
-        throw new Error(`One of the merges is ${told(pair)}, which is not a pair of tokens.`);
-    }
-    return merges;
+  if (merges.length > MOST_WORDS) throw new Error(`There are ${merges.length} merges; at most ${MOST_WORDS} are read.`);
+  for (const pair of merges) {
+    if (Array.isArray(pair) && pair.length === 2 && pair.every((half) => typeof half === 'string')) continue;
+    throw new Error(`One of the merges is ${told(pair)}, which is not a pair of tokens.`);
+  }
+  return merges;
 }
 export function told(value) {
-    const text = JSON.stringify(value) ?? String(value);
-    return text.length > 80 ? `${text.slice(0, 80)}…` : text;
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 }
 //# sourceMappingURL=tokenizerFiles.js.map

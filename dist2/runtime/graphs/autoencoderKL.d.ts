@@ -2,14 +2,14 @@ import type { StoredTensors } from '../files/safetensors.ts';
 import { type GraphForm, type Written } from './builder.ts';
 /** `vae/config.json` as diffusers writes it. */
 export interface AutoencoderKLConfig {
-    _class_name?: string;
-    norm_num_groups?: number;
-    act_fn?: string;
-    down_block_types?: string[];
-    up_block_types?: string[];
-    scaling_factor?: number;
-    force_upcast?: boolean;
-    batch_norm_eps?: number;
+  _class_name?: string;
+  norm_num_groups?: number;
+  act_fn?: string;
+  down_block_types?: string[];
+  up_block_types?: string[];
+  scaling_factor?: number;
+  force_upcast?: boolean;
+  batch_norm_eps?: number;
 }
 /**
  * The encoder: `sample` [batch, 3, height, width], RGB in [-1, 1], multiples of 8 → `latent_parameters`

@@ -2,48 +2,49 @@ import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { isBlockDtype, isFloat8 } from '../files/blocks.js';
-import { BLOCK, matrixOf, packingOf, placesOf, smallestExact, } from '../files/packing.js';
+import { BLOCK, matrixOf, packingOf, placesOf, smallestExact } from '../files/packing.js';
+
 /** Bytes of a network as floats below which `auto` holds it so. */
 const WIDENED_BELOW = 400 * 2 ** 20;
 /** TensorProto.DataType of the ONNX format. */
 const dataTypes = {
-    float32: 1,
-    uint8: 2,
-    int8: 3,
-    uint16: 4,
-    int16: 5,
-    int32: 6,
-    int64: 7,
-    bool: 9,
-    float16: 10,
-    float64: 11,
-    uint32: 12,
-    uint64: 13,
-    bfloat16: 16,
+  float32: 1,
+  uint8: 2,
+  int8: 3,
+  uint16: 4,
+  int16: 5,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+  float16: 10,
+  float64: 11,
+  uint32: 12,
+  uint64: 13,
+  bfloat16: 16,
 };
 /** Weights are numbers with a fraction; whole ones would need scales that safetensors does not have. */
 const onnxDtypes = {
-    F64: 'float64',
-    F32: 'float32',
-    F16: 'float16',
-    BF16: 'bfloat16',
+  F64: 'float64',
+  F32: 'float32',
+  F16: 'float16',
+  BF16: 'bfloat16',
 };
 /** A tensor without values may claim any size for its other axes; none that has values comes near. */
 const LARGEST_AXIS = 2 ** 31;
 /** The weights do not fit the network; the message is a sentence that names the tensor. */
 export class GraphError extends Error {
-    name = 'GraphError';
+  name = 'GraphError';
 }
 /** Operators of onnxruntime itself; all of these have CPU kernels, and GPU ones where the provider is fast at all. */
 const microsoftOperators = new Set([
-    'MultiHeadAttention',
-    'QuickGelu',
-    'Gelu',
-    'BiasGelu',
-    'FastGelu',
-    'FusedMatMul',
-    'RotaryEmbedding',
-    'MatMulNBits',
+  'MultiHeadAttention',
+  'QuickGelu',
+  'Gelu',
+  'BiasGelu',
+  'FastGelu',
+  'FusedMatMul',
+  'RotaryEmbedding',
+  'MatMulNBits',
 ]);
 /**
  * Collects nodes, weights and constants, and writes them as an ONNX model.
@@ -53,479 +54,447 @@ const microsoftOperators = new Set([
  * the original network.
  */
 export class GraphBuilder {
-    precision;
-    attention;
-    linear;
-    border;
-    widened;
-    adapters;
-    takesVectors;
-    tensors;
-    nodes = [];
-    initializers = [];
-    inputs = [];
-    outputs = [];
-    outputNames = new Set();
-    known = new Map();
-    matrices = new Map();
-    /** Inputs in the precision of the graph, by name. */
-    entered = new Map();
-    names = new Set();
-    files = new Set();
-    versions = new Map();
-    weightBytes = 0;
-    weightsForm;
-    /** What is written into a packed file, where `packs`. */
-    pieces = [];
-    packedBytes = 0;
-    /** Whether all weights are read from one packed file. */
-    packs;
-    structure = createHash('sha256');
-    constructor(tensors, form = {}) {
-        this.tensors = tensors;
-        this.precision = form.precision ?? 'float32';
-        this.border = form.border ?? this.precision;
-        this.widened = this.precision === 'float32' ? [] : (form.widened ?? []);
-        this.attention = form.attention ?? 'fused';
-        this.adapters = form.adapters ?? 'none';
-        this.takesVectors = form.vectors ?? false;
-        this.linear = this.precision === 'float32' ? (form.linear ?? 'plain') : 'plain';
-        const { weights = 'auto' } = form;
-        this.weightsForm = weights === 'auto' ? (floatBytes(tensors) < WIDENED_BELOW ? 'float16' : 'stored') : weights;
-        const isFewBits = this.weightsForm === 'int8' || this.weightsForm === 'int4';
-        this.packs = isFewBits || [...tensors.values()].some(({ dtype }) => isBlockDtype(dtype) || isFloat8(dtype));
+  precision;
+  attention;
+  linear;
+  border;
+  widened;
+  adapters;
+  takesVectors;
+  tensors;
+  nodes = [];
+  initializers = [];
+  inputs = [];
+  outputs = [];
+  outputNames = new Set();
+  known = new Map();
+  matrices = new Map();
+  /** Inputs in the precision of the graph, by name. */
+  entered = new Map();
+  names = new Set();
+  files = new Set();
+  versions = new Map();
+  weightBytes = 0;
+  weightsForm;
+  /** What is written into a packed file, where `packs`. */
+  pieces = [];
+  packedBytes = 0;
+  /** Whether all weights are read from one packed file. */
+  packs;
+  structure = createHash('sha256');
+  constructor(tensors, form = {}) {
+    this.tensors = tensors;
+    this.precision = form.precision ?? 'float32';
+    this.border = form.border ?? this.precision;
+    this.widened = this.precision === 'float32' ? [] : (form.widened ?? []);
+    this.attention = form.attention ?? 'fused';
+    this.adapters = form.adapters ?? 'none';
+    this.takesVectors = form.vectors ?? false;
+    this.linear = this.precision === 'float32' ? (form.linear ?? 'plain') : 'plain';
+    const { weights = 'auto' } = form;
+    this.weightsForm = weights === 'auto' ? (floatBytes(tensors) < WIDENED_BELOW ? 'float16' : 'stored') : weights;
+    const isFewBits = this.weightsForm === 'int8' || this.weightsForm === 'int4';
+    this.packs = isFewBits || [...tensors.values()].some(({ dtype }) => isBlockDtype(dtype) || isFloat8(dtype));
+  }
+  has(tensor) {
+    return this.tensors.has(tensor);
+  }
+  /** Shape of a stored tensor, in PyTorch order. */
+  shapeOf(tensor) {
+    return this.stored(tensor).shape;
+  }
+  /** A graph input. A string in `shape` names a free dimension. */
+  input(name, dtype, shape) {
+    this.inputs.push(valueInfo(name, dtype, shape));
+    this.names.add(name);
+    return name;
+  }
+  /** A graph input in the precision of the border, as a value in that of the graph. Asked again, it gives the same. */
+  enter(name, shape) {
+    const seen = this.entered.get(name);
+    if (seen !== undefined) return seen;
+    const given = this.input(name, this.border, shape);
+    const value = this.border === this.precision ? given : this.cast(given, this.precision, name);
+    this.entered.set(name, value);
+    return value;
+  }
+  /** A graph input in the precision of the border, as a float32 value. */
+  enterWide(name, shape) {
+    const given = this.input(name, this.border, shape);
+    return this.border === 'float32' ? given : this.cast(given, 'float32', name);
+  }
+  /** Makes a value in the precision of the graph an output in that of the border; returns the value to go on with. */
+  leave(name, value, shape) {
+    if (this.border === this.precision) return this.output(name, value, this.border, shape);
+    this.output(name, this.cast(value, this.border, name), this.border, shape);
+    return value;
+  }
+  /** Makes a float32 value an output in the precision of the border. */
+  leaveWide(name, value, shape) {
+    this.output(name, this.border === 'float32' ? value : this.cast(value, this.border, name), this.border, shape);
+  }
+  /** Makes a value an output of the graph under the given name, and returns its new name. */
+  output(name, value, dtype, shape) {
+    const producer = this.nodes.find((node) => node.outputs.includes(value));
+    if (producer && !this.outputNames.has(value)) {
+      // Renamed rather than copied through an Identity node.
+      const renamed = (list) => list.map((item) => (item === value ? name : item));
+      producer.outputs = renamed(producer.outputs);
+      for (const node of this.nodes) if (node.inputs.includes(value)) node.inputs = renamed(node.inputs);
+    } else {
+      this.node('Identity', [value], { name, output: name });
     }
-    has(tensor) {
-        return this.tensors.has(tensor);
+    this.outputNames.add(name);
+    this.outputs.push(valueInfo(name, dtype, shape));
+    return name;
+  }
+  /** Adds a node with one output and returns it, under a name of its own unless `output` gives one. */
+  node(type, inputs, options) {
+    const name = this.unused(`/${options.name}/${type}`);
+    const output = options.output ?? `${name}_output_0`;
+    const { attributes } = options;
+    this.nodes.push({ type, inputs, outputs: [output], name, ...(attributes && { attributes }) });
+    return output;
+  }
+  /**
+   * A stored tensor in the graph's precision, or in the one that `precision` names.
+   *
+   * @param options.precision - `stored`: not cast at all
+   * @param options.shape - read the same bytes under another shape (a linear weight as a 1×1 convolution, for example)
+   * @param options.rows - only this range of the first axis; the rows of a tensor lie together, so this is free
+   * @param options.transpose - swap the two axes of a matrix, once, when the graph is loaded
+   */
+  weight(tensor, options = {}) {
+    const { precision = this.precision } = options;
+    const key = `${tensor}|${options.shape ?? ''}|${options.rows ?? ''}|${options.transpose ?? ''}|${precision}`;
+    const seen = this.known.get(key);
+    if (seen !== undefined) return seen;
+    const stored = this.stored(tensor);
+    const isPacked = isBlockDtype(stored.dtype) || isFloat8(stored.dtype);
+    const dtype = this.packs ? this.heldFloat(stored, precision) : onnxDtypes[stored.dtype];
+    if (!dtype || !(isPacked || onnxDtypes[stored.dtype]))
+      throw new GraphError(
+        `The tensor "${tensor}" is stored as ${stored.dtype}, which is not supported; supported are F32, F16, BF16, F64, F8_E4M3, F8_E5M2 and the blocks of GGUF.`,
+      );
+    const [from, to] = options.rows ?? [0, stored.shape[0] ?? 1];
+    if (stored.transposed && (options.rows || stored.shape.length !== 2)) {
+      throw new GraphError(`The tensor "${tensor}" is stored transposed, which only whole matrices can be.`);
     }
-    /** Shape of a stored tensor, in PyTorch order. */
-    shapeOf(tensor) {
-        return this.stored(tensor).shape;
+    const start = stored.swapped ? swappedStart(tensor, stored, options.rows) : from;
+    const rowBytes = stored.length / (stored.shape[0] ?? 1);
+    const shape = options.shape ?? (options.rows ? [to - from, ...stored.shape.slice(1)] : stored.shape);
+    const length = options.rows ? (to - from) * rowBytes : stored.length;
+    if (count(shape) * (stored.length / Math.max(1, count(stored.shape))) !== length) {
+      throw new GraphError(
+        `The tensor "${tensor}" has shape [${stored.shape.join(', ')}], not the expected [${shape.join(', ')}].`,
+      );
     }
-    /** A graph input. A string in `shape` names a free dimension. */
-    input(name, dtype, shape) {
-        this.inputs.push(valueInfo(name, dtype, shape));
-        this.names.add(name);
-        return name;
+    const name = this.unused(options.rows ? `${tensor}[${from}:${to}]` : tensor);
+    const dims = stored.transposed ? [...shape].reverse() : shape;
+    this.uses(stored, length);
+    if (this.packs) {
+      const held = { as: dtype === onnxDtypes[stored.dtype] ? 'raw' : dtype };
+      const rows = options.rows && [start, start + to - from];
+      this.external(name, dtype, dims, this.pack({ source: stored, rows, held }).codes);
+    } else
+      this.external(name, dtype, dims, { offset: stored.offset + start * rowBytes, length }, basename(stored.file));
+    let value = name;
+    // Both nodes see only constants, so onnxruntime runs them once, while it loads the graph.
+    if (precision !== 'stored' && dtype !== precision) value = this.cast(value, precision, name);
+    if (Boolean(options.transpose) !== Boolean(stored.transposed))
+      value = this.node('Transpose', [value], { name, attributes: { perm: [1, 0] } });
+    this.known.set(key, value);
+    return value;
+  }
+  /** What a weight that is no matrix of `quantised` is written to a packed file as. */
+  heldFloat({ dtype }, precision) {
+    return precision === 'stored' ? (onnxDtypes[dtype] ?? this.precision) : precision;
+  }
+  /**
+   * x Wᵀ over the last axis by a matrix that is held in 4 or 8 bits, through onnxruntime's MatMulNBits; undefined where the
+   * graph holds this one as floats. On the CPU it multiplies whole numbers, having rounded each block of x to 8 bits.
+   */
+  quantised(x, tensor, name, rows) {
+    if (!this.packs || this.weightsForm === 'float16') return undefined;
+    const source = this.stored(tensor);
+    const start = source.swapped ? swappedStart(tensor, source, rows) : rows?.[0];
+    const [out, inner] = matrixOf(source, rows);
+    const window = source.shape.slice(2);
+    if (source.shape.length < 2 || source.transposed || window.some((size) => size !== 1) || inner % BLOCK !== 0) {
+      return undefined;
     }
-    /** A graph input in the precision of the border, as a value in that of the graph. Asked again, it gives the same. */
-    enter(name, shape) {
-        const seen = this.entered.get(name);
-        if (seen !== undefined)
-            return seen;
-        const given = this.input(name, this.border, shape);
-        const value = this.border === this.precision ? given : this.cast(given, this.precision, name);
-        this.entered.set(name, value);
-        return value;
+    const wanted = this.bitsOf(source);
+    if (!wanted) return undefined;
+    const held = { as: 'blocks', ...wanted, floats: this.precision };
+    const key = `${tensor}|${rows ?? ''}|blocks`;
+    const seen = this.matrices.get(key);
+    const range = rows && start !== undefined ? [start, start + out] : undefined;
+    const matrix = seen ?? this.packMatrix(tensor, { source, rows: range, held });
+    this.matrices.set(key, matrix);
+    const product = this.node('MatMulNBits', [x, matrix.codes, matrix.scales], {
+      name,
+      attributes: { K: inner, N: out, bits: wanted.bits, block_size: BLOCK, accuracy_level: 4 },
+    });
+    if (!matrix.minima) return product;
+    // Σⱼ xⱼ (sⱼcⱼ + mⱼ): what is added to all values of a block is multiplied by the sum of x over that block.
+    const sums = this.blockSums(x, name);
+    return this.node('Add', [product, this.node('MatMul', [sums, matrix.minima], { name })], { name });
+  }
+  /** Bits of a matrix, undefined for floats. */
+  bitsOf({ dtype }) {
+    const exact = smallestExact(dtype);
+    if (this.weightsForm === 'int4' && exact?.bits !== 4) return { bits: 4, hasMinima: true };
+    return exact ?? (this.weightsForm === 'int8' ? { bits: 8, hasMinima: false } : undefined);
+  }
+  packMatrix(tensor, piece) {
+    const { source, rows, held } = piece;
+    this.uses(source, (source.length / source.shape[0]) * (rows ? rows[1] - rows[0] : source.shape[0]));
+    const { rows: out, columns, codes, scales, minima } = this.pack(piece);
+    const blocks = columns / BLOCK;
+    const name = this.unused(rows ? `${tensor}[${rows[0]}:${rows[1]}]` : tensor);
+    const part = (end) => this.unused(`${name}.${end}`);
+    const matrix = { codes: part('codes'), scales: part('scales') };
+    this.external(matrix.codes, 'uint8', [out, blocks, (BLOCK * held.bits) / 8], codes);
+    this.external(matrix.scales, held.floats, [out * blocks], scales);
+    if (held.hasMinima) {
+      matrix.minima = part('minima');
+      this.external(matrix.minima, held.floats, [blocks, out], minima);
     }
-    /** A graph input in the precision of the border, as a float32 value. */
-    enterWide(name, shape) {
-        const given = this.input(name, this.border, shape);
-        return this.border === 'float32' ? given : this.cast(given, 'float32', name);
+    return matrix;
+  }
+  /** Sums of x over each block of its last axis; asked again, the same value. */
+  blockSums(x, name) {
+    const key = `${x}|block sums`;
+    const seen = this.known.get(key);
+    if (seen !== undefined) return seen;
+    const shape = this.node('Shape', [x], { name, attributes: { end: -1 } });
+    const split = this.node('Concat', [shape, this.ints([-1, BLOCK])], { name, attributes: { axis: 0 } });
+    const blocks = this.node('Reshape', [x, split], { name });
+    const sums = this.node('ReduceSum', [blocks, this.ints([-1])], { name, attributes: { keepdims: 0 } });
+    this.known.set(key, sums);
+    return sums;
+  }
+  uses({ file, version }, length) {
+    this.files.add(file);
+    this.weightBytes += length;
+    if (version !== undefined) this.versions.set(file, version);
+  }
+  pack(piece) {
+    const places = placesOf(piece, this.packedBytes);
+    this.pieces.push({ ...piece, offset: this.packedBytes });
+    this.packedBytes = places.end;
+    return places;
+  }
+  /** @param file - its name; absent: the packed file */
+  external(name, dtype, dims, { offset, length }, file) {
+    this.initializers.push((packed) => externalInitializer(name, dtype, dims, file ?? packed, offset, length));
+    this.structure.update(tensorProto(name, dtype, dims).finish());
+  }
+  /**
+   * The low-rank inputs of a layer, or undefined where the graph adapts no layer of its kind. Asked again (for another
+   * range of a layer's rows), it gives the same inputs.
+   *
+   * @param kind - the least a graph must adapt for this layer to be among it
+   * @param shapes - of both matrices, given the name of the free dimension
+   */
+  adapter(path, kind, shapes) {
+    if (this.adapters !== 'all' && this.adapters !== kind) return undefined;
+    // A name for each layer: where two dimensions share one, onnxruntime takes them for equal when it reuses memory.
+    const [down, up] = shapes(`${path}.rank`);
+    return [this.enter(`${path}.lora_down`, down), this.enter(`${path}.lora_up`, up)];
+  }
+  /**
+   * The vector inputs of a layer or a normalization, or undefined where the graph has none for its kind.
+   *
+   * @param kind - the least a graph must adapt for this layer to be among it; undefined for normalizations
+   */
+  vectors(path, kind, shapes) {
+    if (!this.takesVectors || (kind && this.adapters !== 'all' && this.adapters !== kind)) return undefined;
+    const values = {};
+    for (const role of Object.keys(shapes)) values[role] = this.enter(`${path}.lora_${role}`, shapes[role]);
+    return values;
+  }
+  /** Whole numbers: shapes, axes, sizes. A bare number is a scalar. */
+  ints(values) {
+    const list = typeof values === 'number' ? [values] : values;
+    const data = new DataView(new ArrayBuffer(list.length * 8));
+    for (const [index, value] of list.entries()) data.setBigInt64(index * 8, BigInt(value), true);
+    return this.constant('int64', typeof values === 'number' ? [] : [list.length], new Uint8Array(data.buffer));
+  }
+  /** float32, whatever the precision of the graph (timesteps and scales of Resize need it). */
+  floats(values, shape) {
+    const list = typeof values === 'number' ? [values] : values;
+    const data = new DataView(new ArrayBuffer(list.length * 4));
+    for (const [index, value] of list.entries()) data.setFloat32(index * 4, value, true);
+    const dims = shape ?? (typeof values === 'number' ? [] : [list.length]);
+    return this.constant('float32', dims, new Uint8Array(data.buffer));
+  }
+  cast(value, to, name) {
+    return this.node('Cast', [value], { name, attributes: { to: dataTypes[to] } });
+  }
+  /** A value in the precision of the graph as float32. */
+  widen(value, name) {
+    return this.precision === 'float32' ? value : this.cast(value, 'float32', name);
+  }
+  /** A float32 value in the precision of the graph. */
+  inPrecision(value, name) {
+    return this.precision === 'float32' ? value : this.cast(value, this.precision, name);
+  }
+  /** What `compute` makes of values: of float32 ones where the graph computes this operator in float32. */
+  delicately(operator, values, name, compute) {
+    return this.widely(this.widened.includes(operator), values, name, compute);
+  }
+  /** What `compute` makes of values: of float32 ones if `wide`, whatever the precision of the graph. */
+  widely(wide, values, name, compute) {
+    if (!wide || this.precision === 'float32') return compute(...values);
+    return this.cast(compute(...values.map((value) => this.cast(value, 'float32', name))), this.precision, name);
+  }
+  /** One number in the precision of the graph. */
+  scalar(value) {
+    return this.inPrecision(this.floats(value), `scalar/${value}`);
+  }
+  /** Writes the model: opset 18 and onnxruntime's own operators, version 1. */
+  finish(graphName) {
+    const writer = new BinaryWriter();
+    writer.tag(1, WireType.Varint).int64(9);
+    writer.tag(2, WireType.LengthDelimited).string('latentwire');
+    writer.tag(7, WireType.LengthDelimited).fork();
+    for (const node of this.nodes) {
+      const bytes = nodeProto(node);
+      writer.tag(1, WireType.LengthDelimited).bytes(bytes);
+      this.structure.update(bytes);
     }
-    /** Makes a value in the precision of the graph an output in that of the border; returns the value to go on with. */
-    leave(name, value, shape) {
-        if (this.border === this.precision)
-            return this.output(name, value, this.border, shape);
-        this.output(name, this.cast(value, this.border, name), this.border, shape);
-        return value;
+    writer.tag(2, WireType.LengthDelimited).string(graphName);
+    const packing = this.packs ? packingOf(this.pieces, this.packedBytes) : undefined;
+    for (const initializer of this.initializers) {
+      writer.tag(5, WireType.LengthDelimited).bytes(initializer(packing?.name ?? ''));
     }
-    /** Makes a float32 value an output in the precision of the border. */
-    leaveWide(name, value, shape) {
-        this.output(name, this.border === 'float32' ? value : this.cast(value, this.border, name), this.border, shape);
+    for (const input of this.inputs) writer.tag(11, WireType.LengthDelimited).bytes(input);
+    for (const output of this.outputs) writer.tag(12, WireType.LengthDelimited).bytes(output);
+    for (const value of [...this.inputs, ...this.outputs]) this.structure.update(value);
+    writer.join();
+    for (const [domain, version] of [
+      ['', 18],
+      ['com.microsoft', 1],
+    ]) {
+      writer.tag(8, WireType.LengthDelimited).fork();
+      writer.tag(1, WireType.LengthDelimited).string(domain);
+      writer.tag(2, WireType.Varint).int64(version);
+      writer.join();
     }
-    /** Makes a value an output of the graph under the given name, and returns its new name. */
-    output(name, value, dtype, shape) {
-        const producer = this.nodes.find((node) => node.outputs.includes(value));
-        if (producer && !this.outputNames.has(value)) {
-            // Renamed rather than copied through an Identity node.
-            const renamed = (list) => list.map((item) => (item === value ? name : item));
-            producer.outputs = renamed(producer.outputs);
-            for (const node of this.nodes)
-                if (node.inputs.includes(value))
-                    node.inputs = renamed(node.inputs);
-        }
-        else {
-            this.node('Identity', [value], { name, output: name });
-        }
-        this.outputNames.add(name);
-        this.outputs.push(valueInfo(name, dtype, shape));
-        return name;
+    return {
+      bytes: writer.finish(),
+      files: [...this.files],
+      versions: this.versions,
+      weightBytes: this.weightBytes,
+      packing,
+      structure: this.structure.digest('hex').slice(0, 32),
+    };
+  }
+  constant(dtype, shape, bytes) {
+    const key = `constant|${dtype}|${shape}|${Buffer.from(bytes).toString('base64')}`;
+    const seen = this.known.get(key);
+    if (seen !== undefined) return seen;
+    const name = this.unused('constant');
+    const initializer = inlineInitializer(name, dtype, shape, bytes);
+    this.initializers.push(() => initializer);
+    this.structure.update(initializer);
+    this.known.set(key, name);
+    return name;
+  }
+  stored(tensor) {
+    const stored = this.tensors.get(tensor);
+    if (!stored) throw new GraphError(`The weights have no tensor "${tensor}".`);
+    if (stored.shape.some((size) => size < 1 || size > LARGEST_AXIS)) {
+      throw new GraphError(
+        `The tensor "${tensor}" has the shape [${stored.shape.join(', ')}], which holds no numbers.`,
+      );
     }
-    /** Adds a node with one output and returns it, under a name of its own unless `output` gives one. */
-    node(type, inputs, options) {
-        const name = this.unused(`/${options.name}/${type}`);
-        const output = options.output ?? `${name}_output_0`;
-        const { attributes } = options;
-        this.nodes.push({ type, inputs, outputs: [output], name, ...(attributes && { attributes }) });
-        return output;
-    }
-    /**
-     * A stored tensor in the graph's precision, or in the one that `precision` names.
-     *
-     * @param options.precision - `stored`: not cast at all
-     * @param options.shape - read the same bytes under another shape (a linear weight as a 1×1 convolution, for example)
-     * @param options.rows - only this range of the first axis; the rows of a tensor lie together, so this is free
-     * @param options.transpose - swap the two axes of a matrix, once, when the graph is loaded
-     */
-    weight(tensor, options = {}) {
-        const { precision = this.precision } = options;
-        const key = `${tensor}|${options.shape ?? ''}|${options.rows ?? ''}|${options.transpose ?? ''}|${precision}`;
-        const seen = this.known.get(key);
-        if (seen !== undefined)
-            return seen;
-        const stored = this.stored(tensor);
-        const isPacked = isBlockDtype(stored.dtype) || isFloat8(stored.dtype);
-        const dtype = this.packs ? this.heldFloat(stored, precision) : onnxDtypes[stored.dtype];
-        if (!dtype || !(isPacked || onnxDtypes[stored.dtype]))
-            throw new GraphError(`The tensor "${tensor}" is stored as ${stored.dtype}, which is not supported; supported are F32, F16, BF16, F64, F8_E4M3, F8_E5M2 and the blocks of GGUF.`);
-        const [from, to] = options.rows ?? [0, stored.shape[0] ?? 1];
-        if (stored.transposed && (options.rows || stored.shape.length !== 2)) {
-            throw new GraphError(`The tensor "${tensor}" is stored transposed, which only whole matrices can be.`);
-        }
-        const start = stored.swapped ? swappedStart(tensor, stored, options.rows) : from;
-        const rowBytes = stored.length / (stored.shape[0] ?? 1);
-        const shape = options.shape ?? (options.rows ? [to - from, ...stored.shape.slice(1)] : stored.shape);
-        const length = options.rows ? (to - from) * rowBytes : stored.length;
-        if (count(shape) * (stored.length / Math.max(1, count(stored.shape))) !== length) {
-            throw new GraphError(`The tensor "${tensor}" has shape [${stored.shape.join(', ')}], not the expected [${shape.join(', ')}].`);
-        }
-        const name = this.unused(options.rows ? `${tensor}[${from}:${to}]` : tensor);
-        const dims = stored.transposed ? [...shape].reverse() : shape;
-        this.uses(stored, length);
-        if (this.packs) {
-            const held = { as: dtype === onnxDtypes[stored.dtype] ? 'raw' : dtype };
-            const rows = options.rows && [start, start + to - from];
-            this.external(name, dtype, dims, this.pack({ source: stored, rows, held }).codes);
-        }
-        else
-            this.external(name, dtype, dims, { offset: stored.offset + start * rowBytes, length }, basename(stored.file));
-        let value = name;
-        // Both nodes see only constants, so onnxruntime runs them once, while it loads the graph.
-        if (precision !== 'stored' && dtype !== precision)
-            value = this.cast(value, precision, name);
-        if (Boolean(options.transpose) !== Boolean(stored.transposed))
-            value = this.node('Transpose', [value], { name, attributes: { perm: [1, 0] } });
-        this.known.set(key, value);
-        return value;
-    }
-    /** What a weight that is no matrix of `quantised` is written to a packed file as. */
-    heldFloat({ dtype }, precision) {
-        return precision === 'stored' ? (onnxDtypes[dtype] ?? this.precision) : precision;
-    }
-    /**
-     * x Wᵀ over the last axis by a matrix that is held in 4 or 8 bits, through onnxruntime's MatMulNBits; undefined where the
-     * graph holds this one as floats. On the CPU it multiplies whole numbers, having rounded each block of x to 8 bits.
-     */
-    quantised(x, tensor, name, rows) {
-        if (!this.packs || this.weightsForm === 'float16')
-            return undefined;
-        const source = this.stored(tensor);
-        const start = source.swapped ? swappedStart(tensor, source, rows) : rows?.[0];
-        const [out, inner] = matrixOf(source, rows);
-        const window = source.shape.slice(2);
-        if (source.shape.length < 2 || source.transposed || window.some((size) => size !== 1) || inner % BLOCK !== 0) {
-            return undefined;
-        }
-        const wanted = this.bitsOf(source);
-        if (!wanted)
-            return undefined;
-        const held = { as: 'blocks', ...wanted, floats: this.precision };
-        const key = `${tensor}|${rows ?? ''}|blocks`;
-        const seen = this.matrices.get(key);
-        const range = rows && start !== undefined ? [start, start + out] : undefined;
-        const matrix = seen ?? this.packMatrix(tensor, { source, rows: range, held });
-        this.matrices.set(key, matrix);
-        const product = this.node('MatMulNBits', [x, matrix.codes, matrix.scales], {
-            name,
-            attributes: { K: inner, N: out, bits: wanted.bits, block_size: BLOCK, accuracy_level: 4 },
-        });
-        if (!matrix.minima)
-            return product;
-        // Σⱼ xⱼ (sⱼcⱼ + mⱼ): what is added to all values of a block is multiplied by the sum of x over that block.
-        const sums = this.blockSums(x, name);
-        return this.node('Add', [product, this.node('MatMul', [sums, matrix.minima], { name })], { name });
-    }
-    /** Bits of a matrix, undefined for floats. */
-    bitsOf({ dtype }) {
-        const exact = smallestExact(dtype);
-        if (this.weightsForm === 'int4' && exact?.bits !== 4)
-            return { bits: 4, hasMinima: true };
-        return exact ?? (this.weightsForm === 'int8' ? { bits: 8, hasMinima: false } : undefined);
-    }
-    packMatrix(tensor, piece) {
-        const { source, rows, held } = piece;
-        this.uses(source, (source.length / source.shape[0]) * (rows ? rows[1] - rows[0] : source.shape[0]));
-        const { rows: out, columns, codes, scales, minima } = this.pack(piece);
-        const blocks = columns / BLOCK;
-        const name = this.unused(rows ? `${tensor}[${rows[0]}:${rows[1]}]` : tensor);
-        const part = (end) => this.unused(`${name}.${end}`);
-        const matrix = { codes: part('codes'), scales: part('scales') };
-        this.external(matrix.codes, 'uint8', [out, blocks, (BLOCK * held.bits) / 8], codes);
-        this.external(matrix.scales, held.floats, [out * blocks], scales);
-        if (held.hasMinima) {
-            matrix.minima = part('minima');
-            this.external(matrix.minima, held.floats, [blocks, out], minima);
-        }
-        return matrix;
-    }
-    /** Sums of x over each block of its last axis; asked again, the same value. */
-    blockSums(x, name) {
-        const key = `${x}|block sums`;
-        const seen = this.known.get(key);
-        if (seen !== undefined)
-            return seen;
-        const shape = this.node('Shape', [x], { name, attributes: { end: -1 } });
-        const split = this.node('Concat', [shape, this.ints([-1, BLOCK])], { name, attributes: { axis: 0 } });
-        const blocks = this.node('Reshape', [x, split], { name });
-        const sums = this.node('ReduceSum', [blocks, this.ints([-1])], { name, attributes: { keepdims: 0 } });
-        this.known.set(key, sums);
-        return sums;
-    }
-    uses({ file, version }, length) {
-        this.files.add(file);
-        this.weightBytes += length;
-        if (version !== undefined)
-            this.versions.set(file, version);
-    }
-    pack(piece) {
-        const places = placesOf(piece, this.packedBytes);
-        this.pieces.push({ ...piece, offset: this.packedBytes });
-        this.packedBytes = places.end;
-        return places;
-    }
-    /** @param file - its name; absent: the packed file */
-    external(name, dtype, dims, { offset, length }, file) {
-        this.initializers.push((packed) => externalInitializer(name, dtype, dims, file ?? packed, offset, length));
-        this.structure.update(tensorProto(name, dtype, dims).finish());
-    }
-    /**
-     * The low-rank inputs of a layer, or undefined where the graph adapts no layer of its kind. Asked again (for another
-     * range of a layer's rows), it gives the same inputs.
-     *
-     * @param kind - the least a graph must adapt for this layer to be among it
-     * @param shapes - of both matrices, given the name of the free dimension
-     */
-    adapter(path, kind, shapes) {
-        if (this.adapters !== 'all' && this.adapters !== kind)
-            return undefined;
-        // A name for each layer: where two dimensions share one, onnxruntime takes them for equal when it reuses memory.
-        const [down, up] = shapes(`${path}.rank`);
-        return [this.enter(`${path}.lora_down`, down), this.enter(`${path}.lora_up`, up)];
-    }
-    /**
-     * The vector inputs of a layer or a normalization, or undefined where the graph has none for its kind.
-     *
-     * @param kind - the least a graph must adapt for this layer to be among it; undefined for normalizations
-     */
-    vectors(path, kind, shapes) {
-        if (!this.takesVectors || (kind && this.adapters !== 'all' && this.adapters !== kind))
-            return undefined;
-        const values = {};
-        for (const role of Object.keys(shapes))
-            values[role] = this.enter(`${path}.lora_${role}`, shapes[role]);
-        return values;
-    }
-    /** Whole numbers: shapes, axes, sizes. A bare number is a scalar. */
-    ints(values) {
-        const list = typeof values === 'number' ? [values] : values;
-        const data = new DataView(new ArrayBuffer(list.length * 8));
-        for (const [index, value] of list.entries())
-            data.setBigInt64(index * 8, BigInt(value), true);
-        return this.constant('int64', typeof values === 'number' ? [] : [list.length], new Uint8Array(data.buffer));
-    }
-    /** float32, whatever the precision of the graph (timesteps and scales of Resize need it). */
-    floats(values, shape) {
-        const list = typeof values === 'number' ? [values] : values;
-        const data = new DataView(new ArrayBuffer(list.length * 4));
-        for (const [index, value] of list.entries())
-            data.setFloat32(index * 4, value, true);
-        const dims = shape ?? (typeof values === 'number' ? [] : [list.length]);
-        return this.constant('float32', dims, new Uint8Array(data.buffer));
-    }
-    cast(value, to, name) {
-        return this.node('Cast', [value], { name, attributes: { to: dataTypes[to] } });
-    }
-    /** A value in the precision of the graph as float32. */
-    widen(value, name) {
-        return this.precision === 'float32' ? value : this.cast(value, 'float32', name);
-    }
-    /** A float32 value in the precision of the graph. */
-    inPrecision(value, name) {
-        return this.precision === 'float32' ? value : this.cast(value, this.precision, name);
-    }
-    /** What `compute` makes of values: of float32 ones where the graph computes this operator in float32. */
-    delicately(operator, values, name, compute) {
-        return this.widely(this.widened.includes(operator), values, name, compute);
-    }
-    /** What `compute` makes of values: of float32 ones if `wide`, whatever the precision of the graph. */
-    widely(wide, values, name, compute) {
-        if (!wide || this.precision === 'float32')
-            return compute(...values);
-        return this.cast(compute(...values.map((value) => this.cast(value, 'float32', name))), this.precision, name);
-    }
-    /** One number in the precision of the graph. */
-    scalar(value) {
-        return this.inPrecision(this.floats(value), `scalar/${value}`);
-    }
-    /** Writes the model: opset 18 and onnxruntime's own operators, version 1. */
-    finish(graphName) {
-        const writer = new BinaryWriter();
-        writer.tag(1, WireType.Varint).int64(9);
-        writer.tag(2, WireType.LengthDelimited).string('latentwire');
-        writer.tag(7, WireType.LengthDelimited).fork();
-        for (const node of this.nodes) {
-            const bytes = nodeProto(node);
-            writer.tag(1, WireType.LengthDelimited).bytes(bytes);
-            this.structure.update(bytes);
-        }
-        writer.tag(2, WireType.LengthDelimited).string(graphName);
-        const packing = this.packs ? packingOf(this.pieces, this.packedBytes) : undefined;
-        for (const initializer of this.initializers) {
-            writer.tag(5, WireType.LengthDelimited).bytes(initializer(packing?.name ?? ''));
-        }
-        for (const input of this.inputs)
-            writer.tag(11, WireType.LengthDelimited).bytes(input);
-        for (const output of this.outputs)
-            writer.tag(12, WireType.LengthDelimited).bytes(output);
-        for (const value of [...this.inputs, ...this.outputs])
-            this.structure.update(value);
-        writer.join();
-        for (const [domain, version] of [
-            ['', 18],
-            ['com.microsoft', 1],
-        ]) {
-            writer.tag(8, WireType.LengthDelimited).fork();
-            writer.tag(1, WireType.LengthDelimited).string(domain);
-            writer.tag(2, WireType.Varint).int64(version);
-            writer.join();
-        }
-        return {
-            bytes: writer.finish(),
-            files: [...this.files],
-            versions: this.versions,
-            weightBytes: this.weightBytes,
-            packing,
-            structure: this.structure.digest('hex').slice(0, 32),
-        };
-    }
-    constant(dtype, shape, bytes) {
-        const key = `constant|${dtype}|${shape}|${Buffer.from(bytes).toString('base64')}`;
-        const seen = this.known.get(key);
-        if (seen !== undefined)
-            return seen;
-        const name = this.unused('constant');
-        const initializer = inlineInitializer(name, dtype, shape, bytes);
-        this.initializers.push(() => initializer);
-        this.structure.update(initializer);
-        this.known.set(key, name);
-        return name;
-    }
-    stored(tensor) {
-        const stored = this.tensors.get(tensor);
-        if (!stored)
-            throw new GraphError(`The weights have no tensor "${tensor}".`);
-        if (stored.shape.some((size) => size < 1 || size > LARGEST_AXIS)) {
-            throw new GraphError(`The tensor "${tensor}" has the shape [${stored.shape.join(', ')}], which holds no numbers.`);
-        }
-        return stored;
-    }
-    unused(name) {
-        let candidate = name;
-        for (let i = 1; this.names.has(candidate); i++)
-            candidate = `${name}_${i}`;
-        this.names.add(candidate);
-        return candidate;
-    }
+    return stored;
+  }
+  unused(name) {
+    let candidate = name;
+    for (let i = 1; this.names.has(candidate); i++) candidate = `${name}_${i}`;
+    this.names.add(candidate);
+    return candidate;
+  }
 }
 /** Where rows of a tensor lie whose halves are swapped in the file. */
 function swappedStart(tensor, { shape }, rows) {
-    const half = shape[0] / 2;
-    if (!rows || (rows[0] < half && rows[1] > half)) {
-        throw new GraphError(`The halves of the tensor "${tensor}" are stored in another order, so it is read by halves.`);
-    }
-    return rows[0] < half ? rows[0] + half : rows[0] - half;
+  const half = shape[0] / 2;
+  if (!rows || (rows[0] < half && rows[1] > half)) {
+    throw new GraphError(`The halves of the tensor "${tensor}" are stored in another order, so it is read by halves.`);
+  }
+  return rows[0] < half ? rows[0] + half : rows[0] - half;
 }
 /** Bytes of all tensors as float32. */
 function floatBytes(tensors) {
-    let bytes = 0;
-    for (const { shape } of tensors.values())
-        bytes += 4 * count(shape);
-    return bytes;
+  let bytes = 0;
+  for (const { shape } of tensors.values()) bytes += 4 * count(shape);
+  return bytes;
 }
 function count(shape) {
-    return shape.reduce((product, dim) => product * dim, 1);
+  return shape.reduce((product, dim) => product * dim, 1);
 }
 function nodeProto(node) {
-    const writer = new BinaryWriter();
-    for (const input of node.inputs)
-        writer.tag(1, WireType.LengthDelimited).string(input);
-    for (const output of node.outputs)
-        writer.tag(2, WireType.LengthDelimited).string(output);
-    writer.tag(3, WireType.LengthDelimited).string(node.name);
-    writer.tag(4, WireType.LengthDelimited).string(node.type);
-    for (const [name, value] of Object.entries(node.attributes ?? {})) {
-        if (value === undefined)
-            continue;
-        writer.tag(5, WireType.LengthDelimited).fork();
-        writer.tag(1, WireType.LengthDelimited).string(name);
-        if (typeof value === 'number') {
-            writer.tag(3, WireType.Varint).int64(value).tag(20, WireType.Varint).int32(2);
-        }
-        else if (typeof value === 'string') {
-            writer.tag(4, WireType.LengthDelimited).string(value).tag(20, WireType.Varint).int32(3);
-        }
-        else if ('float' in value) {
-            writer.tag(2, WireType.Bit32).float(value.float).tag(20, WireType.Varint).int32(1);
-        }
-        else {
-            for (const item of value)
-                writer.tag(8, WireType.Varint).int64(item);
-            writer.tag(20, WireType.Varint).int32(7);
-        }
-        writer.join();
+  const writer = new BinaryWriter();
+  for (const input of node.inputs) writer.tag(1, WireType.LengthDelimited).string(input);
+  for (const output of node.outputs) writer.tag(2, WireType.LengthDelimited).string(output);
+  writer.tag(3, WireType.LengthDelimited).string(node.name);
+  writer.tag(4, WireType.LengthDelimited).string(node.type);
+  for (const [name, value] of Object.entries(node.attributes ?? {})) {
+    if (value === undefined) continue;
+    writer.tag(5, WireType.LengthDelimited).fork();
+    writer.tag(1, WireType.LengthDelimited).string(name);
+    if (typeof value === 'number') {
+      writer.tag(3, WireType.Varint).int64(value).tag(20, WireType.Varint).int32(2);
+    } else if (typeof value === 'string') {
+      writer.tag(4, WireType.LengthDelimited).string(value).tag(20, WireType.Varint).int32(3);
+    } else if ('float' in value) {
+      writer.tag(2, WireType.Bit32).float(value.float).tag(20, WireType.Varint).int32(1);
+    } else {
+      for (const item of value) writer.tag(8, WireType.Varint).int64(item);
+      writer.tag(20, WireType.Varint).int32(7);
     }
-    if (microsoftOperators.has(node.type))
-        writer.tag(7, WireType.LengthDelimited).string('com.microsoft');
-    return writer.finish();
+    writer.join();
+  }
+  if (microsoftOperators.has(node.type)) writer.tag(7, WireType.LengthDelimited).string('com.microsoft');
+  return writer.finish();
 }
 function valueInfo(name, dtype, shape) {
-    const writer = new BinaryWriter();
-    writer.tag(1, WireType.LengthDelimited).string(name);
-    writer.tag(2, WireType.LengthDelimited).fork();
+  const writer = new BinaryWriter();
+  writer.tag(1, WireType.LengthDelimited).string(name);
+  writer.tag(2, WireType.LengthDelimited).fork();
+  writer.tag(1, WireType.LengthDelimited).fork();
+  writer.tag(1, WireType.Varint).int32(dataTypes[dtype]);
+  writer.tag(2, WireType.LengthDelimited).fork();
+  for (const dim of shape) {
     writer.tag(1, WireType.LengthDelimited).fork();
-    writer.tag(1, WireType.Varint).int32(dataTypes[dtype]);
-    writer.tag(2, WireType.LengthDelimited).fork();
-    for (const dim of shape) {
-        writer.tag(1, WireType.LengthDelimited).fork();
-        if (typeof dim === 'number')
-            writer.tag(1, WireType.Varint).int64(dim);
-        else
-            writer.tag(2, WireType.LengthDelimited).string(dim);
-        writer.join();
-    }
-    return writer.join().join().join().finish();
+    if (typeof dim === 'number') writer.tag(1, WireType.Varint).int64(dim);
+    else writer.tag(2, WireType.LengthDelimited).string(dim);
+    writer.join();
+  }
+  return writer.join().join().join().finish();
 }
 function inlineInitializer(name, dtype, shape, bytes) {
-    const writer = tensorProto(name, dtype, shape);
-    return writer.tag(9, WireType.LengthDelimited).bytes(bytes).finish();
+  const writer = tensorProto(name, dtype, shape);
+  return writer.tag(9, WireType.LengthDelimited).bytes(bytes).finish();
 }
 function externalInitializer(name, dtype, shape, location, offset, length) {
-    const writer = tensorProto(name, dtype, shape);
-    for (const [key, value] of Object.entries({ location, offset: String(offset), length: String(length) })) {
-        writer.tag(13, WireType.LengthDelimited).fork();
-        writer.tag(1, WireType.LengthDelimited).string(key);
-        writer.tag(2, WireType.LengthDelimited).string(value);
-        writer.join();
-    }
-    return writer.tag(14, WireType.Varint).int32(1).finish();
+  const writer = tensorProto(name, dtype, shape);
+  for (const [key, value] of Object.entries({ location, offset: String(offset), length: String(length) })) {
+    writer.tag(13, WireType.LengthDelimited).fork();
+    writer.tag(1, WireType.LengthDelimited).string(key);
+    writer.tag(2, WireType.LengthDelimited).string(value);
+    writer.join();
+  }
+  return writer.tag(14, WireType.Varint).int32(1).finish();
 }
 function tensorProto(name, dtype, shape) {
-    const writer = new BinaryWriter();
-    for (const dim of shape)
-        writer.tag(1, WireType.Varint).int64(dim);
-    writer.tag(2, WireType.Varint).int32(dataTypes[dtype]);
-    writer.tag(8, WireType.LengthDelimited).string(name);
-    return writer;
+  const writer = new BinaryWriter();
+  for (const dim of shape) writer.tag(1, WireType.Varint).int64(dim);
+  writer.tag(2, WireType.Varint).int32(dataTypes[dtype]);
+  writer.tag(8, WireType.LengthDelimited).string(name);
+  return writer;
 }
 //# sourceMappingURL=builder.js.map

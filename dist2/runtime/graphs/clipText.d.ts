@@ -2,21 +2,21 @@ import type { StoredTensors } from '../files/safetensors.ts';
 import { type AdaptedForm, type Written } from './builder.ts';
 /** `text_encoder/config.json` as transformers writes it; what is absent has CLIP's default. */
 export interface ClipTextConfig {
-    architectures?: string[];
-    hidden_size?: number;
-    num_hidden_layers?: number;
-    num_attention_heads?: number;
-    hidden_act?: string;
-    layer_norm_eps?: number;
-    eos_token_id?: number;
+  architectures?: string[];
+  hidden_size?: number;
+  num_hidden_layers?: number;
+  num_attention_heads?: number;
+  hidden_act?: string;
+  layer_norm_eps?: number;
+  eos_token_id?: number;
 }
 export interface ClipTextForm extends AdaptedForm {
-    /** Which states become outputs: `all` (default), `plain` as exporters write them (not normalized), or `none`. */
-    states?: 'all' | 'plain' | 'none' | undefined;
-    /** Adds the input `extra_embeddings`, which holds vectors of tokens that the vocabulary lacks. Default false. */
-    extraEmbeddings?: boolean | undefined;
-    /** Adds the input `attention_mask`, which hides tokens from all others. Default false. */
-    attentionMask?: boolean | undefined;
+  /** Which states become outputs: `all` (default), `plain` as exporters write them (not normalized), or `none`. */
+  states?: 'all' | 'plain' | 'none' | undefined;
+  /** Adds the input `extra_embeddings`, which holds vectors of tokens that the vocabulary lacks. Default false. */
+  extraEmbeddings?: boolean | undefined;
+  /** Adds the input `attention_mask`, which hides tokens from all others. Default false. */
+  attentionMask?: boolean | undefined;
 }
 /**
  * CLIP's text encoder, with or without projection (`text_projection.weight` decides).

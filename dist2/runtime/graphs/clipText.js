@@ -13,82 +13,85 @@ import { addAndNorm, attention, layerNorm, linear, linearProduct } from './layer
  * [batch, hidden] or, with projection, `text_embeds` [batch, projection].
  */
 export function writeClipText(config, tensors, form = {}) {
-    const graph = new GraphBuilder(tensors, form);
-    // Newer releases of transformers leave the outer prefix away.
-    const root = graph.has('text_model.embeddings.token_embedding.weight') ? 'text_model.' : '';
-    const embeddings = `${root}embeddings`;
-    const hidden = graph.shapeOf(`${embeddings}.token_embedding.weight`)[1];
-    const heads = config.num_attention_heads ?? 8;
-    const epsilon = config.layer_norm_eps ?? 1e-5;
-    const activation = activationOf(config.hidden_act ?? 'quick_gelu');
-    const layers = countLayers(graph, `${root}encoder.layers`);
-    if (config.num_hidden_layers !== undefined && config.num_hidden_layers !== layers) {
-        throw new GraphError(`The text encoder has ${layers} layers, but its config says ${config.num_hidden_layers}.`);
-    }
-    const ids = graph.input('input_ids', 'int64', ['batch', 'length']);
-    const extra = form.extraEmbeddings ? graph.enter('extra_embeddings', ['count', hidden]) : undefined;
-    const mask = form.attentionMask ? graph.input('attention_mask', 'int32', ['batch', 'length']) : undefined;
-    const states = [];
-    // Token embeddings plus the first `length` position embeddings: [batch, length, hidden].
-    const tokens = gatherTokens(graph, `${embeddings}.token_embedding`, ids, extra);
-    const length = graph.node('Shape', [ids], { name: embeddings, attributes: { start: 1, end: 2 } });
-    const positions = graph.node('Slice', [graph.weight(`${embeddings}.position_embedding.weight`), graph.ints([0]), length, graph.ints([0])], { name: `${embeddings}.position_embedding` });
-    let state = graph.node('Add', [tokens, positions], { name: embeddings });
+  const graph = new GraphBuilder(tensors, form);
+  // Newer releases of transformers leave the outer prefix away.
+  const root = graph.has('text_model.embeddings.token_embedding.weight') ? 'text_model.' : '';
+  const embeddings = `${root}embeddings`;
+  const hidden = graph.shapeOf(`${embeddings}.token_embedding.weight`)[1];
+  const heads = config.num_attention_heads ?? 8;
+  const epsilon = config.layer_norm_eps ?? 1e-5;
+  const activation = activationOf(config.hidden_act ?? 'quick_gelu');
+  const layers = countLayers(graph, `${root}encoder.layers`);
+  if (config.num_hidden_layers !== undefined && config.num_hidden_layers !== layers) {
+    throw new GraphError(`The text encoder has ${layers} layers, but its config says ${config.num_hidden_layers}.`);
+  }
+  const ids = graph.input('input_ids', 'int64', ['batch', 'length']);
+  const extra = form.extraEmbeddings ? graph.enter('extra_embeddings', ['count', hidden]) : undefined;
+  const mask = form.attentionMask ? graph.input('attention_mask', 'int32', ['batch', 'length']) : undefined;
+  const states = [];
+  // Token embeddings plus the first `length` position embeddings: [batch, length, hidden].
+  const tokens = gatherTokens(graph, `${embeddings}.token_embedding`, ids, extra);
+  const length = graph.node('Shape', [ids], { name: embeddings, attributes: { start: 1, end: 2 } });
+  const positions = graph.node(
+    'Slice',
+    [graph.weight(`${embeddings}.position_embedding.weight`), graph.ints([0]), length, graph.ints([0])],
+    { name: `${embeddings}.position_embedding` },
+  );
+  let state = graph.node('Add', [tokens, positions], { name: embeddings });
+  states.push(state);
+  const layerPath = (layer) => `${root}encoder.layers.${layer}`;
+  let normal = layers > 0 ? layerNorm(graph, state, `${layerPath(0)}.layer_norm1`, epsilon) : state;
+  for (let layer = 0; layer < layers; layer++) {
+    const path = layerPath(layer);
+    const [query, key, value] = ['q_proj', 'k_proj', 'v_proj'].map((name) =>
+      linear(graph, normal, `${path}.self_attn.${name}`),
+    );
+    const attended = attention(graph, query, key, value, `${path}.self_attn`, {
+      heads,
+      width: hidden,
+      causal: true,
+      ...(mask && { mask }),
+    });
+    const mixed = linearProduct(graph, attended, `${path}.self_attn.out_proj`);
+    const bias = graph.weight(`${path}.self_attn.out_proj.bias`);
+    [normal, state] = addAndNorm(graph, mixed, state, bias, `${path}.layer_norm2`, epsilon);
+    const inner = activation(graph, linear(graph, normal, `${path}.mlp.fc1`), `${path}.mlp`);
+    const outer = linearProduct(graph, inner, `${path}.mlp.fc2`);
+    const nextNorm = layer + 1 < layers ? `${layerPath(layer + 1)}.layer_norm1` : `${root}final_layer_norm`;
+    [normal, state] = addAndNorm(graph, outer, state, graph.weight(`${path}.mlp.fc2.bias`), nextNorm, epsilon);
     states.push(state);
-    const layerPath = (layer) => `${root}encoder.layers.${layer}`;
-    let normal = layers > 0 ? layerNorm(graph, state, `${layerPath(0)}.layer_norm1`, epsilon) : state;
-    for (let layer = 0; layer < layers; layer++) {
-        const path = layerPath(layer);
-        const [query, key, value] = ['q_proj', 'k_proj', 'v_proj'].map((name) => linear(graph, normal, `${path}.self_attn.${name}`));
-        const attended = attention(graph, query, key, value, `${path}.self_attn`, {
-            heads,
-            width: hidden,
-            causal: true,
-            ...(mask && { mask }),
-        });
-        const mixed = linearProduct(graph, attended, `${path}.self_attn.out_proj`);
-        const bias = graph.weight(`${path}.self_attn.out_proj.bias`);
-        [normal, state] = addAndNorm(graph, mixed, state, bias, `${path}.layer_norm2`, epsilon);
-        const inner = activation(graph, linear(graph, normal, `${path}.mlp.fc1`), `${path}.mlp`);
-        const outer = linearProduct(graph, inner, `${path}.mlp.fc2`);
-        const nextNorm = layer + 1 < layers ? `${layerPath(layer + 1)}.layer_norm1` : `${root}final_layer_norm`;
-        [normal, state] = addAndNorm(graph, outer, state, graph.weight(`${path}.mlp.fc2.bias`), nextNorm, epsilon);
-        states.push(state);
-    }
-    const last = graph.leave('last_hidden_state', normal, ['batch', 'length', hidden]);
-    const pooled = pool(graph, ids, last, config.eos_token_id ?? 2);
-    if (graph.has('text_projection.weight')) {
-        const projected = linearProduct(graph, pooled, 'text_projection');
-        const width = graph.shapeOf('text_projection.weight')[0];
-        graph.leave('text_embeds', projected, ['batch', width]);
-    }
-    else {
-        graph.leave('pooler_output', pooled, ['batch', hidden]);
-    }
-    const { states: wanted = 'all' } = form;
-    for (const [index, value] of wanted === 'none' ? [] : states.entries()) {
-        const named = graph.leave(`hidden_states.${index}`, value, ['batch', 'length', hidden]);
-        if (wanted === 'plain' || index === 0 || index === layers)
-            continue;
-        const normalized = layerNorm(graph, named, `${root}final_layer_norm`, epsilon);
-        graph.leave(`normalized_hidden_states.${index}`, normalized, ['batch', 'length', hidden]);
-    }
-    return graph.finish('clipText');
+  }
+  const last = graph.leave('last_hidden_state', normal, ['batch', 'length', hidden]);
+  const pooled = pool(graph, ids, last, config.eos_token_id ?? 2);
+  if (graph.has('text_projection.weight')) {
+    const projected = linearProduct(graph, pooled, 'text_projection');
+    const width = graph.shapeOf('text_projection.weight')[0];
+    graph.leave('text_embeds', projected, ['batch', width]);
+  } else {
+    graph.leave('pooler_output', pooled, ['batch', hidden]);
+  }
+  const { states: wanted = 'all' } = form;
+  for (const [index, value] of wanted === 'none' ? [] : states.entries()) {
+    const named = graph.leave(`hidden_states.${index}`, value, ['batch', 'length', hidden]);
+    if (wanted === 'plain' || index === 0 || index === layers) continue;
+    const normalized = layerNorm(graph, named, `${root}final_layer_norm`, epsilon);
+    graph.leave(`normalized_hidden_states.${index}`, normalized, ['batch', 'length', hidden]);
+  }
+  return graph.finish('clipText');
 }
 /** The vector of each id, from the vocabulary or, for ids below 0, from the extra ones: [batch, length, hidden]. */
 function gatherTokens(graph, path, ids, extra) {
-    const name = path;
-    const table = graph.weight(`${path}.weight`);
-    if (extra === undefined)
-        return graph.node('Gather', [table, ids], { name });
-    // Both tables are read at every position, so each index is made one that its table has.
-    const known = graph.node('Gather', [table, graph.node('Max', [ids, graph.ints(0)], { name })], { name });
-    const row = graph.node('Sub', [graph.ints(-1), ids], { name });
-    const added = graph.node('Gather', [extra, graph.node('Max', [row, graph.ints(0)], { name })], { name });
-    const isAdded = graph.node('Unsqueeze', [graph.node('Less', [ids, graph.ints(0)], { name }), graph.ints([-1])], {
-        name,
-    });
-    return graph.node('Where', [isAdded, added, known], { name });
+  const name = path;
+  const table = graph.weight(`${path}.weight`);
+  if (extra === undefined) return graph.node('Gather', [table, ids], { name });
+  // Both tables are read at every position, so each index is made one that its table has.
+  const known = graph.node('Gather', [table, graph.node('Max', [ids, graph.ints(0)], { name })], { name });
+  const row = graph.node('Sub', [graph.ints(-1), ids], { name });
+  const added = graph.node('Gather', [extra, graph.node('Max', [row, graph.ints(0)], { name })], { name });
+  const isAdded = graph.node('Unsqueeze', [graph.node('Less', [ids, graph.ints(0)], { name }), graph.ints([-1])], {
+    name,
+  });
+  return graph.node('Where', [isAdded, added, known], { name });
 }
 /**
  * The state at the end of the text: [batch, hidden].
@@ -96,25 +99,24 @@ function gatherTokens(graph, path, ids, extra) {
  * largest id. Otherwise it is the first token equal to `eos_token_id`.
  */
 function pool(graph, ids, last, endToken) {
-    const name = 'pooler';
-    const marks = endToken === 2
-        ? graph.cast(ids, 'int32', name)
-        : graph.cast(graph.node('Equal', [ids, graph.ints(endToken)], { name }), 'int32', name);
-    const position = graph.node('ArgMax', [marks], { name, attributes: { axis: -1, keepdims: 1 } });
-    return graph.node('GatherND', [last, position], { name, attributes: { batch_dims: 1 } });
+  const name = 'pooler';
+  const marks =
+    endToken === 2
+      ? graph.cast(ids, 'int32', name)
+      : graph.cast(graph.node('Equal', [ids, graph.ints(endToken)], { name }), 'int32', name);
+  const position = graph.node('ArgMax', [marks], { name, attributes: { axis: -1, keepdims: 1 } });
+  return graph.node('GatherND', [last, position], { name, attributes: { batch_dims: 1 } });
 }
 function activationOf(name) {
-    if (name === 'quick_gelu') {
-        return (graph, x, path) => graph.node('QuickGelu', [x], { name: path, attributes: { alpha: { float: 1.702 } } });
-    }
-    if (name === 'gelu')
-        return (graph, x, path) => graph.node('Gelu', [x], { name: path });
-    throw new GraphError(`The text encoder uses the activation "${name}"; supported are quick_gelu and gelu.`);
+  if (name === 'quick_gelu') {
+    return (graph, x, path) => graph.node('QuickGelu', [x], { name: path, attributes: { alpha: { float: 1.702 } } });
+  }
+  if (name === 'gelu') return (graph, x, path) => graph.node('Gelu', [x], { name: path });
+  throw new GraphError(`The text encoder uses the activation "${name}"; supported are quick_gelu and gelu.`);
 }
 function countLayers(graph, path) {
-    let layers = 0;
-    while (graph.has(`${path}.${layers}.layer_norm1.weight`))
-        layers++;
-    return layers;
+  let layers = 0;
+  while (graph.has(`${path}.${layers}.layer_norm1.weight`)) layers++;
+  return layers;
 }
 //# sourceMappingURL=clipText.js.map

@@ -2,14 +2,14 @@ import type { StoredTensors } from '../files/safetensors.ts';
 import { type AdaptedForm, type Written } from './builder.ts';
 /** `transformer/config.json` as diffusers writes it; what is absent has the values of the published models. */
 export interface Flux2Config {
-    patch_size?: number;
-    eps?: number;
-    rope_theta?: number;
-    axes_dims_rope?: number[];
+  patch_size?: number;
+  eps?: number;
+  rope_theta?: number;
+  axes_dims_rope?: number[];
 }
 export interface Flux2Form extends AdaptedForm {
-    /** Adds the input `reference`: the tokens of reference pictures. Default false. */
-    reference?: boolean;
+  /** Adds the input `reference`: the tokens of reference pictures. Default false. */
+  reference?: boolean;
 }
 /**
  * The transformer of FLUX.2 (diffusers' Flux2Transformer2DModel).

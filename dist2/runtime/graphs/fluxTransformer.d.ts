@@ -1,8 +1,8 @@
 import type { StoredTensors } from '../files/safetensors.ts';
 import { type AdaptedForm, GraphBuilder, type Value, type Written } from './builder.ts';
 export interface FluxForm extends AdaptedForm {
-    /** Adds the input `reference`: the tokens of a reference picture (Kontext). Default false. */
-    reference?: boolean | undefined;
+  /** Adds the input `reference`: the tokens of a reference picture (Kontext). Default false. */
+  reference?: boolean | undefined;
 }
 /** Of a token's side, in positions of the latents. */
 export declare const FLUX_PATCH = 2;

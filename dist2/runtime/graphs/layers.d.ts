@@ -1,18 +1,33 @@
 import { type GraphBuilder, type Value } from './builder.ts';
 /** y = x Wᵀ + b over the last axis. `path` names `weight` (out × in) and, where stored, `bias`. */
-export declare function linear(graph: GraphBuilder, x: Value, path: string, options?: {
+export declare function linear(
+  graph: GraphBuilder,
+  x: Value,
+  path: string,
+  options?: {
     rows?: readonly [number, number];
     bias?: boolean;
-}): Value;
+  },
+): Value;
 /** x Wᵀ alone, for a bias that is added by whatever comes next. A 1×1 convolution's weight is read as a matrix. */
-export declare function linearProduct(graph: GraphBuilder, x: Value, path: string, rows?: readonly [number, number]): Value;
+export declare function linearProduct(
+  graph: GraphBuilder,
+  x: Value,
+  path: string,
+  rows?: readonly [number, number],
+): Value;
 /** Two-dimensional y = x Wᵀ + b in one node; `x` is [rows, in]. */
 export declare function dense(graph: GraphBuilder, x: Value, path: string): Value;
 /** A convolution over [batch, channels, height, width]. `pads` is top, left, bottom, right; default keeps the size. */
-export declare function conv(graph: GraphBuilder, x: Value, path: string, options?: {
+export declare function conv(
+  graph: GraphBuilder,
+  x: Value,
+  path: string,
+  options?: {
     stride?: number;
     pads?: readonly [number, number, number, number];
-}): Value;
+  },
+): Value;
 /**
  * Group normalization of [batch, channels, height, width], then a scale and a shift per channel.
  *
@@ -30,7 +45,14 @@ export declare function layerNorm(graph: GraphBuilder, x: Value, path: string, e
  * sum = x + bias + skip, and the layer normalization of that sum: [normalized, sum]. Every transformer block needs both.
  * Not onnxruntime's SkipLayerNormalization: on the CPU it takes ten times as long as these three nodes.
  */
-export declare function addAndNorm(graph: GraphBuilder, x: Value, skip: Value, bias: Value, path: string, epsilon: number): [normalized: Value, sum: Value];
+export declare function addAndNorm(
+  graph: GraphBuilder,
+  x: Value,
+  skip: Value,
+  bias: Value,
+  path: string,
+  epsilon: number,
+): [normalized: Value, sum: Value];
 /**
  * softmax(q kᵀ · scale + bias) v for q, k, v of [batch, length, heads · d].
  *
@@ -41,7 +63,13 @@ export declare function addAndNorm(graph: GraphBuilder, x: Value, skip: Value, b
  * @param options.mask - int32 [batch, length of the keys], 0 hides a key
  * @param options.upcast - in float32, whatever the precision of the graph
  */
-export declare function attention(graph: GraphBuilder, query: Value, key: Value, value: Value, name: string, options: {
+export declare function attention(
+  graph: GraphBuilder,
+  query: Value,
+  key: Value,
+  value: Value,
+  name: string,
+  options: {
     heads: number;
     width: number;
     scale?: number;
@@ -49,7 +77,8 @@ export declare function attention(graph: GraphBuilder, query: Value, key: Value,
     causal?: boolean;
     mask?: Value;
     upcast?: boolean;
-}): Value;
+  },
+): Value;
 /** Twice the height and width by repeating pixels, or exactly the height and width of `like`. */
 export declare function upsample(graph: GraphBuilder, x: Value, name: string, like?: Value): Value;
 /** The feed-forward half of a block: x · gelu(gate), then a linear layer whose bias is left to the caller. */

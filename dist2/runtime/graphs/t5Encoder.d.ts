@@ -2,9 +2,9 @@ import type { StoredTensors } from '../files/safetensors.ts';
 import { type AdaptedForm, type Written } from './builder.ts';
 /** `config.json` of a T5 v1.1 encoder as transformers writes it; what is absent has the values of the published models. */
 export interface T5Config {
-    feed_forward_proj?: string;
-    layer_norm_epsilon?: number;
-    relative_attention_max_distance?: number;
+  feed_forward_proj?: string;
+  layer_norm_epsilon?: number;
+  relative_attention_max_distance?: number;
 }
 /**
  * The encoder of T5 v1.1. Heads, layers and widths are read off the shapes.

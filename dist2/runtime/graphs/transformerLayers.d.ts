@@ -2,7 +2,13 @@ import { type GraphBuilder, type Value } from './builder.ts';
 /** x / √(mean(x²) + ε) · weight over the last axis; `x` and the result are wide. */
 export declare function rmsNorm(graph: GraphBuilder, x: Value, path: string, epsilon: number): Value;
 /** Layer normalization over the last axis of `width` channels, without weights; `x` and the result are wide. */
-export declare function plainLayerNorm(graph: GraphBuilder, x: Value, name: string, width: number, epsilon: number): Value;
+export declare function plainLayerNorm(
+  graph: GraphBuilder,
+  x: Value,
+  name: string,
+  width: number,
+  epsilon: number,
+): Value;
 /** x · (1 + scale) + shift, all wide; `scale` and `shift` are [batch, 1, width]. */
 export declare function modulate(graph: GraphBuilder, x: Value, name: string, scale: Value, shift?: Value): Value;
 /** sum + gate · y: `sum`, `gate` and the result are wide, `y` is in the precision of the graph. */
@@ -18,24 +24,42 @@ export type Modulation = readonly [shift: Value, scale: Value, gate: Value];
 /** One linear layer of a vector as `count` modulations, one after the other. */
 export declare function modulations(graph: GraphBuilder, vector: Value, path: string, count: number): Modulation[];
 /** The modulated layer normalization of a wide sum, in the precision of the graph. */
-export declare function modulatedNorm(graph: GraphBuilder, x: Value, name: string, [shift, scale]: readonly [shift: Value, scale: Value, ...rest: Value[]], width: number, epsilon: number): Value;
+export declare function modulatedNorm(
+  graph: GraphBuilder,
+  x: Value,
+  name: string,
+  [shift, scale]: readonly [shift: Value, scale: Value, ...rest: Value[]],
+  width: number,
+  epsilon: number,
+): Value;
 /** Scale and shift of a final layer, whose halves may lie in the file in either order. */
-export declare function modulationHalves(graph: GraphBuilder, vector: Value, path: string): [scale: Value, shift: Value];
+export declare function modulationHalves(
+  graph: GraphBuilder,
+  vector: Value,
+  path: string,
+): [scale: Value, shift: Value];
 /** `x` from `start` to before `end` along one axis. */
-export declare function slice(graph: GraphBuilder, x: Value, axis: number, start: number | Value, end: number | Value, name: string): Value;
+export declare function slice(
+  graph: GraphBuilder,
+  x: Value,
+  axis: number,
+  start: number | Value,
+  end: number | Value,
+  name: string,
+): Value;
 /** One size of `x` as a vector of one whole number. */
 export declare function sizeOf(graph: GraphBuilder, x: Value, axis: number, name: string): Value;
 /** A slice up to here ends where the axis ends. */
 export declare const toTheEnd: number;
 /** How positions rotate queries and keys. */
 export interface Rotary {
-    /** Wide, [rows, head / 2]. */
-    cos: Value;
-    sin: Value;
-    /** int64 [batch, length]: the row of each position. */
-    positions: Value;
-    /** Whether neighbours form the pairs that are rotated, and not a channel of each half. */
-    interleaved: boolean;
+  /** Wide, [rows, head / 2]. */
+  cos: Value;
+  sin: Value;
+  /** int64 [batch, length]: the row of each position. */
+  positions: Value;
+  /** Whether neighbours form the pairs that are rotated, and not a channel of each half. */
+  interleaved: boolean;
 }
 /**
  * Tables that the host makes: the inputs `rotary_cos` and `rotary_sin`, float32 [batch · length, head / 2], with the
@@ -52,7 +76,12 @@ export declare function rotate(graph: GraphBuilder, x: Value, name: string, head
  */
 export declare function headNorm(graph: GraphBuilder, x: Value, path: string, heads: number, epsilon: number): Value;
 /** w2(silu(w1 x) · w3 x), the feed-forward part of most language models; of `gate`, `up` and `down` the paths. */
-export declare function gatedFeedForward(graph: GraphBuilder, x: Value, name: string, { gate, up, down }: Record<'gate' | 'up' | 'down', string>): Value;
+export declare function gatedFeedForward(
+  graph: GraphBuilder,
+  x: Value,
+  name: string,
+  { gate, up, down }: Record<'gate' | 'up' | 'down', string>,
+): Value;
 /**
  * `x` within what float16 holds, in a float16 graph: an infinite value would become a NaN in the next product, and published
  * FLUX and Z-Image weights do reach it.

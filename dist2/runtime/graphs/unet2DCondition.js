@@ -1,6 +1,6 @@
 import { GraphBuilder, GraphError } from './builder.js';
 import { conv, groupNorm, silu } from './layers.js';
-import { checkUNet, downBlocks, layersUp, middle, startUNet, wayUp, } from './unetBlocks.js';
+import { checkUNet, downBlocks, layersUp, middle, startUNet, wayUp } from './unetBlocks.js';
 /**
  * The UNet of Stable Diffusion 1.x, 2.x and XL.
  *
@@ -11,23 +11,22 @@ import { checkUNet, downBlocks, layersUp, middle, startUNet, wayUp, } from './un
  * The weights say how many layers a block has and which of them attend, so pruned networks need no config of their own.
  */
 export function writeUNet2DCondition(config, tensors, form = {}) {
-    checkUNet(config);
-    const graph = new GraphBuilder(tensors, form);
-    const { context, sample, heads } = startUNet(graph, config, tensors, form);
-    let x = conv(graph, sample, 'conv_in');
-    const { last, skips } = downBlocks(context, x, heads);
-    x = middle(context, last, heads.at(-1));
-    if (form.residuals) {
-        addResiduals(graph, skips);
-        x = addResidual(graph, x, 'mid_block_additional_residual');
-    }
-    const layers = layersUp(graph, config.up_block_types?.length ?? heads.length);
-    const deep = wayUp(context, x, layers.slice(0, -1), skips, heads);
-    end(context, wayUp(context, deep, layers.slice(-1), skips, heads));
-    // Behind the other output, which callers take for the first.
-    if (form.deep)
-        graph.leave('deep_features', deep, deepShape(graph, lastLayerUp(tensors)));
-    return graph.finish('unet2DCondition');
+  checkUNet(config);
+  const graph = new GraphBuilder(tensors, form);
+  const { context, sample, heads } = startUNet(graph, config, tensors, form);
+  let x = conv(graph, sample, 'conv_in');
+  const { last, skips } = downBlocks(context, x, heads);
+  x = middle(context, last, heads.at(-1));
+  if (form.residuals) {
+    addResiduals(graph, skips);
+    x = addResidual(graph, x, 'mid_block_additional_residual');
+  }
+  const layers = layersUp(graph, config.up_block_types?.length ?? heads.length);
+  const deep = wayUp(context, x, layers.slice(0, -1), skips, heads);
+  end(context, wayUp(context, deep, layers.slice(-1), skips, heads));
+  // Behind the other output, which callers take for the first.
+  if (form.deep) graph.leave('deep_features', deep, deepShape(graph, lastLayerUp(tensors)));
+  return graph.finish('unet2DCondition');
 }
 /**
  * The UNet without its deep part: the first convolution, the last layer of the way up, and the output (branch 0 of
@@ -42,53 +41,50 @@ export function writeUNet2DCondition(config, tensors, form = {}) {
  *   first, which is added to what the first convolution gives
  */
 export function writeShallowUNet(config, tensors, form = {}) {
-    checkUNet(config);
-    const graph = new GraphBuilder(tensors, form);
-    const { context, sample, heads } = startUNet(graph, config, tensors, form);
-    const skips = [conv(graph, sample, 'conv_in')];
-    if (form.residuals)
-        addResiduals(graph, skips);
-    const last = lastLayerUp(tensors);
-    const deep = graph.enter('deep_features', deepShape(graph, last));
-    end(context, wayUp(context, deep, [last], skips, heads));
-    return graph.finish('shallowUNet');
+  checkUNet(config);
+  const graph = new GraphBuilder(tensors, form);
+  const { context, sample, heads } = startUNet(graph, config, tensors, form);
+  const skips = [conv(graph, sample, 'conv_in')];
+  if (form.residuals) addResiduals(graph, skips);
+  const last = lastLayerUp(tensors);
+  const deep = graph.enter('deep_features', deepShape(graph, last));
+  end(context, wayUp(context, deep, [last], skips, heads));
+  return graph.finish('shallowUNet');
 }
 /** The weights that a shallow graph has, of all of a UNet's. */
 export function shallowTensors(tensors) {
-    const { block, index } = lastLayerUp(tensors);
-    const last = ['resnets', 'attentions'].map((kind) => `up_blocks.${block}.${kind}.${index}.`);
-    const kept = ['conv_in.', 'time_embedding.', 'add_embedding.', ...last, 'conv_norm_out.', 'conv_out.'];
-    return new Map([...tensors].filter(([name]) => kept.some((prefix) => name.startsWith(prefix))));
+  const { block, index } = lastLayerUp(tensors);
+  const last = ['resnets', 'attentions'].map((kind) => `up_blocks.${block}.${kind}.${index}.`);
+  const kept = ['conv_in.', 'time_embedding.', 'add_embedding.', ...last, 'conv_norm_out.', 'conv_out.'];
+  return new Map([...tensors].filter(([name]) => kept.some((prefix) => name.startsWith(prefix))));
 }
 function lastLayerUp(tensors) {
-    const layers = [...tensors.keys()].flatMap((name) => {
-        const [, block, index] = /^up_blocks\.(\d+)\.resnets\.(\d+)\./.exec(name) ?? [];
-        return block === undefined ? [] : { block: Number(block), index: Number(index) };
-    });
-    const last = layers.sort((a, b) => a.block - b.block || a.index - b.index).at(-1);
-    if (!last)
-        throw new GraphError('The UNet has no up blocks.');
-    return last;
+  const layers = [...tensors.keys()].flatMap((name) => {
+    const [, block, index] = /^up_blocks\.(\d+)\.resnets\.(\d+)\./.exec(name) ?? [];
+    return block === undefined ? [] : { block: Number(block), index: Number(index) };
+  });
+  const last = layers.sort((a, b) => a.block - b.block || a.index - b.index).at(-1);
+  if (!last) throw new GraphError('The UNet has no up blocks.');
+  return last;
 }
 /** Of what enters a layer: all its channels but those that it is joined with. */
 function deepShape(graph, { block, index }) {
-    const [joined] = graph.shapeOf(`up_blocks.${block}.resnets.${index}.norm1.weight`);
-    const [skipped] = graph.shapeOf('conv_in.weight');
-    return ['batch', joined - skipped, 'height', 'width'];
+  const [joined] = graph.shapeOf(`up_blocks.${block}.resnets.${index}.norm1.weight`);
+  const [skipped] = graph.shapeOf('conv_in.weight');
+  return ['batch', joined - skipped, 'height', 'width'];
 }
 /** From the last state of the way up to the output. */
 function end({ graph, groups, epsilon }, last) {
-    const x = conv(graph, silu(graph, groupNorm(graph, last, 'conv_norm_out', groups, epsilon), 'conv_act'), 'conv_out');
-    const channels = graph.shapeOf('conv_out.weight')[0];
-    graph.leave('out_sample', x, ['batch', channels, 'height', 'width']);
+  const x = conv(graph, silu(graph, groupNorm(graph, last, 'conv_norm_out', groups, epsilon), 'conv_act'), 'conv_out');
+  const channels = graph.shapeOf('conv_out.weight')[0];
+  graph.leave('out_sample', x, ['batch', channels, 'height', 'width']);
 }
 function addResiduals(graph, skips) {
-    for (const [i, skip] of skips.entries())
-        skips[i] = addResidual(graph, skip, `down_block_additional_residuals.${i}`);
+  for (const [i, skip] of skips.entries()) skips[i] = addResidual(graph, skip, `down_block_additional_residuals.${i}`);
 }
 function addResidual(graph, x, name) {
-    // Dimensions of its own: a name shared with the sample's would say that they are equal, which a lone zero is not.
-    const shape = ['batch', 'channels', 'height', 'width'].map((dim) => `${name}.${dim}`);
-    return graph.node('Add', [x, graph.enter(name, shape)], { name });
+  // Dimensions of its own: a name shared with the sample's would say that they are equal, which a lone zero is not.
+  const shape = ['batch', 'channels', 'height', 'width'].map((dim) => `${name}.${dim}`);
+  return graph.node('Add', [x, graph.enter(name, shape)], { name });
 }
 //# sourceMappingURL=unet2DCondition.js.map

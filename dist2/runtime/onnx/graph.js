@@ -1,14 +1,15 @@
 import { availableParallelism } from 'node:os';
 import { basename } from 'node:path';
 import { fromFloat16, toFloat16 } from '../tensors/float16.js';
-import { join, } from '../tensors/tensor.js';
-import { env, InferenceSession, Tensor as OrtTensor, } from './onnxruntime.js';
+import { join } from '../tensors/tensor.js';
+import { env, InferenceSession, Tensor as OrtTensor } from './onnxruntime.js';
 import { isLasting, Residents } from './resident.js';
+
 // Every failure is thrown as well; without this, trying a provider that is not installed writes native noise to stderr.
 env.logLevel = 'fatal';
 /** A graph could not be opened or run; the message is a sentence, `cause` what onnxruntime said. */
 export class OnnxError extends Error {
-    name = 'OnnxError';
+  name = 'OnnxError';
 }
 /** Bytes of inputs that crossed into the graphs that this process called, since it began; on the CPU they are no copies. */
 export const traffic = { bytesIn: 0 };
@@ -24,248 +25,229 @@ let joinedBytes = 0;
  * that are never written to again. Those used last are kept, up to 64 MiB.
  */
 export function joinLasting(tensors) {
-    const [first] = tensors;
-    if (!first || tensors.length === 1)
-        return join(tensors);
-    const parts = tensors.map(({ data }) => data);
-    const kept = joined.get(first.data);
-    const isSame = kept?.parts.length === parts.length && parts.every((part, at) => part === kept.parts[at]);
-    const whole = isSame ? kept.whole : join(tensors);
-    if (kept)
-        forgetJoined(first.data, kept.whole);
-    joined.set(first.data, { parts, whole });
-    joinedBytes += whole.data.byteLength;
-    for (const [data, oldest] of joined) {
-        if (joinedBytes <= JOINED_BYTES || data === first.data)
-            break;
-        forgetJoined(data, oldest.whole);
-    }
-    return whole;
+  const [first] = tensors;
+  if (!first || tensors.length === 1) return join(tensors);
+  const parts = tensors.map(({ data }) => data);
+  const kept = joined.get(first.data);
+  const isSame = kept?.parts.length === parts.length && parts.every((part, at) => part === kept.parts[at]);
+  const whole = isSame ? kept.whole : join(tensors);
+  if (kept) forgetJoined(first.data, kept.whole);
+  joined.set(first.data, { parts, whole });
+  joinedBytes += whole.data.byteLength;
+  for (const [data, oldest] of joined) {
+    if (joinedBytes <= JOINED_BYTES || data === first.data) break;
+    forgetJoined(data, oldest.whole);
+  }
+  return whole;
 }
 function forgetJoined(key, { data }) {
-    joined.delete(key);
-    joinedBytes -= data.byteLength;
+  joined.delete(key);
+  joinedBytes -= data.byteLength;
 }
 /** One loaded ONNX graph, and the only place that touches an onnxruntime session. */
 export class Graph {
-    inputs;
-    outputs;
-    /** What errors call this graph. */
-    label;
-    /** The same for graphs that compute alike, so that what was measured of one holds for the other; absent: not known. */
-    structure;
-    session;
-    /** Whether inputs that stay the same are kept on the device, see `Residents`. */
-    onDevice;
-    inputByName;
-    constructor(session, label, structure, provider) {
-        this.session = session;
-        this.onDevice = provider.name === 'webgpu';
-        this.label = label;
-        this.structure = structure;
-        this.inputs = session.inputMetadata.map(infoOf);
-        this.outputs = session.outputMetadata.map(infoOf);
-        this.inputByName = new Map(this.inputs.map((input) => [input.name, input]));
+  inputs;
+  outputs;
+  /** What errors call this graph. */
+  label;
+  /** The same for graphs that compute alike, so that what was measured of one holds for the other; absent: not known. */
+  structure;
+  session;
+  /** Whether inputs that stay the same are kept on the device, see `Residents`. */
+  onDevice;
+  inputByName;
+  constructor(session, label, structure, provider) {
+    this.session = session;
+    this.onDevice = provider.name === 'webgpu';
+    this.label = label;
+    this.structure = structure;
+    this.inputs = session.inputMetadata.map(infoOf);
+    this.outputs = session.outputMetadata.map(infoOf);
+    this.inputByName = new Map(this.inputs.map((input) => [input.name, input]));
+  }
+  /** Loads a graph. The event loop stands still meanwhile. */
+  static async open(source, provider) {
+    const label = source.label ?? ('file' in source ? basename(source.file) : 'the graph');
+    const { structure } = source;
+    // Threads wait busily between the operators of a call, but not between calls: the next one is often of another graph,
+    // whose threads need the same cores (a tiny preview between two steps cost 45 ms in place of 8).
+    const spinning = { force_spinning_stop: '1' };
+    const options = {
+      executionProviders: [
+        provider.deviceId === undefined ? provider.name : { name: provider.name, deviceId: provider.deviceId },
+      ],
+      graphOptimizationLevel: provider.optimization ?? 'all',
+      intraOpNumThreads: provider.threads ?? availableParallelism(),
+      // onnxruntime makes no plan of memory where nodes may run side by side, which takes a second thread.
+      interOpNumThreads: provider.withoutMemoryPlan ? 2 : 1,
+      executionMode: provider.withoutMemoryPlan ? 'parallel' : 'sequential',
+      // Warnings about nodes that stay on the CPU are expected on every accelerator; errors are thrown anyway.
+      logSeverityLevel: provider.explains ? 0 : 4,
+      extra: { session: spinning },
+    };
+    try {
+      if ('file' in source)
+        return new Graph(await InferenceSession.create(source.file, options), label, structure, provider);
+      if ('folder' in source) {
+        const inPlace = source.inPlace !== undefined && source.inPlace !== false && provider.name === 'cpu';
+        const session = await InferenceSession.create(source.bytes, {
+          ...options,
+          // `layout` and `all` reorder the weights of convolutions, and packing does so with those of matrix products.
+          ...(inPlace && { graphOptimizationLevel: provider.optimization ?? 'extended' }),
+          extra: {
+            session: {
+              ...spinning,
+              model_external_initializers_file_folder_path: source.folder,
+              ...(inPlace && source.inPlace !== 'packed' && { disable_prepacking: '1' }),
+            },
+          },
+        });
+        return new Graph(session, label, structure, provider);
+      }
+      const externalData = source.externalData ?? [];
+      const session = await InferenceSession.create(source.bytes, {
+        ...options,
+        ...(externalData.length > 0 && { externalData }),
+      });
+      return new Graph(session, label, structure, provider);
+    } catch (cause) {
+      throw new OnnxError(`${label} could not be loaded on ${provider.name}: ${messageOf(cause)}`, { cause });
     }
-    /** Loads a graph. The event loop stands still meanwhile. */
-    static async open(source, provider) {
-        const label = source.label ?? ('file' in source ? basename(source.file) : 'the graph');
-        const { structure } = source;
-        // Threads wait busily between the operators of a call, but not between calls: the next one is often of another graph,
-        // whose threads need the same cores (a tiny preview between two steps cost 45 ms in place of 8).
-        const spinning = { force_spinning_stop: '1' };
-        const options = {
-            executionProviders: [
-                provider.deviceId === undefined
-                    ? provider.name
-                    : { name: provider.name, deviceId: provider.deviceId },
-            ],
-            graphOptimizationLevel: provider.optimization ?? 'all',
-            intraOpNumThreads: provider.threads ?? availableParallelism(),
-            // onnxruntime makes no plan of memory where nodes may run side by side, which takes a second thread.
-            interOpNumThreads: provider.withoutMemoryPlan ? 2 : 1,
-            executionMode: provider.withoutMemoryPlan ? 'parallel' : 'sequential',
-            // Warnings about nodes that stay on the CPU are expected on every accelerator; errors are thrown anyway.
-            logSeverityLevel: provider.explains ? 0 : 4,
-            extra: { session: spinning },
-        };
-        try {
-            if ('file' in source)
-                return new Graph(await InferenceSession.create(source.file, options), label, structure, provider);
-            if ('folder' in source) {
-                const inPlace = source.inPlace !== undefined && source.inPlace !== false && provider.name === 'cpu';
-                const session = await InferenceSession.create(source.bytes, {
-                    ...options,
-                    // `layout` and `all` reorder the weights of convolutions, and packing does so with those of matrix products.
-                    ...(inPlace && { graphOptimizationLevel: provider.optimization ?? 'extended' }),
-                    extra: {
-                        session: {
-                            ...spinning,
-                            model_external_initializers_file_folder_path: source.folder,
-                            ...(inPlace && source.inPlace !== 'packed' && { disable_prepacking: '1' }),
-                        },
-                    },
-                });
-                return new Graph(session, label, structure, provider);
-            }
-            const externalData = source.externalData ?? [];
-            const session = await InferenceSession.create(source.bytes, {
-                ...options,
-                ...(externalData.length > 0 && { externalData }),
-            });
-            return new Graph(session, label, structure, provider);
-        }
-        catch (cause) {
-            throw new OnnxError(`${label} could not be loaded on ${provider.name}: ${messageOf(cause)}`, { cause });
-        }
+  }
+  /** Whether the graph has an input of this name. */
+  takes(input) {
+    return this.inputByName.has(input);
+  }
+  /** Whether the graph has an output of this name. */
+  gives(output) {
+    return this.outputs.some(({ name }) => name === output);
+  }
+  /**
+   * Runs the graph once; the event loop stands still meanwhile.
+   *
+   * Feeds are converted to what the graph declares: float32 to float16 or back, int64 to int32 or float, and a timestep
+   * of one value (or of equal ones) to a scalar. Feeds the graph does not take are an error.
+   *
+   * @param wanted - names of the outputs to return; default all
+   * @returns outputs by name; float16 and float64 come back as float32
+   */
+  async run(feeds, wanted) {
+    const ready = {};
+    for (const [name, tensor] of Object.entries(feeds)) {
+      const info = this.inputByName.get(name);
+      if (!info) {
+        const names = this.inputs.map((input) => input.name).join(', ');
+        throw new OnnxError(`${this.label} has no input "${name}". Its inputs: ${names}.`);
+      }
+      if (this.onDevice && isLasting(name) && tensor.dtype === 'float32' && info.dtype === 'float32') {
+        ready[name] = await this.resident(tensor);
+        continue;
+      }
+      ready[name] = feed(tensor, info, this.label);
+      traffic.bytesIn += tensor.data.byteLength;
     }
-    /** Whether the graph has an input of this name. */
-    takes(input) {
-        return this.inputByName.has(input);
+    for (const { name } of this.inputs) {
+      if (!(name in ready)) throw new OnnxError(`${this.label} was not given its input "${name}".`);
     }
-    /** Whether the graph has an output of this name. */
-    gives(output) {
-        return this.outputs.some(({ name }) => name === output);
+    let results;
+    try {
+      results = wanted ? await this.session.run(ready, [...wanted]) : await this.session.run(ready);
+    } catch (cause) {
+      throw new OnnxError(`${this.label} failed while running: ${messageOf(cause)}`, { cause });
     }
-    /**
-     * Runs the graph once; the event loop stands still meanwhile.
-     *
-     * Feeds are converted to what the graph declares: float32 to float16 or back, int64 to int32 or float, and a timestep
-     * of one value (or of equal ones) to a scalar. Feeds the graph does not take are an error.
-     *
-     * @param wanted - names of the outputs to return; default all
-     * @returns outputs by name; float16 and float64 come back as float32
-     */
-    async run(feeds, wanted) {
-        const ready = {};
-        for (const [name, tensor] of Object.entries(feeds)) {
-            const info = this.inputByName.get(name);
-            if (!info) {
-                const names = this.inputs.map((input) => input.name).join(', ');
-                throw new OnnxError(`${this.label} has no input "${name}". Its inputs: ${names}.`);
-            }
-            if (this.onDevice && isLasting(name) && tensor.dtype === 'float32' && info.dtype === 'float32') {
-                ready[name] = await this.resident(tensor);
-                continue;
-            }
-            ready[name] = feed(tensor, info, this.label);
-            traffic.bytesIn += tensor.data.byteLength;
-        }
-        for (const { name } of this.inputs) {
-            if (!(name in ready))
-                throw new OnnxError(`${this.label} was not given its input "${name}".`);
-        }
-        let results;
-        try {
-            results = wanted ? await this.session.run(ready, [...wanted]) : await this.session.run(ready);
-        }
-        catch (cause) {
-            throw new OnnxError(`${this.label} failed while running: ${messageOf(cause)}`, { cause });
-        }
-        if (this.onDevice)
-            residents.called();
-        const outputs = {};
-        for (const [name, value] of Object.entries(results))
-            outputs[name] = readBack(value, name, this.label);
-        return outputs;
+    if (this.onDevice) residents.called();
+    const outputs = {};
+    for (const [name, value] of Object.entries(results)) outputs[name] = readBack(value, name, this.label);
+    return outputs;
+  }
+  async resident({ data, dims }) {
+    try {
+      const { tensor, bytes } = await residents.of(data, dims);
+      traffic.bytesIn += bytes;
+      return tensor;
+    } catch (cause) {
+      throw new OnnxError(`${this.label} could not be given its inputs: ${messageOf(cause)}`, { cause });
     }
-    async resident({ data, dims }) {
-        try {
-            const { tensor, bytes } = await residents.of(data, dims);
-            traffic.bytesIn += bytes;
-            return tensor;
-        }
-        catch (cause) {
-            throw new OnnxError(`${this.label} could not be given its inputs: ${messageOf(cause)}`, { cause });
-        }
-    }
-    /**
-     * Frees the graph. Repeated opening and closing leaks memory in onnxruntime (its issue 25325): end the process to
-     * get rid of a model for good.
-     */
-    async close() {
-        await this.session.release();
-    }
+  }
+  /**
+   * Frees the graph. Repeated opening and closing leaks memory in onnxruntime (its issue 25325): end the process to
+   * get rid of a model for good.
+   */
+  async close() {
+    await this.session.release();
+  }
 }
 function infoOf(metadata) {
-    if (!metadata.isTensor)
-        return { name: metadata.name, dtype: 'other', shape: [] };
-    return { name: metadata.name, dtype: metadata.type, shape: metadata.shape };
+  if (!metadata.isTensor) return { name: metadata.name, dtype: 'other', shape: [] };
+  return { name: metadata.name, dtype: metadata.type, shape: metadata.shape };
 }
 function feed(tensor, info, label) {
-    const data = convert(tensor, info, label);
-    let dims = tensor.dims;
-    if (info.shape.length === 0 && dims.length === 1) {
-        // One timestep for all samples: fine only while they agree.
-        const same = tensor.data.every((value) => value === tensor.data[0]);
-        if (!same)
-            throw new OnnxError(`${label} takes one ${info.name} for the whole batch, but got different ones.`);
-        return ortTensor(info.dtype, data.subarray(0, 1), []);
-    }
-    if (info.shape.length === 1 && dims.length === 0)
-        dims = [1];
-    return ortTensor(info.dtype, data, dims);
+  const data = convert(tensor, info, label);
+  let dims = tensor.dims;
+  if (info.shape.length === 0 && dims.length === 1) {
+    // One timestep for all samples: fine only while they agree.
+    const same = tensor.data.every((value) => value === tensor.data[0]);
+    if (!same) throw new OnnxError(`${label} takes one ${info.name} for the whole batch, but got different ones.`);
+    return ortTensor(info.dtype, data.subarray(0, 1), []);
+  }
+  if (info.shape.length === 1 && dims.length === 0) dims = [1];
+  return ortTensor(info.dtype, data, dims);
 }
 /** The values of a tensor in the dtype that the graph declares. */
 function convert(tensor, info, label) {
-    const { dtype, data } = tensor;
-    if (dtype === info.dtype)
-        return data;
-    const numbers = () => {
-        if (dtype === 'float16')
-            return fromFloat16(data);
-        return dtype === 'float32' || dtype === 'float64' || dtype === 'int32' || dtype === 'int64' ? data : undefined;
-    };
-    const values = numbers();
-    if (values) {
-        if (info.dtype === 'float32')
-            return Float32Array.from(values, Number);
-        if (info.dtype === 'float16') {
-            return toFloat16(dtype === 'float32' ? data : Float32Array.from(values, Number));
-        }
-        if (info.dtype === 'float64')
-            return Float64Array.from(values, Number);
-        if (info.dtype === 'int32')
-            return Int32Array.from(values, (v) => Math.round(Number(v)));
-        // Timesteps of some schedulers lie between two whole numbers; a graph that takes int64 was trained on those.
-        if (info.dtype === 'int64') {
-            return BigInt64Array.from(values, (v) => BigInt(Math.round(Number(v))));
-        }
+  const { dtype, data } = tensor;
+  if (dtype === info.dtype) return data;
+  const numbers = () => {
+    if (dtype === 'float16') return fromFloat16(data);
+    return dtype === 'float32' || dtype === 'float64' || dtype === 'int32' || dtype === 'int64' ? data : undefined;
+  };
+  const values = numbers();
+  if (values) {
+    if (info.dtype === 'float32') return Float32Array.from(values, Number);
+    if (info.dtype === 'float16') {
+      return toFloat16(dtype === 'float32' ? data : Float32Array.from(values, Number));
     }
-    throw new OnnxError(`${label} takes ${info.name} as ${info.dtype}, which cannot be made from ${dtype}.`);
+    if (info.dtype === 'float64') return Float64Array.from(values, Number);
+    if (info.dtype === 'int32') return Int32Array.from(values, (v) => Math.round(Number(v)));
+    // Timesteps of some schedulers lie between two whole numbers; a graph that takes int64 was trained on those.
+    if (info.dtype === 'int64') {
+      return BigInt64Array.from(values, (v) => BigInt(Math.round(Number(v))));
+    }
+  }
+  throw new OnnxError(`${label} takes ${info.name} as ${info.dtype}, which cannot be made from ${dtype}.`);
 }
 function ortTensor(dtype, data, dims) {
-    return new OrtTensor(dtype, data, dims);
+  return new OrtTensor(dtype, data, dims);
 }
 function readBack(value, name, label) {
-    const dims = [...value.dims];
-    switch (value.type) {
-        case 'float32':
-            return { dtype: 'float32', dims, data: value.data };
-        case 'float16': {
-            // A newer Node gives a Float16Array here; its bits are what we read.
-            const { buffer, byteOffset, length } = value.data;
-            return { dtype: 'float32', dims, data: fromFloat16(new Uint16Array(buffer, byteOffset, length)) };
-        }
-        case 'float64':
-            return { dtype: 'float32', dims, data: Float32Array.from(value.data) };
-        case 'int64':
-            return { dtype: 'int64', dims, data: value.data };
-        case 'int32':
-            return { dtype: 'int32', dims, data: value.data };
-        case 'int8':
-            return { dtype: 'int8', dims, data: value.data };
-        case 'uint8':
-            return { dtype: 'uint8', dims, data: value.data };
-        case 'bool':
-            return { dtype: 'bool', dims, data: value.data };
-        default:
-            throw new OnnxError(`${label} gives ${name} as ${value.type}, which is not read here.`);
+  const dims = [...value.dims];
+  switch (value.type) {
+    case 'float32':
+      return { dtype: 'float32', dims, data: value.data };
+    case 'float16': {
+      // A newer Node gives a Float16Array here; its bits are what we read.
+      const { buffer, byteOffset, length } = value.data;
+      return { dtype: 'float32', dims, data: fromFloat16(new Uint16Array(buffer, byteOffset, length)) };
     }
+    case 'float64':
+      return { dtype: 'float32', dims, data: Float32Array.from(value.data) };
+    case 'int64':
+      return { dtype: 'int64', dims, data: value.data };
+    case 'int32':
+      return { dtype: 'int32', dims, data: value.data };
+    case 'int8':
+      return { dtype: 'int8', dims, data: value.data };
+    case 'uint8':
+      return { dtype: 'uint8', dims, data: value.data };
+    case 'bool':
+      return { dtype: 'bool', dims, data: value.data };
+    default:
+      throw new OnnxError(`${label} gives ${name} as ${value.type}, which is not read here.`);
+  }
 }
 function messageOf(cause) {
-    const text = cause instanceof Error ? cause.message : String(cause);
-    const sentence = text.trim().slice(0, 600);
-    return sentence.endsWith('.') ? sentence : `${sentence}.`;
+  const text = cause instanceof Error ? cause.message : String(cause);
+  const sentence = text.trim().slice(0, 600);
+  return sentence.endsWith('.') ? sentence : `${sentence}.`;
 }
 //# sourceMappingURL=graph.js.map

@@ -7,17 +7,17 @@ import { versionOf } from '../files/safetensors.js';
 import { delicateOperators } from '../graphs/precision.js';
 /** How graphs are written for a provider. */
 export function formOn(provider) {
-    const onCpu = provider.name === 'cpu';
-    const { precision = 'float32', widened = delicateOperators } = provider;
-    return {
-        // Untried, fused attention is trusted on the CPU only.
-        attention: provider.attention ?? (onCpu ? 'fused' : 'plain'),
-        linear: onCpu ? 'fused' : 'plain',
-        precision,
-        border: 'float32',
-        widened,
-        weights: provider.weights,
-    };
+  const onCpu = provider.name === 'cpu';
+  const { precision = 'float32', widened = delicateOperators } = provider;
+  return {
+    // Untried, fused attention is trusted on the CPU only.
+    attention: provider.attention ?? (onCpu ? 'fused' : 'plain'),
+    linear: onCpu ? 'fused' : 'plain',
+    precision,
+    border: 'float32',
+    widened,
+    weights: provider.weights,
+  };
 }
 /**
  * Weights of fewer bytes are copied by onnxruntime into the order its CPU kernels like best. Measured with AVX2 (CPU time;
@@ -43,76 +43,71 @@ const COPIED_BELOW = 400 * 2 ** 20;
  * @throws {ModelError} when a file is not the one whose header the graph was written from
  */
 export async function openWritten(written, label, provider) {
-    await checkVersions(written, label);
-    const source = (await packed(written, label, provider)) ?? (await mappable(written)) ?? (await inMemory(written.files, label));
-    // Imported only now, so that describing models needs no native code.
-    const { Graph } = await import('./graph.js');
-    return Graph.open({ bytes: written.bytes, label, structure: written.structure, ...source }, provider);
+  await checkVersions(written, label);
+  const source =
+    (await packed(written, label, provider)) ?? (await mappable(written)) ?? (await inMemory(written.files, label));
+  // Imported only now, so that describing models needs no native code.
+  const { Graph } = await import('./graph.js');
+  return Graph.open({ bytes: written.bytes, label, structure: written.structure, ...source }, provider);
 }
 async function checkVersions({ versions }, label) {
-    for (const [file, version] of versions) {
-        const found = await stat(file, { bigint: true }).catch(() => undefined);
-        if (!found)
-            throw new ModelError(`${label}: ${basename(file)} is no longer there.`);
-        // The old header's offsets would read other numbers, or none.
-        if (versionOf(found) !== version)
-            throw new ModelError(`${label}: ${basename(file)} has changed since it was first read.`);
-    }
+  for (const [file, version] of versions) {
+    const found = await stat(file, { bigint: true }).catch(() => undefined);
+    if (!found) throw new ModelError(`${label}: ${basename(file)} is no longer there.`);
+    // The old header's offsets would read other numbers, or none.
+    if (versionOf(found) !== version)
+      throw new ModelError(`${label}: ${basename(file)} has changed since it was first read.`);
+  }
 }
 /** The folder with the packed file of the weights, written now where it is not there yet. */
 async function packed({ packing }, label, provider) {
-    if (!packing)
-        return undefined;
-    const folder = provider.packedFolder ?? join(tmpdir(), 'latentwire-weights');
-    await packedFile(packing, folder, label);
-    // onnxruntime follows no links out of the folder.
-    return { folder: await realpath(folder), inPlace: packing.bytes >= COPIED_BELOW ? 'packed' : false };
+  if (!packing) return undefined;
+  const folder = provider.packedFolder ?? join(tmpdir(), 'latentwire-weights');
+  await packedFile(packing, folder, label);
+  // onnxruntime follows no links out of the folder.
+  return { folder: await realpath(folder), inPlace: packing.bytes >= COPIED_BELOW ? 'packed' : false };
 }
 /** The one folder that holds all files under the names the graph has for them; onnxruntime follows no links out of it. */
 async function mappable({ files, weightBytes }) {
-    const folders = new Set(files.map((file) => dirname(file)));
-    const [folder] = folders;
-    if (folder === undefined || folders.size > 1)
-        return undefined;
-    for (const file of files)
-        if ((await realpath(file)) !== file)
-            return undefined;
-    return { folder, inPlace: weightBytes >= COPIED_BELOW };
+  const folders = new Set(files.map((file) => dirname(file)));
+  const [folder] = folders;
+  if (folder === undefined || folders.size > 1) return undefined;
+  for (const file of files) if ((await realpath(file)) !== file) return undefined;
+  return { folder, inPlace: weightBytes >= COPIED_BELOW };
 }
 /** Files of several folders (shards that are links to different disks) are read and handed over with the graph. */
 async function inMemory(files, label) {
-    const externalData = [];
-    for (const file of files) {
-        const path = basename(file);
-        if (externalData.some((other) => other.path === path)) {
-            throw new ModelError(`${label}: the weights are in several files called ${path}; put them into one folder.`);
-        }
-        const { size } = await stat(file);
-        // A buffer holds no more.
-        if (size >= 2 ** 32) {
-            throw new ModelError(`${label}: ${path} has 4 GiB or more and lies in another folder than the other files; put them into one folder.`);
-        }
-        externalData.push({ path, data: await readLargeFile(file, size) });
+  const externalData = [];
+  for (const file of files) {
+    const path = basename(file);
+    if (externalData.some((other) => other.path === path)) {
+      throw new ModelError(`${label}: the weights are in several files called ${path}; put them into one folder.`);
     }
-    return { externalData };
+    const { size } = await stat(file);
+    // A buffer holds no more.
+    if (size >= 2 ** 32) {
+      throw new ModelError(
+        `${label}: ${path} has 4 GiB or more and lies in another folder than the other files; put them into one folder.`,
+      );
+    }
+    externalData.push({ path, data: await readLargeFile(file, size) });
+  }
+  return { externalData };
 }
 /** `readFile` refuses more than 2 GiB at once. */
 async function readLargeFile(file, size) {
-    if (size < 2 ** 31 - 1)
-        return readFile(file);
-    const handle = await open(file, 'r');
-    try {
-        const data = Buffer.allocUnsafeSlow(size);
-        for (let filled = 0; filled < size;) {
-            const { bytesRead } = await handle.read(data, filled, Math.min(2 ** 30, size - filled), filled);
-            if (bytesRead === 0)
-                throw new ModelError(`${basename(file)} became shorter while it was read.`);
-            filled += bytesRead;
-        }
-        return data;
+  if (size < 2 ** 31 - 1) return readFile(file);
+  const handle = await open(file, 'r');
+  try {
+    const data = Buffer.allocUnsafeSlow(size);
+    for (let filled = 0; filled < size; ) {
+      const { bytesRead } = await handle.read(data, filled, Math.min(2 ** 30, size - filled), filled);
+      if (bytesRead === 0) throw new ModelError(`${basename(file)} became shorter while it was read.`);
+      filled += bytesRead;
     }
-    finally {
-        await handle.close();
-    }
+    return data;
+  } finally {
+    await handle.close();
+  }
 }
 //# sourceMappingURL=openWritten.js.map

@@ -4,20 +4,19 @@ import { attention } from '../graphs/layers.js';
 import { delicateOperators } from '../graphs/precision.js';
 import { floats } from '../tensors/tensor.js';
 import { Graph } from './graph.js';
+
 /** Of the largest magnitude: float16 has 11 bits, and a product of a few hundred values loses three of them. */
 const HALF_TOLERANCE = 2e-2;
 /** Tries float16 on a device. Never rejects. */
 export async function tryHalf(device) {
-    const complaint = await difference(device, network, 'network', [2, 32, 8, 8]);
-    if (complaint !== undefined)
-        return { complaint, widened: [...delicateOperators] };
-    const widened = [];
-    for (const operator of delicateOperators) {
-        const { shape, write } = delicate[operator];
-        if ((await difference(device, write, operator, shape)) !== undefined)
-            widened.push(operator);
-    }
-    return { widened };
+  const complaint = await difference(device, network, 'network', [2, 32, 8, 8]);
+  if (complaint !== undefined) return { complaint, widened: [...delicateOperators] };
+  const widened = [];
+  for (const operator of delicateOperators) {
+    const { shape, write } = delicate[operator];
+    if ((await difference(device, write, operator, shape)) !== undefined) widened.push(operator);
+  }
+  return { widened };
 }
 /**
  * Whether onnxruntime's fused attention can be trusted here: it is compared with the same written out. Its WebGPU kernel
@@ -25,91 +24,108 @@ export async function tryHalf(device) {
  * here with SwiftShader, from 32 positions on).
  */
 export async function attentionOn(device, precision) {
-    const { name } = device;
-    if (name === 'cpu')
-        return 'fused';
-    // CoreML does not have the operator, and would hand every one of them back to the CPU.
-    if (name === 'coreml')
-        return 'plain';
-    const [heads, length] = [2, 80];
-    for (const headSize of [40, 64]) {
-        const width = heads * headSize;
-        const write = (graph, x) => attention(graph, x, x, x, 'probe', { heads, width });
-        const shape = [2, length, width];
-        const fused = { precision, attention: 'fused' };
-        if ((await difference(device, write, 'attention', shape, fused, precision === 'float32' ? 5e-3 : 2e-2)) !== undefined)
-            return 'plain';
-    }
-    return 'fused';
+  const { name } = device;
+  if (name === 'cpu') return 'fused';
+  // CoreML does not have the operator, and would hand every one of them back to the CPU.
+  if (name === 'coreml') return 'plain';
+  const [heads, length] = [2, 80];
+  for (const headSize of [40, 64]) {
+    const width = heads * headSize;
+    const write = (graph, x) => attention(graph, x, x, x, 'probe', { heads, width });
+    const shape = [2, length, width];
+    const fused = { precision, attention: 'fused' };
+    if (
+      (await difference(device, write, 'attention', shape, fused, precision === 'float32' ? 5e-3 : 2e-2)) !== undefined
+    )
+      return 'plain';
+  }
+  return 'fused';
 }
 /** The bulk of any network: a convolution, an activation, a matrix product, a sum. */
 function network(graph, x) {
-    const name = 'probe';
-    const weight = constant(graph, [32, 32, 3, 3], 0.06);
-    const conv = graph.node('Conv', [x, weight], { name, attributes: { kernel_shape: [3, 3], pads: [1, 1, 1, 1] } });
-    const active = graph.node('QuickGelu', [conv], { name, attributes: { alpha: { float: 1 } } });
-    const flat = graph.node('Reshape', [active, graph.ints([0, 32, -1])], { name });
-    const tokens = graph.node('Transpose', [flat], { name, attributes: { perm: [0, 2, 1] } });
-    const product = graph.node('MatMul', [tokens, constant(graph, [32, 48], 0.2)], { name });
-    return graph.node('Add', [product, product], { name });
+  const name = 'probe';
+  const weight = constant(graph, [32, 32, 3, 3], 0.06);
+  const conv = graph.node('Conv', [x, weight], { name, attributes: { kernel_shape: [3, 3], pads: [1, 1, 1, 1] } });
+  const active = graph.node('QuickGelu', [conv], { name, attributes: { alpha: { float: 1 } } });
+  const flat = graph.node('Reshape', [active, graph.ints([0, 32, -1])], { name });
+  const tokens = graph.node('Transpose', [flat], { name, attributes: { perm: [0, 2, 1] } });
+  const product = graph.node('MatMul', [tokens, constant(graph, [32, 48], 0.2)], { name });
+  return graph.node('Add', [product, product], { name });
 }
 /** Inputs as large as networks have them: the sums that these operators need overflow or lose their bits in float16. */
 const delicate = {
-    groupNorm: {
-        shape: [1, 2, 4, 16_384],
-        write: (graph, x) => graph.node('InstanceNormalization', [scaled(graph, x, 30, 50), constant(graph, [2], 1), constant(graph, [2], 1)], {
-            name: 'probe',
-        }),
-    },
-    layerNorm: {
-        shape: [2, 1280],
-        write: (graph, x) => graph.node('LayerNormalization', [scaled(graph, x, 60, 100), constant(graph, [1280], 1)], {
-            name: 'probe',
-            attributes: { axis: -1 },
-        }),
-    },
-    softmax: {
-        shape: [2, 4096],
-        write: (graph, x) => graph.node('Softmax', [scaled(graph, x, 1, 0)], { name: 'probe', attributes: { axis: -1 } }),
-    },
+  groupNorm: {
+    shape: [1, 2, 4, 16_384],
+    write: (graph, x) =>
+      graph.node(
+        'InstanceNormalization',
+        [scaled(graph, x, 30, 50), constant(graph, [2], 1), constant(graph, [2], 1)],
+        {
+          name: 'probe',
+        },
+      ),
+  },
+  layerNorm: {
+    shape: [2, 1280],
+    write: (graph, x) =>
+      graph.node('LayerNormalization', [scaled(graph, x, 60, 100), constant(graph, [1280], 1)], {
+        name: 'probe',
+        attributes: { axis: -1 },
+      }),
+  },
+  softmax: {
+    shape: [2, 4096],
+    write: (graph, x) => graph.node('Softmax', [scaled(graph, x, 1, 0)], { name: 'probe', attributes: { axis: -1 } }),
+  },
 };
 function scaled(graph, x, by, plus) {
-    const product = graph.node('Mul', [x, graph.scalar(by)], { name: 'probe' });
-    return graph.node('Add', [product, graph.scalar(plus)], { name: 'probe' });
+  const product = graph.node('Mul', [x, graph.scalar(by)], { name: 'probe' });
+  return graph.node('Add', [product, graph.scalar(plus)], { name: 'probe' });
 }
 function constant(graph, shape, size) {
-    const { data } = waves(shape);
-    return graph.inPrecision(graph.floats([...data].map((value) => value * size), shape), 'probe');
+  const { data } = waves(shape);
+  return graph.inPrecision(
+    graph.floats(
+      [...data].map((value) => value * size),
+      shape,
+    ),
+    'probe',
+  );
 }
 /** Numbers in [-2, 2] without a pattern. */
 function waves(shape) {
-    const count = shape.reduce((product, size) => product * size, 1);
-    return floats(Float32Array.from({ length: count }, (_, i) => Math.sin(i * 0.7) + Math.cos(i * i)), shape);
+  const count = shape.reduce((product, size) => product * size, 1);
+  return floats(
+    Float32Array.from({ length: count }, (_, i) => Math.sin(i * 0.7) + Math.cos(i * i)),
+    shape,
+  );
 }
 /** How the answer in `form` differs from the plain one in float32 by more than `tolerance`; undefined: not at all. */
 async function difference(device, write, what, shape, form = { precision: 'float16' }, tolerance = HALF_TOLERANCE) {
-    const answers = [];
-    try {
-        for (const each of [{ ...form, border: 'float32' }, { attention: 'plain' }]) {
-            const builder = new GraphBuilder(new Map(), each);
-            builder.leave('y', write(builder, builder.enter('x', shape)), shape.map((_, axis) => `out.${axis}`));
-            const graph = await Graph.open({ bytes: builder.finish('probe').bytes }, { ...device, threads: 1 });
-            try {
-                const { y } = await graph.run({ x: waves(shape) });
-                answers.push(y?.data);
-            }
-            finally {
-                await graph.close();
-            }
-        }
+  const answers = [];
+  try {
+    for (const each of [{ ...form, border: 'float32' }, { attention: 'plain' }]) {
+      const builder = new GraphBuilder(new Map(), each);
+      builder.leave(
+        'y',
+        write(builder, builder.enter('x', shape)),
+        shape.map((_, axis) => `out.${axis}`),
+      );
+      const graph = await Graph.open({ bytes: builder.finish('probe').bytes }, { ...device, threads: 1 });
+      try {
+        const { y } = await graph.run({ x: waves(shape) });
+        answers.push(y?.data);
+      } finally {
+        await graph.close();
+      }
     }
-    catch (error) {
-        const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-        return `${what} fails: ${cause instanceof Error ? cause.message.trim().split('\n')[0].replace(/\.+$/, '') : String(cause)}`;
-    }
-    const [actual, expected] = answers;
-    const largest = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-    const close = actual.every((value, i) => Math.abs(value - expected[i]) <= tolerance * largest);
-    return close ? undefined : `${what} gives other numbers than in float32`;
+  } catch (error) {
+    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+    return `${what} fails: ${cause instanceof Error ? cause.message.trim().split('\n')[0].replace(/\.+$/, '') : String(cause)}`;
+  }
+  const [actual, expected] = answers;
+  const largest = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  const close = actual.every((value, i) => Math.abs(value - expected[i]) <= tolerance * largest);
+  return close ? undefined : `${what} gives other numbers than in float32`;
 }
 //# sourceMappingURL=probes.js.map

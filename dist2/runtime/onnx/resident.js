@@ -1,5 +1,6 @@
 import { GraphBuilder } from '../graphs/builder.js';
 import { InferenceSession, Tensor as OrtTensor } from './onnxruntime.js';
+
 /** Calls of graphs that a tensor stays on the device without being used. */
 const LINGERS = 64;
 /**
@@ -8,69 +9,61 @@ const LINGERS = 64;
  * them as inputs of another; so the copy is the output of a graph that does nothing.
  */
 export class Residents {
-    /** By array and shape: the zeros of several inputs may be one array. */
-    held = new Map();
-    copiers = new Map();
-    calls = 0;
-    /**
-     * The tensor on the device. Known by the array itself: it must not be written to any more.
-     *
-     * @returns also the bytes that crossed for it, 0 where it was there
-     */
-    async of(data, dims) {
-        const ofData = this.held.get(data) ?? new Map();
-        const held = ofData.get(dims.join());
-        if (held) {
-            held.usedAt = this.calls;
-            return { tensor: held.tensor, bytes: 0 };
-        }
-        const copier = await this.copier(dims.length);
-        const { y } = await copier.run({ x: new OrtTensor('float32', data, dims) });
-        const tensor = y;
-        ofData.set(dims.join(), { tensor, usedAt: this.calls });
-        this.held.set(data, ofData);
-        return { tensor, bytes: data.byteLength };
+  /** By array and shape: the zeros of several inputs may be one array. */
+  held = new Map();
+  copiers = new Map();
+  calls = 0;
+  /**
+   * The tensor on the device. Known by the array itself: it must not be written to any more.
+   *
+   * @returns also the bytes that crossed for it, 0 where it was there
+   */
+  async of(data, dims) {
+    const ofData = this.held.get(data) ?? new Map();
+    const held = ofData.get(dims.join());
+    if (held) {
+      held.usedAt = this.calls;
+      return { tensor: held.tensor, bytes: 0 };
     }
-    /** Counts a call of a graph, and frees what no call has used for long. */
-    called() {
-        this.calls++;
-        for (const [data, ofData] of this.held) {
-            for (const [shape, { tensor, usedAt }] of ofData) {
-                if (this.calls - usedAt <= LINGERS)
-                    continue;
-                ofData.delete(shape);
-                tensor.dispose();
-            }
-            if (ofData.size === 0)
-                this.held.delete(data);
-        }
+    const copier = await this.copier(dims.length);
+    const { y } = await copier.run({ x: new OrtTensor('float32', data, dims) });
+    const tensor = y;
+    ofData.set(dims.join(), { tensor, usedAt: this.calls });
+    this.held.set(data, ofData);
+    return { tensor, bytes: data.byteLength };
+  }
+  /** Counts a call of a graph, and frees what no call has used for long. */
+  called() {
+    this.calls++;
+    for (const [data, ofData] of this.held) {
+      for (const [shape, { tensor, usedAt }] of ofData) {
+        if (this.calls - usedAt <= LINGERS) continue;
+        ofData.delete(shape);
+        tensor.dispose();
+      }
+      if (ofData.size === 0) this.held.delete(data);
     }
-    copier(rank) {
-        let copier = this.copiers.get(rank);
-        if (!copier) {
-            const builder = new GraphBuilder(new Map());
-            const dims = Array.from({ length: rank }, (_, axis) => `d${axis}`);
-            const x = builder.input('x', 'float32', dims);
-            builder.output('y', builder.node('Identity', [x], { name: 'copy' }), 'float32', dims);
-            copier = InferenceSession.create(builder.finish('copy').bytes, {
-                executionProviders: ['webgpu'],
-                preferredOutputLocation: 'gpu-buffer',
-                logSeverityLevel: 4,
-            });
-            this.copiers.set(rank, copier);
-        }
-        return copier;
+  }
+  copier(rank) {
+    let copier = this.copiers.get(rank);
+    if (!copier) {
+      const builder = new GraphBuilder(new Map());
+      const dims = Array.from({ length: rank }, (_, axis) => `d${axis}`);
+      const x = builder.input('x', 'float32', dims);
+      builder.output('y', builder.node('Identity', [x], { name: 'copy' }), 'float32', dims);
+      copier = InferenceSession.create(builder.finish('copy').bytes, {
+        executionProviders: ['webgpu'],
+        preferredOutputLocation: 'gpu-buffer',
+        logSeverityLevel: 4,
+      });
+      this.copiers.set(rank, copier);
     }
+    return copier;
+  }
 }
-const lastingInputs = [
-    'encoder_hidden_states',
-    'text_embeds',
-    'time_ids',
-    'timestep_cond',
-    'controlnet_cond',
-];
+const lastingInputs = ['encoder_hidden_states', 'text_embeds', 'time_ids', 'timestep_cond', 'controlnet_cond'];
 /** Whether an input of a graph is given the same values at each step of a run, in an array that is never written to again. */
 export function isLasting(input) {
-    return lastingInputs.includes(input) || input.includes('.lora_');
+  return lastingInputs.includes(input) || input.includes('.lora_');
 }
 //# sourceMappingURL=resident.js.map

@@ -11,81 +11,78 @@ import { createScheduler, firstCall, resolveScheduler } from '../schedulers/inde
  * @param partialStep - see `firstCall`
  */
 export function planCalls(request, scheduler, input, partialStep) {
-    const { steps, image, deepCache, controlNets = [], refiner } = request;
-    const { callsPerStep } = scheduler;
-    const calls = scheduler.timesteps.length;
-    const starts = image !== undefined && input !== 'edit';
-    const lastStep = calls - 1 - ((calls - 1) % callsPerStep);
-    const first = starts ? Math.min(firstCall(scheduler, steps, image.strength, partialStep), lastStep) : 0;
-    const handover = refiner ? Math.min(calls, Math.max(first, refiner.startStep * callsPerStep)) : calls;
-    const shallow = deepCache
-        ? shallowCalls({
-            interval: deepCache.interval,
-            first,
-            end: calls,
-            callsPerStep,
-            range: [deepCache.startStep * callsPerStep, deepCache.endStep * callsPerStep],
-            // Another network knows nothing of what this one kept; and ControlNets act on deep layers above all.
-            fresh: [handover, ...controlNets.flatMap((net) => [net.startStep * callsPerStep, net.endStep * callsPerStep])],
-        })
-        : new Set();
-    return {
+  const { steps, image, deepCache, controlNets = [], refiner } = request;
+  const { callsPerStep } = scheduler;
+  const calls = scheduler.timesteps.length;
+  const starts = image !== undefined && input !== 'edit';
+  const lastStep = calls - 1 - ((calls - 1) % callsPerStep);
+  const first = starts ? Math.min(firstCall(scheduler, steps, image.strength, partialStep), lastStep) : 0;
+  const handover = refiner ? Math.min(calls, Math.max(first, refiner.startStep * callsPerStep)) : calls;
+  const shallow = deepCache
+    ? shallowCalls({
+        interval: deepCache.interval,
         first,
-        handover,
-        shallow,
-        steps: starts && image.strength === 0 ? 0 : Math.ceil((calls - first) / callsPerStep),
-    };
+        end: calls,
+        callsPerStep,
+        range: [deepCache.startStep * callsPerStep, deepCache.endStep * callsPerStep],
+        // Another network knows nothing of what this one kept; and ControlNets act on deep layers above all.
+        fresh: [handover, ...controlNets.flatMap((net) => [net.startStep * callsPerStep, net.endStep * callsPerStep])],
+      })
+    : new Set();
+  return {
+    first,
+    handover,
+    shallow,
+    steps: starts && image.strength === 0 ? 0 : Math.ceil((calls - first) / callsPerStep),
+  };
 }
 /** Counts the rows that a run asks for, from its request alone. A request that the run will refuse is counted somehow. */
 export function countRows(request, traits) {
-    const { steps, guidanceScale, image, mask, controlNets = [], references = [], previews } = request;
-    const { input } = traits;
-    const scheduler = schedulerOf(request.scheduler ?? traits.defaultScheduler, steps);
-    const { callsPerStep } = scheduler;
-    const plan = planCalls(request, scheduler, input, familyNamed(traits.family)?.partialStep);
-    if (plan.steps === 0)
-        return { denoiser: 0, shallow: 0, controlNet: 0, encoder: 0, decoder: 0, preview: 0 };
-    const { first, handover, shallow } = plan;
-    const calls = scheduler.timesteps.length;
-    const guided = isGuided(traits.guidanceRule, request);
-    // Editing by two scales has a third branch, which sees neither prompt nor picture.
-    const branches = guided ? (input === 'edit' && guidanceScale > 1 ? 3 : 2) : 1;
-    let controlled = 0;
-    for (const { startStep, endStep, mode } of controlNets) {
-        // A refiner has none; and what prevails over the prompt is not shown to the unconditional branch.
-        const [from, to] = [Math.max(first, startStep * callsPerStep), Math.min(handover, endStep * callsPerStep)];
-        for (let call = from; call < to; call++)
-            if (!shallow.has(call))
-                controlled += mode === 'controlnet' ? 1 : branches;
-    }
-    // From pure noise, where all is to change, the picture is read only to be kept beside the mask.
-    const wholly = mask !== undefined && image?.strength === 1;
-    const shown = input === 'inpaint' ? 1 : 0;
-    return {
-        denoiser: (calls - first - shallow.size) * branches,
-        shallow: shallow.size * branches,
-        controlNet: controlled,
-        encoder: shown +
-            (image && !(input === 'inpaint' && wholly) ? 1 : 0) +
-            (input === 'edit' && mask ? 1 : 0) +
-            references.length,
-        decoder: 1,
-        // At every N-th step, and at the last.
-        preview: previews?.tinyDecoder === undefined
-            ? 0
-            : Math.ceil(Math.ceil((calls - first) / callsPerStep) / Math.max(1, Math.floor(previews.every))),
-    };
+  const { steps, guidanceScale, image, mask, controlNets = [], references = [], previews } = request;
+  const { input } = traits;
+  const scheduler = schedulerOf(request.scheduler ?? traits.defaultScheduler, steps);
+  const { callsPerStep } = scheduler;
+  const plan = planCalls(request, scheduler, input, familyNamed(traits.family)?.partialStep);
+  if (plan.steps === 0) return { denoiser: 0, shallow: 0, controlNet: 0, encoder: 0, decoder: 0, preview: 0 };
+  const { first, handover, shallow } = plan;
+  const calls = scheduler.timesteps.length;
+  const guided = isGuided(traits.guidanceRule, request);
+  // Editing by two scales has a third branch, which sees neither prompt nor picture.
+  const branches = guided ? (input === 'edit' && guidanceScale > 1 ? 3 : 2) : 1;
+  let controlled = 0;
+  for (const { startStep, endStep, mode } of controlNets) {
+    // A refiner has none; and what prevails over the prompt is not shown to the unconditional branch.
+    const [from, to] = [Math.max(first, startStep * callsPerStep), Math.min(handover, endStep * callsPerStep)];
+    for (let call = from; call < to; call++) if (!shallow.has(call)) controlled += mode === 'controlnet' ? 1 : branches;
+  }
+  // From pure noise, where all is to change, the picture is read only to be kept beside the mask.
+  const wholly = mask !== undefined && image?.strength === 1;
+  const shown = input === 'inpaint' ? 1 : 0;
+  return {
+    denoiser: (calls - first - shallow.size) * branches,
+    shallow: shallow.size * branches,
+    controlNet: controlled,
+    encoder:
+      shown +
+      (image && !(input === 'inpaint' && wholly) ? 1 : 0) +
+      (input === 'edit' && mask ? 1 : 0) +
+      references.length,
+    decoder: 1,
+    // At every N-th step, and at the last.
+    preview:
+      previews?.tinyDecoder === undefined
+        ? 0
+        : Math.ceil(Math.ceil((calls - first) / callsPerStep) / Math.max(1, Math.floor(previews.every))),
+  };
 }
 function schedulerOf(spelling, steps) {
-    const choice = resolveScheduler(spelling);
-    const plain = { timesteps: Array.from({ length: steps }, () => 0), callsPerStep: 1 };
-    if (choice === undefined)
-        return plain;
-    try {
-        return createScheduler({}, choice, steps);
-    }
-    catch {
-        return plain;
-    }
+  const choice = resolveScheduler(spelling);
+  const plain = { timesteps: Array.from({ length: steps }, () => 0), callsPerStep: 1 };
+  if (choice === undefined) return plain;
+  try {
+    return createScheduler({}, choice, steps);
+  } catch {
+    return plain;
+  }
 }
 //# sourceMappingURL=calls.js.map

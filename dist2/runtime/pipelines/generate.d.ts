@@ -7,4 +7,10 @@ import type { ModelCache } from './modelCache.ts';
 /** Latent diffusion: one image of any family, from text, from a picture, or of a part of one. */
 export declare function generate(modelCache: ModelCache, request: GenerateRequest): Run;
 /** What a family may use to read the prompts of a request. */
-export declare function contextOf(modelCache: ModelCache, model: Model, request: GenerateRequest, guided: boolean, loras: ActiveLoras): ConditioningContext;
+export declare function contextOf(
+  modelCache: ModelCache,
+  model: Model,
+  request: GenerateRequest,
+  guided: boolean,
+  loras: ActiveLoras,
+): ConditioningContext;

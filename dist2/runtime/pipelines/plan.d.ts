@@ -6,11 +6,11 @@ import { type CallPlan } from './calls.ts';
 import type { Model } from './model.ts';
 /** A checked request: what a run will do, before anything heavy is loaded. */
 export interface Plan extends CallPlan {
-    scheduler: Scheduler;
-    shape: LatentShape;
-    /** Whether there is an unconditional branch. */
-    guided: boolean;
-    input: DenoiserInput;
+  scheduler: Scheduler;
+  shape: LatentShape;
+  /** Whether there is an unconditional branch. */
+  guided: boolean;
+  input: DenoiserInput;
 }
 /**
  * Checks what only the model knows and makes the run's scheduler.

@@ -1,6 +1,6 @@
 import { RuntimeError } from '../errors.js';
 import { isGuided } from '../families/guidance.js';
-import { createScheduler, isFlowModel, noSuchScheduler, resolveScheduler, } from '../schedulers/index.js';
+import { createScheduler, isFlowModel, noSuchScheduler, resolveScheduler } from '../schedulers/index.js';
 import { planCalls } from './calls.js';
 /**
  * Checks what only the model knows and makes the run's scheduler.
@@ -8,169 +8,153 @@ import { planCalls } from './calls.js';
  * @throws RuntimeError `invalidParameter` or `unsupportedParameter`; `parameter` is a field of the request, or `strength`.
  */
 export function planRun(model, request) {
-    const { width, height, steps, guidanceScale, trueGuidanceScale = 1, clipSkip = 0 } = request;
-    const { family, latentScale, latentChannels: channels, input } = model.configs;
-    const multiple = Math.max(latentScale, family.sizeMultiple ?? 0);
-    for (const [parameter, value] of Object.entries({ width, height })) {
-        if (!Number.isInteger(value) || value < multiple || value % multiple !== 0) {
-            throw invalid(parameter, `${parameter} must be a multiple of ${multiple} for this model.`);
-        }
+  const { width, height, steps, guidanceScale, trueGuidanceScale = 1, clipSkip = 0 } = request;
+  const { family, latentScale, latentChannels: channels, input } = model.configs;
+  const multiple = Math.max(latentScale, family.sizeMultiple ?? 0);
+  for (const [parameter, value] of Object.entries({ width, height })) {
+    if (!Number.isInteger(value) || value < multiple || value % multiple !== 0) {
+      throw invalid(parameter, `${parameter} must be a multiple of ${multiple} for this model.`);
     }
-    if (!Number.isInteger(steps) || steps < 1)
-        throw invalid('steps', 'steps must be a whole number, 1 or more.');
-    if (!Number.isFinite(guidanceScale))
-        throw invalid('guidanceScale', 'guidanceScale must be a number.');
-    if (!Number.isFinite(trueGuidanceScale))
-        throw invalid('trueGuidanceScale', 'trueGuidanceScale must be a number.');
-    if (!Number.isInteger(clipSkip) || clipSkip < 0)
-        throw invalid('clipSkip', 'clipSkip must be a whole number, 0 or more.');
-    checkAddons(model, request);
-    checkText(model, request);
-    checkPictures(request, input, family.mostReferences ?? 0);
-    checkDeepCache(request);
-    const scheduler = makeScheduler(model, request);
-    const { refiner } = request;
-    if (refiner && !(Number.isInteger(refiner.startStep) && refiner.startStep >= 1 && refiner.startStep < steps)) {
-        throw invalid('refiner', `The refiner can begin at a step from 1 to ${steps - 1}.`);
-    }
-    return {
-        ...planCalls(request, scheduler, input, family.partialStep),
-        scheduler,
-        shape: { channels, height: height / latentScale, width: width / latentScale },
-        guided: isGuided(family.guidanceRule(model.configs), request),
-        input,
-    };
+  }
+  if (!Number.isInteger(steps) || steps < 1) throw invalid('steps', 'steps must be a whole number, 1 or more.');
+  if (!Number.isFinite(guidanceScale)) throw invalid('guidanceScale', 'guidanceScale must be a number.');
+  if (!Number.isFinite(trueGuidanceScale)) throw invalid('trueGuidanceScale', 'trueGuidanceScale must be a number.');
+  if (!Number.isInteger(clipSkip) || clipSkip < 0)
+    throw invalid('clipSkip', 'clipSkip must be a whole number, 0 or more.');
+  checkAddons(model, request);
+  checkText(model, request);
+  checkPictures(request, input, family.mostReferences ?? 0);
+  checkDeepCache(request);
+  const scheduler = makeScheduler(model, request);
+  const { refiner } = request;
+  if (refiner && !(Number.isInteger(refiner.startStep) && refiner.startStep >= 1 && refiner.startStep < steps)) {
+    throw invalid('refiner', `The refiner can begin at a step from 1 to ${steps - 1}.`);
+  }
+  return {
+    ...planCalls(request, scheduler, input, family.partialStep),
+    scheduler,
+    shape: { channels, height: height / latentScale, width: width / latentScale },
+    guided: isGuided(family.guidanceRule(model.configs), request),
+    input,
+  };
 }
 /** Refuses what the text encoders and the guidance of the family cannot take. */
 function checkText({ configs }, { maxSequenceLength, trueGuidanceScale }) {
-    const { family } = configs;
-    if (trueGuidanceScale !== undefined && family.guidanceRule(configs) !== 'true scale') {
-        throw notTaken(family, 'trueGuidanceScale');
-    }
-    if (maxSequenceLength === undefined)
-        return;
-    const { mostTextTokens: most } = family;
-    if (most === undefined)
-        throw notTaken(family, 'maxSequenceLength');
-    if (!Number.isInteger(maxSequenceLength) || maxSequenceLength < 1 || maxSequenceLength > most) {
-        throw invalid('maxSequenceLength', `maxSequenceLength must be a whole number from 1 to ${most} for this model.`);
-    }
+  const { family } = configs;
+  if (trueGuidanceScale !== undefined && family.guidanceRule(configs) !== 'true scale') {
+    throw notTaken(family, 'trueGuidanceScale');
+  }
+  if (maxSequenceLength === undefined) return;
+  const { mostTextTokens: most } = family;
+  if (most === undefined) throw notTaken(family, 'maxSequenceLength');
+  if (!Number.isInteger(maxSequenceLength) || maxSequenceLength < 1 || maxSequenceLength > most) {
+    throw invalid('maxSequenceLength', `maxSequenceLength must be a whole number from 1 to ${most} for this model.`);
+  }
 }
 /** Refuses what cannot be added to models of this family. */
 function checkAddons({ configs: { family } }, request) {
-    const asked = {
-        loras: (request.loras ?? []).length > 0,
-        controlNets: (request.controlNets ?? []).length > 0,
-        deepCache: request.deepCache !== undefined,
-        embeddings: (request.embeddings ?? []).length > 0,
-        clipSkip: (request.clipSkip ?? 0) > 0,
-    };
-    for (const [parameter, isAsked] of Object.entries(asked)) {
-        if (!isAsked || family.takes[parameter])
-            continue;
-        throw notTaken(family, parameter);
-    }
+  const asked = {
+    loras: (request.loras ?? []).length > 0,
+    controlNets: (request.controlNets ?? []).length > 0,
+    deepCache: request.deepCache !== undefined,
+    embeddings: (request.embeddings ?? []).length > 0,
+    clipSkip: (request.clipSkip ?? 0) > 0,
+  };
+  for (const [parameter, isAsked] of Object.entries(asked)) {
+    if (!isAsked || family.takes[parameter]) continue;
+    throw notTaken(family, parameter);
+  }
 }
 function notTaken({ title }, parameter) {
-    return new RuntimeError('unsupportedParameter', `Models of ${title} take no ${parameter}.`, { parameter });
+  return new RuntimeError('unsupportedParameter', `Models of ${title} take no ${parameter}.`, { parameter });
 }
 function checkDeepCache({ deepCache }) {
-    if (!deepCache)
-        return;
-    const { interval, startStep, endStep } = deepCache;
-    if (!(Number.isInteger(interval) && interval >= 1)) {
-        throw invalid('deepCache', 'The interval of deepCache must be a whole number, 1 or more.');
-    }
-    if (!(Number.isInteger(startStep) && startStep >= 0 && Number.isInteger(endStep) && startStep < endStep)) {
-        throw invalid('deepCache', 'deepCache must begin at a step, from 0, that lies before the one it ends at.');
-    }
+  if (!deepCache) return;
+  const { interval, startStep, endStep } = deepCache;
+  if (!(Number.isInteger(interval) && interval >= 1)) {
+    throw invalid('deepCache', 'The interval of deepCache must be a whole number, 1 or more.');
+  }
+  if (!(Number.isInteger(startStep) && startStep >= 0 && Number.isInteger(endStep) && startStep < endStep)) {
+    throw invalid('deepCache', 'deepCache must begin at a step, from 0, that lies before the one it ends at.');
+  }
 }
 /** Checks the pictures of a request against its size and against what the model can do with them. */
 function checkPictures(request, input, mostReferences) {
-    const { width, height, image, mask, imageGuidanceScale, controlNets = [], references = [] } = request;
-    const fits = ({ width: w, height: h, data }) => w === width && h === height && data.length === w * h * 3;
-    if (image) {
-        if (!(image.strength >= 0 && image.strength <= 1))
-            throw invalid('strength', 'strength must lie between 0 and 1.');
-        if (!fits(image.pixels)) {
-            throw invalid('image', 'The seed image must have the size of the result, three bytes a pixel.');
-        }
+  const { width, height, image, mask, imageGuidanceScale, controlNets = [], references = [] } = request;
+  const fits = ({ width: w, height: h, data }) => w === width && h === height && data.length === w * h * 3;
+  if (image) {
+    if (!(image.strength >= 0 && image.strength <= 1)) throw invalid('strength', 'strength must lie between 0 and 1.');
+    if (!fits(image.pixels)) {
+      throw invalid('image', 'The seed image must have the size of the result, three bytes a pixel.');
     }
-    else if (input === 'edit') {
-        throw invalid('image', 'This model edits a picture, so it needs a seed image.');
+  } else if (input === 'edit') {
+    throw invalid('image', 'This model edits a picture, so it needs a seed image.');
+  }
+  if (mask) {
+    if (!image) throw invalid('mask', 'A mask needs a seed image.');
+    if (mask.length !== width * height) throw invalid('mask', 'The mask must have one byte for each pixel.');
+  }
+  if (imageGuidanceScale !== undefined) {
+    if (input !== 'edit') {
+      throw new RuntimeError('unsupportedParameter', 'Only models that edit a picture take imageGuidanceScale.', {
+        parameter: 'imageGuidanceScale',
+      });
     }
-    if (mask) {
-        if (!image)
-            throw invalid('mask', 'A mask needs a seed image.');
-        if (mask.length !== width * height)
-            throw invalid('mask', 'The mask must have one byte for each pixel.');
+    if (!(imageGuidanceScale >= 0)) throw invalid('imageGuidanceScale', 'imageGuidanceScale must be 0 or more.');
+  }
+  if (references.length > mostReferences) {
+    const most =
+      mostReferences === 0
+        ? 'This model takes no reference images'
+        : `This model takes at most ${mostReferences} reference images`;
+    throw new RuntimeError(mostReferences === 0 ? 'unsupportedParameter' : 'invalidParameter', `${most}.`, {
+      parameter: 'references',
+    });
+  }
+  for (const { width: w, height: h, data } of references) {
+    if (data.length !== w * h * 3) throw invalid('references', 'A reference image must have three bytes a pixel.');
+  }
+  for (const { pixels, startStep, endStep } of controlNets) {
+    if (!fits(pixels)) {
+      throw invalid('controlNets', 'A guide image must have the size of the result, three bytes a pixel.');
     }
-    if (imageGuidanceScale !== undefined) {
-        if (input !== 'edit') {
-            throw new RuntimeError('unsupportedParameter', 'Only models that edit a picture take imageGuidanceScale.', {
-                parameter: 'imageGuidanceScale',
-            });
-        }
-        if (!(imageGuidanceScale >= 0))
-            throw invalid('imageGuidanceScale', 'imageGuidanceScale must be 0 or more.');
+    if (!(startStep >= 0 && startStep < endStep)) {
+      throw invalid('controlNets', 'A ControlNet must begin at a step, from 0, that lies before the one it ends at.');
     }
-    if (references.length > mostReferences) {
-        const most = mostReferences === 0
-            ? 'This model takes no reference images'
-            : `This model takes at most ${mostReferences} reference images`;
-        throw new RuntimeError(mostReferences === 0 ? 'unsupportedParameter' : 'invalidParameter', `${most}.`, {
-            parameter: 'references',
-        });
-    }
-    for (const { width: w, height: h, data } of references) {
-        if (data.length !== w * h * 3)
-            throw invalid('references', 'A reference image must have three bytes a pixel.');
-    }
-    for (const { pixels, startStep, endStep } of controlNets) {
-        if (!fits(pixels)) {
-            throw invalid('controlNets', 'A guide image must have the size of the result, three bytes a pixel.');
-        }
-        if (!(startStep >= 0 && startStep < endStep)) {
-            throw invalid('controlNets', 'A ControlNet must begin at a step, from 0, that lies before the one it ends at.');
-        }
-    }
+  }
 }
 function makeScheduler(model, request) {
-    const { scheduler: spelling, steps, shift } = request;
-    if (shift !== undefined && !isFlowModel(model.configs.configs.scheduler)) {
-        throw new RuntimeError('unsupportedParameter', 'Only flow-matching models take shift.', { parameter: 'shift' });
-    }
-    if (shift !== undefined && !(Number.isFinite(shift) && shift > 0))
-        throw invalid('shift', 'shift must be above 0.');
-    const choice = spelling === undefined ? undefined : resolveScheduler(spelling);
-    if (spelling !== undefined && !choice) {
-        throw unsupported(noSuchScheduler(spelling));
-    }
-    const { family, configs } = model.configs;
-    try {
-        return createScheduler(configs.scheduler, choice, steps, { ...family.sigmas?.(model.configs, request), shift });
-    }
-    catch (error) {
-        const message = error instanceof Error ? error.message : String(error);
-        if (takesOtherSteps(model, choice))
-            throw invalid('steps', message);
-        throw unsupported(message, error);
-    }
+  const { scheduler: spelling, steps, shift } = request;
+  if (shift !== undefined && !isFlowModel(model.configs.configs.scheduler)) {
+    throw new RuntimeError('unsupportedParameter', 'Only flow-matching models take shift.', { parameter: 'shift' });
+  }
+  if (shift !== undefined && !(Number.isFinite(shift) && shift > 0)) throw invalid('shift', 'shift must be above 0.');
+  const choice = spelling === undefined ? undefined : resolveScheduler(spelling);
+  if (spelling !== undefined && !choice) {
+    throw unsupported(noSuchScheduler(spelling));
+  }
+  const { family, configs } = model.configs;
+  try {
+    return createScheduler(configs.scheduler, choice, steps, { ...family.sigmas?.(model.configs, request), shift });
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    if (takesOtherSteps(model, choice)) throw invalid('steps', message);
+    throw unsupported(message, error);
+  }
 }
 /** Tells a number of steps that does not fit from a scheduler that does not; either is told by one sentence only. */
 function takesOtherSteps(model, choice) {
-    try {
-        createScheduler(model.configs.configs.scheduler, choice, 20);
-        return true;
-    }
-    catch {
-        return false;
-    }
+  try {
+    createScheduler(model.configs.configs.scheduler, choice, 20);
+    return true;
+  } catch {
+    return false;
+  }
 }
 function unsupported(message, cause) {
-    return new RuntimeError('unsupportedParameter', message, { parameter: 'scheduler', cause });
+  return new RuntimeError('unsupportedParameter', message, { parameter: 'scheduler', cause });
 }
 function invalid(parameter, message) {
-    return new RuntimeError('invalidParameter', message, { parameter });
+  return new RuntimeError('invalidParameter', message, { parameter });
 }
 //# sourceMappingURL=plan.js.map

@@ -3,26 +3,46 @@ import type { Graph } from '../onnx/graph.ts';
 import type { Part } from '../run.ts';
 import { type LatentRgb } from './linear.ts';
 import { tinyPreview } from './tiny.ts';
+
 export type { LatentRgb } from './linear.ts';
 /** What a decoder may know of the model it looks at. */
 export interface PreviewSource {
-    latentRgb: LatentRgb;
-    /** The decoder of the request, loaded before the first step where that is possible; absent where it named none. */
-    tiny?: (() => Promise<Graph>) | undefined;
+  latentRgb: LatentRgb;
+  /** The decoder of the request, loaded before the first step where that is possible; absent where it named none. */
+  tiny?: (() => Promise<Graph>) | undefined;
 }
 /**
  * Scaled latents [channels, height, width] to a picture, small or of full size. A network's calls are yielded like those of
  * the run, so that they wait for their turn and are charged and measured like all others.
  */
-export type PreviewDecoder = (denoised: Float32Array, width: number, height: number, source: PreviewSource) => Part<Pixels>;
+export type PreviewDecoder = (
+  denoised: Float32Array,
+  width: number,
+  height: number,
+  source: PreviewSource,
+) => Part<Pixels>;
 /** Every way to look at denoised latents before the end, by the name that `previews.decoder` asks for. */
 export declare const previewDecoders: {
-    linear(denoised: Float32Array<ArrayBufferLike>, width: number, height: number, source: PreviewSource): AsyncGenerator<never, Pixels, Readonly<Record<string, {
-        dtype: "float32";
-        dims: readonly number[];
-        data: Float32Array<ArrayBufferLike>;
-    }>>[]>;
-    tiny: typeof tinyPreview;
+  linear(
+    denoised: Float32Array<ArrayBufferLike>,
+    width: number,
+    height: number,
+    source: PreviewSource,
+  ): AsyncGenerator<
+    never,
+    Pixels,
+    Readonly<
+      Record<
+        string,
+        {
+          dtype: 'float32';
+          dims: readonly number[];
+          data: Float32Array<ArrayBufferLike>;
+        }
+      >
+    >[]
+  >;
+  tiny: typeof tinyPreview;
 };
 /** @throws RuntimeError `unsupportedParameter` for a name that is not registered. */
 export declare function findPreviewDecoder(name?: string): PreviewDecoder;

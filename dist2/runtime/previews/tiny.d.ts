@@ -8,4 +8,9 @@ import type { PreviewSource } from './index.ts';
  * @param denoised [channels, height, width], scaled latents.
  * @throws RuntimeError `unsupportedParameter` where the request names no decoder
  */
-export declare function tinyPreview(denoised: Float32Array, width: number, height: number, { tiny }: PreviewSource): Part<Pixels>;
+export declare function tinyPreview(
+  denoised: Float32Array,
+  width: number,
+  height: number,
+  { tiny }: PreviewSource,
+): Part<Pixels>;

@@ -12,72 +12,64 @@ export const graphMark = 'latentwire opens ';
  * @throws {Error} with a sentence, when the provider does not start or the model cannot be read
  */
 export async function examine(wanted, signal) {
-    const child = fork(join(packageRoot(), 'dist/runtime/process/examining.js'), [], {
-        serialization: 'advanced',
-        execArgv: [],
-        env: childEnvironment(process.env),
-        stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-        ...(signal && { signal, killSignal: 'SIGKILL' }),
-    });
-    let provider;
-    let memoryBytes;
-    let failure;
-    const graphs = [];
-    const reader = new PlacementReader();
-    child.on('message', (message) => {
-        if (message.type === 'provider')
-            provider = message.provider;
-        else if (message.type === 'graph')
-            graphs.push(message.graph);
-        else if (message.type === 'ended')
-            memoryBytes = message.memoryBytes;
-        else
-            failure = message.message;
-    });
-    createInterface({ input: child.stderr }).on('line', (line) => reader.read(line));
-    await new Promise((resolve, reject) => {
-        child.on('error', reject);
-        child.on('close', () => resolve());
-        child.send(wanted);
-    });
-    if (failure !== undefined)
-        throw new Error(failure);
-    if (!provider || memoryBytes === undefined)
-        throw new Error('The process that looked at the device ended early.');
-    return {
-        provider,
-        graphs: graphs.map((graph) => ({ ...graph, placements: reader.placements.get(graph.name) ?? [] })),
-        memoryBytes,
-    };
+  const child = fork(join(packageRoot(), 'dist/runtime/process/examining.js'), [], {
+    serialization: 'advanced',
+    execArgv: [],
+    env: childEnvironment(process.env),
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    ...(signal && { signal, killSignal: 'SIGKILL' }),
+  });
+  let provider;
+  let memoryBytes;
+  let failure;
+  const graphs = [];
+  const reader = new PlacementReader();
+  child.on('message', (message) => {
+    if (message.type === 'provider') provider = message.provider;
+    else if (message.type === 'graph') graphs.push(message.graph);
+    else if (message.type === 'ended') memoryBytes = message.memoryBytes;
+    else failure = message.message;
+  });
+  createInterface({ input: child.stderr }).on('line', (line) => reader.read(line));
+  await new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', () => resolve());
+    child.send(wanted);
+  });
+  if (failure !== undefined) throw new Error(failure);
+  if (!provider || memoryBytes === undefined) throw new Error('The process that looked at the device ended early.');
+  return {
+    provider,
+    graphs: graphs.map((graph) => ({ ...graph, placements: reader.placements.get(graph.name) ?? [] })),
+    memoryBytes,
+  };
 }
 /** Reads onnxruntime's log: its interface for Node does not tell where nodes run, but it writes that when a graph is opened. */
 export class PlacementReader {
-    placements = new Map();
-    graph = [];
-    current;
-    read(line) {
-        if (line.startsWith(graphMark)) {
-            this.graph = [];
-            this.current = undefined;
-            this.placements.set(line.slice(graphMark.length), this.graph);
-            return;
-        }
-        const [, said] = /VerifyEachNodeIsAssignedToAnEp\] (.*)$/.exec(line) ?? [];
-        if (said === undefined)
-            return;
-        const [, place, count] = /placed on \[(\w+)\]\. Number of nodes: (\d+)/.exec(said) ?? [];
-        if (place !== undefined) {
-            this.current = {
-                provider: place.replace(/ExecutionProvider$/, '').replace(/^CPU$/, 'Cpu'),
-                nodes: Number(count),
-                names: [],
-            };
-            this.graph.push(this.current);
-            return;
-        }
-        const [, name] = /^ *(\w+ \(.*\))$/.exec(said) ?? [];
-        if (name !== undefined)
-            this.current?.names.push(name);
+  placements = new Map();
+  graph = [];
+  current;
+  read(line) {
+    if (line.startsWith(graphMark)) {
+      this.graph = [];
+      this.current = undefined;
+      this.placements.set(line.slice(graphMark.length), this.graph);
+      return;
     }
+    const [, said] = /VerifyEachNodeIsAssignedToAnEp\] (.*)$/.exec(line) ?? [];
+    if (said === undefined) return;
+    const [, place, count] = /placed on \[(\w+)\]\. Number of nodes: (\d+)/.exec(said) ?? [];
+    if (place !== undefined) {
+      this.current = {
+        provider: place.replace(/ExecutionProvider$/, '').replace(/^CPU$/, 'Cpu'),
+        nodes: Number(count),
+        names: [],
+      };
+      this.graph.push(this.current);
+      return;
+    }
+    const [, name] = /^ *(\w+ \(.*\))$/.exec(said) ?? [];
+    if (name !== undefined) this.current?.names.push(name);
+  }
 }
 //# sourceMappingURL=examination.js.map

@@ -5,52 +5,51 @@ import { machineOf } from '../onnx/machine.js';
 import { chooseProvider } from '../onnx/providers.js';
 import { ModelCache } from '../pipelines/modelCache.js';
 import { graphMark } from './examination.js';
+
 process.on('message', (message) => {
-    void examine(message).finally(() => process.disconnect());
+  void examine(message).finally(() => process.disconnect());
 });
-process.on('SIGINT', () => { });
+process.on('SIGINT', () => {});
 function send(message) {
-    return new Promise((resolve) => process.send?.(message, undefined, undefined, () => resolve()));
+  return new Promise((resolve) => process.send?.(message, undefined, undefined, () => resolve()));
 }
 async function examine({ device, precision, weights, packedFolder, threads, model: path }) {
-    try {
-        const chosen = await chooseProvider(device, { threads, ...(precision && { precision }) });
-        const provider = { ...chosen, weights, packedFolder };
-        const { name, reason, fallbackFrom = [], attention = 'plain', precisionReason, widened = [] } = provider;
-        await send({
-            type: 'provider',
-            provider: {
-                name,
-                reason,
-                passedOver: fallbackFrom,
-                machine: machineOf(provider),
-                precision: provider.precision ?? 'float32',
-                precisionReason,
-                widened: [...widened],
-                attention,
-            },
-        });
-        const modelCache = new ModelCache({ provider: { ...provider, explains: true }, onLoaded: () => { } });
-        const model = await modelCache.model(path);
-        for (const component of model.configs.components) {
-            const part = componentLabel(model.configs, component);
-            const network = model.network(component);
-            writeSync(2, `\n${graphMark}${part}\n`);
-            const begun = performance.now();
-            const graph = { name: part, weightBytes: await network.bytes() };
-            try {
-                await network.graph();
-                graph.openMs = performance.now() - begun;
-            }
-            catch (error) {
-                graph.error = error instanceof Error ? error.message : String(error);
-            }
-            await send({ type: 'graph', graph });
-        }
-        await send({ type: 'ended', memoryBytes: process.memoryUsage.rss() });
+  try {
+    const chosen = await chooseProvider(device, { threads, ...(precision && { precision }) });
+    const provider = { ...chosen, weights, packedFolder };
+    const { name, reason, fallbackFrom = [], attention = 'plain', precisionReason, widened = [] } = provider;
+    await send({
+      type: 'provider',
+      provider: {
+        name,
+        reason,
+        passedOver: fallbackFrom,
+        machine: machineOf(provider),
+        precision: provider.precision ?? 'float32',
+        precisionReason,
+        widened: [...widened],
+        attention,
+      },
+    });
+    const modelCache = new ModelCache({ provider: { ...provider, explains: true }, onLoaded: () => {} });
+    const model = await modelCache.model(path);
+    for (const component of model.configs.components) {
+      const part = componentLabel(model.configs, component);
+      const network = model.network(component);
+      writeSync(2, `\n${graphMark}${part}\n`);
+      const begun = performance.now();
+      const graph = { name: part, weightBytes: await network.bytes() };
+      try {
+        await network.graph();
+        graph.openMs = performance.now() - begun;
+      } catch (error) {
+        graph.error = error instanceof Error ? error.message : String(error);
+      }
+      await send({ type: 'graph', graph });
     }
-    catch (error) {
-        await send({ type: 'failed', message: error instanceof Error ? error.message : String(error) });
-    }
+    await send({ type: 'ended', memoryBytes: process.memoryUsage.rss() });
+  } catch (error) {
+    await send({ type: 'failed', message: error instanceof Error ? error.message : String(error) });
+  }
 }
 //# sourceMappingURL=examining.js.map

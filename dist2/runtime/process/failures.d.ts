@@ -6,14 +6,14 @@
  * to try that again.
  */
 export declare class Failures {
-    private inARow;
-    private patience;
-    /** The run that is tried again in a fresh process. */
-    private trial;
-    /** A step was taken or a picture drawn. */
-    worked(run: number, finished: boolean): void;
-    /** A call failed for a run; true when the process is to be replaced, and the run to be tried in the next one. */
-    failed(run: number): boolean;
-    /** Another process: it has failed nothing yet. */
-    replaced(): void;
+  private inARow;
+  private patience;
+  /** The run that is tried again in a fresh process. */
+  private trial;
+  /** A step was taken or a picture drawn. */
+  worked(run: number, finished: boolean): void;
+  /** A call failed for a run; true when the process is to be replaced, and the run to be tried in the next one. */
+  failed(run: number): boolean;
+  /** Another process: it has failed nothing yet. */
+  replaced(): void;
 }

@@ -10,34 +10,32 @@ const MOST_PATIENCE = 1_024;
  * to try that again.
  */
 export class Failures {
-    inARow = 0;
-    patience = FAILURES_IN_A_ROW;
-    /** The run that is tried again in a fresh process. */
-    trial;
-    /** A step was taken or a picture drawn. */
-    worked(run, finished) {
-        this.inARow = 0;
-        if (!finished || run !== this.trial)
-            return;
-        this.trial = undefined;
-        this.patience = FAILURES_IN_A_ROW;
+  inARow = 0;
+  patience = FAILURES_IN_A_ROW;
+  /** The run that is tried again in a fresh process. */
+  trial;
+  /** A step was taken or a picture drawn. */
+  worked(run, finished) {
+    this.inARow = 0;
+    if (!finished || run !== this.trial) return;
+    this.trial = undefined;
+    this.patience = FAILURES_IN_A_ROW;
+  }
+  /** A call failed for a run; true when the process is to be replaced, and the run to be tried in the next one. */
+  failed(run) {
+    if (run === this.trial) {
+      this.trial = undefined;
+      this.patience = Math.min(this.patience * 2, MOST_PATIENCE);
+      return false;
     }
-    /** A call failed for a run; true when the process is to be replaced, and the run to be tried in the next one. */
-    failed(run) {
-        if (run === this.trial) {
-            this.trial = undefined;
-            this.patience = Math.min(this.patience * 2, MOST_PATIENCE);
-            return false;
-        }
-        if (++this.inARow < this.patience)
-            return false;
-        this.inARow = 0;
-        this.trial = run;
-        return true;
-    }
-    /** Another process: it has failed nothing yet. */
-    replaced() {
-        this.inARow = 0;
-    }
+    if (++this.inARow < this.patience) return false;
+    this.inARow = 0;
+    this.trial = run;
+    return true;
+  }
+  /** Another process: it has failed nothing yet. */
+  replaced() {
+    this.inARow = 0;
+  }
 }
 //# sourceMappingURL=failures.js.map

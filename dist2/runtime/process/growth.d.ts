@@ -4,19 +4,19 @@
  * with the process.
  */
 export declare class Growth {
-    /** Resident memory with the weights alone. */
-    settledBytes: number | undefined;
-    /** Of the last pictures, in all processes. */
-    private readonly sizes;
-    /** What each pixel takes, by the estimate, for the most demanding run of this process. */
-    private pixelBytes;
-    /** Another process. */
-    begin(): void;
-    /**
-     * Weights were loaded.
-     * @param beforeBytes - resident memory before; absent: nothing was told of this process before
-     */
-    loaded(memoryBytes: number, beforeBytes: number | undefined): void;
-    finished(pixels: number, pixelBytes: number): void;
-    isUnusual(usedBytes: number): boolean;
+  /** Resident memory with the weights alone. */
+  settledBytes: number | undefined;
+  /** Of the last pictures, in all processes. */
+  private readonly sizes;
+  /** What each pixel takes, by the estimate, for the most demanding run of this process. */
+  private pixelBytes;
+  /** Another process. */
+  begin(): void;
+  /**
+   * Weights were loaded.
+   * @param beforeBytes - resident memory before; absent: nothing was told of this process before
+   */
+  loaded(memoryBytes: number, beforeBytes: number | undefined): void;
+  finished(pixels: number, pixelBytes: number): void;
+  isUnusual(usedBytes: number): boolean;
 }

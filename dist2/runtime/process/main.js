@@ -9,6 +9,7 @@ import { generate as generateImage } from '../pipelines/generate.js';
 import { ModelCache } from '../pipelines/modelCache.js';
 import { findPreviewDecoder } from '../previews/index.js';
 import { Progress } from './progress.js';
+
 /** How long a call waits for the news before it to leave; a parent that reads takes 1 to 4 ms for the largest of them. */
 const PATIENCE_MS = 20;
 let batcher = new Batcher();
@@ -23,209 +24,205 @@ let outgoing = [];
 /** Messages that have not left yet. */
 let backlog = 0;
 process.on('message', (message) => {
-    switch (message.type) {
-        case 'start':
-            void start(message);
-            break;
-        case 'generate':
-            void generate(message.run, message.request);
-            break;
-        case 'cancel':
-            runs.get(message.run)?.abort();
-            break;
-    }
+  switch (message.type) {
+    case 'start':
+      void start(message);
+      break;
+    case 'generate':
+      void generate(message.run, message.request);
+      break;
+    case 'cancel':
+      runs.get(message.run)?.abort();
+      break;
+  }
 });
 // The parent has ended or has let this process go: there is nothing left to draw.
 process.on('disconnect', () => process.exit(0));
 // A terminal's Ctrl-C reaches the whole group. The parent decides when to end, after it has drained its tasks.
-process.on('SIGINT', () => { });
-process.on('SIGTERM', () => { });
-async function start({ provider, precision, weights, packedFolder, threads, rowsPerCall, memoryLimitBytes = 0, calibrations, }) {
-    try {
-        const found = await chooseProvider(provider, { threads, ...(precision && { precision }) });
-        const chosen = { ...found, weights, packedFolder };
-        const machine = machineOf(chosen);
-        const calibration = ({ label, structure }, shape, rows) => {
-            return { machine, structure, graph: label, shape, rows };
-        };
-        batcher = new Batcher({
-            rowsPerCall,
-            exact: chosen.name === 'cpu',
-            onWorking: (jobs) => say({ type: 'working', runs: jobs.map((job) => runOf.get(job)) }),
-            publish,
-            onCalibrated: (graph, shape, { rows, ...found }) => void send({ type: 'calibrated', calibration: calibration(graph, shape, rows), found }),
-            onCalled: (graph, rows, ms) => countCall(modelCache.ownerOf(graph), rows, ms),
-            knownRows: (graph, shape) => {
-                const known = calibrations.find((other) => other.machine === machine && other.structure === graph.structure && other.shape === shape);
-                if (!known || graph.structure === undefined)
-                    return undefined;
-                void send({ type: 'calibrated', calibration: calibration(graph, shape, known.rows) });
-                return known.rows;
-            },
-            guard: async (graph, shape, rows, call) => {
-                // Not sent when the call begins, it would leave only after the call.
-                await send({ type: 'trying', calibration: calibration(graph, shape, rows) });
-                try {
-                    return await call();
-                }
-                finally {
-                    void send({ type: 'tried' });
-                }
-            },
-            fits: () => memoryLimitBytes === 0 || process.memoryUsage.rss() <= memoryLimitBytes,
-        });
-        modelCache = makeLibrary(chosen);
-        for (const { name, reason } of chosen.fallbackFrom ?? []) {
-            void send({
-                type: 'logged',
-                level: 'debug',
-                message: 'A provider was not used.',
-                fields: { provider: name, reason },
-            });
+process.on('SIGINT', () => {});
+process.on('SIGTERM', () => {});
+async function start({
+  provider,
+  precision,
+  weights,
+  packedFolder,
+  threads,
+  rowsPerCall,
+  memoryLimitBytes = 0,
+  calibrations,
+}) {
+  try {
+    const found = await chooseProvider(provider, { threads, ...(precision && { precision }) });
+    const chosen = { ...found, weights, packedFolder };
+    const machine = machineOf(chosen);
+    const calibration = ({ label, structure }, shape, rows) => {
+      return { machine, structure, graph: label, shape, rows };
+    };
+    batcher = new Batcher({
+      rowsPerCall,
+      exact: chosen.name === 'cpu',
+      onWorking: (jobs) => say({ type: 'working', runs: jobs.map((job) => runOf.get(job)) }),
+      publish,
+      onCalibrated: (graph, shape, { rows, ...found }) =>
+        void send({ type: 'calibrated', calibration: calibration(graph, shape, rows), found }),
+      onCalled: (graph, rows, ms) => countCall(modelCache.ownerOf(graph), rows, ms),
+      knownRows: (graph, shape) => {
+        const known = calibrations.find(
+          (other) => other.machine === machine && other.structure === graph.structure && other.shape === shape,
+        );
+        if (!known || graph.structure === undefined) return undefined;
+        void send({ type: 'calibrated', calibration: calibration(graph, shape, known.rows) });
+        return known.rows;
+      },
+      guard: async (graph, shape, rows, call) => {
+        // Not sent when the call begins, it would leave only after the call.
+        await send({ type: 'trying', calibration: calibration(graph, shape, rows) });
+        try {
+          return await call();
+        } finally {
+          void send({ type: 'tried' });
         }
-        probe = await openProbe(chosen);
-        const { name, reason, precision: computed = 'float32', precisionReason } = chosen;
-        await send({ type: 'ready', provider: name, reason, precision: computed, precisionReason });
+      },
+      fits: () => memoryLimitBytes === 0 || process.memoryUsage.rss() <= memoryLimitBytes,
+    });
+    modelCache = makeLibrary(chosen);
+    for (const { name, reason } of chosen.fallbackFrom ?? []) {
+      void send({
+        type: 'logged',
+        level: 'debug',
+        message: 'A provider was not used.',
+        fields: { provider: name, reason },
+      });
     }
-    catch (error) {
-        await send({ type: 'unready', message: error instanceof Error ? error.message : String(error) });
-        process.exit(1);
-    }
+    probe = await openProbe(chosen);
+    const { name, reason, precision: computed = 'float32', precisionReason } = chosen;
+    await send({ type: 'ready', provider: name, reason, precision: computed, precisionReason });
+  } catch (error) {
+    await send({ type: 'unready', message: error instanceof Error ? error.message : String(error) });
+    process.exit(1);
+  }
 }
 async function generate(run, request) {
-    const controller = new AbortController();
-    const progress = new Progress(request.progress ?? true);
-    runs.set(run, controller);
-    try {
-        await modelCache.use(async () => {
-            const source = request.previews && (await modelCache.previewSource(request));
-            const job = {
-                run: generateImage(modelCache, request),
-                signal: controller.signal,
-                emit: (event) => emit(run, event, progress),
-                ...(source && {
-                    previews: previewsOf(request, source, findPreviewDecoder, (error) => void sendPreviewFailure(request, error)),
-                }),
-                share: request.share,
-            };
-            runOf.set(job, run);
-            await batcher.drive(job);
-        });
-    }
-    catch (error) {
-        const calls = takeCalls();
-        const complaint = isOfGraphs(error) ? await probe?.complaint() : undefined;
-        if (controller.signal.aborted && !(error instanceof RuntimeError)) {
-            await send({ type: 'cancelled', run, calls, last: progress.untold });
-        }
-        else if (complaint !== undefined)
-            await send({ type: 'broken', run, reason: complaint });
-        else
-            await send({ type: 'failed', run, error: toErrorMessage(error), calls });
-    }
-    finally {
-        runs.delete(run);
-    }
+  const controller = new AbortController();
+  const progress = new Progress(request.progress ?? true);
+  runs.set(run, controller);
+  try {
+    await modelCache.use(async () => {
+      const source = request.previews && (await modelCache.previewSource(request));
+      const job = {
+        run: generateImage(modelCache, request),
+        signal: controller.signal,
+        emit: (event) => emit(run, event, progress),
+        ...(source && {
+          previews: previewsOf(request, source, findPreviewDecoder, (error) => void sendPreviewFailure(request, error)),
+        }),
+        share: request.share,
+      };
+      runOf.set(job, run);
+      await batcher.drive(job);
+    });
+  } catch (error) {
+    const calls = takeCalls();
+    const complaint = isOfGraphs(error) ? await probe?.complaint() : undefined;
+    if (controller.signal.aborted && !(error instanceof RuntimeError)) {
+      await send({ type: 'cancelled', run, calls, last: progress.untold });
+    } else if (complaint !== undefined) await send({ type: 'broken', run, reason: complaint });
+    else await send({ type: 'failed', run, error: toErrorMessage(error), calls });
+  } finally {
+    runs.delete(run);
+  }
 }
 function sendPreviewFailure({ model, previews }, error) {
-    const fields = { model, decoder: previews?.decoder, reason: toErrorMessage(error).message };
-    return send({ type: 'logged', level: 'warn', message: 'A run goes on without previews.', fields });
+  const fields = { model, decoder: previews?.decoder, reason: toErrorMessage(error).message };
+  return send({ type: 'logged', level: 'warn', message: 'A run goes on without previews.', fields });
 }
 /** Whether onnxruntime failed, while it loaded a graph or ran one. */
 function isOfGraphs(error) {
-    return error instanceof OnnxError || (error instanceof Error && error.cause instanceof OnnxError);
+  return error instanceof OnnxError || (error instanceof Error && error.cause instanceof OnnxError);
 }
 function makeLibrary(provider) {
-    return new ModelCache({
-        provider,
-        onLoaded: (path, component, loadingMs, bytes) => {
-            const memoryBytes = process.memoryUsage.rss();
-            void send({ type: 'loaded', model: path, memoryBytes });
-            void send({
-                type: 'logged',
-                level: 'info',
-                message: 'A component was loaded.',
-                fields: { model: path, component, loadingMs: Math.round(loadingMs), bytes, memoryBytes },
-            });
-        },
-    });
+  return new ModelCache({
+    provider,
+    onLoaded: (path, component, loadingMs, bytes) => {
+      const memoryBytes = process.memoryUsage.rss();
+      void send({ type: 'loaded', model: path, memoryBytes });
+      void send({
+        type: 'logged',
+        level: 'info',
+        message: 'A component was loaded.',
+        fields: { model: path, component, loadingMs: Math.round(loadingMs), bytes, memoryBytes },
+      });
+    },
+  });
 }
 async function emit(run, event, progress) {
-    switch (event.type) {
-        case 'stepped':
-            if (progress.stepped(event))
-                say({ type: 'reported', run, event, calls: takeCalls() });
-            return;
-        case 'previewed':
-            // A parent that does not read lets the channel fill up. Then a preview is worth nothing, but the last one still is.
-            if (backlog > 0 && event.step !== event.steps - 1)
-                return;
-            progress.told();
-            say({ type: 'reported', run, event, calls: takeCalls() });
-            return;
-        case 'finished':
-            return send({ type: 'reported', run, event, memoryBytes: process.memoryUsage.rss(), calls: takeCalls() });
-        case 'loading':
-            say({ type: 'reported', run, event, calls: takeCalls() });
-            // Weights are read without a call of a graph, and nothing leaves meanwhile.
-            return publish();
-        default:
-            say({ type: 'reported', run, event, calls: takeCalls() });
-    }
+  switch (event.type) {
+    case 'stepped':
+      if (progress.stepped(event)) say({ type: 'reported', run, event, calls: takeCalls() });
+      return;
+    case 'previewed':
+      // A parent that does not read lets the channel fill up. Then a preview is worth nothing, but the last one still is.
+      if (backlog > 0 && event.step !== event.steps - 1) return;
+      progress.told();
+      say({ type: 'reported', run, event, calls: takeCalls() });
+      return;
+    case 'finished':
+      return send({ type: 'reported', run, event, memoryBytes: process.memoryUsage.rss(), calls: takeCalls() });
+    case 'loading':
+      say({ type: 'reported', run, event, calls: takeCalls() });
+      // Weights are read without a call of a graph, and nothing leaves meanwhile.
+      return publish();
+    default:
+      say({ type: 'reported', run, event, calls: takeCalls() });
+  }
 }
 /**
  * Lets out what was said. Small messages leave at once. A larger one needs turns of the loop, which the next call of a graph
  * would take away; but a parent that is busy must not hold up the denoising.
  */
 async function publish() {
-    if (outgoing.length === 0)
-        return;
-    const sent = flush();
-    await new Promise((resolve) => process.nextTick(resolve));
-    if (backlog > 0)
-        await Promise.race([sent, sleep(PATIENCE_MS, undefined, { ref: false })]);
+  if (outgoing.length === 0) return;
+  const sent = flush();
+  await new Promise((resolve) => process.nextTick(resolve));
+  if (backlog > 0) await Promise.race([sent, sleep(PATIENCE_MS, undefined, { ref: false })]);
 }
 function countCall(owner, rows, ms) {
-    if (!owner)
-        return;
-    const key = `${rows} ${owner.component} ${owner.path}`;
-    const counted = called.get(key) ?? { ...owner, rows, calls: 0, ms: 0 };
-    counted.calls++;
-    counted.ms += ms;
-    called.set(key, counted);
+  if (!owner) return;
+  const key = `${rows} ${owner.component} ${owner.path}`;
+  const counted = called.get(key) ?? { ...owner, rows, calls: 0, ms: 0 };
+  counted.calls++;
+  counted.ms += ms;
+  called.set(key, counted);
 }
 /** Those since it was last asked for, if any. */
 function takeCalls() {
-    if (called.size === 0)
-        return undefined;
-    const calls = [...called.values()];
-    called.clear();
-    return calls;
+  if (called.size === 0) return undefined;
+  const calls = [...called.values()];
+  called.clear();
+  return calls;
 }
 /** Leaves with the next message. */
 function say(message) {
-    outgoing.push(message);
+  outgoing.push(message);
 }
 /** Resolves when the message has left this process. */
 function send(message) {
-    say(message);
-    return flush();
+  say(message);
+  return flush();
 }
 /** Resolves when all that was said has left this process. */
 function flush() {
-    const messages = outgoing;
-    outgoing = [];
-    backlog++;
-    return new Promise((resolve) => {
-        const onSent = () => {
-            backlog--;
-            resolve();
-        };
-        // A channel that closes meanwhile is followed by `disconnect`, which ends this process.
-        if (process.connected)
-            process.send?.(messages, undefined, undefined, onSent);
-        else
-            onSent();
-    });
+  const messages = outgoing;
+  outgoing = [];
+  backlog++;
+  return new Promise((resolve) => {
+    const onSent = () => {
+      backlog--;
+      resolve();
+    };
+    // A channel that closes meanwhile is followed by `disconnect`, which ends this process.
+    if (process.connected) process.send?.(messages, undefined, undefined, onSent);
+    else onSent();
+  });
 }
 //# sourceMappingURL=main.js.map

@@ -2,6 +2,7 @@ import { RuntimeError } from '../errors.js';
 import { modelsOf, Scales } from './needs.js';
 import { isSubset, MODEST_PIXELS } from './quarantine.js';
 import { noWidths, workingBytes } from './working.js';
+
 /** Runs between two recyclings for memory, where recycling does not help, become never more than these. */
 const MOST_PATIENCE = 1_024;
 /** A recycling has helped when the process stays within the limit for so many times the runs it had to be kept for. */
@@ -16,190 +17,183 @@ const STEP = 8;
  * because onnxruntime does not tell what it takes there.
  */
 export class MemoryBudget {
-    /** Bytes; 0 is no limit. */
-    limitBytes;
-    /** Bytes of an accelerator's memory; 0 is no limit. */
-    deviceLimitBytes;
-    /** Resident memory of the process, as it last told. */
-    usedBytes;
-    /** Whether weights are widened to float32, to compute in it. */
-    widens = false;
-    /** Whether weights lie in memory of a device that has a limit. */
-    onDevice = false;
-    /** What the most demanding run of this process took to compute: the device's allocator keeps it for the next. */
-    mostWorkingBytes = 0;
-    maxModels;
-    scales;
-    now;
-    /** Of every file that was weighed, and when. */
-    weighed = new Map();
-    /** Runs that a process finishes at least, before it is recycled for its memory. */
-    patience = 1;
-    /** @param now - milliseconds since some moment */
-    constructor({ maxModels, limitBytes, deviceLimitBytes = 0 }, now, weights) {
-        this.scales = new Scales(weights);
-        this.now = now;
-        this.maxModels = maxModels;
-        this.limitBytes = limitBytes;
-        this.deviceLimitBytes = deviceLimitBytes;
+  /** Bytes; 0 is no limit. */
+  limitBytes;
+  /** Bytes of an accelerator's memory; 0 is no limit. */
+  deviceLimitBytes;
+  /** Resident memory of the process, as it last told. */
+  usedBytes;
+  /** Whether weights are widened to float32, to compute in it. */
+  widens = false;
+  /** Whether weights lie in memory of a device that has a limit. */
+  onDevice = false;
+  /** What the most demanding run of this process took to compute: the device's allocator keeps it for the next. */
+  mostWorkingBytes = 0;
+  maxModels;
+  scales;
+  now;
+  /** Of every file that was weighed, and when. */
+  weighed = new Map();
+  /** Runs that a process finishes at least, before it is recycled for its memory. */
+  patience = 1;
+  /** @param now - milliseconds since some moment */
+  constructor({ maxModels, limitBytes, deviceLimitBytes = 0 }, now, weights) {
+    this.scales = new Scales(weights);
+    this.now = now;
+    this.maxModels = maxModels;
+    this.limitBytes = limitBytes;
+    this.deviceLimitBytes = deviceLimitBytes;
+  }
+  /** Another process starts; nothing is known of its memory. */
+  begin() {
+    this.usedBytes = undefined;
+    this.mostWorkingBytes = 0;
+  }
+  /** The process told what it computes on. */
+  computesOn(provider, precision) {
+    this.widens = precision === 'float32';
+    this.onDevice = provider !== 'cpu' && this.deviceLimitBytes > 0;
+  }
+  /** Finds out what the files of a run weigh; a run waits for that only where there is a limit. */
+  async weigh(run) {
+    const weights = await Promise.all(run.files.map(async (file) => [file, await this.scales.weigh(file)]));
+    const at = this.now();
+    for (const [file, weight] of weights) this.weighed.set(file, { weight, at });
+    run.weights = new Map(weights);
+  }
+  /** Whether all files of a run were weighed a moment ago, so that it need not wait. */
+  remembers(run) {
+    const since = this.now() - WEIGHED_MS;
+    const weights = run.files.map((file) => this.weighed.get(file));
+    // What could not be read may be there by now.
+    if (!weights.every((found) => found && found.at >= since && found.weight.stored > 0)) return false;
+    run.weights = new Map(run.files.map((file, index) => [file, weights[index].weight]));
+    return true;
+  }
+  isWeighed(run) {
+    return (this.limitBytes === 0 && this.deviceLimitBytes === 0) || run.weights !== undefined;
+  }
+  /** The process is given a run. */
+  take(child, run) {
+    run.promisedBytes = this.bytesAdded(child, run);
+    this.mostWorkingBytes = Math.max(this.mostWorkingBytes, this.workingBytes(run));
+    for (const file of run.files) child.touched.add(file);
+    for (const model of modelsOf(run.request)) child.touchedModels.add(model);
+  }
+  /** Why no process can take a run; undefined when one can. */
+  tooLarge(run) {
+    const { estimateLimitBytes: limitBytes } = this;
+    if (limitBytes === 0) return undefined;
+    const weights = this.bytesOf(run, run.files);
+    const what = run.files.length > 1 ? 'this model and what the task adds to it need' : 'this model needs';
+    const memory = this.onDevice ? 'device memory' : 'memory';
+    const limit = `but the ${memory} limit is ${sizeText(limitBytes)}`;
+    if (weights > limitBytes) {
+      const message = `${what[0].toUpperCase()}${what.slice(1)} about ${sizeText(weights)} of ${memory}, ${limit}.`;
+      return new RuntimeError('modelUnavailable', message);
     }
-    /** Another process starts; nothing is known of its memory. */
-    begin() {
-        this.usedBytes = undefined;
-        this.mostWorkingBytes = 0;
+    const bytes = weights + this.workingBytes(run);
+    if (bytes <= limitBytes) return undefined;
+    const { width, height } = run.request;
+    const pixels = Math.floor((limitBytes - weights) / this.pixelBytes(run));
+    const [parameter, other] = width >= height ? ['width', height] : ['height', width];
+    const max = Math.floor(pixels / other / STEP) * STEP;
+    return new RuntimeError(
+      'invalidParameter',
+      `For a picture of ${width}×${height} pixels ${what} about ${sizeText(bytes)} of ${memory}, ${limit}: at most ${pixels} pixels fit.`,
+      { parameter, ...(max > 0 && { max }) },
+    );
+  }
+  /** What the models and the largest picture of a process take of its device, by the estimate; undefined without a limit. */
+  deviceBytes(child) {
+    return this.onDevice ? this.weightBytes(child.touched) + this.mostWorkingBytes : undefined;
+  }
+  /** The limit that estimates of models and pictures count against; 0 is none. */
+  get estimateLimitBytes() {
+    return this.onDevice ? this.deviceLimitBytes : this.limitBytes;
+  }
+  /**
+   * Whether a run takes more memory to compute than the process may still get, so that another process, which holds
+   * nothing of earlier models and pictures, would serve it better. In the machine's memory only for pictures of more than
+   * modest size: the process tells there what it really takes.
+   */
+  isShortFor(child, run) {
+    if (this.onDevice) {
+      const weights = this.weightBytes(child.touched) + this.bytesAdded(child, run);
+      return weights + Math.max(this.mostWorkingBytes, this.workingBytes(run)) > this.deviceLimitBytes;
     }
-    /** The process told what it computes on. */
-    computesOn(provider, precision) {
-        this.widens = precision === 'float32';
-        this.onDevice = provider !== 'cpu' && this.deviceLimitBytes > 0;
-    }
-    /** Finds out what the files of a run weigh; a run waits for that only where there is a limit. */
-    async weigh(run) {
-        const weights = await Promise.all(run.files.map(async (file) => [file, await this.scales.weigh(file)]));
-        const at = this.now();
-        for (const [file, weight] of weights)
-            this.weighed.set(file, { weight, at });
-        run.weights = new Map(weights);
-    }
-    /** Whether all files of a run were weighed a moment ago, so that it need not wait. */
-    remembers(run) {
-        const since = this.now() - WEIGHED_MS;
-        const weights = run.files.map((file) => this.weighed.get(file));
-        // What could not be read may be there by now.
-        if (!weights.every((found) => found && found.at >= since && found.weight.stored > 0))
-            return false;
-        run.weights = new Map(run.files.map((file, index) => [file, weights[index].weight]));
-        return true;
-    }
-    isWeighed(run) {
-        return (this.limitBytes === 0 && this.deviceLimitBytes === 0) || run.weights !== undefined;
-    }
-    /** The process is given a run. */
-    take(child, run) {
-        run.promisedBytes = this.bytesAdded(child, run);
-        this.mostWorkingBytes = Math.max(this.mostWorkingBytes, this.workingBytes(run));
-        for (const file of run.files)
-            child.touched.add(file);
-        for (const model of modelsOf(run.request))
-            child.touchedModels.add(model);
-    }
-    /** Why no process can take a run; undefined when one can. */
-    tooLarge(run) {
-        const { estimateLimitBytes: limitBytes } = this;
-        if (limitBytes === 0)
-            return undefined;
-        const weights = this.bytesOf(run, run.files);
-        const what = run.files.length > 1 ? 'this model and what the task adds to it need' : 'this model needs';
-        const memory = this.onDevice ? 'device memory' : 'memory';
-        const limit = `but the ${memory} limit is ${sizeText(limitBytes)}`;
-        if (weights > limitBytes) {
-            const message = `${what[0].toUpperCase()}${what.slice(1)} about ${sizeText(weights)} of ${memory}, ${limit}.`;
-            return new RuntimeError('modelUnavailable', message);
-        }
-        const bytes = weights + this.workingBytes(run);
-        if (bytes <= limitBytes)
-            return undefined;
-        const { width, height } = run.request;
-        const pixels = Math.floor((limitBytes - weights) / this.pixelBytes(run));
-        const [parameter, other] = width >= height ? ['width', height] : ['height', width];
-        const max = Math.floor(pixels / other / STEP) * STEP;
-        return new RuntimeError('invalidParameter', `For a picture of ${width}×${height} pixels ${what} about ${sizeText(bytes)} of ${memory}, ${limit}: at most ${pixels} pixels fit.`, { parameter, ...(max > 0 && { max }) });
-    }
-    /** What the models and the largest picture of a process take of its device, by the estimate; undefined without a limit. */
-    deviceBytes(child) {
-        return this.onDevice ? this.weightBytes(child.touched) + this.mostWorkingBytes : undefined;
-    }
-    /** The limit that estimates of models and pictures count against; 0 is none. */
-    get estimateLimitBytes() {
-        return this.onDevice ? this.deviceLimitBytes : this.limitBytes;
-    }
-    /**
-     * Whether a run takes more memory to compute than the process may still get, so that another process, which holds
-     * nothing of earlier models and pictures, would serve it better. In the machine's memory only for pictures of more than
-     * modest size: the process tells there what it really takes.
-     */
-    isShortFor(child, run) {
-        if (this.onDevice) {
-            const weights = this.weightBytes(child.touched) + this.bytesAdded(child, run);
-            return weights + Math.max(this.mostWorkingBytes, this.workingBytes(run)) > this.deviceLimitBytes;
-        }
-        if (this.limitBytes === 0 || child.finished === 0 || run.pixels <= MODEST_PIXELS)
-            return false;
-        return (this.usedBytes ?? 0) + this.bytesAdded(child, run) + this.workingBytes(run) > this.limitBytes;
-    }
-    /** What a run takes to compute, beside its weights, by an estimate. */
-    workingBytes(run) {
-        return run.pixels * this.pixelBytes(run);
-    }
-    /** What each pixel of a run's picture takes while it is computed; 0 where nothing was weighed. */
-    pixelBytes(run) {
-        return workingBytes(run.request, run.files.map((file) => run.weights?.get(file)?.widths ?? noWidths));
-    }
-    /**
-     * Whether a run can join what the process holds, as far as a fresh process would serve it better.
-     *
-     * @param live - the runs under way
-     */
-    fits(child, run, live) {
-        if (this.isShortFor(child, run))
-            return false;
-        if (isSubset([...child.touched], run.files))
-            return true;
-        const models = new Set([...child.touchedModels, ...modelsOf(run.request)]);
-        if (models.size > child.touchedModels.size && models.size > this.maxModels)
-            return false;
-        if (this.onDevice || this.limitBytes === 0)
-            return true;
-        const more = this.bytesAdded(child, run);
-        let promised = 0;
-        for (const { stage, promisedBytes } of live)
-            if (stage === 'loading')
-                promised += promisedBytes;
-        return more === 0 || (this.usedBytes ?? 0) + promised + more <= this.limitBytes;
-    }
-    /** What a run may load that the process was not given so far. */
-    bytesAdded(child, run) {
-        return this.bytesOf(run, run.files.filter((file) => !child.touched.has(file)));
-    }
-    /**
-     * Whether a process is to be recycled because its runs left it past the limit: what they leaked does not come back
-     * otherwise.
-     */
-    isUsedUp(child) {
-        if (this.limitBytes === 0 || this.usedBytes === undefined || child.finished === 0)
-            return false;
-        if (this.usedBytes > this.limitBytes)
-            return child.finished >= this.patience;
-        if (child.finished >= this.patience * STEADY_RUNS)
-            this.patience = 1;
-        return false;
-    }
-    /**
-     * A process is recycled for its memory. Where a fresh one is past the limit just as soon, the work itself needs that
-     * much, and the next recycling comes after twice as many runs.
-     *
-     * @returns runs before which there is none
-     */
-    recycled() {
-        this.patience = Math.min(this.patience * 2, MOST_PATIENCE);
-        return this.patience;
-    }
-    /** What some of a run's files take once loaded. */
-    bytesOf(run, files) {
-        return files.reduce((sum, file) => sum + (run.weights?.get(file)?.[this.kind] ?? 0), 0);
-    }
-    get kind() {
-        return this.widens ? 'widened' : 'stored';
-    }
-    /** What files take on a device, whichever run named them. */
-    weightBytes(files) {
-        let sum = 0;
-        for (const file of files)
-            sum += this.weighed.get(file)?.weight[this.kind] ?? 0;
-        return sum;
-    }
+    if (this.limitBytes === 0 || child.finished === 0 || run.pixels <= MODEST_PIXELS) return false;
+    return (this.usedBytes ?? 0) + this.bytesAdded(child, run) + this.workingBytes(run) > this.limitBytes;
+  }
+  /** What a run takes to compute, beside its weights, by an estimate. */
+  workingBytes(run) {
+    return run.pixels * this.pixelBytes(run);
+  }
+  /** What each pixel of a run's picture takes while it is computed; 0 where nothing was weighed. */
+  pixelBytes(run) {
+    return workingBytes(
+      run.request,
+      run.files.map((file) => run.weights?.get(file)?.widths ?? noWidths),
+    );
+  }
+  /**
+   * Whether a run can join what the process holds, as far as a fresh process would serve it better.
+   *
+   * @param live - the runs under way
+   */
+  fits(child, run, live) {
+    if (this.isShortFor(child, run)) return false;
+    if (isSubset([...child.touched], run.files)) return true;
+    const models = new Set([...child.touchedModels, ...modelsOf(run.request)]);
+    if (models.size > child.touchedModels.size && models.size > this.maxModels) return false;
+    if (this.onDevice || this.limitBytes === 0) return true;
+    const more = this.bytesAdded(child, run);
+    let promised = 0;
+    for (const { stage, promisedBytes } of live) if (stage === 'loading') promised += promisedBytes;
+    return more === 0 || (this.usedBytes ?? 0) + promised + more <= this.limitBytes;
+  }
+  /** What a run may load that the process was not given so far. */
+  bytesAdded(child, run) {
+    return this.bytesOf(
+      run,
+      run.files.filter((file) => !child.touched.has(file)),
+    );
+  }
+  /**
+   * Whether a process is to be recycled because its runs left it past the limit: what they leaked does not come back
+   * otherwise.
+   */
+  isUsedUp(child) {
+    if (this.limitBytes === 0 || this.usedBytes === undefined || child.finished === 0) return false;
+    if (this.usedBytes > this.limitBytes) return child.finished >= this.patience;
+    if (child.finished >= this.patience * STEADY_RUNS) this.patience = 1;
+    return false;
+  }
+  /**
+   * A process is recycled for its memory. Where a fresh one is past the limit just as soon, the work itself needs that
+   * much, and the next recycling comes after twice as many runs.
+   *
+   * @returns runs before which there is none
+   */
+  recycled() {
+    this.patience = Math.min(this.patience * 2, MOST_PATIENCE);
+    return this.patience;
+  }
+  /** What some of a run's files take once loaded. */
+  bytesOf(run, files) {
+    return files.reduce((sum, file) => sum + (run.weights?.get(file)?.[this.kind] ?? 0), 0);
+  }
+  get kind() {
+    return this.widens ? 'widened' : 'stored';
+  }
+  /** What files take on a device, whichever run named them. */
+  weightBytes(files) {
+    let sum = 0;
+    for (const file of files) sum += this.weighed.get(file)?.weight[this.kind] ?? 0;
+    return sum;
+  }
 }
 function sizeText(bytes) {
-    return bytes < 1e9 ? `${Math.ceil(bytes / 1e6)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
+  return bytes < 1e9 ? `${Math.ceil(bytes / 1e6)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
 }
 //# sourceMappingURL=memoryBudget.js.map

@@ -2,12 +2,12 @@ import type { GenerateRequest, HeldWeights } from '../messages.ts';
 import { type Widths } from './working.ts';
 /** Bytes of weights, estimated from what lies on disk. */
 export interface Weight {
-    /** As they are stored. */
-    stored: number;
-    /** With every floating point number widened to float32, as the CPU computes. */
-    widened: number;
-    /** By which the memory grows with the picture. */
-    widths: Widths;
+  /** As they are stored. */
+  stored: number;
+  /** With every floating point number widened to float32, as the CPU computes. */
+  widened: number;
+  /** By which the memory grows with the picture. */
+  widths: Widths;
 }
 /** The models of a request, each a network of its own with its text encoders: the one it names, and its refiner. */
 export declare function modelsOf({ model, refiner }: GenerateRequest): string[];
@@ -18,11 +18,11 @@ export declare function filesOf(request: GenerateRequest): string[];
  * for a file that did not change. What cannot be read weighs nothing: the run itself will say what is wrong.
  */
 export declare class Scales {
-    private readonly known;
-    private readonly weights;
-    /** @param weights - how they will be held */
-    constructor(weights?: HeldWeights);
-    /** @param path absolute; a folder of a model or of a single network, or one file */
-    weigh(path: string): Promise<Weight>;
-    private weighFile;
+  private readonly known;
+  private readonly weights;
+  /** @param weights - how they will be held */
+  constructor(weights?: HeldWeights);
+  /** @param path absolute; a folder of a model or of a single network, or one file */
+  weigh(path: string): Promise<Weight>;
+  private weighFile;
 }

@@ -7,20 +7,20 @@ import { isGguf, readWeightsHeader } from '../files/weights.js';
 import { noWidths, widthsOf, widthsOfExported } from './working.js';
 /** The models of a request, each a network of its own with its text encoders: the one it names, and its refiner. */
 export function modelsOf({ model, refiner }) {
-    return [...new Set([model, ...(refiner ? [refiner.model] : [])])];
+  return [...new Set([model, ...(refiner ? [refiner.model] : [])])];
 }
 /** Every folder and file that a request needs, the models first. */
 export function filesOf(request) {
-    const { controlNets = [], loras = [], embeddings = [], vae, previews } = request;
-    return [
-        ...new Set([
-            ...modelsOf(request),
-            ...controlNets.map(({ model }) => model),
-            ...[...loras, ...embeddings].map(({ path }) => path),
-            ...(vae === undefined ? [] : [vae]),
-            ...(previews?.tinyDecoder === undefined ? [] : [previews.tinyDecoder]),
-        ]),
-    ];
+  const { controlNets = [], loras = [], embeddings = [], vae, previews } = request;
+  return [
+    ...new Set([
+      ...modelsOf(request),
+      ...controlNets.map(({ model }) => model),
+      ...[...loras, ...embeddings].map(({ path }) => path),
+      ...(vae === undefined ? [] : [vae]),
+      ...(previews?.tinyDecoder === undefined ? [] : [previews.tinyDecoder]),
+    ]),
+  ];
 }
 /** Components of a model's folder; what else lies there, such as a safety checker, is never loaded. */
 const componentFolders = [...encoderNames, 'unet', 'transformer', 'vae_encoder', 'vae_decoder', 'vae'];
@@ -29,104 +29,92 @@ const componentFolders = [...encoderNames, 'unet', 'transformer', 'vae_encoder',
  * for a file that did not change. What cannot be read weighs nothing: the run itself will say what is wrong.
  */
 export class Scales {
-    known = new Map();
-    weights;
-    /** @param weights - how they will be held */
-    constructor(weights = 'auto') {
-        this.weights = weights;
+  known = new Map();
+  weights;
+  /** @param weights - how they will be held */
+  constructor(weights = 'auto') {
+    this.weights = weights;
+  }
+  /** @param path absolute; a folder of a model or of a single network, or one file */
+  async weigh(path) {
+    const sum = { stored: 0, widened: 0, widths: { ...noWidths } };
+    for (const file of await weightFiles(path)) {
+      const { stored, widened, widths } = await this.weighFile(file);
+      sum.stored += stored;
+      sum.widened += widened;
+      for (const network of Object.keys(widths)) sum.widths[network] += widths[network];
     }
-    /** @param path absolute; a folder of a model or of a single network, or one file */
-    async weigh(path) {
-        const sum = { stored: 0, widened: 0, widths: { ...noWidths } };
-        for (const file of await weightFiles(path)) {
-            const { stored, widened, widths } = await this.weighFile(file);
-            sum.stored += stored;
-            sum.widened += widened;
-            for (const network of Object.keys(widths))
-                sum.widths[network] += widths[network];
-        }
-        return sum;
+    return sum;
+  }
+  async weighFile(file) {
+    try {
+      const { size, mtimeMs } = await stat(file);
+      const known = this.known.get(file);
+      if (known?.size === size && known.mtimeMs === mtimeMs) return known;
+      const weight = { stored: size, ...(await readWeight(file, size, this.weights)), size, mtimeMs };
+      this.known.set(file, weight);
+      return weight;
+    } catch {
+      return { stored: 0, widened: 0, widths: noWidths };
     }
-    async weighFile(file) {
-        try {
-            const { size, mtimeMs } = await stat(file);
-            const known = this.known.get(file);
-            if (known?.size === size && known.mtimeMs === mtimeMs)
-                return known;
-            const weight = { stored: size, ...(await readWeight(file, size, this.weights)), size, mtimeMs };
-            this.known.set(file, weight);
-            return weight;
-        }
-        catch {
-            return { stored: 0, widened: 0, widths: noWidths };
-        }
-    }
+  }
 }
 /** The files whose weights are loaded: of several forms of the same component one is taken. */
 async function weightFiles(path) {
-    const names = await namesIn(path);
-    if (!names)
-        return [path];
-    if (!names.includes('model_index.json'))
-        return chosenOf(path, names);
-    const chosen = [];
-    let hasOnnxDecoder = false;
-    for (const folder of componentFolders.filter((name) => names.includes(name))) {
-        if (folder === 'vae' && hasOnnxDecoder)
-            continue;
-        const files = await chosenOf(join(path, folder), (await namesIn(join(path, folder))) ?? []);
-        hasOnnxDecoder ||= folder === 'vae_decoder' && files.length > 0;
-        chosen.push(...files);
-    }
-    return chosen;
+  const names = await namesIn(path);
+  if (!names) return [path];
+  if (!names.includes('model_index.json')) return chosenOf(path, names);
+  const chosen = [];
+  let hasOnnxDecoder = false;
+  for (const folder of componentFolders.filter((name) => names.includes(name))) {
+    if (folder === 'vae' && hasOnnxDecoder) continue;
+    const files = await chosenOf(join(path, folder), (await namesIn(join(path, folder))) ?? []);
+    hasOnnxDecoder ||= folder === 'vae_decoder' && files.length > 0;
+    chosen.push(...files);
+  }
+  return chosen;
 }
 /** ONNX wins over safetensors; of those, what would be loaded. */
 async function chosenOf(folder, names) {
-    const onnx = names.filter((name) => /^model\.onnx|\.onnx[._]data$|^weights\.pb$/.test(name));
-    if (onnx.length > 0)
-        return onnx.map((name) => join(folder, name));
-    const stem = basename(folder).startsWith('text_encoder') ? textStem : networkStem;
-    const file = await locateWeights(folder, stem, basename(folder)).catch(() => undefined);
-    if (file === undefined)
-        return [];
-    return file.endsWith('.json') ? shardsOf(file) : [file];
+  const onnx = names.filter((name) => /^model\.onnx|\.onnx[._]data$|^weights\.pb$/.test(name));
+  if (onnx.length > 0) return onnx.map((name) => join(folder, name));
+  const stem = basename(folder).startsWith('text_encoder') ? textStem : networkStem;
+  const file = await locateWeights(folder, stem, basename(folder)).catch(() => undefined);
+  if (file === undefined) return [];
+  return file.endsWith('.json') ? shardsOf(file) : [file];
 }
 async function shardsOf(index) {
-    try {
-        const { weight_map: shards } = JSON.parse(await readFile(index, 'utf8'));
-        return [...new Set(Object.values(shards))].map((name) => join(dirname(index), name));
-    }
-    catch {
-        return [];
-    }
+  try {
+    const { weight_map: shards } = JSON.parse(await readFile(index, 'utf8'));
+    return [...new Set(Object.values(shards))].map((name) => join(dirname(index), name));
+  } catch {
+    return [];
+  }
 }
 /** What an element takes as float32, over what it takes as it is stored; 1 for all others. */
 const widening = { F16: 2, BF16: 2, F64: 0.5 };
 /** Bytes of a tensor in memory, where the network computes in float32. */
 function widenedBytes(tensor, weights) {
-    const { dtype, length, shape } = tensor;
-    const [rows, columns] = matrixOf(tensor);
-    const small = smallestExact(dtype);
-    const floats = small ? rows * columns * 4 : length * (widening[dtype] ?? 1);
-    if (weights === 'float16' || shape.length < 2 || columns % BLOCK !== 0)
-        return floats;
-    const isLinear = shape.slice(2).every((size) => size === 1);
-    const bits = weights === 'int4' ? 4 : (small?.bits ?? (weights === 'int8' && isLinear ? 8 : undefined));
-    // For each block a scale, and a sum that onnxruntime adds when it packs the codes.
-    return bits === undefined ? floats : rows * columns * (bits / 8 + 8 / BLOCK);
+  const { dtype, length, shape } = tensor;
+  const [rows, columns] = matrixOf(tensor);
+  const small = smallestExact(dtype);
+  const floats = small ? rows * columns * 4 : length * (widening[dtype] ?? 1);
+  if (weights === 'float16' || shape.length < 2 || columns % BLOCK !== 0) return floats;
+  const isLinear = shape.slice(2).every((size) => size === 1);
+  const bits = weights === 'int4' ? 4 : (small?.bits ?? (weights === 'int8' && isLinear ? 8 : undefined));
+  // For each block a scale, and a sum that onnxruntime adds when it packs the codes.
+  return bits === undefined ? floats : rows * columns * (bits / 8 + 8 / BLOCK);
 }
 async function readWeight(file, size, weights) {
-    // ONNX graphs keep the precision that they were exported in.
-    if (!file.endsWith('.safetensors') && !isGguf(file))
-        return { widened: size, widths: await widthsOfExported(file) };
-    const { tensors } = await readWeightsHeader(file);
-    let widened = 0;
-    for (const tensor of tensors.values())
-        widened += widenedBytes(tensor, weights);
-    return { widened, widths: widthsOf(tensors) };
+  // ONNX graphs keep the precision that they were exported in.
+  if (!file.endsWith('.safetensors') && !isGguf(file)) return { widened: size, widths: await widthsOfExported(file) };
+  const { tensors } = await readWeightsHeader(file);
+  let widened = 0;
+  for (const tensor of tensors.values()) widened += widenedBytes(tensor, weights);
+  return { widened, widths: widthsOf(tensors) };
 }
 /** Undefined for what is no folder. */
 async function namesIn(path) {
-    return readdir(path).catch(() => undefined);
+  return readdir(path).catch(() => undefined);
 }
 //# sourceMappingURL=needs.js.map

@@ -7,6 +7,7 @@ import { modelsOf } from './needs.js';
 import { newRun } from './run.js';
 import { ownProgram } from './runtimeProcess.js';
 import { DEFAULT_LIVE_RUNS, DEFAULT_MAX_MODELS, Supervisor } from './supervisor.js';
+
 /** What a pixel of one step takes on a device where nothing was drawn yet, in milliseconds: 5 s for 20 steps of 512². */
 const USUAL_PACE_MS = 1e-3;
 /** Part of a new measurement in a pace. */
@@ -28,11 +29,10 @@ const MOVED = new Error('The run goes to another device.');
  * @throws ProviderError when one of several devices does not exist, or a GPU is named twice
  */
 export function startRuntime(options, program = ownProgram(), clock = machineClock) {
-    const texts = [options.provider].flat();
-    if (texts.length === 1)
-        return new Supervisor({ ...options, provider: texts[0] }, program, clock);
-    checkDevices(texts);
-    return new Pool(options, texts, program, clock);
+  const texts = [options.provider].flat();
+  if (texts.length === 1) return new Supervisor({ ...options, provider: texts[0] }, program, clock);
+  checkDevices(texts);
+  return new Pool(options, texts, program, clock);
 }
 /**
  * Several devices behind one `Runtime`, a process each. A run goes to one that holds its models, to that where it is
@@ -43,392 +43,370 @@ export function startRuntime(options, program = ownProgram(), clock = machineClo
  * when another device would end it earlier; one under way stays.
  */
 class Pool {
-    clock;
-    liveRuns;
-    maxModels;
-    devices;
-    batches;
-    /** What loading a model took last, in milliseconds. */
-    loadingMs = new Map();
-    /** What runs of a model have waited for others while a device that does not hold it was idle, in milliseconds. */
-    waitedMs = new Map();
-    /** Runs come to their devices in their order, however long it takes to find out what their files weigh. */
-    weighing = Promise.resolve();
-    looking = false;
-    closed;
-    constructor(options, texts, program, clock) {
-        this.clock = clock;
-        this.liveRuns = Math.max(1, options.liveRuns ?? DEFAULT_LIVE_RUNS);
-        this.maxModels = Math.max(1, options.maxModels ?? DEFAULT_MAX_MODELS);
-        this.batches = new KeptBatches(options.batchesFile, options.log);
-        const onCpu = texts.filter((text) => parseDevice(text).name === 'cpu').length;
-        const partOfCores = Math.max(1, Math.floor(availableParallelism() / onCpu));
-        this.devices = namesOf(texts).map((name, index) => {
-            const device = parseDevice(texts[index]);
-            const own = {
-                ...options,
-                provider: deviceText(device),
-                log: (level, message, fields) => options.log(level, message, { device: name, ...fields }),
-                memoryLimitBytes: Math.floor((options.memoryLimitBytes ?? 0) / texts.length),
-                ...(device.name === 'cpu' && onCpu > 1 && { threads: options.threads ?? partOfCores }),
-            };
-            const process = new Supervisor(own, program, clock, {
-                device: name,
-                batches: this.batches,
-                asideElsewhere: (run) => this.devices.some((other) => other.process !== process && other.process.isAside(run)),
-                changed: () => this.lookAgain(),
-            });
-            return {
-                ...{ name, process, routes: new Set(), paces: new Map(), loadingSince: new Map() },
-                ...{ settledAt: clock.now(), usedAt: 0 },
-            };
-        });
-    }
-    async ready() {
-        await Promise.all(this.devices.map(({ process }) => process.ready()));
-    }
-    async *generate(request, signal) {
-        signal.throwIfAborted();
-        if (this.closed)
-            throw new RuntimeError('runtimeLost', 'The runtime was closed.');
-        const run = newRun(0, request, signal);
-        const weighed = this.weighing.then(() => this.devices[0].process.weigh(run));
-        this.weighing = weighed;
-        await weighed;
-        signal.throwIfAborted();
-        const { share } = request;
-        const route = {
-            ...{ run, key: share?.key ?? Symbol(), weight: share?.weight ?? 1 },
-            ...{ device: this.devices[0], leave: new AbortController() },
-            ...{ told: false, drawing: false, cold: false, done: 0, workMs: 0 },
-        };
-        this.place(route, this.choose(route, true));
-        // Of the attempt under way, whichever that is.
-        const abort = () => route.leave.abort(signal.reason);
-        signal.addEventListener('abort', abort, { once: true });
+  clock;
+  liveRuns;
+  maxModels;
+  devices;
+  batches;
+  /** What loading a model took last, in milliseconds. */
+  loadingMs = new Map();
+  /** What runs of a model have waited for others while a device that does not hold it was idle, in milliseconds. */
+  waitedMs = new Map();
+  /** Runs come to their devices in their order, however long it takes to find out what their files weigh. */
+  weighing = Promise.resolve();
+  looking = false;
+  closed;
+  constructor(options, texts, program, clock) {
+    this.clock = clock;
+    this.liveRuns = Math.max(1, options.liveRuns ?? DEFAULT_LIVE_RUNS);
+    this.maxModels = Math.max(1, options.maxModels ?? DEFAULT_MAX_MODELS);
+    this.batches = new KeptBatches(options.batchesFile, options.log);
+    const onCpu = texts.filter((text) => parseDevice(text).name === 'cpu').length;
+    const partOfCores = Math.max(1, Math.floor(availableParallelism() / onCpu));
+    this.devices = namesOf(texts).map((name, index) => {
+      const device = parseDevice(texts[index]);
+      const own = {
+        ...options,
+        provider: deviceText(device),
+        log: (level, message, fields) => options.log(level, message, { device: name, ...fields }),
+        memoryLimitBytes: Math.floor((options.memoryLimitBytes ?? 0) / texts.length),
+        ...(device.name === 'cpu' && onCpu > 1 && { threads: options.threads ?? partOfCores }),
+      };
+      const process = new Supervisor(own, program, clock, {
+        device: name,
+        batches: this.batches,
+        asideElsewhere: (run) => this.devices.some((other) => other.process !== process && other.process.isAside(run)),
+        changed: () => this.lookAgain(),
+      });
+      return {
+        ...{ name, process, routes: new Set(), paces: new Map(), loadingSince: new Map() },
+        ...{ settledAt: clock.now(), usedAt: 0 },
+      };
+    });
+  }
+  async ready() {
+    await Promise.all(this.devices.map(({ process }) => process.ready()));
+  }
+  async *generate(request, signal) {
+    signal.throwIfAborted();
+    if (this.closed) throw new RuntimeError('runtimeLost', 'The runtime was closed.');
+    const run = newRun(0, request, signal);
+    const weighed = this.weighing.then(() => this.devices[0].process.weigh(run));
+    this.weighing = weighed;
+    await weighed;
+    signal.throwIfAborted();
+    const { share } = request;
+    const route = {
+      ...{ run, key: share?.key ?? Symbol(), weight: share?.weight ?? 1 },
+      ...{ device: this.devices[0], leave: new AbortController() },
+      ...{ told: false, drawing: false, cold: false, done: 0, workMs: 0 },
+    };
+    this.place(route, this.choose(route, true));
+    // Of the attempt under way, whichever that is.
+    const abort = () => route.leave.abort(signal.reason);
+    signal.addEventListener('abort', abort, { once: true });
+    try {
+      for (;;) {
+        const { device, leave } = route;
         try {
-            for (;;) {
-                const { device, leave } = route;
-                try {
-                    for await (const event of device.process.generate(request, leave.signal)) {
-                        if (this.hears(route, event))
-                            yield event;
-                    }
-                    return;
-                }
-                catch (error) {
-                    if (leave.signal.reason === MOVED)
-                        continue;
-                    const next = this.next(route, error);
-                    if (!next)
-                        throw error;
-                    this.remove(route);
-                    this.place(route, next);
-                }
-            }
+          for await (const event of device.process.generate(request, leave.signal)) {
+            if (this.hears(route, event)) yield event;
+          }
+          return;
+        } catch (error) {
+          if (leave.signal.reason === MOVED) continue;
+          const next = this.next(route, error);
+          if (!next) throw error;
+          this.remove(route);
+          this.place(route, next);
         }
-        finally {
-            signal.removeEventListener('abort', abort);
-            this.remove(route);
-            this.lookAgain();
-        }
+      }
+    } finally {
+      signal.removeEventListener('abort', abort);
+      this.remove(route);
+      this.lookAgain();
     }
-    status() {
-        const devices = this.devices.map(({ name, process, routes }) => ({
-            ...process.status(),
-            device: name,
-            runs: routes.size,
-        }));
-        const states = devices.map(({ state }) => state);
-        const state = ['ready', 'starting', 'restarting'].find((each) => !this.closed && states.includes(each)) ?? 'stopped';
-        const distinct = (values) => [
-            ...new Set(values.filter((value) => value !== undefined)),
-        ];
-        const memory = devices.flatMap(({ memoryBytes }) => memoryBytes ?? []);
-        const losses = devices.flatMap(({ lastLoss }) => lastLoss ?? []).sort((a, b) => +b.at - +a.at);
-        const loading = devices.find((each) => each.loading)?.loading;
-        const calls = sumOf(devices.flatMap((each) => each.calls ?? []));
-        const everywhere = asideEverywhere(devices);
-        const batches = new Map(devices.flatMap((each) => each.batches).map((batch) => [`${batch.graph} ${batch.shape}`, batch]));
-        const precisions = distinct(devices.map(({ precision }) => precision));
-        const providers = distinct(devices.map(({ provider }) => provider));
-        return {
-            state,
-            devices,
-            ...(providers.length > 0 && {
-                provider: providers.join(', '),
-                providerReason: distinct(devices.map(({ providerReason }) => providerReason)).join(' '),
-            }),
-            ...(precisions.length === 1 && { precision: precisions[0] }),
-            restarts: devices.reduce((sum, { restarts }) => sum + restarts, 0),
-            ...(losses[0] && { lastLoss: losses[0] }),
-            ...(everywhere.length > 0 && { setAside: everywhere }),
-            models: [...new Set(devices.flatMap(({ models }) => models))],
-            ...(memory.length > 0 && { memoryBytes: memory.reduce((sum, bytes) => sum + bytes, 0) }),
-            ...(loading && { loading }),
-            batches: [...batches.values()],
-            ...(calls.length > 0 && { calls }),
-        };
+  }
+  status() {
+    const devices = this.devices.map(({ name, process, routes }) => ({
+      ...process.status(),
+      device: name,
+      runs: routes.size,
+    }));
+    const states = devices.map(({ state }) => state);
+    const state =
+      ['ready', 'starting', 'restarting'].find((each) => !this.closed && states.includes(each)) ?? 'stopped';
+    const distinct = (values) => [...new Set(values.filter((value) => value !== undefined))];
+    const memory = devices.flatMap(({ memoryBytes }) => memoryBytes ?? []);
+    const losses = devices.flatMap(({ lastLoss }) => lastLoss ?? []).sort((a, b) => +b.at - +a.at);
+    const loading = devices.find((each) => each.loading)?.loading;
+    const calls = sumOf(devices.flatMap((each) => each.calls ?? []));
+    const everywhere = asideEverywhere(devices);
+    const batches = new Map(
+      devices.flatMap((each) => each.batches).map((batch) => [`${batch.graph} ${batch.shape}`, batch]),
+    );
+    const precisions = distinct(devices.map(({ precision }) => precision));
+    const providers = distinct(devices.map(({ provider }) => provider));
+    return {
+      state,
+      devices,
+      ...(providers.length > 0 && {
+        provider: providers.join(', '),
+        providerReason: distinct(devices.map(({ providerReason }) => providerReason)).join(' '),
+      }),
+      ...(precisions.length === 1 && { precision: precisions[0] }),
+      restarts: devices.reduce((sum, { restarts }) => sum + restarts, 0),
+      ...(losses[0] && { lastLoss: losses[0] }),
+      ...(everywhere.length > 0 && { setAside: everywhere }),
+      models: [...new Set(devices.flatMap(({ models }) => models))],
+      ...(memory.length > 0 && { memoryBytes: memory.reduce((sum, bytes) => sum + bytes, 0) }),
+      ...(loading && { loading }),
+      batches: [...batches.values()],
+      ...(calls.length > 0 && { calls }),
+    };
+  }
+  close(graceMs = 0) {
+    this.closed ??= Promise.all(this.devices.map(({ process }) => process.close(graceMs))).then(() => {});
+    return this.closed;
+  }
+  [Symbol.asyncDispose]() {
+    return this.close();
+  }
+  /** Where a run goes, or belongs. @param counts - whether what it waits for speaks for loading its model once more */
+  choose(route, counts) {
+    const views = this.devices.map((device) => this.viewOf(device, route));
+    const aside = views.filter(({ place }) => place === 'aside');
+    const usable = views.filter(isUsable);
+    // It says why it does not run such a run.
+    const refusing = aside[0] ?? views.find(({ place }) => place === 'small');
+    if (aside.length >= DEVICES_OF_PROOF || usable.length === 0) return (refusing ?? soonest(views)).device;
+    const holding = usable.filter(({ place }) => place === 'held');
+    const idle = usable.filter(({ device, place }) => place !== 'held' && isFree(device, route));
+    if (holding.length === 0) {
+      const roomy = usable.filter(({ place }) => place === 'free');
+      return soonest([roomy, idle, usable].find(({ length }) => length > 0)).device;
     }
-    close(graceMs = 0) {
-        this.closed ??= Promise.all(this.devices.map(({ process }) => process.close(graceMs))).then(() => { });
-        return this.closed;
+    const best = soonest(holding);
+    if (idle.length === 0) return best.device;
+    const { model } = route.run.request;
+    const waitedMs = (this.waitedMs.get(model) ?? 0) + (counts ? best.waitMs : 0);
+    this.waitedMs.set(model, waitedMs);
+    const spare = soonest(
+      idle.some(({ place }) => place === 'free') ? idle.filter((each) => each.place === 'free') : idle,
+    );
+    const loadingMs = this.loadingMsOf(route.run);
+    const moreMs = spare.place === 'free' ? 0 : loadingMs;
+    const isWorthIt = best.waitMs > 0 && waitedMs >= loadingMs + moreMs;
+    const endsFirst = spare.endMs + moreMs < best.endMs * WORTH_MOVING;
+    return isWorthIt || endsFirst ? spare.device : best.device;
+  }
+  /** How a run would find a device. */
+  viewOf(device, route) {
+    const { process, routes } = device;
+    const { run } = route;
+    const models = modelsOf(run.request);
+    const outlook = process.outlook(run);
+    let { place } = outlook;
+    if (place === 'free' || place === 'full') {
+      // The process knows nothing yet of what those that wait will have it load.
+      const others = [...routes].filter((other) => other !== route).map((other) => modelsOf(other.run.request));
+      if (others.some((other) => isSame(other, models))) place = 'held';
+      else if (new Set([...others.flat(), ...models]).size > this.maxModels) place = 'full';
     }
-    [Symbol.asyncDispose]() {
-        return this.close();
+    const waitMs = this.waitMs(device, route);
+    const loadingMs = outlook.loaded ? 0 : this.loadingLeftMs(device, run);
+    const endMs = outlook.readyInMs + loadingMs + waitMs + this.leftMs(device, route);
+    return { device, place, waitMs, endMs, models: outlook.models };
+  }
+  /**
+   * How long other runs would hold up a run on a device. Each share has the same part of it for its weight, so those of
+   * another share count only as far as they get while this share's runs are drawn; where all places are taken, the run
+   * waits for its place as well.
+   */
+  waitMs(device, route) {
+    const others = new Map();
+    let mine = 0;
+    let places = this.liveRuns;
+    for (const other of device.routes) {
+      if (other === route) continue;
+      places--;
+      const ms = this.leftMs(device, other);
+      if (other.key === route.key) mine += ms;
+      else others.set(other.key, { ms: ms + (others.get(other.key)?.ms ?? 0), weight: other.weight });
     }
-    /** Where a run goes, or belongs. @param counts - whether what it waits for speaks for loading its model once more */
-    choose(route, counts) {
-        const views = this.devices.map((device) => this.viewOf(device, route));
-        const aside = views.filter(({ place }) => place === 'aside');
-        const usable = views.filter(isUsable);
-        // It says why it does not run such a run.
-        const refusing = aside[0] ?? views.find(({ place }) => place === 'small');
-        if (aside.length >= DEVICES_OF_PROOF || usable.length === 0)
-            return (refusing ?? soonest(views)).device;
-        const holding = usable.filter(({ place }) => place === 'held');
-        const idle = usable.filter(({ device, place }) => place !== 'held' && isFree(device, route));
-        if (holding.length === 0) {
-            const roomy = usable.filter(({ place }) => place === 'free');
-            return soonest([roomy, idle, usable].find(({ length }) => length > 0)).device;
-        }
-        const best = soonest(holding);
-        if (idle.length === 0)
-            return best.device;
-        const { model } = route.run.request;
-        const waitedMs = (this.waitedMs.get(model) ?? 0) + (counts ? best.waitMs : 0);
-        this.waitedMs.set(model, waitedMs);
-        const spare = soonest(idle.some(({ place }) => place === 'free') ? idle.filter((each) => each.place === 'free') : idle);
-        const loadingMs = this.loadingMsOf(route.run);
-        const moreMs = spare.place === 'free' ? 0 : loadingMs;
-        const isWorthIt = best.waitMs > 0 && waitedMs >= loadingMs + moreMs;
-        const endsFirst = spare.endMs + moreMs < best.endMs * WORTH_MOVING;
-        return isWorthIt || endsFirst ? spare.device : best.device;
+    const untilEnd = mine + this.leftMs(device, route);
+    let wait = mine;
+    for (const { ms, weight } of others.values()) {
+      wait += places > 0 ? Math.min(ms, (untilEnd * weight) / route.weight) : ms;
     }
-    /** How a run would find a device. */
-    viewOf(device, route) {
-        const { process, routes } = device;
-        const { run } = route;
-        const models = modelsOf(run.request);
-        const outlook = process.outlook(run);
-        let { place } = outlook;
-        if (place === 'free' || place === 'full') {
-            // The process knows nothing yet of what those that wait will have it load.
-            const others = [...routes].filter((other) => other !== route).map((other) => modelsOf(other.run.request));
-            if (others.some((other) => isSame(other, models)))
-                place = 'held';
-            else if (new Set([...others.flat(), ...models]).size > this.maxModels)
-                place = 'full';
-        }
-        const waitMs = this.waitMs(device, route);
-        const loadingMs = outlook.loaded ? 0 : this.loadingLeftMs(device, run);
-        const endMs = outlook.readyInMs + loadingMs + waitMs + this.leftMs(device, route);
-        return { device, place, waitMs, endMs, models: outlook.models };
+    return wait;
+  }
+  /** What a run still takes of a device's time. */
+  leftMs(device, { run, done }) {
+    const { steps } = run.request;
+    return run.pixels * steps * (1 - done) * this.paceOf(device, run.request.model);
+  }
+  /** As it was seen there, or else on other devices, or of other models. */
+  paceOf(device, model) {
+    const others = this.devices.flatMap(({ paces }) => paces.get(model) ?? []);
+    return device.paces.get(model) ?? others[0] ?? [...device.paces.values()][0] ?? USUAL_PACE_MS;
+  }
+  loadingMsOf({ request, weights }) {
+    let sum = 0;
+    for (const model of modelsOf(request)) {
+      const bytes = weights?.get(model)?.stored ?? 0;
+      sum += this.loadingMs.get(model) ?? USUAL_LOADING_MS + bytes / USUAL_BYTES_PER_MS;
     }
-    /**
-     * How long other runs would hold up a run on a device. Each share has the same part of it for its weight, so those of
-     * another share count only as far as they get while this share's runs are drawn; where all places are taken, the run
-     * waits for its place as well.
-     */
-    waitMs(device, route) {
-        const others = new Map();
-        let mine = 0;
-        let places = this.liveRuns;
-        for (const other of device.routes) {
-            if (other === route)
-                continue;
-            places--;
-            const ms = this.leftMs(device, other);
-            if (other.key === route.key)
-                mine += ms;
-            else
-                others.set(other.key, { ms: ms + (others.get(other.key)?.ms ?? 0), weight: other.weight });
-        }
-        const untilEnd = mine + this.leftMs(device, route);
-        let wait = mine;
-        for (const { ms, weight } of others.values()) {
-            wait += places > 0 ? Math.min(ms, (untilEnd * weight) / route.weight) : ms;
-        }
-        return wait;
+    return sum;
+  }
+  /** What a device still takes to load the models of a run that are not there. */
+  loadingLeftMs(device, run) {
+    const since = device.loadingSince.get(run.request.model);
+    const passed = since === undefined ? 0 : this.clock.now() - since;
+    return Math.max(0, this.loadingMsOf(run) - passed);
+  }
+  place(route, device) {
+    const { model } = route.run.request;
+    route.device = device;
+    route.leave = new AbortController();
+    if (route.run.signal.aborted) route.leave.abort(route.run.signal.reason);
+    route.done = 0;
+    route.workMs = 0;
+    route.cold = !device.process.outlook(route.run).loaded;
+    if (route.cold && !device.loadingSince.has(model)) {
+      device.loadingSince.set(model, this.clock.now());
+      // This load is what they waited for.
+      this.waitedMs.delete(model);
     }
-    /** What a run still takes of a device's time. */
-    leftMs(device, { run, done }) {
-        const { steps } = run.request;
-        return run.pixels * steps * (1 - done) * this.paceOf(device, run.request.model);
+    device.routes.add(route);
+    device.usedAt = this.clock.now();
+  }
+  remove(route) {
+    const { device } = route;
+    this.settle(device);
+    route.drawing = false;
+    device.routes.delete(route);
+    device.usedAt = this.clock.now();
+    const { model } = route.run.request;
+    const stays = [...device.routes].some((other) => other.run.request.model === model);
+    if (!stays) device.loadingSince.delete(model);
+  }
+  /** Notes what a run says; false for what its reader was told before. */
+  hears(route, event) {
+    const { device, run } = route;
+    const { model, steps } = run.request;
+    if (event.type === 'started') {
+      this.settle(device);
+      device.loadingSince.delete(model);
+      route.drawing = true;
+      const before = route.told;
+      route.told = true;
+      return !before;
     }
-    /** As it was seen there, or else on other devices, or of other models. */
-    paceOf(device, model) {
-        const others = this.devices.flatMap(({ paces }) => paces.get(model) ?? []);
-        return device.paces.get(model) ?? others[0] ?? [...device.paces.values()][0] ?? USUAL_PACE_MS;
+    if (event.type === 'stepped' || event.type === 'previewed') route.done = (event.step + 1) / event.steps;
+    if (event.type === 'finished') {
+      this.settle(device);
+      if (route.drawing) {
+        const pace = route.workMs / (run.pixels * steps);
+        const before = device.paces.get(model) ?? pace;
+        device.paces.set(model, before + (pace - before) * NEWEST);
+      }
+      if (route.cold && event.timings.loadingMs > 0) this.loadingMs.set(model, event.timings.loadingMs);
     }
-    loadingMsOf({ request, weights }) {
-        let sum = 0;
-        for (const model of modelsOf(request)) {
-            const bytes = weights?.get(model)?.stored ?? 0;
-            sum += this.loadingMs.get(model) ?? USUAL_LOADING_MS + bytes / USUAL_BYTES_PER_MS;
-        }
-        return sum;
-    }
-    /** What a device still takes to load the models of a run that are not there. */
-    loadingLeftMs(device, run) {
-        const since = device.loadingSince.get(run.request.model);
-        const passed = since === undefined ? 0 : this.clock.now() - since;
-        return Math.max(0, this.loadingMsOf(run) - passed);
-    }
-    place(route, device) {
-        const { model } = route.run.request;
-        route.device = device;
-        route.leave = new AbortController();
-        if (route.run.signal.aborted)
-            route.leave.abort(route.run.signal.reason);
-        route.done = 0;
-        route.workMs = 0;
-        route.cold = !device.process.outlook(route.run).loaded;
-        if (route.cold && !device.loadingSince.has(model)) {
-            device.loadingSince.set(model, this.clock.now());
-            // This load is what they waited for.
-            this.waitedMs.delete(model);
-        }
-        device.routes.add(route);
-        device.usedAt = this.clock.now();
-    }
-    remove(route) {
-        const { device } = route;
-        this.settle(device);
-        route.drawing = false;
-        device.routes.delete(route);
-        device.usedAt = this.clock.now();
-        const { model } = route.run.request;
-        const stays = [...device.routes].some((other) => other.run.request.model === model);
-        if (!stays)
-            device.loadingSince.delete(model);
-    }
-    /** Notes what a run says; false for what its reader was told before. */
-    hears(route, event) {
-        const { device, run } = route;
-        const { model, steps } = run.request;
-        if (event.type === 'started') {
-            this.settle(device);
-            device.loadingSince.delete(model);
-            route.drawing = true;
-            const before = route.told;
-            route.told = true;
-            return !before;
-        }
-        if (event.type === 'stepped' || event.type === 'previewed')
-            route.done = (event.step + 1) / event.steps;
-        if (event.type === 'finished') {
-            this.settle(device);
-            if (route.drawing) {
-                const pace = route.workMs / (run.pixels * steps);
-                const before = device.paces.get(model) ?? pace;
-                device.paces.set(model, before + (pace - before) * NEWEST);
-            }
-            if (route.cold && event.timings.loadingMs > 0)
-                this.loadingMs.set(model, event.timings.loadingMs);
-        }
-        return true;
-    }
-    /** Divides the time since it was last done among the runs that were drawn on a device meanwhile. */
-    settle(device) {
-        const now = this.clock.now();
-        const drawing = [...device.routes].filter((route) => route.drawing);
-        for (const route of drawing)
-            route.workMs += (now - device.settledAt) / drawing.length;
-        device.settledAt = now;
-    }
-    /** Where a run goes on that failed because its device does not start; undefined: nowhere. */
-    next(route, error) {
-        const { run, device } = route;
-        if (this.closed || run.signal.aborted)
-            return undefined;
-        if (!(error instanceof RuntimeError) || error.code !== 'runtimeLost')
-            return undefined;
-        if (device.process.outlook(run).place !== 'down')
-            return undefined;
+    return true;
+  }
+  /** Divides the time since it was last done among the runs that were drawn on a device meanwhile. */
+  settle(device) {
+    const now = this.clock.now();
+    const drawing = [...device.routes].filter((route) => route.drawing);
+    for (const route of drawing) route.workMs += (now - device.settledAt) / drawing.length;
+    device.settledAt = now;
+  }
+  /** Where a run goes on that failed because its device does not start; undefined: nowhere. */
+  next(route, error) {
+    const { run, device } = route;
+    if (this.closed || run.signal.aborted) return undefined;
+    if (!(error instanceof RuntimeError) || error.code !== 'runtimeLost') return undefined;
+    if (device.process.outlook(run).place !== 'down') return undefined;
+    const next = this.choose(route, false);
+    return next.process.outlook(run).place === 'down' ? undefined : next;
+  }
+  /** Looks, as soon as what happens now is over, whether runs that wait would be better off elsewhere. */
+  lookAgain() {
+    if (this.looking) return;
+    this.looking = true;
+    queueMicrotask(() => {
+      this.looking = false;
+      if (!this.closed) this.moveThoseThatWait();
+    });
+  }
+  moveThoseThatWait() {
+    for (const { process, routes } of this.devices) {
+      for (const route of [...routes]) {
+        const { leave } = route;
+        if (!process.mayLeave(leave.signal)) continue;
         const next = this.choose(route, false);
-        return next.process.outlook(run).place === 'down' ? undefined : next;
+        if (next === route.device || !this.isWorthMoving(route, next)) continue;
+        this.remove(route);
+        this.place(route, next);
+        leave.abort(MOVED);
+      }
     }
-    /** Looks, as soon as what happens now is over, whether runs that wait would be better off elsewhere. */
-    lookAgain() {
-        if (this.looking)
-            return;
-        this.looking = true;
-        queueMicrotask(() => {
-            this.looking = false;
-            if (!this.closed)
-                this.moveThoseThatWait();
-        });
-    }
-    moveThoseThatWait() {
-        for (const { process, routes } of this.devices) {
-            for (const route of [...routes]) {
-                const { leave } = route;
-                if (!process.mayLeave(leave.signal))
-                    continue;
-                const next = this.choose(route, false);
-                if (next === route.device || !this.isWorthMoving(route, next))
-                    continue;
-                this.remove(route);
-                this.place(route, next);
-                leave.abort(MOVED);
-            }
-        }
-    }
-    isWorthMoving(route, next) {
-        const [here, there] = [this.viewOf(route.device, route), this.viewOf(next, route)];
-        return !isUsable(here) || (isUsable(there) && there.endMs < here.endMs * WORTH_MOVING);
-    }
+  }
+  isWorthMoving(route, next) {
+    const [here, there] = [this.viewOf(route.device, route), this.viewOf(next, route)];
+    return !isUsable(here) || (isUsable(there) && there.endMs < here.endMs * WORTH_MOVING);
+  }
 }
 /**
  * The one where a run ends first. Where it hardly matters, that with the shortest wait, then the one that holds least, so
  * that models are spread, and then the one that was not used for longest.
  */
 function soonest(views) {
-    const first = Math.min(...views.map(({ endMs }) => endMs));
-    const holds = ({ device, models }) => models + device.loadingSince.size;
-    return views
-        .filter(({ endMs }) => endMs * WORTH_MOVING <= first)
-        .sort((a, b) => a.waitMs - b.waitMs || holds(a) - holds(b) || a.device.usedAt - b.device.usedAt)[0];
+  const first = Math.min(...views.map(({ endMs }) => endMs));
+  const holds = ({ device, models }) => models + device.loadingSince.size;
+  return views
+    .filter(({ endMs }) => endMs * WORTH_MOVING <= first)
+    .sort((a, b) => a.waitMs - b.waitMs || holds(a) - holds(b) || a.device.usedAt - b.device.usedAt)[0];
 }
 /** Whether the device would draw the run, sooner or later. */
 function isUsable({ place }) {
-    return place === 'held' || place === 'free' || place === 'full';
+  return place === 'held' || place === 'free' || place === 'full';
 }
 /** Whether a device has no run, or this one alone. */
 function isFree({ routes }, route) {
-    return routes.size === 0 || (routes.size === 1 && routes.has(route));
+  return routes.size === 0 || (routes.size === 1 && routes.has(route));
 }
 function isSame(some, others) {
-    return some.length === others.length && some.every((one) => others.includes(one));
+  return some.length === others.length && some.every((one) => others.includes(one));
 }
 /** `cuda`, `cuda:1`; devices of the same name are counted: `cpu#1`, `cpu#2`. */
 function namesOf(texts) {
-    const names = texts.map((text) => deviceText(parseDevice(text)));
-    return names.map((name, index) => {
-        const same = names.flatMap((other, place) => (other === name ? place : []));
-        return same.length > 1 ? `${name}#${same.indexOf(index) + 1}` : name;
-    });
+  const names = texts.map((text) => deviceText(parseDevice(text)));
+  return names.map((name, index) => {
+    const same = names.flatMap((other, place) => (other === name ? place : []));
+    return same.length > 1 ? `${name}#${same.indexOf(index) + 1}` : name;
+  });
 }
 /** What no device runs: set aside by all, or by as many as prove that it is not the device. */
 function asideEverywhere(devices) {
-    const found = new Map();
-    for (const { setAside = [] } of devices) {
-        for (const entry of setAside) {
-            const key = entry.files.toSorted().join('\n');
-            found.set(key, { entry, devices: (found.get(key)?.devices ?? 0) + 1 });
-        }
+  const found = new Map();
+  for (const { setAside = [] } of devices) {
+    for (const entry of setAside) {
+      const key = entry.files.toSorted().join('\n');
+      found.set(key, { entry, devices: (found.get(key)?.devices ?? 0) + 1 });
     }
-    const enough = Math.min(DEVICES_OF_PROOF, devices.length);
-    return [...found.values()].filter((each) => each.devices >= enough).map(({ entry }) => entry);
+  }
+  const enough = Math.min(DEVICES_OF_PROOF, devices.length);
+  return [...found.values()].filter((each) => each.devices >= enough).map(({ entry }) => entry);
 }
 function sumOf(all) {
-    const sums = new Map();
-    for (const { path, component, rows, calls, ms } of all) {
-        const key = `${rows} ${component} ${path}`;
-        const before = sums.get(key);
-        sums.set(key, { path, component, rows, calls: calls + (before?.calls ?? 0), ms: ms + (before?.ms ?? 0) });
-    }
-    return [...sums.values()];
+  const sums = new Map();
+  for (const { path, component, rows, calls, ms } of all) {
+    const key = `${rows} ${component} ${path}`;
+    const before = sums.get(key);
+    sums.set(key, { path, component, rows, calls: calls + (before?.calls ?? 0), ms: ms + (before?.ms ?? 0) });
+  }
+  return [...sums.values()];
 }
 //# sourceMappingURL=pool.js.map

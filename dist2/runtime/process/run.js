@@ -5,30 +5,29 @@ import { filesOf } from './needs.js';
  * brought the process down. False where it has no such network.
  */
 export function leaveOutTinyDecoder(run) {
-    const { previews } = run.request;
-    if (previews?.tinyDecoder === undefined)
-        return false;
-    run.request = { ...run.request, previews: { every: previews.every } };
-    run.files = filesOf(run.request);
-    return true;
+  const { previews } = run.request;
+  if (previews?.tinyDecoder === undefined) return false;
+  run.request = { ...run.request, previews: { every: previews.every } };
+  run.files = filesOf(run.request);
+  return true;
 }
 export function newRun(id, request, signal) {
-    return {
-        id,
-        request,
-        pixels: request.width * request.height,
-        files: filesOf(request),
-        signal,
-        inbox: new Inbox(),
-        heldUpAt: undefined,
-        passes: 0,
-        deaths: 0,
-        promisedBytes: 0,
-        started: false,
-        stage: 'loading',
-        abandoned: false,
-        timedOut: false,
-        deadline: undefined,
-    };
+  return {
+    id,
+    request,
+    pixels: request.width * request.height,
+    files: filesOf(request),
+    signal,
+    inbox: new Inbox(),
+    heldUpAt: undefined,
+    passes: 0,
+    deaths: 0,
+    promisedBytes: 0,
+    started: false,
+    stage: 'loading',
+    abandoned: false,
+    timedOut: false,
+    deadline: undefined,
+  };
 }
 //# sourceMappingURL=run.js.map

@@ -32,639 +32,582 @@ const REST_MS = 10_000;
 const LINGER_SHARE = 0.1;
 const MOST_LINGER_MS = 1_000;
 export class Supervisor {
-    options;
-    siblings;
-    program;
-    deadlines;
-    budget;
-    waiting = [];
-    live = new Map();
-    liveRuns;
-    figures;
-    loading;
-    quarantine;
-    growth = new Growth();
-    clock;
-    failures = new Failures();
-    /** How the process was lost last. */
-    lastLoss;
-    child;
-    nextRun = 1;
-    restarts = 0;
-    losses = 0;
-    failedStarts = 0;
-    provider;
-    /** Milliseconds that the last start of a process took, with the loading for its first run. */
-    changeMs = 0;
-    /** Milliseconds that the last start of a process took. */
-    startMs = USUAL_START_MS;
-    /** When the next process is started, after one was lost. */
-    restartAt = 0;
-    /** When the process last ended a run. */
-    lastEndAt = 0;
-    lingering;
-    restarting;
-    /** Fires when the process has had nothing to do for a while. */
-    resting;
-    closed;
-    /** Set when the very first start told that the provider cannot run here: trying again would tell the same. */
-    unusable;
-    firstReady = deferred();
-    idle;
-    /** Starts the process at once. @param siblings - absent where it is the only one */
-    constructor(options, program, clock, siblings) {
-        this.options = options;
-        this.siblings = siblings;
-        this.program = program;
-        this.clock = clock;
-        this.quarantine = new Quarantine(clock, siblings?.asideElsewhere);
-        this.deadlines = new Deadlines(options.deadlinesMs, this.live, (run) => this.onLate(run), clock);
-        this.liveRuns = Math.max(1, options.liveRuns ?? DEFAULT_LIVE_RUNS);
-        const limits = {
-            maxModels: Math.max(1, options.maxModels ?? DEFAULT_MAX_MODELS),
-            limitBytes: options.memoryLimitBytes ?? 0,
-            deviceLimitBytes: options.deviceMemoryLimitBytes ?? 0,
-        };
-        this.budget = new MemoryBudget(limits, () => clock.now(), options.weights);
-        const batches = siblings?.batches ?? new KeptBatches(options.batchesFile, options.log);
-        this.figures = new BatchFigures(batches, options.log);
-        this.loading = new LoadingLog(options.log);
-        // A caller that never calls ready() learns of a failed start from generate().
-        this.firstReady.promise.catch(() => { });
-        this.start();
+  options;
+  siblings;
+  program;
+  deadlines;
+  budget;
+  waiting = [];
+  live = new Map();
+  liveRuns;
+  figures;
+  loading;
+  quarantine;
+  growth = new Growth();
+  clock;
+  failures = new Failures();
+  /** How the process was lost last. */
+  lastLoss;
+  child;
+  nextRun = 1;
+  restarts = 0;
+  losses = 0;
+  failedStarts = 0;
+  provider;
+  /** Milliseconds that the last start of a process took, with the loading for its first run. */
+  changeMs = 0;
+  /** Milliseconds that the last start of a process took. */
+  startMs = USUAL_START_MS;
+  /** When the next process is started, after one was lost. */
+  restartAt = 0;
+  /** When the process last ended a run. */
+  lastEndAt = 0;
+  lingering;
+  restarting;
+  /** Fires when the process has had nothing to do for a while. */
+  resting;
+  closed;
+  /** Set when the very first start told that the provider cannot run here: trying again would tell the same. */
+  unusable;
+  firstReady = deferred();
+  idle;
+  /** Starts the process at once. @param siblings - absent where it is the only one */
+  constructor(options, program, clock, siblings) {
+    this.options = options;
+    this.siblings = siblings;
+    this.program = program;
+    this.clock = clock;
+    this.quarantine = new Quarantine(clock, siblings?.asideElsewhere);
+    this.deadlines = new Deadlines(options.deadlinesMs, this.live, (run) => this.onLate(run), clock);
+    this.liveRuns = Math.max(1, options.liveRuns ?? DEFAULT_LIVE_RUNS);
+    const limits = {
+      maxModels: Math.max(1, options.maxModels ?? DEFAULT_MAX_MODELS),
+      limitBytes: options.memoryLimitBytes ?? 0,
+      deviceLimitBytes: options.deviceMemoryLimitBytes ?? 0,
+    };
+    this.budget = new MemoryBudget(limits, () => clock.now(), options.weights);
+    const batches = siblings?.batches ?? new KeptBatches(options.batchesFile, options.log);
+    this.figures = new BatchFigures(batches, options.log);
+    this.loading = new LoadingLog(options.log);
+    // A caller that never calls ready() learns of a failed start from generate().
+    this.firstReady.promise.catch(() => {});
+    this.start();
+  }
+  ready() {
+    return this.firstReady.promise;
+  }
+  async *generate(request, signal) {
+    signal.throwIfAborted();
+    if (this.unusable) throw new RuntimeError('runtimeLost', this.unusable.message);
+    if (this.closed) throw new RuntimeError('runtimeLost', 'The runtime was closed.');
+    const run = newRun(this.nextRun++, request, signal);
+    const abort = () => this.abandon(run);
+    signal.addEventListener('abort', abort, { once: true });
+    this.waiting.push(run);
+    if (!this.budget.remembers(run)) void this.budget.weigh(run).then(() => this.pump());
+    this.pump();
+    try {
+      yield* run.inbox;
+    } finally {
+      signal.removeEventListener('abort', abort);
+      this.abandon(run);
     }
-    ready() {
-        return this.firstReady.promise;
+  }
+  /** Finds out what the files of a run weigh, for `outlook`. */
+  async weigh(run) {
+    if (!this.budget.isWeighed(run) && !this.budget.remembers(run)) await this.budget.weigh(run);
+  }
+  outlook(run) {
+    const child = this.child?.dismissed ? undefined : this.child;
+    const models = modelsOf(run.request);
+    const held = child?.loaded ?? new Set();
+    return {
+      place: this.placeOf(run, models, child),
+      readyInMs: child?.ready ? 0 : Math.max(0, this.restartAt - this.clock.now()) + this.startMs,
+      loaded: models.every((model) => held.has(model)),
+      models: held.size,
+    };
+  }
+  placeOf(run, models, child) {
+    if (this.closed || this.unusable || this.failedStarts > 0) return 'down';
+    if (this.isAside(run)) return 'aside';
+    if (this.budget.tooLarge(run)) return 'small';
+    // A process that is about to start holds nothing yet.
+    if (!child || child.touchedModels.size === 0) return 'free';
+    if (isSubset(models, [...child.touchedModels])) return 'held';
+    return this.budget.fits(child, run, this.live.values()) ? 'free' : 'full';
+  }
+  /** Whether the run of this signal waits here and may as well wait elsewhere; not one that the process died of. */
+  mayLeave(signal) {
+    return this.waiting.some((run) => run.signal === signal && (run.deaths === 0 || this.failedStarts > 0));
+  }
+  /** Whether it is set aside here. */
+  isAside(run) {
+    return this.quarantine.against(run) !== undefined;
+  }
+  status() {
+    const { child } = this;
+    const state =
+      this.closed || this.unusable
+        ? 'stopped'
+        : child?.ready && !child.dismissed
+          ? 'ready'
+          : this.provider === undefined && this.restarts === 0
+            ? 'starting'
+            : 'restarting';
+    const setAside = this.quarantine.list();
+    const loading = this.loading.status();
+    const calls = this.figures.calls();
+    const deviceBytes = child && this.budget.deviceBytes(child);
+    return {
+      state,
+      device: this.siblings?.device ?? this.deviceName(),
+      ...(child?.process.pid !== undefined && { pid: child.process.pid }),
+      ...(this.provider && {
+        provider: this.provider.name,
+        providerReason: this.provider.reason,
+        precision: this.provider.precision,
+      }),
+      restarts: this.restarts,
+      ...(this.lastLoss && { lastLoss: this.lastLoss }),
+      ...(setAside.length > 0 && { setAside }),
+      models: [...(child?.loaded ?? [])],
+      ...(this.budget.usedBytes !== undefined && { memoryBytes: this.budget.usedBytes }),
+      ...(deviceBytes !== undefined && {
+        deviceMemory: { estimatedBytes: deviceBytes, limitBytes: this.budget.deviceLimitBytes },
+      }),
+      ...(loading && { loading }),
+      batches: this.figures.batches(),
+      ...(calls.length > 0 && { calls }),
+    };
+  }
+  /** As it was asked for, or what `auto` found. */
+  deviceName() {
+    const { provider } = this.options;
+    return provider === 'auto' ? (this.provider?.name ?? provider) : provider;
+  }
+  close(graceMs = 0) {
+    this.closed ??= this.shutDown(graceMs);
+    return this.closed;
+  }
+  [Symbol.asyncDispose]() {
+    return this.close();
+  }
+  async shutDown(graceMs) {
+    const busy = () => this.waiting.length > 0 || this.live.size > 0;
+    if (graceMs > 0 && busy()) {
+      const timer = new AbortController();
+      await Promise.race([
+        new Promise((resolve) => {
+          this.idle = resolve;
+        }),
+        sleep(graceMs, undefined, { signal: timer.signal }).catch(() => {}),
+      ]);
+      timer.abort();
     }
-    async *generate(request, signal) {
-        signal.throwIfAborted();
-        if (this.unusable)
-            throw new RuntimeError('runtimeLost', this.unusable.message);
-        if (this.closed)
-            throw new RuntimeError('runtimeLost', 'The runtime was closed.');
-        const run = newRun(this.nextRun++, request, signal);
-        const abort = () => this.abandon(run);
-        signal.addEventListener('abort', abort, { once: true });
-        this.waiting.push(run);
-        if (!this.budget.remembers(run))
-            void this.budget.weigh(run).then(() => this.pump());
-        this.pump();
-        try {
-            yield* run.inbox;
+    this.restarting?.cancel();
+    this.lingering?.cancel();
+    this.resting?.cancel();
+    this.firstReady.reject(new RuntimeError('runtimeLost', 'The runtime was closed before it was ready.'));
+    const interrupted = this.live.size > 0;
+    for (const run of [...this.live.values(), ...this.waiting]) {
+      this.settle(run, new RuntimeError('runtimeLost', 'The runtime was closed before this run finished.'));
+    }
+    const { child } = this;
+    if (child) {
+      // A process inside a step would only notice the end of its channel afterwards.
+      if (interrupted) child.process.kill('SIGKILL');
+      await dismiss(child);
+    }
+    await this.figures.written();
+  }
+  start() {
+    const child = startProcess(this.program, {
+      said: (message) => {
+        if (message.type === 'ready' || message.type === 'unready') clearTimeout(deadline);
+        if (message.type === 'ready') {
+          child.startMs = performance.now() - child.begunAt;
+          this.startMs = child.startMs;
         }
-        finally {
-            signal.removeEventListener('abort', abort);
-            this.abandon(run);
-        }
-    }
-    /** Finds out what the files of a run weigh, for `outlook`. */
-    async weigh(run) {
-        if (!this.budget.isWeighed(run) && !this.budget.remembers(run))
-            await this.budget.weigh(run);
-    }
-    outlook(run) {
-        const child = this.child?.dismissed ? undefined : this.child;
-        const models = modelsOf(run.request);
-        const held = child?.loaded ?? new Set();
-        return {
-            place: this.placeOf(run, models, child),
-            readyInMs: child?.ready ? 0 : Math.max(0, this.restartAt - this.clock.now()) + this.startMs,
-            loaded: models.every((model) => held.has(model)),
-            models: held.size,
-        };
-    }
-    placeOf(run, models, child) {
-        if (this.closed || this.unusable || this.failedStarts > 0)
-            return 'down';
-        if (this.isAside(run))
-            return 'aside';
-        if (this.budget.tooLarge(run))
-            return 'small';
-        // A process that is about to start holds nothing yet.
-        if (!child || child.touchedModels.size === 0)
-            return 'free';
-        if (isSubset(models, [...child.touchedModels]))
-            return 'held';
-        return this.budget.fits(child, run, this.live.values()) ? 'free' : 'full';
-    }
-    /** Whether the run of this signal waits here and may as well wait elsewhere; not one that the process died of. */
-    mayLeave(signal) {
-        return this.waiting.some((run) => run.signal === signal && (run.deaths === 0 || this.failedStarts > 0));
-    }
-    /** Whether it is set aside here. */
-    isAside(run) {
-        return this.quarantine.against(run) !== undefined;
-    }
-    status() {
-        const { child } = this;
-        const state = this.closed || this.unusable
-            ? 'stopped'
-            : child?.ready && !child.dismissed
-                ? 'ready'
-                : this.provider === undefined && this.restarts === 0
-                    ? 'starting'
-                    : 'restarting';
-        const setAside = this.quarantine.list();
-        const loading = this.loading.status();
-        const calls = this.figures.calls();
-        const deviceBytes = child && this.budget.deviceBytes(child);
-        return {
-            state,
-            device: this.siblings?.device ?? this.deviceName(),
-            ...(child?.process.pid !== undefined && { pid: child.process.pid }),
-            ...(this.provider && {
-                provider: this.provider.name,
-                providerReason: this.provider.reason,
-                precision: this.provider.precision,
-            }),
-            restarts: this.restarts,
-            ...(this.lastLoss && { lastLoss: this.lastLoss }),
-            ...(setAside.length > 0 && { setAside }),
-            models: [...(child?.loaded ?? [])],
-            ...(this.budget.usedBytes !== undefined && { memoryBytes: this.budget.usedBytes }),
-            ...(deviceBytes !== undefined && {
-                deviceMemory: { estimatedBytes: deviceBytes, limitBytes: this.budget.deviceLimitBytes },
-            }),
-            ...(loading && { loading }),
-            batches: this.figures.batches(),
-            ...(calls.length > 0 && { calls }),
-        };
-    }
-    /** As it was asked for, or what `auto` found. */
-    deviceName() {
-        const { provider } = this.options;
-        return provider === 'auto' ? (this.provider?.name ?? provider) : provider;
-    }
-    close(graceMs = 0) {
-        this.closed ??= this.shutDown(graceMs);
-        return this.closed;
-    }
-    [Symbol.asyncDispose]() {
-        return this.close();
-    }
-    async shutDown(graceMs) {
-        const busy = () => this.waiting.length > 0 || this.live.size > 0;
-        if (graceMs > 0 && busy()) {
-            const timer = new AbortController();
-            await Promise.race([
-                new Promise((resolve) => {
-                    this.idle = resolve;
-                }),
-                sleep(graceMs, undefined, { signal: timer.signal }).catch(() => { }),
-            ]);
-            timer.abort();
-        }
-        this.restarting?.cancel();
-        this.lingering?.cancel();
-        this.resting?.cancel();
-        this.firstReady.reject(new RuntimeError('runtimeLost', 'The runtime was closed before it was ready.'));
-        const interrupted = this.live.size > 0;
-        for (const run of [...this.live.values(), ...this.waiting]) {
-            this.settle(run, new RuntimeError('runtimeLost', 'The runtime was closed before this run finished.'));
-        }
-        const { child } = this;
-        if (child) {
-            // A process inside a step would only notice the end of its channel afterwards.
-            if (interrupted)
-                child.process.kill('SIGKILL');
-            await dismiss(child);
-        }
-        await this.figures.written();
-    }
-    start() {
-        const child = startProcess(this.program, {
-            said: (message) => {
-                if (message.type === 'ready' || message.type === 'unready')
-                    clearTimeout(deadline);
-                if (message.type === 'ready') {
-                    child.startMs = performance.now() - child.begunAt;
-                    this.startMs = child.startMs;
-                }
-                if (this.child === child)
-                    this.receive(child, message);
-            },
-            ended: (code, signal) => {
-                clearTimeout(deadline);
-                if (this.child === child)
-                    this.onGone(child, code, signal);
-            },
-            log: (message, fields) => this.log('warn', message, fields),
+        if (this.child === child) this.receive(child, message);
+      },
+      ended: (code, signal) => {
+        clearTimeout(deadline);
+        if (this.child === child) this.onGone(child, code, signal);
+      },
+      log: (message, fields) => this.log('warn', message, fields),
+    });
+    const deadline = setTimeout(() => child.process.kill('SIGKILL'), this.deadlines.ms.loading);
+    this.child = child;
+    this.budget.begin();
+    this.growth.begin();
+    this.deadlines.reset();
+    const { provider, precision, weights, packedFolder, threads, rowsPerCall } = this.options;
+    const calibrations = this.figures.known();
+    send(child, {
+      type: 'start',
+      provider,
+      precision,
+      weights,
+      packedFolder,
+      threads,
+      rowsPerCall,
+      memoryLimitBytes: this.budget.limitBytes,
+      calibrations,
+    });
+  }
+  receive(child, message) {
+    if ('calls' in message) this.figures.count(message.calls ?? []);
+    switch (message.type) {
+      case 'ready':
+        child.ready = true;
+        this.failedStarts = 0;
+        this.provider = { name: message.provider, reason: message.reason, precision: message.precision };
+        this.budget.computesOn(message.provider, message.precision);
+        this.firstReady.resolve();
+        this.log('info', 'The runtime is ready.', {
+          pid: child.process.pid,
+          provider: message.provider,
+          reason: message.reason,
+          precision: message.precision,
+          precisionReason: message.precisionReason,
         });
-        const deadline = setTimeout(() => child.process.kill('SIGKILL'), this.deadlines.ms.loading);
-        this.child = child;
-        this.budget.begin();
-        this.growth.begin();
-        this.deadlines.reset();
-        const { provider, precision, weights, packedFolder, threads, rowsPerCall } = this.options;
-        const calibrations = this.figures.known();
-        send(child, {
-            type: 'start',
-            provider,
-            precision,
-            weights,
-            packedFolder,
-            threads,
-            rowsPerCall,
-            memoryLimitBytes: this.budget.limitBytes,
-            calibrations,
-        });
-    }
-    receive(child, message) {
-        if ('calls' in message)
-            this.figures.count(message.calls ?? []);
-        switch (message.type) {
-            case 'ready':
-                child.ready = true;
-                this.failedStarts = 0;
-                this.provider = { name: message.provider, reason: message.reason, precision: message.precision };
-                this.budget.computesOn(message.provider, message.precision);
-                this.firstReady.resolve();
-                this.log('info', 'The runtime is ready.', {
-                    pid: child.process.pid,
-                    provider: message.provider,
-                    reason: message.reason,
-                    precision: message.precision,
-                    precisionReason: message.precisionReason,
-                });
-                if (message.provider === 'cpu' && this.budget.deviceLimitBytes > 0) {
-                    this.log('warn', 'The device memory limit has no effect on the CPU, where the memory limit counts.');
-                }
-                this.siblings?.changed();
-                break;
-            case 'unready':
-                child.unready = message.message;
-                break;
-            case 'logged':
-                this.log(message.level, message.message, message.fields);
-                break;
-            case 'loaded':
-                child.loaded.add(message.model);
-                this.growth.loaded(message.memoryBytes, this.budget.usedBytes);
-                this.budget.usedBytes = message.memoryBytes;
-                break;
-            case 'working':
-                this.deadlines.workOn(message.runs);
-                // Nothing has ended or changed that another run could wait for.
-                return;
-            case 'broken': {
-                const run = this.live.get(message.run);
-                if (run)
-                    this.replaceBroken(child, { run, reason: message.reason, blamesModel: true });
-                return;
-            }
-            case 'trying':
-                this.figures.tries(message.calibration);
-                return;
-            case 'tried':
-                this.figures.tries(undefined);
-                return;
-            case 'calibrated':
-                this.figures.calibrated(message);
-                return;
-            case 'reported': {
-                this.budget.usedBytes = message.memoryBytes ?? this.budget.usedBytes;
-                const run = this.live.get(message.run);
-                if (run)
-                    this.onEvent(child, run, message.event);
-                // Nor does another run wait for a step.
-                if (message.event.type === 'stepped' || message.event.type === 'previewed')
-                    return;
-                break;
-            }
-            case 'failed': {
-                const run = this.live.get(message.run);
-                if (!run)
-                    break;
-                if (message.error.code === 'inferenceError' && !run.abandoned) {
-                    // Of a process that is being replaced it says nothing about the run, which begins again in the next one.
-                    if (child.broken)
-                        return;
-                    if (this.failures.failed(run.id)) {
-                        this.replaceBroken(child, { run, reason: message.error.message, blamesModel: false });
-                        return;
-                    }
-                }
-                // What could not be opened takes no place among the models held.
-                if (message.error.code === 'modelUnavailable')
-                    forget(child, run.files);
-                this.settle(run, fromErrorMessage(message.error));
-                break;
-            }
-            case 'cancelled': {
-                const run = this.live.get(message.run);
-                if (run)
-                    this.settle(run, undefined, message.last);
-                break;
-            }
+        if (message.provider === 'cpu' && this.budget.deviceLimitBytes > 0) {
+          this.log('warn', 'The device memory limit has no effect on the CPU, where the memory limit counts.');
         }
-        this.pump();
-    }
-    onEvent(child, run, event) {
-        if (event.type === 'staged')
-            run.stage = event.stage;
-        if (event.type === 'loading') {
-            run.stage = 'loading';
-            // Everything else stands still meanwhile.
-            this.deadlines.workOn([run.id]);
-            this.loading.on(run, event);
-        }
-        else if (event.type === 'staged' ? event.stage !== 'loading' : event.type !== 'started') {
-            this.loading.end(run, 'done');
-        }
-        const isStep = event.type === 'stepped' || event.type === 'previewed';
-        if (event.type === 'staged' || isStep)
-            this.deadlines.heardOf(run);
-        if (isStep || event.type === 'finished')
-            this.failures.worked(run.id, event.type === 'finished');
-        if (event.type === 'finished') {
-            this.losses = 0;
-            this.quarantine.survived(run);
-            this.growth.finished(run.pixels, this.budget.pixelBytes(run));
-            if (++child.finished === 1)
-                this.changeMs = child.startMs + event.timings.loadingMs;
-        }
-        if (event.type === 'started') {
-            if (run.started)
-                return;
-            run.started = true;
-        }
-        if (!run.abandoned)
-            run.inbox.push(event);
-        if (event.type === 'finished')
-            this.settle(run);
-    }
-    /** Ends a run for its reader and frees its place. A run whose signal was aborted always ends in the signal's reason. */
-    settle(run, error, last) {
-        this.loading.end(run, 'broken off');
-        if (this.live.delete(run.id))
-            this.lastEndAt = this.clock.now();
-        this.deadlines.end(run);
-        const place = this.waiting.indexOf(run);
-        if (place >= 0)
-            this.waiting.splice(place, 1);
-        if (run.signal.aborted)
-            run.inbox.fail(run.signal.reason, last);
-        else if (error)
-            run.inbox.fail(error);
-        else
-            run.inbox.close();
-        if (this.live.size === 0 && this.waiting.length === 0)
-            this.idle?.();
-    }
-    abandon(run) {
-        if (run.abandoned || run.inbox.ended)
+        this.siblings?.changed();
+        break;
+      case 'unready':
+        child.unready = message.message;
+        break;
+      case 'logged':
+        this.log(message.level, message.message, message.fields);
+        break;
+      case 'loaded':
+        child.loaded.add(message.model);
+        this.growth.loaded(message.memoryBytes, this.budget.usedBytes);
+        this.budget.usedBytes = message.memoryBytes;
+        break;
+      case 'working':
+        this.deadlines.workOn(message.runs);
+        // Nothing has ended or changed that another run could wait for.
+        return;
+      case 'broken': {
+        const run = this.live.get(message.run);
+        if (run) this.replaceBroken(child, { run, reason: message.reason, blamesModel: true });
+        return;
+      }
+      case 'trying':
+        this.figures.tries(message.calibration);
+        return;
+      case 'tried':
+        this.figures.tries(undefined);
+        return;
+      case 'calibrated':
+        this.figures.calibrated(message);
+        return;
+      case 'reported': {
+        this.budget.usedBytes = message.memoryBytes ?? this.budget.usedBytes;
+        const run = this.live.get(message.run);
+        if (run) this.onEvent(child, run, message.event);
+        // Nor does another run wait for a step.
+        if (message.event.type === 'stepped' || message.event.type === 'previewed') return;
+        break;
+      }
+      case 'failed': {
+        const run = this.live.get(message.run);
+        if (!run) break;
+        if (message.error.code === 'inferenceError' && !run.abandoned) {
+          // Of a process that is being replaced it says nothing about the run, which begins again in the next one.
+          if (child.broken) return;
+          if (this.failures.failed(run.id)) {
+            this.replaceBroken(child, { run, reason: message.error.message, blamesModel: false });
             return;
-        run.abandoned = true;
-        run.inbox.clear();
-        // A running one keeps its place, and its reader waits, until the process says that it stopped: the graph of the
-        // current step cannot be interrupted, and another run could not begin before it ends.
-        if (!this.live.has(run.id))
-            this.settle(run);
-        else if (this.child)
-            send(this.child, { type: 'cancel', run: run.id });
-        this.pump();
-    }
-    /** Gives waiting runs to the process, as far as it has room. */
-    pump() {
-        const { child } = this;
-        this.lingering?.cancel();
-        this.resting?.cancel();
-        if (!child?.ready || child.dismissed || this.recycledForMemory(child))
-            return;
-        this.restAfterGrowth(child);
-        while (this.live.size < this.liveRuns) {
-            const first = this.waiting[0];
-            // What has not been weighed yet will be in a moment, and calls again.
-            if (!first || !this.budget.isWeighed(first))
-                return;
-            // A run that the process died of, or beside one, runs alone: if it dies again, it is clear whose fault it is.
-            if (this.live.size > 0 && [first, ...this.live.values()].some(({ deaths }) => deaths > 0))
-                return;
-            // Checked even if others will pass it: no room is made for a run that is refused.
-            if (this.refused(first))
-                continue;
-            if (this.budget.fits(child, first, this.live.values())) {
-                this.give(child, first);
-                continue;
-            }
-            first.heldUpAt ??= this.clock.now();
-            const heldUpMs = this.clock.now() - first.heldUpAt;
-            const passing = first.passes < MOST_PASSES && heldUpMs < PASSING_MS;
-            const other = passing &&
-                this.waiting.find((run) => run.deaths === 0 && this.budget.isWeighed(run) && this.budget.fits(child, run, this.live.values()));
-            if (other) {
-                if (this.refused(other))
-                    continue;
-                first.passes++;
-                this.give(child, other);
-                continue;
-            }
-            if (this.live.size > 0)
-                return;
-            const lingerMs = Math.min(this.changeMs * LINGER_SHARE, MOST_LINGER_MS) - (this.clock.now() - this.lastEndAt);
-            if (passing && child.finished > 0 && lingerMs > 0) {
-                this.lingering = this.clock.after(lingerMs, () => this.pump());
-            }
-            else {
-                this.log('info', 'The runtime process is replaced to make room for another model.', {
-                    held: [...child.touched],
-                    needed: first.files,
-                    memoryBytes: this.budget.usedBytes,
-                    passedBy: first.passes,
-                });
-                void dismiss(child);
-            }
-            return;
+          }
         }
+        // What could not be opened takes no place among the models held.
+        if (message.error.code === 'modelUnavailable') forget(child, run.files);
+        this.settle(run, fromErrorMessage(message.error));
+        break;
+      }
+      case 'cancelled': {
+        const run = this.live.get(message.run);
+        if (run) this.settle(run, undefined, message.last);
+        break;
+      }
     }
-    give(child, run) {
-        this.waiting.splice(this.waiting.indexOf(run), 1);
-        this.budget.take(child, run);
-        this.live.set(run.id, run);
-        run.stage = 'loading';
-        this.deadlines.heardOf(run);
-        send(child, { type: 'generate', run: run.id, request: run.request });
+    this.pump();
+  }
+  onEvent(child, run, event) {
+    if (event.type === 'staged') run.stage = event.stage;
+    if (event.type === 'loading') {
+      run.stage = 'loading';
+      // Everything else stands still meanwhile.
+      this.deadlines.workOn([run.id]);
+      this.loading.on(run, event);
+    } else if (event.type === 'staged' ? event.stage !== 'loading' : event.type !== 'started') {
+      this.loading.end(run, 'done');
     }
-    /** Fails a run that must not be given to any process; true if it did. */
-    refused(run) {
-        const error = this.setAside(run) ?? this.budget.tooLarge(run);
-        if (error === undefined)
-            return false;
-        if (leaveOutTinyDecoder(run))
-            return this.refused(run);
-        this.settle(run, error);
-        return true;
+    const isStep = event.type === 'stepped' || event.type === 'previewed';
+    if (event.type === 'staged' || isStep) this.deadlines.heardOf(run);
+    if (isStep || event.type === 'finished') this.failures.worked(run.id, event.type === 'finished');
+    if (event.type === 'finished') {
+      this.losses = 0;
+      this.quarantine.survived(run);
+      this.growth.finished(run.pixels, this.budget.pixelBytes(run));
+      if (++child.finished === 1) this.changeMs = child.startMs + event.timings.loadingMs;
     }
-    setAside(run) {
-        const found = this.quarantine.against(run);
-        if (!found)
-            return undefined;
-        const { reason, retryAfterMs, fromPixels } = found;
-        if (fromPixels === 0)
-            return new RuntimeError('modelUnavailable', reason, { retryAfterMs });
-        const { width, height } = run.request;
-        return new RuntimeError('invalidParameter', reason, {
-            parameter: width >= height ? 'width' : 'height',
-            retryAfterMs,
-        });
+    if (event.type === 'started') {
+      if (run.started) return;
+      run.started = true;
     }
-    /** Replaces a process that grew by more than its usual work, once it has been idle for a while. */
-    restAfterGrowth(child) {
-        if (this.live.size > 0 || this.waiting.length > 0)
-            return;
-        const used = this.budget.usedBytes;
-        if (used === undefined || !this.growth.isUnusual(used))
-            return;
-        this.resting = this.clock.after(REST_MS, () => {
-            if (this.child !== child || child.dismissed || this.live.size > 0 || this.waiting.length > 0)
-                return;
-            this.log('info', 'The idle runtime process is replaced to give back the memory of large pictures.', {
-                memoryBytes: used,
-                settledBytes: this.growth.settledBytes,
-                runs: child.finished,
-            });
-            void dismiss(child);
-        });
-    }
-    /** Recycles a process that its runs left past the memory limit; until they have ended nothing is added to them. */
-    recycledForMemory(child) {
-        if (!this.budget.isUsedUp(child))
-            return false;
-        if (this.live.size > 0)
-            return true;
-        this.log('warn', 'The runtime process is replaced because it passed the memory limit.', {
-            memoryBytes: this.budget.usedBytes,
-            limitBytes: this.budget.limitBytes,
-            runs: child.finished,
-            notAgainBeforeRuns: this.budget.recycled(),
-            held: [...child.touched],
+    if (!run.abandoned) run.inbox.push(event);
+    if (event.type === 'finished') this.settle(run);
+  }
+  /** Ends a run for its reader and frees its place. A run whose signal was aborted always ends in the signal's reason. */
+  settle(run, error, last) {
+    this.loading.end(run, 'broken off');
+    if (this.live.delete(run.id)) this.lastEndAt = this.clock.now();
+    this.deadlines.end(run);
+    const place = this.waiting.indexOf(run);
+    if (place >= 0) this.waiting.splice(place, 1);
+    if (run.signal.aborted) run.inbox.fail(run.signal.reason, last);
+    else if (error) run.inbox.fail(error);
+    else run.inbox.close();
+    if (this.live.size === 0 && this.waiting.length === 0) this.idle?.();
+  }
+  abandon(run) {
+    if (run.abandoned || run.inbox.ended) return;
+    run.abandoned = true;
+    run.inbox.clear();
+    // A running one keeps its place, and its reader waits, until the process says that it stopped: the graph of the
+    // current step cannot be interrupted, and another run could not begin before it ends.
+    if (!this.live.has(run.id)) this.settle(run);
+    else if (this.child) send(this.child, { type: 'cancel', run: run.id });
+    this.pump();
+  }
+  /** Gives waiting runs to the process, as far as it has room. */
+  pump() {
+    const { child } = this;
+    this.lingering?.cancel();
+    this.resting?.cancel();
+    if (!child?.ready || child.dismissed || this.recycledForMemory(child)) return;
+    this.restAfterGrowth(child);
+    while (this.live.size < this.liveRuns) {
+      const first = this.waiting[0];
+      // What has not been weighed yet will be in a moment, and calls again.
+      if (!first || !this.budget.isWeighed(first)) return;
+      // A run that the process died of, or beside one, runs alone: if it dies again, it is clear whose fault it is.
+      if (this.live.size > 0 && [first, ...this.live.values()].some(({ deaths }) => deaths > 0)) return;
+      // Checked even if others will pass it: no room is made for a run that is refused.
+      if (this.refused(first)) continue;
+      if (this.budget.fits(child, first, this.live.values())) {
+        this.give(child, first);
+        continue;
+      }
+      first.heldUpAt ??= this.clock.now();
+      const heldUpMs = this.clock.now() - first.heldUpAt;
+      const passing = first.passes < MOST_PASSES && heldUpMs < PASSING_MS;
+      const other =
+        passing &&
+        this.waiting.find(
+          (run) => run.deaths === 0 && this.budget.isWeighed(run) && this.budget.fits(child, run, this.live.values()),
+        );
+      if (other) {
+        if (this.refused(other)) continue;
+        first.passes++;
+        this.give(child, other);
+        continue;
+      }
+      if (this.live.size > 0) return;
+      const lingerMs = Math.min(this.changeMs * LINGER_SHARE, MOST_LINGER_MS) - (this.clock.now() - this.lastEndAt);
+      if (passing && child.finished > 0 && lingerMs > 0) {
+        this.lingering = this.clock.after(lingerMs, () => this.pump());
+      } else {
+        this.log('info', 'The runtime process is replaced to make room for another model.', {
+          held: [...child.touched],
+          needed: first.files,
+          memoryBytes: this.budget.usedBytes,
+          passedBy: first.passes,
         });
         void dismiss(child);
-        return true;
+      }
+      return;
     }
-    /** The time of a run, and of those that share its call, is over. */
-    onLate({ stage, request }) {
-        this.log('error', 'A stage outlived its deadline; the runtime process is killed.', {
-            stage,
-            deadlineMs: this.deadlines.ms[stage],
-            model: request.model,
-        });
-        this.child?.process.kill('SIGKILL');
+  }
+  give(child, run) {
+    this.waiting.splice(this.waiting.indexOf(run), 1);
+    this.budget.take(child, run);
+    this.live.set(run.id, run);
+    run.stage = 'loading';
+    this.deadlines.heardOf(run);
+    send(child, { type: 'generate', run: run.id, request: run.request });
+  }
+  /** Fails a run that must not be given to any process; true if it did. */
+  refused(run) {
+    const error = this.setAside(run) ?? this.budget.tooLarge(run);
+    if (error === undefined) return false;
+    if (leaveOutTinyDecoder(run)) return this.refused(run);
+    this.settle(run, error);
+    return true;
+  }
+  setAside(run) {
+    const found = this.quarantine.against(run);
+    if (!found) return undefined;
+    const { reason, retryAfterMs, fromPixels } = found;
+    if (fromPixels === 0) return new RuntimeError('modelUnavailable', reason, { retryAfterMs });
+    const { width, height } = run.request;
+    return new RuntimeError('invalidParameter', reason, {
+      parameter: width >= height ? 'width' : 'height',
+      retryAfterMs,
+    });
+  }
+  /** Replaces a process that grew by more than its usual work, once it has been idle for a while. */
+  restAfterGrowth(child) {
+    if (this.live.size > 0 || this.waiting.length > 0) return;
+    const used = this.budget.usedBytes;
+    if (used === undefined || !this.growth.isUnusual(used)) return;
+    this.resting = this.clock.after(REST_MS, () => {
+      if (this.child !== child || child.dismissed || this.live.size > 0 || this.waiting.length > 0) return;
+      this.log('info', 'The idle runtime process is replaced to give back the memory of large pictures.', {
+        memoryBytes: used,
+        settledBytes: this.growth.settledBytes,
+        runs: child.finished,
+      });
+      void dismiss(child);
+    });
+  }
+  /** Recycles a process that its runs left past the memory limit; until they have ended nothing is added to them. */
+  recycledForMemory(child) {
+    if (!this.budget.isUsedUp(child)) return false;
+    if (this.live.size > 0) return true;
+    this.log('warn', 'The runtime process is replaced because it passed the memory limit.', {
+      memoryBytes: this.budget.usedBytes,
+      limitBytes: this.budget.limitBytes,
+      runs: child.finished,
+      notAgainBeforeRuns: this.budget.recycled(),
+      held: [...child.touched],
+    });
+    void dismiss(child);
+    return true;
+  }
+  /** The time of a run, and of those that share its call, is over. */
+  onLate({ stage, request }) {
+    this.log('error', 'A stage outlived its deadline; the runtime process is killed.', {
+      stage,
+      deadlineMs: this.deadlines.ms[stage],
+      model: request.model,
+    });
+    this.child?.process.kill('SIGKILL');
+  }
+  /** The process is of no use any more: it is killed, and the run that showed it begins again like the others. */
+  replaceBroken(child, broken) {
+    if (child.broken) return;
+    child.broken = broken;
+    this.log('error', 'The runtime process fails every call and is replaced.', {
+      pid: child.process.pid,
+      model: broken.run.request.model,
+      reason: broken.reason,
+    });
+    child.process.kill('SIGKILL');
+  }
+  /** The process has ended, whatever the reason. */
+  onGone(child, code, signal) {
+    this.child = undefined;
+    if (this.closed) return;
+    if (!child.ready) this.onFailedStart(child, code, signal);
+    else if (child.dismissed) this.start();
+    else this.onLost(child, code, signal);
+  }
+  /** Settles or requeues the runs of a process that died, and starts the next one. */
+  onLost(child, code, signal) {
+    this.restarts++;
+    this.losses++;
+    const { broken } = child;
+    const how = broken?.reason ?? signal ?? `exit code ${code}`;
+    this.lastLoss = { reason: how, at: new Date() };
+    this.log('error', 'The runtime process was lost.', {
+      pid: child.process.pid,
+      code,
+      signal,
+      running: this.live.size,
+    });
+    this.failures.replaced();
+    if (!broken) this.figures.lost();
+    const blamed = broken ? [broken.run] : [...this.live.values()].filter((run) => this.deadlines.isWorkedOn(run));
+    for (const run of blamed) run.deaths++;
+    if (broken?.blamesModel !== false) this.countDeaths(blamed, how);
+    for (const run of [...this.live.values()].reverse()) {
+      run.deadline?.cancel();
+      this.loading.end(run, 'broken off');
+      if (run.timedOut) {
+        const limit = `${this.deadlines.ms[run.stage]} ms`;
+        this.settle(run, new RuntimeError('stageTimeout', `The stage ${run.stage} took longer than ${limit}.`));
+      } else if (run.abandoned) {
+        this.settle(run);
+      } else if (run.deaths > 1) {
+        this.settle(run, lostTwice(run));
+      } else {
+        this.live.delete(run.id);
+        if (run.deaths > 0) leaveOutTinyDecoder(run);
+        this.waiting.unshift(run);
+      }
     }
-    /** The process is of no use any more: it is killed, and the run that showed it begins again like the others. */
-    replaceBroken(child, broken) {
-        if (child.broken)
-            return;
-        child.broken = broken;
-        this.log('error', 'The runtime process fails every call and is replaced.', {
-            pid: child.process.pid,
-            model: broken.run.request.model,
-            reason: broken.reason,
-        });
-        child.process.kill('SIGKILL');
+    this.startLater();
+  }
+  onFailedStart(child, code, signal) {
+    this.failedStarts++;
+    this.losses++;
+    const reason = child.unready ?? `The runtime process ended while starting (${signal ?? `exit code ${code}`}).`;
+    this.lastLoss = { reason, at: new Date() };
+    this.log('error', 'The runtime process could not start.', { reason, code, signal });
+    const hopeless = child.unready !== undefined && this.provider === undefined;
+    if (hopeless || this.failedStarts >= HOPELESS_STARTS) {
+      this.firstReady.reject(new Error(reason));
+      for (const run of [...this.waiting]) this.settle(run, new RuntimeError('runtimeLost', reason));
     }
-    /** The process has ended, whatever the reason. */
-    onGone(child, code, signal) {
-        this.child = undefined;
-        if (this.closed)
-            return;
-        if (!child.ready)
-            this.onFailedStart(child, code, signal);
-        else if (child.dismissed)
-            this.start();
-        else
-            this.onLost(child, code, signal);
+    if (hopeless) this.unusable = new Error(reason);
+    else {
+      this.restarts++;
+      this.startLater();
     }
-    /** Settles or requeues the runs of a process that died, and starts the next one. */
-    onLost(child, code, signal) {
-        this.restarts++;
-        this.losses++;
-        const { broken } = child;
-        const how = broken?.reason ?? signal ?? `exit code ${code}`;
-        this.lastLoss = { reason: how, at: new Date() };
-        this.log('error', 'The runtime process was lost.', {
-            pid: child.process.pid,
-            code,
-            signal,
-            running: this.live.size,
-        });
-        this.failures.replaced();
-        if (!broken)
-            this.figures.lost();
-        const blamed = broken ? [broken.run] : [...this.live.values()].filter((run) => this.deadlines.isWorkedOn(run));
-        for (const run of blamed)
-            run.deaths++;
-        if (broken?.blamesModel !== false)
-            this.countDeaths(blamed, how);
-        for (const run of [...this.live.values()].reverse()) {
-            run.deadline?.cancel();
-            this.loading.end(run, 'broken off');
-            if (run.timedOut) {
-                const limit = `${this.deadlines.ms[run.stage]} ms`;
-                this.settle(run, new RuntimeError('stageTimeout', `The stage ${run.stage} took longer than ${limit}.`));
-            }
-            else if (run.abandoned) {
-                this.settle(run);
-            }
-            else if (run.deaths > 1) {
-                this.settle(run, lostTwice(run));
-            }
-            else {
-                this.live.delete(run.id);
-                if (run.deaths > 0)
-                    leaveOutTinyDecoder(run);
-                this.waiting.unshift(run);
-            }
-        }
-        this.startLater();
+  }
+  startLater() {
+    const delay = RESTART_DELAYS_MS[Math.min(this.losses - 1, RESTART_DELAYS_MS.length - 1)] ?? 0;
+    this.restartAt = this.clock.now() + delay;
+    this.restarting = this.clock.after(delay, () => this.start());
+    this.siblings?.changed();
+  }
+  /**
+   * A model that dies while loading is at fault each time. Later stages may have failed for one picture, so there both
+   * deaths of one run count once, and those of runs that shared a call too; and where it was a large picture they count
+   * against its size. Deadlines outside of loading say the machine is slow, not the model broken.
+   */
+  countDeaths(runs, how) {
+    const counting = runs.filter(({ stage, timedOut, deaths }) => stage === 'loading' || !(timedOut || deaths > 1));
+    const deadly = counting.map(({ files, stage, pixels }) => ({ files, pixels: stage === 'loading' ? 0 : pixels }));
+    for (const { files, fromPixels, retryAfterMs } of this.quarantine.died(deadly, how)) {
+      this.log(
+        'error',
+        fromPixels > 0
+          ? 'Pictures of a size that brings the runtime down are refused for a while.'
+          : 'A model that brings the runtime down is set aside for a while.',
+        { files, fromPixels, retryAfterMs },
+      );
     }
-    onFailedStart(child, code, signal) {
-        this.failedStarts++;
-        this.losses++;
-        const reason = child.unready ?? `The runtime process ended while starting (${signal ?? `exit code ${code}`}).`;
-        this.lastLoss = { reason, at: new Date() };
-        this.log('error', 'The runtime process could not start.', { reason, code, signal });
-        const hopeless = child.unready !== undefined && this.provider === undefined;
-        if (hopeless || this.failedStarts >= HOPELESS_STARTS) {
-            this.firstReady.reject(new Error(reason));
-            for (const run of [...this.waiting])
-                this.settle(run, new RuntimeError('runtimeLost', reason));
-        }
-        if (hopeless)
-            this.unusable = new Error(reason);
-        else {
-            this.restarts++;
-            this.startLater();
-        }
-    }
-    startLater() {
-        const delay = RESTART_DELAYS_MS[Math.min(this.losses - 1, RESTART_DELAYS_MS.length - 1)] ?? 0;
-        this.restartAt = this.clock.now() + delay;
-        this.restarting = this.clock.after(delay, () => this.start());
-        this.siblings?.changed();
-    }
-    /**
-     * A model that dies while loading is at fault each time. Later stages may have failed for one picture, so there both
-     * deaths of one run count once, and those of runs that shared a call too; and where it was a large picture they count
-     * against its size. Deadlines outside of loading say the machine is slow, not the model broken.
-     */
-    countDeaths(runs, how) {
-        const counting = runs.filter(({ stage, timedOut, deaths }) => stage === 'loading' || !(timedOut || deaths > 1));
-        const deadly = counting.map(({ files, stage, pixels }) => ({ files, pixels: stage === 'loading' ? 0 : pixels }));
-        for (const { files, fromPixels, retryAfterMs } of this.quarantine.died(deadly, how)) {
-            this.log('error', fromPixels > 0
-                ? 'Pictures of a size that brings the runtime down are refused for a while.'
-                : 'A model that brings the runtime down is set aside for a while.', { files, fromPixels, retryAfterMs });
-        }
-    }
-    log(level, message, fields) {
-        this.options.log(level, message, fields);
-    }
+  }
+  log(level, message, fields) {
+    this.options.log(level, message, fields);
+  }
 }
 function lostTwice({ pixels, request: { width, height } }) {
-    if (pixels <= MODEST_PIXELS) {
-        return new RuntimeError('runtimeLost', 'The runtime process was lost twice during this run.');
-    }
-    return new RuntimeError('runtimeLost', `The runtime process was lost twice while it drew ${width}×${height} pixels, which may be more than its memory allows; ask for a smaller picture.`, { parameter: width >= height ? 'width' : 'height' });
+  if (pixels <= MODEST_PIXELS) {
+    return new RuntimeError('runtimeLost', 'The runtime process was lost twice during this run.');
+  }
+  return new RuntimeError(
+    'runtimeLost',
+    `The runtime process was lost twice while it drew ${width}×${height} pixels, which may be more than its memory allows; ask for a smaller picture.`,
+    { parameter: width >= height ? 'width' : 'height' },
+  );
 }
 //# sourceMappingURL=supervisor.js.map

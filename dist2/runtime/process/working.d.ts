@@ -2,12 +2,12 @@ import type { StoredTensors } from '../files/safetensors.ts';
 import type { GenerateRequest } from '../messages.ts';
 /** Channels at the largest size that each network works at, by which its memory grows with the picture; 0: it has none. */
 export interface Widths {
-    /** At the size of the latents. */
-    unet: number;
-    /** At the size of the picture. */
-    decoder: number;
-    encoder: number;
-    tiny: number;
+  /** At the size of the latents. */
+  unet: number;
+  /** At the size of the picture. */
+  decoder: number;
+  encoder: number;
+  tiny: number;
 }
 export declare const noWidths: Widths;
 /** Reads the widths off the names and shapes of tensors. */

@@ -5,43 +5,40 @@ export const levelOfFlow = (sigma) => ({ alpha: 1 - sigma, sigma });
 const shiftedBy = (shift) => (sigma) => (shift * sigma) / (1 + (shift - 1) * sigma);
 /** The s of `shiftedBy`. diffusers writes the dynamic ones as e^mu / (e^mu + 1/σ − 1), which is the same with s = e^mu. */
 function shiftOf(config, { mu, shift }) {
-    if (shift !== undefined) {
-        if (Number.isFinite(shift) && shift > 0)
-            return shift;
-        throw new Error(`shift is ${shift}, but must be greater than 0.`);
-    }
-    if (mu !== undefined)
-        return config.time_shift_type === 'linear' ? mu : Math.exp(mu);
-    if (config.use_dynamic_shifting) {
-        throw new Error('The scheduler config sets use_dynamic_shifting, but no mu was given.');
-    }
-    return config.shift ?? config.flow_shift ?? 1;
+  if (shift !== undefined) {
+    if (Number.isFinite(shift) && shift > 0) return shift;
+    throw new Error(`shift is ${shift}, but must be greater than 0.`);
+  }
+  if (mu !== undefined) return config.time_shift_type === 'linear' ? mu : Math.exp(mu);
+  if (config.use_dynamic_shifting) {
+    throw new Error('The scheduler config sets use_dynamic_shifting, but no mu was given.');
+  }
+  return config.shift ?? config.flow_shift ?? 1;
 }
 /** What every class does with its first list of sigmas: shift it, stretch its end, space it anew between its ends. */
 function spaced(sigmas, config, shift) {
-    let spacedSigmas = sigmas.map(shiftedBy(shift));
-    const terminal = config.shift_terminal;
-    if (terminal) {
-        // 1 − (1 − σ) (1 − terminal) / (1 − last): the last sigma becomes `terminal`. A single one has nothing to stretch.
-        const stretch = (1 - terminal) / (1 - spacedSigmas.at(-1));
-        if (Number.isFinite(stretch))
-            spacedSigmas = spacedSigmas.map((sigma) => 1 - (1 - sigma) * stretch);
-    }
-    const respace = sigmaSpacing(config);
-    return respace ? respace(spacedSigmas[0], spacedSigmas.at(-1), spacedSigmas.length) : spacedSigmas;
+  let spacedSigmas = sigmas.map(shiftedBy(shift));
+  const terminal = config.shift_terminal;
+  if (terminal) {
+    // 1 − (1 − σ) (1 − terminal) / (1 − last): the last sigma becomes `terminal`. A single one has nothing to stretch.
+    const stretch = (1 - terminal) / (1 - spacedSigmas.at(-1));
+    if (Number.isFinite(stretch)) spacedSigmas = spacedSigmas.map((sigma) => 1 - (1 - sigma) * stretch);
+  }
+  const respace = sigmaSpacing(config);
+  return respace ? respace(spacedSigmas[0], spacedSigmas.at(-1), spacedSigmas.length) : spacedSigmas;
 }
 /** The schedule of the FlowMatch classes; the 0 that it ends at stands behind the others. */
 export function flowMatchSchedule(config, steps, flow) {
-    const length = trainingSteps(config);
-    const shift = shiftOf(config, flow);
-    const own = () => {
-        // With a shift of its own, a class shifts its smallest sigma once when it is made, and once more with all others.
-        const last = config.use_dynamic_shifting && flow.shift === undefined ? 1 / length : shiftedBy(shift)(1 / length);
-        return linspace(1, last, steps);
-    };
-    const given = flow.sigmas === 'even' ? linspace(1, 1 / steps, steps) : flow.sigmas;
-    const sigmas = spaced(given ? checked(given, steps) : own(), config, shift);
-    return { timesteps: sigmas.map((sigma) => sigma * length), sigmas: [...sigmas, 0] };
+  const length = trainingSteps(config);
+  const shift = shiftOf(config, flow);
+  const own = () => {
+    // With a shift of its own, a class shifts its smallest sigma once when it is made, and once more with all others.
+    const last = config.use_dynamic_shifting && flow.shift === undefined ? 1 / length : shiftedBy(shift)(1 / length);
+    return linspace(1, last, steps);
+  };
+  const given = flow.sigmas === 'even' ? linspace(1, 1 / steps, steps) : flow.sigmas;
+  const sigmas = spaced(given ? checked(given, steps) : own(), config, shift);
+  return { timesteps: sigmas.map((sigma) => sigma * length), sigmas: [...sigmas, 0] };
 }
 /**
  * The schedule of the multistep solvers, as `use_flow_sigmas` gives it: timesteps are cut to whole numbers. What it ends at
@@ -49,32 +46,30 @@ export function flowMatchSchedule(config, steps, flow) {
  * `final_sigmas_type` is `zero`.
  */
 export function flowSolverSchedule(config, steps, flow, kind) {
-    if (config.algorithm_type === 'dpmsolver') {
-        throw new Error('algorithm_type "dpmsolver" cannot end at a picture of a flow model; "dpmsolver++" can.');
-    }
-    const length = trainingSteps(config);
-    const own = () => {
-        const even = linspace(1, 1 / length, steps + 1);
-        if (kind === 'uniPC')
-            return even.slice(0, -1);
-        return even
-            .map((alpha) => 1 - alpha)
-            .reverse()
-            .slice(0, -1);
-    };
-    const given = flow.sigmas === 'even' || !flow.sigmas ? own() : checked(flow.sigmas, steps);
-    // At σ = 1 there is no signal, and λ = ln(α / σ) is not finite.
-    const sigmas = spaced(given, config, shiftOf(config, flow)).map((sigma) => Math.min(sigma, 1 - 1e-6));
-    const end = kind === 'deis' && config.final_sigmas_type !== 'zero' ? sigmas.at(-1) : 0;
-    return {
-        timesteps: sigmas.map((sigma) => Math.trunc(sigma * length)),
-        levels: [...sigmas, end].map(levelOfFlow),
-    };
+  if (config.algorithm_type === 'dpmsolver') {
+    throw new Error('algorithm_type "dpmsolver" cannot end at a picture of a flow model; "dpmsolver++" can.');
+  }
+  const length = trainingSteps(config);
+  const own = () => {
+    const even = linspace(1, 1 / length, steps + 1);
+    if (kind === 'uniPC') return even.slice(0, -1);
+    return even
+      .map((alpha) => 1 - alpha)
+      .reverse()
+      .slice(0, -1);
+  };
+  const given = flow.sigmas === 'even' || !flow.sigmas ? own() : checked(flow.sigmas, steps);
+  // At σ = 1 there is no signal, and λ = ln(α / σ) is not finite.
+  const sigmas = spaced(given, config, shiftOf(config, flow)).map((sigma) => Math.min(sigma, 1 - 1e-6));
+  const end = kind === 'deis' && config.final_sigmas_type !== 'zero' ? sigmas.at(-1) : 0;
+  return {
+    timesteps: sigmas.map((sigma) => Math.trunc(sigma * length)),
+    levels: [...sigmas, end].map(levelOfFlow),
+  };
 }
 function checked(sigmas, steps) {
-    const falls = sigmas.every((sigma, i) => sigma > 0 && sigma <= 1 && (i === 0 || sigma < sigmas[i - 1]));
-    if (sigmas.length === steps && falls)
-        return sigmas;
-    throw new Error(`A list of sigmas must hold one for each of the ${steps} steps, falling, from at most 1 to above 0.`);
+  const falls = sigmas.every((sigma, i) => sigma > 0 && sigma <= 1 && (i === 0 || sigma < sigmas[i - 1]));
+  if (sigmas.length === steps && falls) return sigmas;
+  throw new Error(`A list of sigmas must hold one for each of the ${steps} steps, falling, from at most 1 to above 0.`);
 }
 //# sourceMappingURL=flowSchedule.js.map

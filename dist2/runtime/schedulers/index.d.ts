@@ -17,6 +17,7 @@ import { pndm } from './pndm.ts';
 import type { Scheduler, SchedulerConfig } from './scheduler.ts';
 import { tcd } from './tcd.ts';
 import { uniPC } from './uniPC.ts';
+
 export type { FlowSchedule } from './flowSchedule.ts';
 export type { Scheduler, SchedulerConfig, Step } from './scheduler.ts';
 /**
@@ -25,80 +26,80 @@ export type { Scheduler, SchedulerConfig, Step } from './scheduler.ts';
  * from one level to the next along x₀ and ε, however the two are mixed.
  */
 export declare const schedulers: {
-    DDIMScheduler: {
-        diffusion: typeof ddim;
-        'flow matching': typeof flowMatchEuler;
-    };
-    DDPMScheduler: {
-        diffusion: typeof ddpm;
-    };
-    DEISMultistepScheduler: {
-        diffusion: typeof deis;
-        'flow matching': typeof deis;
-    };
-    DPMSolverMultistepScheduler: {
-        diffusion: typeof dpmSolverMultistep;
-        'flow matching': typeof dpmSolverMultistep;
-    };
-    DPMSolverSinglestepScheduler: {
-        diffusion: typeof dpmSolverSinglestep;
-        'flow matching': typeof dpmSolverSinglestep;
-    };
-    EulerAncestralDiscreteScheduler: {
-        diffusion: typeof eulerAncestral;
-    };
-    EulerDiscreteScheduler: {
-        diffusion: typeof euler;
-        'flow matching': typeof flowMatchEuler;
-    };
-    FlowMatchEulerDiscreteScheduler: {
-        diffusion: typeof euler;
-        'flow matching': typeof flowMatchEuler;
-    };
-    FlowMatchHeunDiscreteScheduler: {
-        diffusion: typeof heun;
-        'flow matching': typeof flowMatchHeun;
-    };
-    FlowMatchLCMScheduler: {
-        diffusion: typeof lcm;
-        'flow matching': typeof flowMatchLcm;
-    };
-    HeunDiscreteScheduler: {
-        diffusion: typeof heun;
-        'flow matching': typeof flowMatchHeun;
-    };
-    IPNDMScheduler: {
-        diffusion: typeof lms;
-        'diffusion in continuous time': typeof ipndm;
-    };
-    KDPM2AncestralDiscreteScheduler: {
-        diffusion: typeof kdpm2Ancestral;
-    };
-    KDPM2DiscreteScheduler: {
-        diffusion: typeof kdpm2;
-    };
-    LCMScheduler: {
-        diffusion: typeof lcm;
-        'flow matching': typeof flowMatchLcm;
-    };
-    LMSDiscreteScheduler: {
-        diffusion: typeof lms;
-    };
-    PNDMScheduler: {
-        diffusion: typeof pndm;
-    };
-    TCDScheduler: {
-        diffusion: typeof tcd;
-    };
-    UniPCMultistepScheduler: {
-        diffusion: typeof uniPC;
-        'flow matching': typeof uniPC;
-    };
+  DDIMScheduler: {
+    diffusion: typeof ddim;
+    'flow matching': typeof flowMatchEuler;
+  };
+  DDPMScheduler: {
+    diffusion: typeof ddpm;
+  };
+  DEISMultistepScheduler: {
+    diffusion: typeof deis;
+    'flow matching': typeof deis;
+  };
+  DPMSolverMultistepScheduler: {
+    diffusion: typeof dpmSolverMultistep;
+    'flow matching': typeof dpmSolverMultistep;
+  };
+  DPMSolverSinglestepScheduler: {
+    diffusion: typeof dpmSolverSinglestep;
+    'flow matching': typeof dpmSolverSinglestep;
+  };
+  EulerAncestralDiscreteScheduler: {
+    diffusion: typeof eulerAncestral;
+  };
+  EulerDiscreteScheduler: {
+    diffusion: typeof euler;
+    'flow matching': typeof flowMatchEuler;
+  };
+  FlowMatchEulerDiscreteScheduler: {
+    diffusion: typeof euler;
+    'flow matching': typeof flowMatchEuler;
+  };
+  FlowMatchHeunDiscreteScheduler: {
+    diffusion: typeof heun;
+    'flow matching': typeof flowMatchHeun;
+  };
+  FlowMatchLCMScheduler: {
+    diffusion: typeof lcm;
+    'flow matching': typeof flowMatchLcm;
+  };
+  HeunDiscreteScheduler: {
+    diffusion: typeof heun;
+    'flow matching': typeof flowMatchHeun;
+  };
+  IPNDMScheduler: {
+    diffusion: typeof lms;
+    'diffusion in continuous time': typeof ipndm;
+  };
+  KDPM2AncestralDiscreteScheduler: {
+    diffusion: typeof kdpm2Ancestral;
+  };
+  KDPM2DiscreteScheduler: {
+    diffusion: typeof kdpm2;
+  };
+  LCMScheduler: {
+    diffusion: typeof lcm;
+    'flow matching': typeof flowMatchLcm;
+  };
+  LMSDiscreteScheduler: {
+    diffusion: typeof lms;
+  };
+  PNDMScheduler: {
+    diffusion: typeof pndm;
+  };
+  TCDScheduler: {
+    diffusion: typeof tcd;
+  };
+  UniPCMultistepScheduler: {
+    diffusion: typeof uniPC;
+    'flow matching': typeof uniPC;
+  };
 };
 export type SchedulerName = keyof typeof schedulers;
 /** What a user's choice of scheduler settles; everything else comes from the model's config. */
 export interface SchedulerChoice extends SchedulerConfig {
-    readonly _class_name?: SchedulerName;
+  readonly _class_name?: SchedulerName;
 }
 /** What a spelling of a scheduler stands for, whatever its case; `undefined` where it is unknown. */
 export declare function resolveScheduler(spelling: string): SchedulerChoice | undefined;
@@ -118,7 +119,12 @@ export declare function schedulerSpellings(config?: SchedulerConfig): string[];
  * @param flow the sigmas of a flow model (see `isFlowModel`); other models have no use for it
  * @throws Error with a sentence for the user, where model, choice and steps do not fit together
  */
-export declare function createScheduler(config: SchedulerConfig, choice: SchedulerChoice | undefined, steps: number, flow?: FlowSchedule): Scheduler;
+export declare function createScheduler(
+  config: SchedulerConfig,
+  choice: SchedulerChoice | undefined,
+  steps: number,
+  flow?: FlowSchedule,
+): Scheduler;
 /** Whether a model with this `scheduler_config.json` was trained for flow matching, so that `FlowSchedule` means something. */
 export declare function isFlowModel(config: SchedulerConfig): boolean;
 /**
@@ -128,4 +134,9 @@ export declare function isFlowModel(config: SchedulerConfig): boolean;
  * @param partial - what becomes of the step that `steps * strength` covers in part: `dropped` (default), as in the
  *   pipelines of Stable Diffusion up to XL, or `run`, as in those of flow models
  */
-export declare function firstCall(scheduler: Pick<Scheduler, 'timesteps' | 'callsPerStep'>, steps: number, strength: number, partial?: 'dropped' | 'run'): number;
+export declare function firstCall(
+  scheduler: Pick<Scheduler, 'timesteps' | 'callsPerStep'>,
+  steps: number,
+  strength: number,
+  partial?: 'dropped' | 'run',
+): number;

@@ -9,7 +9,15 @@ export declare function kdpm2(config: SchedulerConfig, steps: number): Scheduler
  * sigmas of the schedule, odd ones half-way to the target.
  * @param noisy whether to draw noise, which is done at every call though only odd ones use it, like diffusers
  */
-export declare function midpointScheduler(config: SchedulerConfig, steps: number, aim: (sigma: number, next: number) => {
+export declare function midpointScheduler(
+  config: SchedulerConfig,
+  steps: number,
+  aim: (
+    sigma: number,
+    next: number,
+  ) => {
     target: number;
     up: number;
-}, noisy?: boolean): Scheduler;
+  },
+  noisy?: boolean,
+): Scheduler;

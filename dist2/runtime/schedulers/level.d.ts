@@ -1,8 +1,8 @@
 import type { Scheduler, SchedulerConfig } from './scheduler.ts';
 /** How much signal and noise latents hold: x = αx₀ + σε. */
 export interface Level {
-    readonly alpha: number;
-    readonly sigma: number;
+  readonly alpha: number;
+  readonly sigma: number;
 }
 /** The level of ᾱ, the cumulative product of 1 − β; its variance is 1 (Ho et al. 2020, arXiv 2006.11239, eq. 4). */
 export declare const levelOfAlphaBar: (alphaBar: number) => Level;

@@ -7,12 +7,12 @@ export declare function alphaBars(config: SchedulerConfig): Float32Array;
 export declare function positiveAlphaBars(config: SchedulerConfig): Float32Array;
 export type TimestepSpacing = 'linspace' | 'leading' | 'trailing';
 export interface Spacing {
-    /** Used where the config has no `timestep_spacing`. */
-    spacing: TimestepSpacing;
-    /** `steps` counts intervals rather than points: one timestep more is laid out, and the lowest is left out. */
-    intervals?: boolean;
-    /** Length of the part of the training schedule that is used; default all of it. */
-    length?: number;
+  /** Used where the config has no `timestep_spacing`. */
+  spacing: TimestepSpacing;
+  /** `steps` counts intervals rather than points: one timestep more is laid out, and the lowest is left out. */
+  intervals?: boolean;
+  /** Length of the part of the training schedule that is used; default all of it. */
+  length?: number;
 }
 /** `steps` timesteps, falling, spaced as in Lin et al. 2023 (arXiv 2305.08891), table 2; `linspace` is not rounded. */
 export declare function spaceTimesteps(config: SchedulerConfig, steps: number, options: Spacing): number[];
@@ -23,10 +23,10 @@ export declare function spaceTimesteps(config: SchedulerConfig, steps: number, o
 export declare function distilledTimesteps(config: SchedulerConfig, steps: number): number[];
 /** The timesteps of a run and their sigmas, both falling; the sigma that the run ends at stands behind the others. */
 export interface SigmaSchedule {
-    timesteps: number[];
-    sigmas: number[];
-    /** The sigmas of the training schedule, rising. */
-    training: Float32Array;
+  timesteps: number[];
+  sigmas: number[];
+  /** The sigmas of the training schedule, rising. */
+  training: Float32Array;
 }
 /** The schedule of the k-diffusion family: timesteps are not rounded, and the run ends at 0. */
 export declare function kDiffusionSchedule(config: SchedulerConfig, steps: number): SigmaSchedule;
@@ -47,4 +47,3 @@ export declare function timestepOfSigma(training: Float32Array, sigma: number): 
 export declare function linspace(first: number, last: number, count: number): number[];
 /** Rounds like NumPy, on which the published timesteps depend: 499.5 is 500 and 500.5 is 500. */
 export declare function roundHalfEven(value: number): number;
-export {};

@@ -7,48 +7,47 @@ import { positiveAlphaBars, roundHalfEven, spaceTimesteps, trainingSteps } from 
  * visited twice, so a run of several steps makes one call more than it has steps.
  */
 export function pndm(config, steps) {
-    const spaced = spaceTimesteps(config, steps, { spacing: 'leading' }).map(roundHalfEven);
-    const timesteps = [...spaced.slice(0, 2), ...spaced.slice(1)];
-    const stride = Math.floor(trainingSteps(config) / steps);
-    const bars = positiveAlphaBars(config);
-    const last = (config.set_alpha_to_one ?? false) ? 1 : bars[0];
-    const barAt = (timestep) => (timestep < 0 ? last : bars[Math.min(timestep, bars.length - 1)]);
-    const levels = timesteps.map((timestep) => levelOfAlphaBar(barAt(timestep)));
-    const denoise = readDenoised(config);
-    const readEpsilon = readNoise(config);
-    const history = [];
-    let calls = 0;
-    let start;
-    /** From one timestep to a lower one (eq. 9), where ε is that of the multistep method. */
-    const move = (latents, epsilon, from, to) => {
-        const [bar, nextBar] = [barAt(from), barAt(to)];
-        // xₛ = √(ᾱₛ / ᾱₜ) xₜ − (ᾱₛ − ᾱₜ) / (ᾱₜ √(1 − ᾱₛ) + √(ᾱₜ (1 − ᾱₜ) ᾱₛ)) ε
-        const divisor = bar * Math.sqrt(1 - nextBar) + Math.sqrt(bar * (1 - bar) * nextBar);
-        return combine([Math.sqrt(nextBar / bar), latents], [-(nextBar - bar) / divisor, epsilon]);
-    };
-    return {
-        timesteps,
-        callsPerStep: 1,
-        initNoiseSigma: 1,
-        scaleModelInput: inputUnscaled,
-        addNoise: noiseAdder(levels),
-        step(prediction, call, latents) {
-            const timestep = timesteps[call];
-            const denoised = denoise(prediction, latents, levels[call]);
-            const epsilon = readEpsilon(prediction, latents, levels[call]);
-            // Counted from the run's first call, which in image-to-image is a later one of the schedule.
-            const count = calls++;
-            if (count === 1) {
-                // The improved Euler step: again from the start, with the mean of the slopes at both ends.
-                const mean = combine([0.5, epsilon], [0.5, history[0]]);
-                return { latents: move(start, mean, timestep + stride, timestep), denoised };
-            }
-            if (count === 0)
-                start = latents;
-            history.unshift(epsilon);
-            history.length = Math.min(history.length, 4);
-            return { latents: move(latents, adamsBashforth(history), timestep, timestep - stride), denoised };
-        },
-    };
+  const spaced = spaceTimesteps(config, steps, { spacing: 'leading' }).map(roundHalfEven);
+  const timesteps = [...spaced.slice(0, 2), ...spaced.slice(1)];
+  const stride = Math.floor(trainingSteps(config) / steps);
+  const bars = positiveAlphaBars(config);
+  const last = (config.set_alpha_to_one ?? false) ? 1 : bars[0];
+  const barAt = (timestep) => (timestep < 0 ? last : bars[Math.min(timestep, bars.length - 1)]);
+  const levels = timesteps.map((timestep) => levelOfAlphaBar(barAt(timestep)));
+  const denoise = readDenoised(config);
+  const readEpsilon = readNoise(config);
+  const history = [];
+  let calls = 0;
+  let start;
+  /** From one timestep to a lower one (eq. 9), where ε is that of the multistep method. */
+  const move = (latents, epsilon, from, to) => {
+    const [bar, nextBar] = [barAt(from), barAt(to)];
+    // xₛ = √(ᾱₛ / ᾱₜ) xₜ − (ᾱₛ − ᾱₜ) / (ᾱₜ √(1 − ᾱₛ) + √(ᾱₜ (1 − ᾱₜ) ᾱₛ)) ε
+    const divisor = bar * Math.sqrt(1 - nextBar) + Math.sqrt(bar * (1 - bar) * nextBar);
+    return combine([Math.sqrt(nextBar / bar), latents], [-(nextBar - bar) / divisor, epsilon]);
+  };
+  return {
+    timesteps,
+    callsPerStep: 1,
+    initNoiseSigma: 1,
+    scaleModelInput: inputUnscaled,
+    addNoise: noiseAdder(levels),
+    step(prediction, call, latents) {
+      const timestep = timesteps[call];
+      const denoised = denoise(prediction, latents, levels[call]);
+      const epsilon = readEpsilon(prediction, latents, levels[call]);
+      // Counted from the run's first call, which in image-to-image is a later one of the schedule.
+      const count = calls++;
+      if (count === 1) {
+        // The improved Euler step: again from the start, with the mean of the slopes at both ends.
+        const mean = combine([0.5, epsilon], [0.5, history[0]]);
+        return { latents: move(start, mean, timestep + stride, timestep), denoised };
+      }
+      if (count === 0) start = latents;
+      history.unshift(epsilon);
+      history.length = Math.min(history.length, 4);
+      return { latents: move(latents, adamsBashforth(history), timestep, timestep - stride), denoised };
+    },
+  };
 }
 //# sourceMappingURL=pndm.js.map

@@ -1,31 +1,34 @@
 export interface TensorData {
-    float32: Float32Array;
-    /** Bits of IEEE half precision. */
-    float16: Uint16Array;
-    float64: Float64Array;
-    int64: BigInt64Array;
-    int32: Int32Array;
-    int8: Int8Array;
-    uint8: Uint8Array;
-    bool: Uint8Array;
+  float32: Float32Array;
+  /** Bits of IEEE half precision. */
+  float16: Uint16Array;
+  float64: Float64Array;
+  int64: BigInt64Array;
+  int32: Int32Array;
+  int8: Int8Array;
+  uint8: Uint8Array;
+  bool: Uint8Array;
 }
 export type TensorDtype = keyof TensorData;
 /** Row-major values with their shape. */
 export type Tensor = {
-    [D in TensorDtype]: {
-        dtype: D;
-        dims: readonly number[];
-        data: TensorData[D];
-    };
+  [D in TensorDtype]: {
+    dtype: D;
+    dims: readonly number[];
+    data: TensorData[D];
+  };
 }[TensorDtype];
-export type FloatTensor = Extract<Tensor, {
+export type FloatTensor = Extract<
+  Tensor,
+  {
     dtype: 'float32';
-}>;
+  }
+>;
 /** An input or output as the graph declares it; a string in `shape` names a free dimension, `[]` is a scalar. */
 export interface ValueInfo {
-    name: string;
-    dtype: string;
-    shape: readonly (number | string)[];
+  name: string;
+  dtype: string;
+  shape: readonly (number | string)[];
 }
 /** float32 values with their shape. */
 export declare function floats(data: Float32Array, dims: readonly number[]): FloatTensor;

@@ -9,43 +9,46 @@ import { RuntimeError } from '../errors.js';
  *   it has fewer layers.
  */
 export async function* encodeClip(graph, rows, { skip, norm }, shared) {
-    const layers = countHiddenStates(graph) - 1;
-    if (skip > 0 || !norm) {
-        if (layers < 1) {
-            throw new RuntimeError('unsupportedParameter', 'This text encoder was exported without its hidden states, so no layers can be skipped.', { parameter: 'clipSkip' });
-        }
-        if (skip >= layers) {
-            throw new RuntimeError('invalidParameter', `The text encoder has ${layers} layers; too many are skipped.`, {
-                parameter: 'clipSkip',
-            });
-        }
+  const layers = countHiddenStates(graph) - 1;
+  if (skip > 0 || !norm) {
+    if (layers < 1) {
+      throw new RuntimeError(
+        'unsupportedParameter',
+        'This text encoder was exported without its hidden states, so no layers can be skipped.',
+        { parameter: 'clipSkip' },
+      );
     }
-    const raw = `hidden_states.${layers - skip}`;
-    const normalized = skip === 0 ? 'last_hidden_state' : `normalized_hidden_states.${layers - skip}`;
-    const name = norm ? normalized : raw;
-    // Graphs exported elsewhere have no state normalized but the last.
-    const states = graph.gives(name) ? [name] : [raw, `hidden_states.${layers}`, 'last_hidden_state'];
-    const pooled = graph.gives('text_embeds') ? ['text_embeds'] : [];
-    const answers = yield { type: 'call', graph, rows, shared, outputs: [...states, ...pooled], positions: 0 };
-    return answers.map((outputs) => {
-        const [state, before, after] = states.map((output) => outputs[output]);
-        const [, length, width] = state.dims;
-        return {
-            states: {
-                data: before ? applyFinalNorm(state.data, before.data, after.data, width) : state.data,
-                length,
-                width,
-            },
-            pooled: outputs.text_embeds?.data,
-        };
-    });
+    if (skip >= layers) {
+      throw new RuntimeError('invalidParameter', `The text encoder has ${layers} layers; too many are skipped.`, {
+        parameter: 'clipSkip',
+      });
+    }
+  }
+  const raw = `hidden_states.${layers - skip}`;
+  const normalized = skip === 0 ? 'last_hidden_state' : `normalized_hidden_states.${layers - skip}`;
+  const name = norm ? normalized : raw;
+  // Graphs exported elsewhere have no state normalized but the last.
+  const states = graph.gives(name) ? [name] : [raw, `hidden_states.${layers}`, 'last_hidden_state'];
+  const pooled = graph.gives('text_embeds') ? ['text_embeds'] : [];
+  const answers = yield { type: 'call', graph, rows, shared, outputs: [...states, ...pooled], positions: 0 };
+  return answers.map((outputs) => {
+    const [state, before, after] = states.map((output) => outputs[output]);
+    const [, length, width] = state.dims;
+    return {
+      states: {
+        data: before ? applyFinalNorm(state.data, before.data, after.data, width) : state.data,
+        length,
+        width,
+      },
+      pooled: outputs.text_embeds?.data,
+    };
+  });
 }
 /** Hidden states the graph gives: the embeddings and one for each layer. */
 function countHiddenStates(graph) {
-    let count = 0;
-    while (graph.gives(`hidden_states.${count}`))
-        count++;
-    return count;
+  let count = 0;
+  while (graph.gives(`hidden_states.${count}`)) count++;
+  return count;
 }
 /**
  * The encoder's final layer norm on a hidden state that the graph does not normalize itself.
@@ -58,43 +61,39 @@ function countHiddenStates(graph) {
  * @param before [length, width], hidden state N. @param after [length, width], `last_hidden_state`.
  */
 export function applyFinalNorm(state, before, after, width) {
-    const x = normalizeRows(before, width);
-    const rows = before.length / width;
-    const result = normalizeRows(state, width);
-    for (let channel = 0; channel < width; channel++) {
-        let meanX = 0;
-        let meanY = 0;
-        for (let at = channel; at < x.length; at += width) {
-            meanX += x[at] / rows;
-            meanY += after[at] / rows;
-        }
-        let covariance = 0;
-        let variance = 0;
-        for (let at = channel; at < x.length; at += width) {
-            covariance += (x[at] - meanX) * (after[at] - meanY);
-            variance += (x[at] - meanX) ** 2;
-        }
-        const weight = covariance / variance;
-        const bias = meanY - weight * meanX;
-        for (let at = channel; at < result.length; at += width)
-            result[at] = result[at] * weight + bias;
+  const x = normalizeRows(before, width);
+  const rows = before.length / width;
+  const result = normalizeRows(state, width);
+  for (let channel = 0; channel < width; channel++) {
+    let meanX = 0;
+    let meanY = 0;
+    for (let at = channel; at < x.length; at += width) {
+      meanX += x[at] / rows;
+      meanY += after[at] / rows;
     }
-    return Float32Array.from(result);
+    let covariance = 0;
+    let variance = 0;
+    for (let at = channel; at < x.length; at += width) {
+      covariance += (x[at] - meanX) * (after[at] - meanY);
+      variance += (x[at] - meanX) ** 2;
+    }
+    const weight = covariance / variance;
+    const bias = meanY - weight * meanX;
+    for (let at = channel; at < result.length; at += width) result[at] = result[at] * weight + bias;
+  }
+  return Float32Array.from(result);
 }
 /** Each row to mean 0 and variance 1; 1e-5 is the epsilon of every published CLIP. */
 function normalizeRows(values, width) {
-    const result = new Float64Array(values.length);
-    for (let row = 0; row < values.length; row += width) {
-        let mean = 0;
-        for (let at = row; at < row + width; at++)
-            mean += values[at] / width;
-        let variance = 0;
-        for (let at = row; at < row + width; at++)
-            variance += (values[at] - mean) ** 2 / width;
-        const scale = 1 / Math.sqrt(variance + 1e-5);
-        for (let at = row; at < row + width; at++)
-            result[at] = (values[at] - mean) * scale;
-    }
-    return result;
+  const result = new Float64Array(values.length);
+  for (let row = 0; row < values.length; row += width) {
+    let mean = 0;
+    for (let at = row; at < row + width; at++) mean += values[at] / width;
+    let variance = 0;
+    for (let at = row; at < row + width; at++) variance += (values[at] - mean) ** 2 / width;
+    const scale = 1 / Math.sqrt(variance + 1e-5);
+    for (let at = row; at < row + width; at++) result[at] = (values[at] - mean) * scale;
+  }
+  return result;
 }
 //# sourceMappingURL=clip.js.map

@@ -1,18 +1,18 @@
 /** Vectors that stand for one word, in order: `data` is [count, width]. */
 export interface WordVectors {
-    count: number;
-    width: number;
-    data: Float32Array;
+  count: number;
+  width: number;
+  data: Float32Array;
 }
 /** A textual inversion: a word of its own and what each text encoder reads in its place. */
 export interface Embedding {
-    /** The word, without angle brackets. */
-    name: string;
-    vectors: {
-        text_encoder?: WordVectors;
-        text_encoder_2?: WordVectors;
-        [otherEncoder: string]: WordVectors | undefined;
-    };
+  /** The word, without angle brackets. */
+  name: string;
+  vectors: {
+    text_encoder?: WordVectors;
+    text_encoder_2?: WordVectors;
+    [otherEncoder: string]: WordVectors | undefined;
+  };
 }
 /**
  * Reads a textual inversion from a safetensors file in one of three layouts: `emb_params` of AUTOMATIC1111's web UI;

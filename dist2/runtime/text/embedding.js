@@ -2,6 +2,7 @@ import { open } from 'node:fs/promises';
 import { basename, extname } from 'node:path';
 import { readSafetensorsHeader, SafetensorsError } from '../files/safetensors.js';
 import { toFloats } from '../tensors/decode.js';
+
 /** Longer ones fill more than one row of a text encoder; published ones have up to 75. */
 const mostVectors = 75;
 /**
@@ -15,61 +16,54 @@ const mostVectors = 75;
  * @throws {SafetensorsError} naming the file and the reason
  */
 export async function readEmbedding(file) {
-    const { tensors, metadata } = await readSafetensorsHeader(file);
-    const refuse = (reason) => new SafetensorsError(`${basename(file)} is not a textual inversion: ${reason}.`);
-    const stem = basename(file, extname(file));
-    const given = metadata.name?.trim() || stem;
-    const read = (name, tensor) => readVectors(name, tensor, refuse);
-    const [first, second] = [tensors.get('clip_l'), tensors.get('clip_g')];
-    if (first || second) {
-        const vectors = {};
-        if (first)
-            vectors.text_encoder = await read('clip_l', first);
-        if (second)
-            vectors.text_encoder_2 = await read('clip_g', second);
-        return { name: wordOf(given, refuse), vectors };
-    }
-    const parameters = tensors.get('emb_params');
-    if (parameters)
-        return { name: wordOf(given, refuse), vectors: { text_encoder: await read('emb_params', parameters) } };
-    const [only] = tensors;
-    if (!only || tensors.size > 1) {
-        throw refuse(`it holds ${tensors.size} tensors, and neither emb_params nor clip_l and clip_g are among them`);
-    }
-    const [token, tensor] = only;
-    return { name: wordOf(token, refuse), vectors: { text_encoder: await read(token, tensor) } };
+  const { tensors, metadata } = await readSafetensorsHeader(file);
+  const refuse = (reason) => new SafetensorsError(`${basename(file)} is not a textual inversion: ${reason}.`);
+  const stem = basename(file, extname(file));
+  const given = metadata.name?.trim() || stem;
+  const read = (name, tensor) => readVectors(name, tensor, refuse);
+  const [first, second] = [tensors.get('clip_l'), tensors.get('clip_g')];
+  if (first || second) {
+    const vectors = {};
+    if (first) vectors.text_encoder = await read('clip_l', first);
+    if (second) vectors.text_encoder_2 = await read('clip_g', second);
+    return { name: wordOf(given, refuse), vectors };
+  }
+  const parameters = tensors.get('emb_params');
+  if (parameters)
+    return { name: wordOf(given, refuse), vectors: { text_encoder: await read('emb_params', parameters) } };
+  const [only] = tensors;
+  if (!only || tensors.size > 1) {
+    throw refuse(`it holds ${tensors.size} tensors, and neither emb_params nor clip_l and clip_g are among them`);
+  }
+  const [token, tensor] = only;
+  return { name: wordOf(token, refuse), vectors: { text_encoder: await read(token, tensor) } };
 }
 function wordOf(name, refuse) {
-    const word = name
-        .trim()
-        .replace(/^<(.+)>$/u, '$1')
-        .trim();
-    if (word === '' || word.length > 200)
-        throw refuse('its word is empty or longer than 200 characters');
-    return word;
+  const word = name
+    .trim()
+    .replace(/^<(.+)>$/u, '$1')
+    .trim();
+  if (word === '' || word.length > 200) throw refuse('its word is empty or longer than 200 characters');
+  return word;
 }
 async function readVectors(name, { dtype, shape, file, offset, length }, refuse) {
-    const label = `the tensor "${name.slice(0, 120)}"`;
-    const [count, width] = shape.length === 1 ? [1, shape[0]] : shape;
-    if (shape.length < 1 || shape.length > 2 || width < 1 || width > 65_536 || count < 1 || count > mostVectors) {
-        const allowed = `allowed is [count, width] with 1 to ${mostVectors} vectors`;
-        throw refuse(`${label} has shape [${shape.join(', ')}]; ${allowed}`);
-    }
-    const bytes = new Uint8Array(length);
-    const handle = await open(file, 'r');
-    try {
-        const { bytesRead } = await handle.read(bytes, 0, length, offset);
-        if (bytesRead !== length)
-            throw refuse(`${label} could not be read to its end`);
-    }
-    finally {
-        await handle.close();
-    }
-    const data = ['F32', 'F16', 'BF16'].includes(dtype) ? toFloats(dtype, bytes.buffer) : undefined;
-    if (!data)
-        throw refuse(`${label} is stored as ${dtype}; allowed are F32, F16 and BF16`);
-    if (!data.every(Number.isFinite))
-        throw refuse(`${label} holds values that are not numbers`);
-    return { count, width, data };
+  const label = `the tensor "${name.slice(0, 120)}"`;
+  const [count, width] = shape.length === 1 ? [1, shape[0]] : shape;
+  if (shape.length < 1 || shape.length > 2 || width < 1 || width > 65_536 || count < 1 || count > mostVectors) {
+    const allowed = `allowed is [count, width] with 1 to ${mostVectors} vectors`;
+    throw refuse(`${label} has shape [${shape.join(', ')}]; ${allowed}`);
+  }
+  const bytes = new Uint8Array(length);
+  const handle = await open(file, 'r');
+  try {
+    const { bytesRead } = await handle.read(bytes, 0, length, offset);
+    if (bytesRead !== length) throw refuse(`${label} could not be read to its end`);
+  } finally {
+    await handle.close();
+  }
+  const data = ['F32', 'F16', 'BF16'].includes(dtype) ? toFloats(dtype, bytes.buffer) : undefined;
+  if (!data) throw refuse(`${label} is stored as ${dtype}; allowed are F32, F16 and BF16`);
+  if (!data.every(Number.isFinite)) throw refuse(`${label} holds values that are not numbers`);
+  return { count, width, data };
 }
 //# sourceMappingURL=embedding.js.map

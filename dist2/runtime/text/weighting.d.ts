@@ -11,12 +11,14 @@ import type { Embeddings } from '../run.ts';
 export declare function weighSdEmbeds({ data, length, width }: Embeddings, weights: readonly number[]): Embeddings;
 /** A fragment of a weight below 1, and a row that lacks it. */
 export interface Lacking {
-    weight: number;
-    /** Undefined where the row does not hold the fragment anyway. */
-    row: {
+  weight: number;
+  /** Undefined where the row does not hold the fragment anyway. */
+  row:
+    | {
         states: Embeddings;
         weights: readonly number[];
-    } | undefined;
+      }
+    | undefined;
 }
 /**
  * The weights of compel on the states of one row. Each token moves on the line from the empty text's state:
@@ -25,4 +27,9 @@ export interface Lacking {
  *
  * @param states [length, width] @param empty the same of the empty text @param weights one for each token
  */
-export declare function weighCompel(states: Embeddings, empty: Embeddings, weights: readonly number[], lacking: readonly Lacking[]): Embeddings;
+export declare function weighCompel(
+  states: Embeddings,
+  empty: Embeddings,
+  weights: readonly number[],
+  lacking: readonly Lacking[],
+): Embeddings;

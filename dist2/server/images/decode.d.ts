@@ -1,16 +1,16 @@
 import type { ImageFormat } from '../../protocol/events.ts';
 import type { Pixels } from '../../runtime/index.ts';
 export interface ImageLimits {
-    /** Bytes of one encoded image; a larger one is refused before it is looked at. */
-    maxBytes: number;
-    /** Width × height of one image, read from its header; a larger one is refused before its pixels are decoded. */
-    maxPixels: number;
+  /** Bytes of one encoded image; a larger one is refused before it is looked at. */
+  maxBytes: number;
+  /** Width × height of one image, read from its header; a larger one is refused before its pixels are decoded. */
+  maxPixels: number;
 }
 export interface ImageHeader {
-    format: ImageFormat;
-    /** As shown: after the EXIF orientation. */
-    width: number;
-    height: number;
+  format: ImageFormat;
+  /** As shown: after the EXIF orientation. */
+  width: number;
+  height: number;
 }
 /** Tells the format by the first bytes; names and MIME types given by clients are never trusted. */
 export declare function sniffFormat(bytes: Uint8Array): ImageFormat;
@@ -29,7 +29,6 @@ export declare function decodeAtMost(bytes: Uint8Array, limits: ImageLimits, mos
  */
 export declare function decodeGrey(bytes: Uint8Array, limits: ImageLimits, size: Size): Promise<Uint8Array>;
 interface Size {
-    width: number;
-    height: number;
+  width: number;
+  height: number;
 }
-export {};

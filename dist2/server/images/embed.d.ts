@@ -1,10 +1,10 @@
 import type { ImageFormat } from '../../protocol/events.ts';
 /** Texts that travel in an image file. */
 export interface Embedded {
-    /** In the form that people's tools read. */
-    parameters: string;
-    /** JSON. */
-    json: string;
+  /** In the form that people's tools read. */
+  parameters: string;
+  /** JSON. */
+  json: string;
 }
 /**
  * Writes texts into an encoded image without touching its pixels. A PNG gets the text chunks `parameters` and `latentwire`, a

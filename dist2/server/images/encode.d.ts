@@ -6,9 +6,14 @@ export declare function encodeImage(pixels: Pixels, format: ImageFormat, quality
  * Encodes a preview with its longer side enlarged or reduced to `size` pixels. Previews are a few dozen pixels wide, one
  * for each latent; a smooth kernel shows them as blur where the plain ones show blocks.
  */
-export declare function encodePreview(pixels: Pixels, size: number, format: ImageFormat, quality: number): Promise<{
-    bytes: Buffer;
-    width: number;
-    height: number;
+export declare function encodePreview(
+  pixels: Pixels,
+  size: number,
+  format: ImageFormat,
+  quality: number,
+): Promise<{
+  bytes: Buffer;
+  width: number;
+  height: number;
 }>;
 export declare const extensions: Record<ImageFormat, string>;

@@ -3,8 +3,8 @@
  * `image`, `media`) is known to the task, which turns this into an error of that parameter.
  */
 export declare class ImageError extends Error {
-    readonly kind: ImageErrorKind;
-    constructor(message: string, kind?: ImageErrorKind, options?: ErrorOptions);
+  readonly kind: ImageErrorKind;
+  constructor(message: string, kind?: ImageErrorKind, options?: ErrorOptions);
 }
 /** `missing`: no such UUID here; `download`: the URL gave nothing; `invalid`: what was given is not a usable image. */
 export type ImageErrorKind = 'missing' | 'download' | 'invalid';

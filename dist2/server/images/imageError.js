@@ -3,11 +3,11 @@
  * `image`, `media`) is known to the task, which turns this into an error of that parameter.
  */
 export class ImageError extends Error {
-    kind;
-    constructor(message, kind = 'invalid', options) {
-        super(message, options);
-        this.name = 'ImageError';
-        this.kind = kind;
-    }
+  kind;
+  constructor(message, kind = 'invalid', options) {
+    super(message, options);
+    this.name = 'ImageError';
+    this.kind = kind;
+  }
 }
 //# sourceMappingURL=imageError.js.map

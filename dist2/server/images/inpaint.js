@@ -1,80 +1,74 @@
 import { enlarge, layInto, reduce } from './canvas.js';
 import { decodeGrey } from './decode.js';
 import { ImageError } from './imageError.js';
+
 /** What JPEG leaves of black, and takes from white, is no blend: the picture outside a mask stays as it is. */
 const nearBlack = 8;
 const nearWhite = 247;
 /** Decodes a mask: 255 where the picture changes. Throws ImageError for one that changes nothing. */
 export async function decodeMask(bytes, limits, size) {
-    const mask = await decodeGrey(bytes, limits, size);
-    let anything = false;
-    for (let pixel = 0; pixel < mask.length; pixel++) {
-        const value = mask[pixel];
-        if (value < nearBlack)
-            mask[pixel] = 0;
-        else {
-            anything = true;
-            if (value > nearWhite)
-                mask[pixel] = 255;
-        }
+  const mask = await decodeGrey(bytes, limits, size);
+  let anything = false;
+  for (let pixel = 0; pixel < mask.length; pixel++) {
+    const value = mask[pixel];
+    if (value < nearBlack) mask[pixel] = 0;
+    else {
+      anything = true;
+      if (value > nearWhite) mask[pixel] = 255;
     }
-    if (!anything)
-        throw new ImageError('The mask is black everywhere, so nothing is to be changed. White is changed.');
-    return mask;
+  }
+  if (!anything) throw new ImageError('The mask is black everywhere, so nothing is to be changed. White is changed.');
+  return mask;
 }
 /**
  * Draws anew where the mask is white, and blends where it is grey. With a margin the run sees only the masked part and so
  * many pixels around it, enlarged to the size of the picture: small things get all the detail that the model can give.
  */
 export async function inpaintCanvas(picture, mask, margin) {
-    const whole = { left: 0, top: 0, width: picture.width, height: picture.height };
-    const box = margin === undefined ? whole : marginBox(boundsOf(mask, picture.width), margin, picture);
-    if (box.width === picture.width && box.height === picture.height) {
-        return { image: picture, mask, finish: (drawn) => layInto(picture, drawn, mask, whole) };
-    }
-    const { width, height } = picture;
-    return {
-        image: { width, height, data: await enlarge(picture, 3, box, picture) },
-        mask: await enlarge({ width, height, data: mask }, 1, box, picture),
-        finish: async (drawn) => layInto(picture, await reduce(drawn, box), mask, box),
-    };
+  const whole = { left: 0, top: 0, width: picture.width, height: picture.height };
+  const box = margin === undefined ? whole : marginBox(boundsOf(mask, picture.width), margin, picture);
+  if (box.width === picture.width && box.height === picture.height) {
+    return { image: picture, mask, finish: (drawn) => layInto(picture, drawn, mask, whole) };
+  }
+  const { width, height } = picture;
+  return {
+    image: { width, height, data: await enlarge(picture, 3, box, picture) },
+    mask: await enlarge({ width, height, data: mask }, 1, box, picture),
+    finish: async (drawn) => layInto(picture, await reduce(drawn, box), mask, box),
+  };
 }
 /** The smallest box around all pixels that are not 0; there must be one. */
 export function boundsOf(mask, width) {
-    const height = mask.length / width;
-    let [left, right, top, bottom] = [width, -1, height, -1];
-    for (let y = 0, pixel = 0; y < height; y++) {
-        for (let x = 0; x < width; x++, pixel++) {
-            if (mask[pixel] === 0)
-                continue;
-            if (x < left)
-                left = x;
-            if (x > right)
-                right = x;
-            if (y < top)
-                top = y;
-            bottom = y;
-        }
+  const height = mask.length / width;
+  let [left, right, top, bottom] = [width, -1, height, -1];
+  for (let y = 0, pixel = 0; y < height; y++) {
+    for (let x = 0; x < width; x++, pixel++) {
+      if (mask[pixel] === 0) continue;
+      if (x < left) left = x;
+      if (x > right) right = x;
+      if (y < top) top = y;
+      bottom = y;
     }
-    return { left, top, width: right - left + 1, height: bottom - top + 1 };
+  }
+  return { left, top, width: right - left + 1, height: bottom - top + 1 };
 }
 /** The box with a margin on all sides, then grown to the shape of the picture, and moved where it would stick out. */
 export function marginBox(box, margin, picture) {
-    const left = Math.max(0, box.left - margin);
-    const top = Math.max(0, box.top - margin);
-    const right = Math.min(picture.width, box.left + box.width + margin);
-    const bottom = Math.min(picture.height, box.top + box.height + margin);
-    const scale = Math.max((right - left) / picture.width, (bottom - top) / picture.height);
-    const width = Math.min(picture.width, Math.ceil(scale * picture.width));
-    const height = Math.min(picture.height, Math.ceil(scale * picture.height));
-    return {
-        left: place((left + right - width) / 2, picture.width - width),
-        top: place((top + bottom - height) / 2, picture.height - height),
-        width,
-        height,
-    };
+  const left = Math.max(0, box.left - margin);
+  const top = Math.max(0, box.top - margin);
+  const right = Math.min(picture.width, box.left + box.width + margin);
+  const bottom = Math.min(picture.height, box.top + box.height + margin);
+  const scale = Math.max((right - left) / picture.width, (bottom - top) / picture.height);
+  const width = Math.min(picture.width, Math.ceil(scale * picture.width));
+  const height = Math.min(picture.height, Math.ceil(scale * picture.height));
+  return {
+    left: place((left + right - width) / 2, picture.width - width),
+    top: place((top + bottom - height) / 2, picture.height - height),
+    width,
+    height,
+  };
 }
 function place(wanted, last) {
-    return Math.min(last, Math.max(0, Math.floor(wanted)));
+  return Math.min(last, Math.max(0, Math.floor(wanted)));
 }
 //# sourceMappingURL=inpaint.js.map

@@ -7,7 +7,10 @@ import { type Canvas } from './canvas.ts';
  */
 export declare function outpaintCanvas(picture: Pixels, extension: Outpaint): Promise<Canvas>;
 /** 255 in the new area, falling to 0 over `blur` pixels of the old one. */
-export declare function extensionMask(old: {
+export declare function extensionMask(
+  old: {
     width: number;
     height: number;
-}, extension: Outpaint): Uint8Array;
+  },
+  extension: Outpaint,
+): Uint8Array;

@@ -5,40 +5,41 @@ import { layInto } from './canvas.js';
  * go on; the old area keeps every byte, but for the blend along the new edges.
  */
 export async function outpaintCanvas(picture, extension) {
-    const { top, right, bottom, left } = extension;
-    const width = left + picture.width + right;
-    const height = top + picture.height + bottom;
-    const data = await sharp(picture.data, { raw: { width: picture.width, height: picture.height, channels: 3 } })
-        .extend({ top, right, bottom, left, extendWith: 'mirror' })
-        .raw()
-        .toBuffer();
-    const image = { width, height, data };
-    const mask = extensionMask(picture, extension);
-    return { image, mask, finish: (drawn) => layInto(image, drawn, mask, { left: 0, top: 0, width, height }) };
+  const { top, right, bottom, left } = extension;
+  const width = left + picture.width + right;
+  const height = top + picture.height + bottom;
+  const data = await sharp(picture.data, { raw: { width: picture.width, height: picture.height, channels: 3 } })
+    .extend({ top, right, bottom, left, extendWith: 'mirror' })
+    .raw()
+    .toBuffer();
+  const image = { width, height, data };
+  const mask = extensionMask(picture, extension);
+  return { image, mask, finish: (drawn) => layInto(image, drawn, mask, { left: 0, top: 0, width, height }) };
 }
 /** 255 in the new area, falling to 0 over `blur` pixels of the old one. */
 export function extensionMask(old, extension) {
-    const { top, right, bottom, left, blur } = extension;
-    const across = profile(left, old.width, right, blur);
-    const down = profile(top, old.height, bottom, blur);
-    const mask = new Uint8Array(across.length * down.length);
-    for (const [y, value] of down.entries()) {
-        const row = mask.subarray(y * across.length, (y + 1) * across.length);
-        row.set(across);
-        if (value > 0)
-            for (let x = 0; x < row.length; x++)
-                row[x] = Math.max(row[x], value);
-    }
-    return mask;
+  const { top, right, bottom, left, blur } = extension;
+  const across = profile(left, old.width, right, blur);
+  const down = profile(top, old.height, bottom, blur);
+  const mask = new Uint8Array(across.length * down.length);
+  for (const [y, value] of down.entries()) {
+    const row = mask.subarray(y * across.length, (y + 1) * across.length);
+    row.set(across);
+    if (value > 0) for (let x = 0; x < row.length; x++) row[x] = Math.max(row[x], value);
+  }
+  return mask;
 }
 /** The mask along one side: `before` new pixels, `old` ones, `after` new ones. */
 function profile(before, old, after, blur) {
-    const line = new Uint8Array(before + old + after).fill(255);
-    for (let pixel = 0; pixel < old; pixel++) {
-        // Taken at the middle of the pixel; a side that nothing was added to has no edge to hide.
-        const fromEdge = Math.min(before > 0 ? pixel + 0.5 : Number.POSITIVE_INFINITY, after > 0 ? old - pixel - 0.5 : Number.POSITIVE_INFINITY);
-        line[before + pixel] = fromEdge < blur ? Math.round(255 * (1 - fromEdge / blur)) : 0;
-    }
-    return line;
+  const line = new Uint8Array(before + old + after).fill(255);
+  for (let pixel = 0; pixel < old; pixel++) {
+    // Taken at the middle of the pixel; a side that nothing was added to has no edge to hide.
+    const fromEdge = Math.min(
+      before > 0 ? pixel + 0.5 : Number.POSITIVE_INFINITY,
+      after > 0 ? old - pixel - 0.5 : Number.POSITIVE_INFINITY,
+    );
+    line[before + pixel] = fromEdge < blur ? Math.round(255 * (1 - fromEdge / blur)) : 0;
+  }
+  return line;
 }
 //# sourceMappingURL=outpaint.js.map

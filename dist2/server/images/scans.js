@@ -5,27 +5,21 @@ export const maxScans = 64;
  * a file of some hundred kilobytes with thousands of them keeps a thread busy for minutes.
  */
 export function countScans(bytes) {
-    let scans = 0;
-    let at = 2;
-    while (at + 3 < bytes.length && scans <= maxScans) {
-        at = bytes.indexOf(0xff, at);
-        if (at === -1)
-            break;
-        const marker = bytes[at + 1];
-        // The end of the image: phones write a film behind it, whose bytes are no scans.
-        if (marker === 0xd9)
-            break;
-        if (marker === 0xda)
-            scans++;
-        // Fill bytes, stuffed zeros, restarts and the markers without a length; an 0xff may begin the next marker. Decoders do
-        // not skip the lengths of reserved markers inside of a scan, so scans could hide there.
-        if (marker === 0xff)
-            at += 1;
-        else if (marker < 0xc0 || (marker >= 0xd0 && marker <= 0xd8))
-            at += 2;
-        else
-            at += 2 + ((bytes[at + 2] << 8) | bytes[at + 3]);
-    }
-    return scans;
+  let scans = 0;
+  let at = 2;
+  while (at + 3 < bytes.length && scans <= maxScans) {
+    at = bytes.indexOf(0xff, at);
+    if (at === -1) break;
+    const marker = bytes[at + 1];
+    // The end of the image: phones write a film behind it, whose bytes are no scans.
+    if (marker === 0xd9) break;
+    if (marker === 0xda) scans++;
+    // Fill bytes, stuffed zeros, restarts and the markers without a length; an 0xff may begin the next marker. Decoders do
+    // not skip the lengths of reserved markers inside of a scan, so scans could hide there.
+    if (marker === 0xff) at += 1;
+    else if (marker < 0xc0 || (marker >= 0xd0 && marker <= 0xd8)) at += 2;
+    else at += 2 + ((bytes[at + 2] << 8) | bytes[at + 3]);
+  }
+  return scans;
 }
 //# sourceMappingURL=scans.js.map

@@ -5,80 +5,80 @@ import { warned } from '../results.js';
 import { dayOf, Tally, textOfDay } from '../usage.js';
 /** Tells the caller about the tasks of its own key, in the words of the hosted service. Nothing costs anything here. */
 export async function accountManagement(task, caller, { usage }) {
-    const { today } = usage;
-    const last = task.endDate === undefined ? today : dayOf(task.endDate);
-    const first = task.startDate === undefined ? last - MAX_DAYS + 1 : dayOf(task.startDate);
-    if (last < first || last - first > MAX_DAYS) {
-        const message = `\`startDate\` and \`endDate\` must be at most ${MAX_DAYS} days apart, in this order.`;
-        throw new TaskError('invalidStartDate', { message, parameter: 'startDate', type: 'string' });
-    }
-    const since = (days) => usage.between(caller.owner, today - days + 1, today);
-    const asked = usage.between(caller.owner, first, last);
-    const chosen = task.models === undefined ? asked : asked.filter(({ air }) => task.models?.includes(air));
-    const figures = (tallies) => figuresOf(sum(tallies), task.operation);
-    const groups = (name) => {
-        const found = new Map();
-        for (const entry of chosen)
-            found.set(name(entry), [...(found.get(name(entry)) ?? []), entry]);
-        return [...found].map(([key, entries]) => [key, figures(entries)]);
-    };
-    const isAsked = (group) => task.groupBy.includes(group);
-    const uuid = accountOf(caller.owner);
-    caller.data({
-        taskType: task.taskType,
-        taskUUID: task.taskUUID,
-        operation: task.operation,
-        organizationName: 'Latentwire',
-        organizationUUID: uuid,
-        balance: { amount: 0, freeBalance: 0, currency: 'USD' },
-        team: [],
-        apiKeys: [],
-        usage: {
-            today: figures(since(1)),
-            last7Days: figures(since(7)),
-            last30Days: figures(since(30)),
-            total: figuresOf(usage.total(caller.owner), task.operation),
-            ...(isAsked('date') && {
-                timeseries: groups(({ day }) => textOfDay(day)).map(([date, each]) => ({ date, ...each })),
-            }),
-            ...(isAsked('model') && {
-                model: groups(({ air }) => air)
-                    .filter(([air]) => air !== '')
-                    .map(([model, each]) => ({ model, ...each })),
-            }),
-            ...(isAsked('apiKey') && { apiKey: chosen.length === 0 ? [] : [{ apiKey: uuid, ...figures(chosen) }] }),
-        },
-        ...warned(task),
-    });
+  const { today } = usage;
+  const last = task.endDate === undefined ? today : dayOf(task.endDate);
+  const first = task.startDate === undefined ? last - MAX_DAYS + 1 : dayOf(task.startDate);
+  if (last < first || last - first > MAX_DAYS) {
+    const message = `\`startDate\` and \`endDate\` must be at most ${MAX_DAYS} days apart, in this order.`;
+    throw new TaskError('invalidStartDate', { message, parameter: 'startDate', type: 'string' });
+  }
+  const since = (days) => usage.between(caller.owner, today - days + 1, today);
+  const asked = usage.between(caller.owner, first, last);
+  const chosen = task.models === undefined ? asked : asked.filter(({ air }) => task.models?.includes(air));
+  const figures = (tallies) => figuresOf(sum(tallies), task.operation);
+  const groups = (name) => {
+    const found = new Map();
+    for (const entry of chosen) found.set(name(entry), [...(found.get(name(entry)) ?? []), entry]);
+    return [...found].map(([key, entries]) => [key, figures(entries)]);
+  };
+  const isAsked = (group) => task.groupBy.includes(group);
+  const uuid = accountOf(caller.owner);
+  caller.data({
+    taskType: task.taskType,
+    taskUUID: task.taskUUID,
+    operation: task.operation,
+    organizationName: 'Latentwire',
+    organizationUUID: uuid,
+    balance: { amount: 0, freeBalance: 0, currency: 'USD' },
+    team: [],
+    apiKeys: [],
+    usage: {
+      today: figures(since(1)),
+      last7Days: figures(since(7)),
+      last30Days: figures(since(30)),
+      total: figuresOf(usage.total(caller.owner), task.operation),
+      ...(isAsked('date') && {
+        timeseries: groups(({ day }) => textOfDay(day)).map(([date, each]) => ({ date, ...each })),
+      }),
+      ...(isAsked('model') && {
+        model: groups(({ air }) => air)
+          .filter(([air]) => air !== '')
+          .map(([model, each]) => ({ model, ...each })),
+      }),
+      ...(isAsked('apiKey') && { apiKey: chosen.length === 0 ? [] : [{ apiKey: uuid, ...figures(chosen) }] }),
+    },
+    ...warned(task),
+  });
 }
 function sum(entries) {
-    const all = new Tally();
-    for (const { tally } of entries)
-        all.add(tally);
-    return all;
+  const all = new Tally();
+  for (const { tally } of entries) all.add(tally);
+  return all;
 }
 /** Of a tally, what an operation asks about. */
 function figuresOf(tally, operation) {
-    const count = tally.tasks;
-    switch (operation) {
-        case 'getUsagePerformance':
-            return {
-                count,
-                avgInferenceTime: tally.meanMs,
-                p50InferenceTime: tally.quantileMs(0.5),
-                p90InferenceTime: tally.quantileMs(0.9),
-                p99InferenceTime: tally.quantileMs(0.99),
-            };
-        case 'getUsageErrors':
-            return { count, clientErrors: tally.clientErrors, serverErrors: tally.serverErrors };
-        default:
-            return { count, spend: 0 };
-    }
+  const count = tally.tasks;
+  switch (operation) {
+    case 'getUsagePerformance':
+      return {
+        count,
+        avgInferenceTime: tally.meanMs,
+        p50InferenceTime: tally.quantileMs(0.5),
+        p90InferenceTime: tally.quantileMs(0.9),
+        p99InferenceTime: tally.quantileMs(0.99),
+      };
+    case 'getUsageErrors':
+      return { count, clientErrors: tally.clientErrors, serverErrors: tally.serverErrors };
+    default:
+      return { count, spend: 0 };
+  }
 }
 /** A name for whoever has a key, which tells nothing about the key. */
 function accountOf(owner) {
-    const hex = createHash('sha256').update(`account ${owner}`).digest('hex');
-    // Version 8 of RFC 9562: what is in it is the maker's affair.
-    return [hex.slice(0, 8), hex.slice(8, 12), `8${hex.slice(13, 16)}`, `8${hex.slice(17, 20)}`, hex.slice(20, 32)].join('-');
+  const hex = createHash('sha256').update(`account ${owner}`).digest('hex');
+  // Version 8 of RFC 9562: what is in it is the maker's affair.
+  return [hex.slice(0, 8), hex.slice(8, 12), `8${hex.slice(13, 16)}`, `8${hex.slice(17, 20)}`, hex.slice(20, 32)].join(
+    '-',
+  );
 }
 //# sourceMappingURL=accountManagement.js.map

@@ -6,4 +6,8 @@ import type { Context } from '../context.ts';
  * Makes images. A task that is already known here by its UUID is not run again: whoever repeats it gets its results,
  * those that are there now and the others as they finish.
  */
-export declare function imageInference(task: ImageInferenceTask & MayWarn, caller: Caller, context: Context): Promise<void>;
+export declare function imageInference(
+  task: ImageInferenceTask & MayWarn,
+  caller: Caller,
+  context: Context,
+): Promise<void>;

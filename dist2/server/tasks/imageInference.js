@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { parameterCode, TaskError } from '../../protocol/errors.js';
 import { stepRange } from '../../protocol/steps.js';
-import { noSuchScheduler, RuntimeError, resolveScheduler, schedulerSpellings, } from '../../runtime/index.js';
+import { noSuchScheduler, RuntimeError, resolveScheduler, schedulerSpellings } from '../../runtime/index.js';
 import { embed } from '../images/embed.js';
 import { encodeImage } from '../images/encode.js';
 import { EncodedImage } from '../images/encodedImage.js';
@@ -21,410 +21,385 @@ import { workOf } from '../work.js';
  * those that are there now and the others as they finish.
  */
 export async function imageInference(task, caller, context) {
-    if (repeats(task, caller, context))
-        return attach(task, caller, context);
-    if (context.closing)
-        throw shuttingDown();
-    // Before the first wait: a cancel may follow in the same breath, and so may the same task once more.
-    const record = new TaskRecord(task, caller, context.clock.now());
-    context.records.add(record);
-    // On arrival: what counts is which task of a lane came last, not which was planned last.
-    const lane = context.records.enterLane(record, caller, task.lane);
-    let meter;
-    void record.ended.then(() => {
-        context.metrics.taskEnded(record, meter?.model);
-        context.usage.taskEnded(record, meter);
-        logEnd(record, context.clock.now() - record.startedAt, caller.id, context.log, meter);
-    });
-    let plan;
-    try {
-        await checkRoom(context);
-        plan = await planTask(task, caller, context);
-        record.warnings.push(...plan.warnings);
-        record.settings = settingsOf(task, plan);
-        if (record.state !== 'unfinished')
-            return;
-        const older = lane.older();
-        const freed = older.reduce((sum, { admitted }) => sum + admitted, 0);
-        context.queue.admit(caller.claimant, task.numberResults, freed);
-        record.admitted = task.numberResults;
-        record.atEnd(() => context.queue.release(caller.claimant, task.numberResults));
-        // Those that are still being planned as well: an older task never supersedes a newer one.
-        for (const each of older)
-            each.cancel('superseded');
-    }
-    catch (error) {
-        return context.records.refuse(record, toTaskError(error, context));
-    }
-    keepDeadline(record, task.deadline, context);
-    meter = context.metrics.task(plan.air);
-    context.log.info({
-        taskUUID: task.taskUUID,
-        session: caller.id,
-        model: plan.air,
-        results: task.numberResults,
-        steps: plan.request.steps,
-    }, 'A task was taken.');
-    if (task.deliveryMethod === 'async')
-        acknowledge(record, caller);
-    if (task.deliveryMethod === 'sync')
-        caller.awaits(record.ended);
-    void runTask(task, plan, meter, record, caller, context);
+  if (repeats(task, caller, context)) return attach(task, caller, context);
+  if (context.closing) throw shuttingDown();
+  // Before the first wait: a cancel may follow in the same breath, and so may the same task once more.
+  const record = new TaskRecord(task, caller, context.clock.now());
+  context.records.add(record);
+  // On arrival: what counts is which task of a lane came last, not which was planned last.
+  const lane = context.records.enterLane(record, caller, task.lane);
+  let meter;
+  void record.ended.then(() => {
+    context.metrics.taskEnded(record, meter?.model);
+    context.usage.taskEnded(record, meter);
+    logEnd(record, context.clock.now() - record.startedAt, caller.id, context.log, meter);
+  });
+  let plan;
+  try {
+    await checkRoom(context);
+    plan = await planTask(task, caller, context);
+    record.warnings.push(...plan.warnings);
+    record.settings = settingsOf(task, plan);
+    if (record.state !== 'unfinished') return;
+    const older = lane.older();
+    const freed = older.reduce((sum, { admitted }) => sum + admitted, 0);
+    context.queue.admit(caller.claimant, task.numberResults, freed);
+    record.admitted = task.numberResults;
+    record.atEnd(() => context.queue.release(caller.claimant, task.numberResults));
+    // Those that are still being planned as well: an older task never supersedes a newer one.
+    for (const each of older) each.cancel('superseded');
+  } catch (error) {
+    return context.records.refuse(record, toTaskError(error, context));
+  }
+  keepDeadline(record, task.deadline, context);
+  meter = context.metrics.task(plan.air);
+  context.log.info(
+    {
+      taskUUID: task.taskUUID,
+      session: caller.id,
+      model: plan.air,
+      results: task.numberResults,
+      steps: plan.request.steps,
+    },
+    'A task was taken.',
+  );
+  if (task.deliveryMethod === 'async') acknowledge(record, caller);
+  if (task.deliveryMethod === 'sync') caller.awaits(record.ended);
+  void runTask(task, plan, meter, record, caller, context);
 }
 /** Whether the task is known and asks for the same. Throws `conflictTaskUUID` where it asks for something else. */
 function repeats(task, caller, { records }) {
-    const record = records.find(caller.owner, task.taskUUID);
-    if (record === undefined)
-        return false;
-    if (record.fingerprint !== fingerprintOf(task) || task.numberResults > record.numberResults) {
-        throw new TaskError('conflictTaskUUID', { parameter: 'taskUUID', type: 'string' });
-    }
-    // Clients repeat over HTTP what failed on the server's side, and they mean it: such a task runs again.
-    return record.state !== 'failed' || (record.error?.status ?? 500) < 500;
+  const record = records.find(caller.owner, task.taskUUID);
+  if (record === undefined) return false;
+  if (record.fingerprint !== fingerprintOf(task) || task.numberResults > record.numberResults) {
+    throw new TaskError('conflictTaskUUID', { parameter: 'taskUUID', type: 'string' });
+  }
+  // Clients repeat over HTTP what failed on the server's side, and they mean it: such a task runs again.
+  return record.state !== 'failed' || (record.error?.status ?? 500) < 500;
 }
 /**
  * Gives a caller what there is of a task that it repeats. Nothing is awaited in here: what finishes later is told later, so
  * on every connection results come in the order of the record.
  */
 function attach(task, caller, context) {
-    const record = context.records.find(caller.owner, task.taskUUID);
-    if (record === undefined)
-        throw new TaskError('taskNotFound');
-    const { state, error } = record;
-    if (record.deliveryMethod === 'async')
-        acknowledge(record, caller);
-    // Whoever asks for fewer results has the first of them: they come in the same order on every connection.
-    const from = record.numberResults - task.numberResults;
-    if (state === 'unfinished' && !record.callers.has(caller)) {
-        record.callers.add(caller);
-        record.from.set(caller, from);
+  const record = context.records.find(caller.owner, task.taskUUID);
+  if (record === undefined) throw new TaskError('taskNotFound');
+  const { state, error } = record;
+  if (record.deliveryMethod === 'async') acknowledge(record, caller);
+  // Whoever asks for fewer results has the first of them: they come in the same order on every connection.
+  const from = record.numberResults - task.numberResults;
+  if (state === 'unfinished' && !record.callers.has(caller)) {
+    record.callers.add(caller);
+    record.from.set(caller, from);
+  }
+  if (isSentTo(record, caller)) {
+    for (const index of record.order.slice(from)) {
+      const result = record.results[index];
+      // A resumed session may have been sent it a moment ago, before the task was repeated.
+      if (result === undefined || caller.holds(record.taskUUID, index)) continue;
+      caller.data(resultOf(record, index, result, caller));
     }
-    if (isSentTo(record, caller)) {
-        for (const index of record.order.slice(from)) {
-            const result = record.results[index];
-            // A resumed session may have been sent it a moment ago, before the task was repeated.
-            if (result === undefined || caller.holds(record.taskUUID, index))
-                continue;
-            caller.data(resultOf(record, index, result, caller));
-        }
-    }
-    if (state === 'failed' && error !== undefined && record.deliveryMethod === 'sync')
-        throw error;
-    if (state === 'cancelled') {
-        const { taskType, taskUUID, cancelReason: reason } = record;
-        caller.event({ event: 'cancelled', taskType, taskUUID, reason });
-    }
-    if (record.deliveryMethod === 'sync')
-        caller.awaits(record.ended);
+  }
+  if (state === 'failed' && error !== undefined && record.deliveryMethod === 'sync') throw error;
+  if (state === 'cancelled') {
+    const { taskType, taskUUID, cancelReason: reason } = record;
+    caller.event({ event: 'cancelled', taskType, taskUUID, reason });
+  }
+  if (record.deliveryMethod === 'sync') caller.awaits(record.ended);
 }
 /** Whether a caller is sent the results of a task without asking for each. */
 function isSentTo({ deliveryMethod }, { pushes }) {
-    return deliveryMethod === 'sync' || pushes;
+  return deliveryMethod === 'sync' || pushes;
 }
 function acknowledge({ taskType, taskUUID, warnings }, caller) {
-    caller.data({ taskType, taskUUID, status: 'processing', ...warned({ warnings }) });
+  caller.data({ taskType, taskUUID, status: 'processing', ...warned({ warnings }) });
 }
 /** Checks the task against what there is, and fills in what it leaves to the model. */
 async function planTask(task, caller, context) {
-    checkPriority(task, context.keys.policyOf(caller.owner).maxPriority);
-    const { main, loras, embeddings, controlNets, vae, refiner } = await findTaskModels(task, context.catalog);
-    const { model } = main;
-    const width = task.width ?? model.defaultWidth;
-    const height = task.height ?? model.defaultHeight;
-    for (const [parameter, value] of Object.entries({ width, height })) {
-        if (value % model.sizeMultiple !== 0) {
-            throw new TaskError(parameterCode('invalid', parameter), {
-                message: `\`${parameter}\` must be a multiple of ${model.sizeMultiple} for this model.`,
-                parameter,
-                type: 'integer',
-            });
-        }
+  checkPriority(task, context.keys.policyOf(caller.owner).maxPriority);
+  const { main, loras, embeddings, controlNets, vae, refiner } = await findTaskModels(task, context.catalog);
+  const { model } = main;
+  const width = task.width ?? model.defaultWidth;
+  const height = task.height ?? model.defaultHeight;
+  for (const [parameter, value] of Object.entries({ width, height })) {
+    if (value % model.sizeMultiple !== 0) {
+      throw new TaskError(parameterCode('invalid', parameter), {
+        message: `\`${parameter}\` must be a multiple of ${model.sizeMultiple} for this model.`,
+        parameter,
+        type: 'integer',
+      });
     }
-    checkOutputPixels(width, height, model.sizeMultiple, context.config.maxOutputPixels);
-    const steps = task.steps ?? model.defaultSteps;
-    const { negativePrompt, positivePrompt2, negativePrompt2, promptWeighting, shift, clipSkip, imageGuidanceScale } = task;
-    const { trueCFGScale, maxSequenceLength } = task;
-    const scheduler = schedulerOf(task);
-    // A preset is a wish for speed: a model without DeepCache draws the better picture, later.
-    const isSpared = task.deepCache?.isPreset === true && model.layout !== 'safetensors';
-    const deepCache = isSpared ? undefined : deepCacheOf(task, steps);
-    const previews = task.previews ?? caller.previews;
-    const progress = task.progress ?? caller.progress;
-    const isTiny = previews !== false && previews.decoder === 'tiny';
-    const tinyDecoder = isTiny ? await findTinyDecoder(main, context.catalog) : undefined;
-    return {
-        air: main.air,
-        model,
-        request: {
-            model: main.path,
-            prompt: task.positivePrompt,
-            ...(negativePrompt !== undefined && { negativePrompt }),
-            ...(positivePrompt2 !== undefined && { prompt2: positivePrompt2 }),
-            ...(negativePrompt2 !== undefined && { negativePrompt2 }),
-            ...(promptWeighting !== undefined && { promptWeighting }),
-            width,
-            height,
-            steps,
-            guidanceScale: task.CFGScale ?? model.defaultGuidanceScale,
-            ...(imageGuidanceScale !== undefined && { imageGuidanceScale }),
-            ...(trueCFGScale !== undefined && { trueGuidanceScale: trueCFGScale }),
-            ...(maxSequenceLength !== undefined && { maxSequenceLength }),
-            ...(scheduler !== undefined && { scheduler }),
-            ...(shift !== undefined && { shift }),
-            ...(clipSkip !== undefined && { clipSkip }),
-            ...(loras.length > 0 && { loras }),
-            ...(embeddings.length > 0 && { embeddings }),
-            ...(vae !== undefined && { vae }),
-            ...(refiner !== undefined && { refiner: { model: refiner, startStep: refinerStart(task, steps) } }),
-            ...(deepCache !== undefined && { deepCache }),
-            ...(previews !== false && {
-                previews: {
-                    every: previews.every,
-                    decoder: isTiny ? 'tiny' : previews.decoder,
-                    ...(tinyDecoder !== undefined && { tinyDecoder }),
-                },
-            }),
-            progress,
+  }
+  checkOutputPixels(width, height, model.sizeMultiple, context.config.maxOutputPixels);
+  const steps = task.steps ?? model.defaultSteps;
+  const { negativePrompt, positivePrompt2, negativePrompt2, promptWeighting, shift, clipSkip, imageGuidanceScale } =
+    task;
+  const { trueCFGScale, maxSequenceLength } = task;
+  const scheduler = schedulerOf(task);
+  // A preset is a wish for speed: a model without DeepCache draws the better picture, later.
+  const isSpared = task.deepCache?.isPreset === true && model.layout !== 'safetensors';
+  const deepCache = isSpared ? undefined : deepCacheOf(task, steps);
+  const previews = task.previews ?? caller.previews;
+  const progress = task.progress ?? caller.progress;
+  const isTiny = previews !== false && previews.decoder === 'tiny';
+  const tinyDecoder = isTiny ? await findTinyDecoder(main, context.catalog) : undefined;
+  return {
+    air: main.air,
+    model,
+    request: {
+      model: main.path,
+      prompt: task.positivePrompt,
+      ...(negativePrompt !== undefined && { negativePrompt }),
+      ...(positivePrompt2 !== undefined && { prompt2: positivePrompt2 }),
+      ...(negativePrompt2 !== undefined && { negativePrompt2 }),
+      ...(promptWeighting !== undefined && { promptWeighting }),
+      width,
+      height,
+      steps,
+      guidanceScale: task.CFGScale ?? model.defaultGuidanceScale,
+      ...(imageGuidanceScale !== undefined && { imageGuidanceScale }),
+      ...(trueCFGScale !== undefined && { trueGuidanceScale: trueCFGScale }),
+      ...(maxSequenceLength !== undefined && { maxSequenceLength }),
+      ...(scheduler !== undefined && { scheduler }),
+      ...(shift !== undefined && { shift }),
+      ...(clipSkip !== undefined && { clipSkip }),
+      ...(loras.length > 0 && { loras }),
+      ...(embeddings.length > 0 && { embeddings }),
+      ...(vae !== undefined && { vae }),
+      ...(refiner !== undefined && { refiner: { model: refiner, startStep: refinerStart(task, steps) } }),
+      ...(deepCache !== undefined && { deepCache }),
+      ...(previews !== false && {
+        previews: {
+          every: previews.every,
+          decoder: isTiny ? 'tiny' : previews.decoder,
+          ...(tinyDecoder !== undefined && { tinyDecoder }),
         },
-        controlNets: task.controlNet.map((network, index) => {
-            // Steps and percentages are those of the whole schedule, as `steps` is: image-to-image begins further down.
-            const { first: startStep, end: endStep } = stepRange(network, steps);
-            return { model: controlNets[index], weight: network.weight, startStep, endStep, mode: network.controlMode };
-        }),
-        seed: task.seed ?? BigInt(randomInt(0, 2 ** 32)),
-        strength: task.strength ?? model.defaultStrength,
-        previews,
-        progress,
-        warnings: isSpared ? [withoutDeepCache] : [],
-    };
+      }),
+      progress,
+    },
+    controlNets: task.controlNet.map((network, index) => {
+      // Steps and percentages are those of the whole schedule, as `steps` is: image-to-image begins further down.
+      const { first: startStep, end: endStep } = stepRange(network, steps);
+      return { model: controlNets[index], weight: network.weight, startStep, endStep, mode: network.controlMode };
+    }),
+    seed: task.seed ?? BigInt(randomInt(0, 2 ** 32)),
+    strength: task.strength ?? model.defaultStrength,
+    previews,
+    progress,
+    warnings: isSpared ? [withoutDeepCache] : [],
+  };
 }
 const withoutDeepCache = {
-    code: 'ignoredParameter',
-    message: '`acceleration` has no effect: models exported to ONNX run all of the network in every step.',
-    parameter: 'acceleration',
+  code: 'ignoredParameter',
+  message: '`acceleration` has no effect: models exported to ONNX run all of the network in every step.',
+  parameter: 'acceleration',
 };
 /** What getTaskDetails repeats of a task: enough to ask for the same again beside its prompts and images. */
 function settingsOf(task, { air, request, seed, strength }) {
-    const { width, height, steps, guidanceScale, scheduler } = request;
-    const { trueCFGScale, maxSequenceLength, shift, clipSkip, numberResults, outputType, outputFormat, deliveryMethod } = task;
-    return {
-        model: air,
-        width,
-        height,
-        steps,
-        CFGScale: guidanceScale,
-        ...(scheduler !== undefined && { scheduler }),
-        seed,
-        ...(task.seedImage !== undefined && { strength }),
-        ...(trueCFGScale !== undefined && { trueCFGScale }),
-        ...(maxSequenceLength !== undefined && { maxSequenceLength }),
-        ...(shift !== undefined && { shift }),
-        ...(clipSkip !== undefined && { clipSkip }),
-        numberResults,
-        outputType,
-        outputFormat,
-        deliveryMethod,
-    };
+  const { width, height, steps, guidanceScale, scheduler } = request;
+  const { trueCFGScale, maxSequenceLength, shift, clipSkip, numberResults, outputType, outputFormat, deliveryMethod } =
+    task;
+  return {
+    model: air,
+    width,
+    height,
+    steps,
+    CFGScale: guidanceScale,
+    ...(scheduler !== undefined && { scheduler }),
+    seed,
+    ...(task.seedImage !== undefined && { strength }),
+    ...(trueCFGScale !== undefined && { trueCFGScale }),
+    ...(maxSequenceLength !== undefined && { maxSequenceLength }),
+    ...(shift !== undefined && { shift }),
+    ...(clipSkip !== undefined && { clipSkip }),
+    numberResults,
+    outputType,
+    outputFormat,
+    deliveryMethod,
+  };
 }
 /** Names the longer side, and how long it may be beside the other. */
 function checkOutputPixels(width, height, multiple, most) {
-    if (width * height <= most)
-        return;
-    const [parameter, other] = width >= height ? ['width', height] : ['height', width];
-    const max = Math.floor(most / other / multiple) * multiple;
-    throw new TaskError(parameterCode('invalid', parameter), {
-        message: `A picture of ${width}×${height} pixels is larger than this server draws: at most ${most} pixels.`,
-        parameter,
-        type: 'integer',
-        ...(max > 0 && { max }),
-    });
+  if (width * height <= most) return;
+  const [parameter, other] = width >= height ? ['width', height] : ['height', width];
+  const max = Math.floor(most / other / multiple) * multiple;
+  throw new TaskError(parameterCode('invalid', parameter), {
+    message: `A picture of ${width}×${height} pixels is larger than this server draws: at most ${most} pixels.`,
+    parameter,
+    type: 'integer',
+    ...(max > 0 && { max }),
+  });
 }
 function checkPriority({ priority }, max) {
-    if (priority <= max)
-        return;
-    throw new TaskError('invalidPriority', {
-        message: `\`priority\` must be at most ${max} with this key.`,
-        parameter: 'priority',
-        type: 'integer',
-        max,
-    });
+  if (priority <= max) return;
+  throw new TaskError('invalidPriority', {
+    message: `\`priority\` must be at most ${max} with this key.`,
+    parameter: 'priority',
+    type: 'integer',
+    max,
+  });
 }
 /** Ends a task of which nothing has begun so many milliseconds after it came. */
 function keepDeadline(record, deadline, { clock }) {
-    if (deadline === undefined)
-        return;
-    const timer = clock.after(Math.max(0, record.startedAt + deadline - clock.now()), () => {
-        if (record.started)
-            return;
-        const message = `The task had not begun ${deadline} ms after it came, so it was not run.`;
-        record.fail(new TaskError('startTimeout', { message, parameter: 'deadline', type: 'integer' }));
-    });
-    void record.ended.then(() => timer.cancel());
+  if (deadline === undefined) return;
+  const timer = clock.after(Math.max(0, record.startedAt + deadline - clock.now()), () => {
+    if (record.started) return;
+    const message = `The task had not begun ${deadline} ms after it came, so it was not run.`;
+    record.fail(new TaskError('startTimeout', { message, parameter: 'deadline', type: 'integer' }));
+  });
+  void record.ended.then(() => timer.cancel());
 }
 /** A spelling that there is, or nothing for the model's own. */
 function schedulerOf({ scheduler }) {
-    if (scheduler === undefined || scheduler.toLowerCase() === 'default')
-        return undefined;
-    if (resolveScheduler(scheduler) !== undefined)
-        return scheduler;
-    throw new TaskError('invalidScheduler', {
-        message: noSuchScheduler(scheduler),
-        parameter: 'scheduler',
-        type: 'string',
-        allowedValues: schedulerSpellings(),
-    });
+  if (scheduler === undefined || scheduler.toLowerCase() === 'default') return undefined;
+  if (resolveScheduler(scheduler) !== undefined) return scheduler;
+  throw new TaskError('invalidScheduler', {
+    message: noSuchScheduler(scheduler),
+    parameter: 'scheduler',
+    type: 'string',
+    allowedValues: schedulerSpellings(),
+  });
 }
 /** From 0, over the whole schedule; the first step is the model's own. SDXL's refiner was trained on the last fifth. */
 function refinerStart({ refiner }, steps) {
-    return Math.max(1, stepRange({ start: refiner?.start ?? { percentage: 80 } }, steps).first);
+  return Math.max(1, stepRange({ start: refiner?.start ?? { percentage: 80 } }, steps).first);
 }
 function deepCacheOf({ deepCache }, steps) {
-    if (deepCache === undefined)
-        return undefined;
-    const { first: startStep, end: endStep } = stepRange(deepCache, steps);
-    // Percentages that round to the same step leave nothing between them.
-    return startStep < endStep ? { interval: deepCache.interval, startStep, endStep } : undefined;
+  if (deepCache === undefined) return undefined;
+  const { first: startStep, end: endStep } = stepRange(deepCache, steps);
+  // Percentages that round to the same step leave nothing between them.
+  return startStep < endStep ? { interval: deepCache.interval, startStep, endStep } : undefined;
 }
 /** Runs all results; never rejects, because what goes wrong is told through the record. */
 async function runTask(task, plan, meter, record, caller, context) {
-    try {
-        const pictures = await readPictures(task, plan.request, plan.model, record.signal, caller, context);
-        if (record.state !== 'unfinished')
-            return;
-        const request = withPictures(plan, pictures);
-        const work = workOf({ ...request, seed: plan.seed }, plan.model);
-        const runs = Array.from({ length: task.numberResults }, (_, index) => {
-            // Every seed that is answered can be asked for.
-            const ofResult = { ...request, seed: BigInt.asUintN(64, plan.seed + BigInt(index)) };
-            const events = context.queue.run(caller.claimant, ofResult, task.priority, work, record.signal);
-            return runResult(index, ofResult, meter.follow(events), task, plan, pictures, record, context);
-        });
-        await Promise.all(runs);
-        record.end('finished');
-    }
-    catch (error) {
-        if (record.state !== 'unfinished')
-            return;
-        record.fail(toTaskError(error, context));
-    }
+  try {
+    const pictures = await readPictures(task, plan.request, plan.model, record.signal, caller, context);
+    if (record.state !== 'unfinished') return;
+    const request = withPictures(plan, pictures);
+    const work = workOf({ ...request, seed: plan.seed }, plan.model);
+    const runs = Array.from({ length: task.numberResults }, (_, index) => {
+      // Every seed that is answered can be asked for.
+      const ofResult = { ...request, seed: BigInt.asUintN(64, plan.seed + BigInt(index)) };
+      const events = context.queue.run(caller.claimant, ofResult, task.priority, work, record.signal);
+      return runResult(index, ofResult, meter.follow(events), task, plan, pictures, record, context);
+    });
+    await Promise.all(runs);
+    record.end('finished');
+  } catch (error) {
+    if (record.state !== 'unfinished') return;
+    record.fail(toTaskError(error, context));
+  }
 }
 function withPictures({ request, controlNets, strength }, { canvas, guides, references }) {
-    // Percentages that round to the same step leave nothing between them.
-    const acting = controlNets
-        .map((network, index) => ({ ...network, pixels: guides[index] }))
-        .filter(({ startStep, endStep }) => startStep < endStep);
-    return {
-        ...request,
-        ...(canvas && { image: { pixels: canvas.image, strength } }),
-        ...(canvas?.mask && { mask: canvas.mask }),
-        ...(acting.length > 0 && { controlNets: acting }),
-        ...(references.length > 0 && { references }),
-    };
+  // Percentages that round to the same step leave nothing between them.
+  const acting = controlNets
+    .map((network, index) => ({ ...network, pixels: guides[index] }))
+    .filter(({ startStep, endStep }) => startStep < endStep);
+  return {
+    ...request,
+    ...(canvas && { image: { pixels: canvas.image, strength } }),
+    ...(canvas?.mask && { mask: canvas.mask }),
+    ...(acting.length > 0 && { controlNets: acting }),
+    ...(references.length > 0 && { references }),
+  };
 }
 /** Runs one result: tells its events, stores its image and sends it. Throws what ends the task. */
 async function runResult(index, request, events, task, plan, { canvas }, record, context) {
-    const { taskType, taskUUID } = record;
-    const previewer = plan.previews === false ? undefined : new Previewer(record, index, plan.previews, request, context);
-    let pixels;
-    for await (const event of events) {
-        // What a run still says after its task has ended is nobody's; the run itself ends within a step.
-        if (record.state !== 'unfinished')
-            continue;
-        switch (event.type) {
-            case 'queued': {
-                // The place of a task is that of its next result.
-                const before = Math.min(...record.positions.values());
-                record.positions.set(index, event.position);
-                const position = Math.min(...record.positions.values());
-                if (plan.progress && position !== before)
-                    tell(record, { event: 'queued', taskType, taskUUID, position });
-                break;
-            }
-            case 'loading': {
-                const { component, doneBytes, ofBytes } = event;
-                const progress = ofBytes > 0 ? Math.floor((100 * doneBytes) / ofBytes) : 0;
-                record.loading = { component, progress };
-                if (plan.progress)
-                    tell(record, { event: 'loading', taskType, taskUUID, component, progress });
-                break;
-            }
-            case 'started':
-                record.positions.delete(index);
-                record.steps[index] = { done: 0, of: event.steps };
-                if (plan.progress)
-                    tell(record, { event: 'started', taskType, taskUUID, resultIndex: index, steps: event.steps });
-                break;
-            case 'stepped': {
-                const { step, steps } = event;
-                record.loading = undefined;
-                record.steps[index] = { done: step + 1, of: steps };
-                if (plan.progress)
-                    tell(record, { event: 'stepped', taskType, taskUUID, resultIndex: index, step, steps });
-                break;
-            }
-            case 'previewed':
-                record.loading = undefined;
-                record.steps[index] = { done: event.step + 1, of: event.steps };
-                previewer?.offer(event);
-                break;
-            case 'finished':
-                record.loading = undefined;
-                pixels = event.pixels;
-                break;
-        }
+  const { taskType, taskUUID } = record;
+  const previewer = plan.previews === false ? undefined : new Previewer(record, index, plan.previews, request, context);
+  let pixels;
+  for await (const event of events) {
+    // What a run still says after its task has ended is nobody's; the run itself ends within a step.
+    if (record.state !== 'unfinished') continue;
+    switch (event.type) {
+      case 'queued': {
+        // The place of a task is that of its next result.
+        const before = Math.min(...record.positions.values());
+        record.positions.set(index, event.position);
+        const position = Math.min(...record.positions.values());
+        if (plan.progress && position !== before) tell(record, { event: 'queued', taskType, taskUUID, position });
+        break;
+      }
+      case 'loading': {
+        const { component, doneBytes, ofBytes } = event;
+        const progress = ofBytes > 0 ? Math.floor((100 * doneBytes) / ofBytes) : 0;
+        record.loading = { component, progress };
+        if (plan.progress) tell(record, { event: 'loading', taskType, taskUUID, component, progress });
+        break;
+      }
+      case 'started':
+        record.positions.delete(index);
+        record.steps[index] = { done: 0, of: event.steps };
+        if (plan.progress)
+          tell(record, { event: 'started', taskType, taskUUID, resultIndex: index, steps: event.steps });
+        break;
+      case 'stepped': {
+        const { step, steps } = event;
+        record.loading = undefined;
+        record.steps[index] = { done: step + 1, of: steps };
+        if (plan.progress) tell(record, { event: 'stepped', taskType, taskUUID, resultIndex: index, step, steps });
+        break;
+      }
+      case 'previewed':
+        record.loading = undefined;
+        record.steps[index] = { done: event.step + 1, of: event.steps };
+        previewer?.offer(event);
+        break;
+      case 'finished':
+        record.loading = undefined;
+        pixels = event.pixels;
+        break;
     }
-    previewer?.stop();
-    if (pixels === undefined)
-        throw new RuntimeError('inferenceError', 'The run ended without an image.');
-    const drawn = pixels;
-    // From here the runtime is free for the next run. One after the other, so that results come in the order in which their
-    // runs ended and not by which picture is quicker to encode.
-    const delivered = record.delivered.then(async () => {
-        const finished = canvas === undefined ? drawn : await canvas.finish(drawn);
-        const recipe = recipeOf(task, { air: plan.air, defaultScheduler: plan.model.defaultScheduler, request });
-        await deliver(index, finished, request.seed, recipe, task, record, context);
-    });
-    record.delivered = delivered.catch(() => { });
-    await delivered;
+  }
+  previewer?.stop();
+  if (pixels === undefined) throw new RuntimeError('inferenceError', 'The run ended without an image.');
+  const drawn = pixels;
+  // From here the runtime is free for the next run. One after the other, so that results come in the order in which their
+  // runs ended and not by which picture is quicker to encode.
+  const delivered = record.delivered.then(async () => {
+    const finished = canvas === undefined ? drawn : await canvas.finish(drawn);
+    const recipe = recipeOf(task, { air: plan.air, defaultScheduler: plan.model.defaultScheduler, request });
+    await deliver(index, finished, request.seed, recipe, task, record, context);
+  });
+  record.delivered = delivered.catch(() => {});
+  await delivered;
 }
 /** Encodes and stores the image of one result, and sends it to all who wait for it. */
 async function deliver(index, pixels, seed, recipe, task, record, context) {
-    if (record.state !== 'unfinished')
-        return;
-    const plain = await encodeImage(pixels, task.outputFormat, task.outputQuality);
-    const isTold = task.includeMetadata && !context.config.withoutMetadata;
-    const image = new EncodedImage(isTold ? embed(plain, task.outputFormat, recipe) : plain);
-    if (record.state !== 'unfinished')
-        return;
-    const stored = await storeImage(image.bytes, task.outputFormat, { owner: record.owner, ttlSeconds: task.ttl }, context);
-    if (record.state !== 'unfinished') {
-        // Cancelled meanwhile: nobody will hear of this image.
-        await context.store.delete(stored.imageUUID);
-        return;
-    }
-    // Until the task has ended, and with it its last result, none of them goes to make room.
-    const hold = context.store.hold(stored.imageUUID);
-    void record.ended.then(() => hold[Symbol.dispose]());
-    const result = { imageUUID: stored.imageUUID, format: stored.format, seed };
-    const place = record.add(index, result);
-    // Receivers differ by the address they came by alone, so those of one address share a result and its frame.
-    const results = new Map();
-    for (const receiver of record.callers) {
-        if (!isSentTo(record, receiver) || place < (record.from.get(receiver) ?? 0))
-            continue;
-        const told = results.get(receiver.baseUrl) ?? resultOf(record, index, result, receiver);
-        results.set(receiver.baseUrl, told);
-        if (told instanceof ResultReference)
-            receiver.result(told, image);
-        else
-            receiver.data(told);
-    }
+  if (record.state !== 'unfinished') return;
+  const plain = await encodeImage(pixels, task.outputFormat, task.outputQuality);
+  const isTold = task.includeMetadata && !context.config.withoutMetadata;
+  const image = new EncodedImage(isTold ? embed(plain, task.outputFormat, recipe) : plain);
+  if (record.state !== 'unfinished') return;
+  const stored = await storeImage(
+    image.bytes,
+    task.outputFormat,
+    { owner: record.owner, ttlSeconds: task.ttl },
+    context,
+  );
+  if (record.state !== 'unfinished') {
+    // Cancelled meanwhile: nobody will hear of this image.
+    await context.store.delete(stored.imageUUID);
+    return;
+  }
+  // Until the task has ended, and with it its last result, none of them goes to make room.
+  const hold = context.store.hold(stored.imageUUID);
+  void record.ended.then(() => hold[Symbol.dispose]());
+  const result = { imageUUID: stored.imageUUID, format: stored.format, seed };
+  const place = record.add(index, result);
+  // Receivers differ by the address they came by alone, so those of one address share a result and its frame.
+  const results = new Map();
+  for (const receiver of record.callers) {
+    if (!isSentTo(record, receiver) || place < (record.from.get(receiver) ?? 0)) continue;
+    const told = results.get(receiver.baseUrl) ?? resultOf(record, index, result, receiver);
+    results.set(receiver.baseUrl, told);
+    if (told instanceof ResultReference) receiver.result(told, image);
+    else receiver.data(told);
+  }
 }
 function tell(record, event) {
-    // Nothing follows the end, not even what the run said in the same turn.
-    if (record.state !== 'unfinished')
-        return;
-    for (const caller of record.callers)
-        caller.event(event);
+  // Nothing follows the end, not even what the run said in the same turn.
+  if (record.state !== 'unfinished') return;
+  for (const caller of record.callers) caller.event(event);
 }
 //# sourceMappingURL=imageInference.js.map

@@ -1,104 +1,99 @@
 import { schedulerSpellings } from '../../runtime/index.js';
 import { warned } from '../results.js';
 import { noteOf, tinyDecoderOf } from '../taskModels.js';
+
 /** Runware's word for each kind, which also tells the parameter that takes it. */
 const categories = {
-    checkpoint: 'checkpoint',
-    lora: 'lora',
-    embedding: 'embeddings',
-    controlNet: 'controlnet',
-    vae: 'vae',
-    tinyVae: 'vae',
+  checkpoint: 'checkpoint',
+  lora: 'lora',
+  embedding: 'embeddings',
+  controlNet: 'controlnet',
+  vae: 'vae',
+  tinyVae: 'vae',
 };
 /** What of a task makes the negative prompt count. */
 const guidanceWords = {
-    never: 'none',
-    'above 1': 'CFGScale',
-    'above 0': 'CFGScale',
-    'true scale': 'trueCFGScale',
+  never: 'none',
+  'above 1': 'CFGScale',
+  'above 0': 'CFGScale',
+  'true scale': 'trueCFGScale',
 };
 /** Lists the models of the catalog that fit, the unavailable ones with their reason. */
 export async function modelSearch(task, caller, { catalog }) {
-    const schedulers = new Map();
-    const entries = await catalog.list();
-    const found = entries.filter((entry) => matches(entry, task));
-    caller.data({
-        taskType: task.taskType,
-        taskUUID: task.taskUUID,
-        results: found
-            .slice(task.offset, task.offset + task.limit)
-            .map((entry) => toItem(entry, entries, { schedulers, note: noteOf(entry, entries, catalog.defaultVaes) })),
-        totalResults: found.length,
-        ...warned(task),
-    });
+  const schedulers = new Map();
+  const entries = await catalog.list();
+  const found = entries.filter((entry) => matches(entry, task));
+  caller.data({
+    taskType: task.taskType,
+    taskUUID: task.taskUUID,
+    results: found
+      .slice(task.offset, task.offset + task.limit)
+      .map((entry) => toItem(entry, entries, { schedulers, note: noteOf(entry, entries, catalog.defaultVaes) })),
+    totalResults: found.length,
+    ...warned(task),
+  });
 }
 function matches({ ids, kind, model }, task) {
-    const { category, type, architecture, tags = [], search = '' } = task;
-    if (category !== undefined && category !== categories[kind])
-        return false;
-    if (type !== undefined && type.toLowerCase() !== typeOf(kind, model).toLowerCase())
-        return false;
-    if (architecture !== undefined && !architecturesOf(model).includes(architecture.toLowerCase()))
-        return false;
-    const ownTags = model.tags.map((tag) => tag.toLowerCase());
-    if (!tags.every((tag) => ownTags.includes(tag.toLowerCase())))
-        return false;
-    const text = [...ids, model.name, model.description ?? '', ...ownTags].join(' ').toLowerCase();
-    return search
-        .toLowerCase()
-        .split(/\s+/)
-        .every((word) => text.includes(word));
+  const { category, type, architecture, tags = [], search = '' } = task;
+  if (category !== undefined && category !== categories[kind]) return false;
+  if (type !== undefined && type.toLowerCase() !== typeOf(kind, model).toLowerCase()) return false;
+  if (architecture !== undefined && !architecturesOf(model).includes(architecture.toLowerCase())) return false;
+  const ownTags = model.tags.map((tag) => tag.toLowerCase());
+  if (!tags.every((tag) => ownTags.includes(tag.toLowerCase()))) return false;
+  const text = [...ids, model.name, model.description ?? '', ...ownTags].join(' ').toLowerCase();
+  return search
+    .toLowerCase()
+    .split(/\s+/)
+    .every((word) => text.includes(word));
 }
 /** As narrow as is known, then the family: sd1x is an sd. */
 function architecturesOf({ architecture, family }) {
-    const known = [architecture, family].filter((word) => word !== 'unknown');
-    return known.length === 0 ? ['unknown'] : known;
+  const known = [architecture, family].filter((word) => word !== 'unknown');
+  return known.length === 0 ? ['unknown'] : known;
 }
 function toItem(entry, entries, { schedulers, note }) {
-    const { air, kind, model } = entry;
-    const category = categories[kind];
-    const common = {
-        air,
-        name: model.name,
-        version: air.split('@')[1] ?? '1',
-        architecture: architecturesOf(model)[0],
-        type: typeOf(kind, model),
-        tags: model.tags,
-        private: true,
-        comment: model.description ?? '',
-        available: model.available,
-        ...(note !== undefined && { reason: note }),
-        precision: model.precision,
-        sizeBytes: model.sizeBytes,
-    };
-    if (category !== 'checkpoint')
-        return { ...common, category };
-    return {
-        ...common,
-        category,
-        defaultWidth: model.defaultWidth,
-        defaultHeight: model.defaultHeight,
-        defaultSteps: model.defaultSteps,
-        defaultScheduler: model.defaultScheduler,
-        defaultCFG: model.defaultGuidanceScale,
-        defaultStrength: model.defaultStrength,
-        sizeMultiple: model.sizeMultiple,
-        guidance: guidanceWords[model.guidanceRule],
-        referenceImages: model.mostReferences,
-        schedulers: spellingsFor(model.defaultScheduler, schedulers),
-        previewDecoders: ['linear', ...(tinyDecoderOf(entry, entries) === undefined ? [] : ['tiny'])],
-    };
+  const { air, kind, model } = entry;
+  const category = categories[kind];
+  const common = {
+    air,
+    name: model.name,
+    version: air.split('@')[1] ?? '1',
+    architecture: architecturesOf(model)[0],
+    type: typeOf(kind, model),
+    tags: model.tags,
+    private: true,
+    comment: model.description ?? '',
+    available: model.available,
+    ...(note !== undefined && { reason: note }),
+    precision: model.precision,
+    sizeBytes: model.sizeBytes,
+  };
+  if (category !== 'checkpoint') return { ...common, category };
+  return {
+    ...common,
+    category,
+    defaultWidth: model.defaultWidth,
+    defaultHeight: model.defaultHeight,
+    defaultSteps: model.defaultSteps,
+    defaultScheduler: model.defaultScheduler,
+    defaultCFG: model.defaultGuidanceScale,
+    defaultStrength: model.defaultStrength,
+    sizeMultiple: model.sizeMultiple,
+    guidance: guidanceWords[model.guidanceRule],
+    referenceImages: model.mostReferences,
+    schedulers: spellingsFor(model.defaultScheduler, schedulers),
+    previewDecoders: ['linear', ...(tinyDecoderOf(entry, entries) === undefined ? [] : ['tiny'])],
+  };
 }
 /** Those that serve models with this scheduler of their own. */
 function spellingsFor(className, known) {
-    const spellings = known.get(className) ?? schedulerSpellings({ _class_name: className });
-    known.set(className, spellings);
-    return spellings;
+  const spellings = known.get(className) ?? schedulerSpellings({ _class_name: className });
+  known.set(className, spellings);
+  return spellings;
 }
 /** Runware's words `base` and `refiner` for checkpoints; for the others the kind. */
 function typeOf(kind, model) {
-    if (kind !== 'checkpoint')
-        return kind;
-    return model.refiner === true ? 'refiner' : 'base';
+  if (kind !== 'checkpoint') return kind;
+  return model.refiner === true ? 'refiner' : 'base';
 }
 //# sourceMappingURL=modelSearch.js.map

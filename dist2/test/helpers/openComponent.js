@@ -13,15 +13,17 @@ import { formOn, openWritten } from '../../runtime/onnx/openWritten.js';
  * @throws {ModelError} naming the part and the reason, or onnxruntime's own complaint
  */
 export async function openComponent(path, component, provider) {
-    const checkpoint = await openCheckpoint(path);
-    const label = `${basename(path)}/${componentLabel(checkpoint, component)}`;
-    const from = await checkpoint.component(component);
-    if (from.kind === 'onnx') {
-        await inPart(component, () => inspectOnnxFile(from.file));
-        return Graph.open({ file: from.file, label: `${label}/model.onnx` }, provider);
-    }
-    const form = formOn(provider);
-    const written = await inPart(component, () => stableDiffusionXL.networks[component].write(from.config, from.tensors, form));
-    return openWritten(written, label, provider);
+  const checkpoint = await openCheckpoint(path);
+  const label = `${basename(path)}/${componentLabel(checkpoint, component)}`;
+  const from = await checkpoint.component(component);
+  if (from.kind === 'onnx') {
+    await inPart(component, () => inspectOnnxFile(from.file));
+    return Graph.open({ file: from.file, label: `${label}/model.onnx` }, provider);
+  }
+  const form = formOn(provider);
+  const written = await inPart(component, () =>
+    stableDiffusionXL.networks[component].write(from.config, from.tensors, form),
+  );
+  return openWritten(written, label, provider);
 }
 //# sourceMappingURL=openComponent.js.map

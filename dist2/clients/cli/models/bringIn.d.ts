@@ -1,11 +1,11 @@
 import type { Transfer } from '../transfer.ts';
 /** A file to be brought into the models folder. */
 export interface Source {
-    /** Absolute, links followed. */
-    from: string;
-    /** Where it goes, below the staging. */
-    to: string;
-    bytes: number;
+  /** Absolute, links followed. */
+  from: string;
+  /** Where it goes, below the staging. */
+  to: string;
+  bytes: number;
 }
 /** Whether a file is a pickle by its name: opening one can run code. */
 export declare function isPickle(file: string): boolean;
@@ -25,7 +25,13 @@ export type How = 'link' | 'copy' | 'either';
  *
  * @returns how many bytes were linked and copied
  */
-export declare function bringIn(sources: readonly Source[], folder: string, how: How, transfer: Transfer, signal: AbortSignal): Promise<{
-    linked: number;
-    copied: number;
+export declare function bringIn(
+  sources: readonly Source[],
+  folder: string,
+  how: How,
+  transfer: Transfer,
+  signal: AbortSignal,
+): Promise<{
+  linked: number;
+  copied: number;
 }>;

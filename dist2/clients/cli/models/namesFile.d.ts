@@ -1,10 +1,12 @@
 /** One value of `models.json`. A plain string is a folder. Fields not named here are kept as they are. */
-type Named = string | {
-    folder?: string;
-    file?: string;
-    aliases?: string[];
-    [more: string]: unknown;
-};
+type Named =
+  | string
+  | {
+      folder?: string;
+      file?: string;
+      aliases?: string[];
+      [more: string]: unknown;
+    };
 /** `models.json` of a models folder: AIR → where the model is, below that folder, and its other names. */
 export type NamesFile = Record<string, Named>;
 /** @throws a sentence where the text is not an AIR */
@@ -19,10 +21,14 @@ export declare function changeNamesFile(modelsDir: string, change: (names: Names
 /** Where a value of the file says its model is. */
 export declare function placeOf(named: Named): string | undefined;
 /** The first of some ids that the file gives to a model, and where that is. */
-export declare function ownerIn(names: NamesFile, ids: readonly string[]): {
-    id: string;
-    place: string;
-} | undefined;
+export declare function ownerIn(
+  names: NamesFile,
+  ids: readonly string[],
+):
+  | {
+      id: string;
+      place: string;
+    }
+  | undefined;
 /** Takes ids away from whatever they name. */
 export declare function takeIds(names: NamesFile, ids: readonly string[]): void;
-export {};

@@ -4,11 +4,10 @@ import { changeNamesFile, checkAir, ownerIn, readNamesFile, takeIds } from './na
 import { checkFree, checkName } from './staging.js';
 /** Throws a sentence where nothing new can be put into the models folder under that name. */
 export async function checkNewName(local, name) {
-    checkName(name);
-    await checkFree(local.modelsDir, name);
-    const owner = findEntry(await local.list(), `local:${name}@1`);
-    if (owner !== undefined)
-        throw new Error(`${name} is the name of ${owner.model.folder}. Give another --name.`);
+  checkName(name);
+  await checkFree(local.modelsDir, name);
+  const owner = findEntry(await local.list(), `local:${name}@1`);
+  if (owner !== undefined) throw new Error(`${name} is the name of ${owner.model.folder}. Give another --name.`);
 }
 /**
  * Throws a sentence where a model cannot be called that. Nothing is changed yet.
@@ -16,41 +15,37 @@ export async function checkNewName(local, name) {
  * @param file - absolute path that the model has or will have
  */
 export async function checkNames(local, { air, aliases, force }, file) {
-    if (air !== undefined)
-        checkAir(air);
-    for (const alias of aliases) {
-        if (!/^\S+$/.test(alias) || alias.length > 256)
-            throw new Error(`"${alias}" cannot be an alias: it is one word.`);
-    }
-    const entries = await local.list();
-    const names = await readNamesFile(local.modelsDir);
-    for (const id of [...(air === undefined ? [] : [air]), ...aliases]) {
-        const place = ownerIn(names, [id])?.place;
-        const owner = findEntry(entries, id)?.model.folder ?? (place && path.join(local.modelsDir, place));
-        if (owner === undefined || owner === file)
-            continue;
-        const said = `${id} is taken by ${owner}`;
-        if (place === undefined)
-            throw new Error(`${said}, whose own name that is. Give another.`);
-        if (!force)
-            throw new Error(`${said}. Give another, or --force to take it.`);
-    }
+  if (air !== undefined) checkAir(air);
+  for (const alias of aliases) {
+    if (!/^\S+$/.test(alias) || alias.length > 256) throw new Error(`"${alias}" cannot be an alias: it is one word.`);
+  }
+  const entries = await local.list();
+  const names = await readNamesFile(local.modelsDir);
+  for (const id of [...(air === undefined ? [] : [air]), ...aliases]) {
+    const place = ownerIn(names, [id])?.place;
+    const owner = findEntry(entries, id)?.model.folder ?? (place && path.join(local.modelsDir, place));
+    if (owner === undefined || owner === file) continue;
+    const said = `${id} is taken by ${owner}`;
+    if (place === undefined) throw new Error(`${said}, whose own name that is. Give another.`);
+    if (!force) throw new Error(`${said}. Give another, or --force to take it.`);
+  }
 }
 /** Writes the names of a model that is in its place now. @param place - below the models folder */
 export async function writeNames(local, place, { air, aliases, force }, isFolder) {
-    if (air === undefined && aliases.length === 0)
-        return;
-    const where = place.split(path.sep).join('/');
-    const key = air ?? `local:${path.posix.basename(where).replace(/\.safetensors$/i, '')}@1`;
-    await changeNamesFile(local.modelsDir, (names) => {
-        // Another process may have given them away since they were checked.
-        const owner = force ? undefined : ownerIn(names, [key, ...aliases]);
-        if (owner !== undefined && owner.place !== where) {
-            throw new Error(`${owner.id} was given to ${owner.place} in the meantime, so ${where} is there now without its names. Add it again with others.`);
-        }
-        takeIds(names, [key, ...aliases]);
-        const named = isFolder ? { folder: where } : { file: where };
-        names[key] = aliases.length > 0 ? { ...named, aliases: [...aliases] } : isFolder ? where : named;
-    });
+  if (air === undefined && aliases.length === 0) return;
+  const where = place.split(path.sep).join('/');
+  const key = air ?? `local:${path.posix.basename(where).replace(/\.safetensors$/i, '')}@1`;
+  await changeNamesFile(local.modelsDir, (names) => {
+    // Another process may have given them away since they were checked.
+    const owner = force ? undefined : ownerIn(names, [key, ...aliases]);
+    if (owner !== undefined && owner.place !== where) {
+      throw new Error(
+        `${owner.id} was given to ${owner.place} in the meantime, so ${where} is there now without its names. Add it again with others.`,
+      );
+    }
+    takeIds(names, [key, ...aliases]);
+    const named = isFolder ? { folder: where } : { file: where };
+    names[key] = aliases.length > 0 ? { ...named, aliases: [...aliases] } : isFolder ? where : named;
+  });
 }
 //# sourceMappingURL=naming.js.map

@@ -1,55 +1,74 @@
-var __addDisposableResource = (this && this.__addDisposableResource) || function (env, value, async) {
+var __addDisposableResource =
+  (this && this.__addDisposableResource) ||
+  ((env, value, async) => {
     if (value !== null && value !== void 0) {
-        if (typeof value !== "object" && typeof value !== "function") throw new TypeError("Object expected.");
-        var dispose, inner;
-        if (async) {
-            if (!Symbol.asyncDispose) throw new TypeError("Symbol.asyncDispose is not defined.");
-            dispose = value[Symbol.asyncDispose];
-        }
-        if (dispose === void 0) {
-            if (!Symbol.dispose) throw new TypeError("Symbol.dispose is not defined.");
-            dispose = value[Symbol.dispose];
-            if (async) inner = dispose;
-        }
-        if (typeof dispose !== "function") throw new TypeError("Object not disposable.");
-        if (inner) dispose = function() { try { inner.call(this); } catch (e) { return Promise.reject(e); } };
-        env.stack.push({ value: value, dispose: dispose, async: async });
-    }
-    else if (async) {
-        env.stack.push({ async: true });
+      if (typeof value !== 'object' && typeof value !== 'function') throw new TypeError('Object expected.');
+      var dispose, inner;
+      if (async) {
+        if (!Symbol.asyncDispose) throw new TypeError('Symbol.asyncDispose is not defined.');
+        dispose = value[Symbol.asyncDispose];
+      }
+      if (dispose === void 0) {
+        if (!Symbol.dispose) throw new TypeError('Symbol.dispose is not defined.');
+        dispose = value[Symbol.dispose];
+        if (async) inner = dispose;
+      }
+      if (typeof dispose !== 'function') throw new TypeError('Object not disposable.');
+      if (inner)
+        dispose = function () {
+          try {
+            inner.call(this);
+          } catch (e) {
+            return Promise.reject(e);
+          }
+        };
+      env.stack.push({ value: value, dispose: dispose, async: async });
+    } else if (async) {
+      env.stack.push({ async: true });
     }
     return value;
-};
-var __disposeResources = (this && this.__disposeResources) || (function (SuppressedError) {
-    return function (env) {
-        function fail(e) {
-            env.error = env.hasError ? new SuppressedError(e, env.error, "An error was suppressed during disposal.") : e;
-            env.hasError = true;
+  });
+var __disposeResources =
+  (this && this.__disposeResources) ||
+  ((SuppressedError) => (env) => {
+    function fail(e) {
+      env.error = env.hasError ? new SuppressedError(e, env.error, 'An error was suppressed during disposal.') : e;
+      env.hasError = true;
+    }
+    var r,
+      s = 0;
+    function next() {
+      while ((r = env.stack.pop())) {
+        try {
+          if (!r.async && s === 1) return (s = 0), env.stack.push(r), Promise.resolve().then(next);
+          if (r.dispose) {
+            var result = r.dispose.call(r.value);
+            if (r.async)
+              return (
+                (s |= 2),
+                Promise.resolve(result).then(next, (e) => {
+                  fail(e);
+                  return next();
+                })
+              );
+          } else s |= 1;
+        } catch (e) {
+          fail(e);
         }
-        var r, s = 0;
-        function next() {
-            while (r = env.stack.pop()) {
-                try {
-                    if (!r.async && s === 1) return s = 0, env.stack.push(r), Promise.resolve().then(next);
-                    if (r.dispose) {
-                        var result = r.dispose.call(r.value);
-                        if (r.async) return s |= 2, Promise.resolve(result).then(next, function(e) { fail(e); return next(); });
-                    }
-                    else s |= 1;
-                }
-                catch (e) {
-                    fail(e);
-                }
-            }
-            if (s === 1) return env.hasError ? Promise.reject(env.error) : Promise.resolve();
-            if (env.hasError) throw env.error;
-        }
-        return next();
-    };
-})(typeof SuppressedError === "function" ? SuppressedError : function (error, suppressed, message) {
-    var e = new Error(message);
-    return e.name = "SuppressedError", e.error = error, e.suppressed = suppressed, e;
-});
+      }
+      if (s === 1) return env.hasError ? Promise.reject(env.error) : Promise.resolve();
+      if (env.hasError) throw env.error;
+    }
+    return next();
+  })(
+    typeof SuppressedError === 'function'
+      ? SuppressedError
+      : (error, suppressed, message) => {
+          var e = new Error(message);
+          return (e.name = 'SuppressedError'), (e.error = error), (e.suppressed = suppressed), e;
+        },
+  );
+
 import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { describeModel } from '../../../runtime/index.js';
@@ -84,36 +103,35 @@ ${localOptionsHelp}
 Variables: HF_ENDPOINT (default https://huggingface.co), HF_TOKEN for private and gated repositories, sent there only.
 `;
 const options = {
-    ...localOptions,
-    air: { type: 'string' },
-    name: { type: 'string' },
-    alias: { type: 'string', multiple: true },
-    variant: { type: 'string' },
-    include: { type: 'string', multiple: true },
-    exclude: { type: 'string', multiple: true },
-    force: { type: 'boolean' },
+  ...localOptions,
+  air: { type: 'string' },
+  name: { type: 'string' },
+  alias: { type: 'string', multiple: true },
+  variant: { type: 'string' },
+  include: { type: 'string', multiple: true },
+  exclude: { type: 'string', multiple: true },
+  force: { type: 'boolean' },
 };
 export async function pull(args) {
-    const { values, positionals } = readArguments('models pull', args, options);
-    const asked = readOnly(positionals, 'which repository to fetch, such as stabilityai/sd-turbo');
-    const [, id = '', , revision = 'main'] = /^([\w.-]+(\/[\w.-]+)?)(?:@(\S+))?$/.exec(asked) ?? [];
-    if (id === '' || id.includes('..'))
-        throw new UsageError(`"${asked}" is not OWNER/NAME or OWNER/NAME@REVISION.`);
-    const name = values.name ?? path.posix.basename(id);
-    const names = { air: values.air, aliases: values.alias ?? [], force: values.force === true };
-    const local = openLocal(values);
-    await mkdir(local.modelsDir, { recursive: true });
-    await checkNewName(local, name);
-    await checkNames(local, names, path.join(local.modelsDir, name));
-    const { HF_ENDPOINT, HF_TOKEN } = process.env;
-    const item = await interruptible(async (signal) => {
-        const hub = new Hub({ endpoint: HF_ENDPOINT || 'https://huggingface.co', token: HF_TOKEN || undefined, signal });
-        const wishes = { variant: values.variant, include: values.include ?? [], exclude: values.exclude ?? [] };
-        return await fetchModel(hub, await hub.list(id, revision), wishes, local.modelsDir, name);
-    }, 'Stopped. What has come is kept; the same command goes on from there.');
-    const free = findEntry(await local.list(), id) === undefined;
-    await writeNames(local, item, { ...names, aliases: [...names.aliases, ...(free ? [id] : [])] }, item === name);
-    await tell(local, item);
+  const { values, positionals } = readArguments('models pull', args, options);
+  const asked = readOnly(positionals, 'which repository to fetch, such as stabilityai/sd-turbo');
+  const [, id = '', , revision = 'main'] = /^([\w.-]+(\/[\w.-]+)?)(?:@(\S+))?$/.exec(asked) ?? [];
+  if (id === '' || id.includes('..')) throw new UsageError(`"${asked}" is not OWNER/NAME or OWNER/NAME@REVISION.`);
+  const name = values.name ?? path.posix.basename(id);
+  const names = { air: values.air, aliases: values.alias ?? [], force: values.force === true };
+  const local = openLocal(values);
+  await mkdir(local.modelsDir, { recursive: true });
+  await checkNewName(local, name);
+  await checkNames(local, names, path.join(local.modelsDir, name));
+  const { HF_ENDPOINT, HF_TOKEN } = process.env;
+  const item = await interruptible(async (signal) => {
+    const hub = new Hub({ endpoint: HF_ENDPOINT || 'https://huggingface.co', token: HF_TOKEN || undefined, signal });
+    const wishes = { variant: values.variant, include: values.include ?? [], exclude: values.exclude ?? [] };
+    return await fetchModel(hub, await hub.list(id, revision), wishes, local.modelsDir, name);
+  }, 'Stopped. What has come is kept; the same command goes on from there.');
+  const free = findEntry(await local.list(), id) === undefined;
+  await writeNames(local, item, { ...names, aliases: [...names.aliases, ...(free ? [id] : [])] }, item === name);
+  await tell(local, item);
 }
 /**
  * Fetches what is needed of a repository into the models folder.
@@ -121,113 +139,105 @@ export async function pull(args) {
  * @returns the name of the new folder or file
  */
 export async function fetchModel(hub, repository, wishes, modelsDir, name) {
-    const env_1 = { stack: [], error: void 0, hasError: false };
+  const env_1 = { stack: [], error: void 0, hasError: false };
+  try {
+    // Named after the commit: what is left in there belongs to it.
+    const staging = __addDisposableResource(
+      env_1,
+      await openKeptStaging(modelsDir, `${name}@${repository.commit.slice(0, 12)}`),
+      true,
+    );
+    await removeOlder(staging.folder);
+    const fetchSmall = (paths) => fetchAll(hub, repository, paths, staging.folder, silent);
+    const all = repository.files.map(({ path }) => path);
+    const isPipeline = all.includes('model_index.json') && wishes.include.length === 0;
+    if (isPipeline) await fetchSmall(['model_index.json']);
+    const selection = select(all, isPipeline ? await readIndex(staging.folder) : undefined, wishes);
+    const small = selection.paths.filter((file) => !/\.(safetensors|onnx|onnx_data|pb)$/.test(file));
+    await fetchSmall(small);
+    const paths = await withShards(selection, staging.folder, all);
+    if (isPipeline) {
+      // Read without its weights, it says whether the pipeline is one of those that run here.
+      const { family, reason } = await describeModel(staging.folder);
+      if (family === 'unknown') {
+        await rm(staging.folder, { recursive: true });
+        throw new Error(`${repository.id} cannot be used: ${reason}`);
+      }
+    }
+    const bytes = paths.reduce((sum, file) => sum + (fileOf(repository, file).bytes ?? 0), 0);
+    await checkSpace(modelsDir, bytes - (await sizeBelow(staging.folder)));
+    const transfer = new Transfer(`fetching ${name}`, bytes);
+    let done = false;
     try {
-        // Named after the commit: what is left in there belongs to it.
-        const staging = __addDisposableResource(env_1, await openKeptStaging(modelsDir, `${name}@${repository.commit.slice(0, 12)}`), true);
-        await removeOlder(staging.folder);
-        const fetchSmall = (paths) => fetchAll(hub, repository, paths, staging.folder, silent);
-        const all = repository.files.map(({ path }) => path);
-        const isPipeline = all.includes('model_index.json') && wishes.include.length === 0;
-        if (isPipeline)
-            await fetchSmall(['model_index.json']);
-        const selection = select(all, isPipeline ? await readIndex(staging.folder) : undefined, wishes);
-        const small = selection.paths.filter((file) => !/\.(safetensors|onnx|onnx_data|pb)$/.test(file));
-        await fetchSmall(small);
-        const paths = await withShards(selection, staging.folder, all);
-        if (isPipeline) {
-            // Read without its weights, it says whether the pipeline is one of those that run here.
-            const { family, reason } = await describeModel(staging.folder);
-            if (family === 'unknown') {
-                await rm(staging.folder, { recursive: true });
-                throw new Error(`${repository.id} cannot be used: ${reason}`);
-            }
-        }
-        const bytes = paths.reduce((sum, file) => sum + (fileOf(repository, file).bytes ?? 0), 0);
-        await checkSpace(modelsDir, bytes - (await sizeBelow(staging.folder)));
-        const transfer = new Transfer(`fetching ${name}`, bytes);
-        let done = false;
-        try {
-            await fetchAll(hub, repository, paths, staging.folder, transfer);
-            done = true;
-        }
-        finally {
-            transfer.end(done);
-        }
-        await removeStrays(staging.folder, new Set(paths));
-        const item = selection.layout === 'file' ? `${name}.safetensors` : name;
-        const from = selection.layout === 'file' ? path.join(staging.folder, paths[0]) : staging.folder;
-        await locked(modelsDir, () => settle([[from, path.join(modelsDir, item)]]));
-        if (selection.layout === 'file')
-            await rm(staging.folder, { recursive: true });
-        return item;
+      await fetchAll(hub, repository, paths, staging.folder, transfer);
+      done = true;
+    } finally {
+      transfer.end(done);
     }
-    catch (e_1) {
-        env_1.error = e_1;
-        env_1.hasError = true;
-    }
-    finally {
-        const result_1 = __disposeResources(env_1);
-        if (result_1)
-            await result_1;
-    }
+    await removeStrays(staging.folder, new Set(paths));
+    const item = selection.layout === 'file' ? `${name}.safetensors` : name;
+    const from = selection.layout === 'file' ? path.join(staging.folder, paths[0]) : staging.folder;
+    await locked(modelsDir, () => settle([[from, path.join(modelsDir, item)]]));
+    if (selection.layout === 'file') await rm(staging.folder, { recursive: true });
+    return item;
+  } catch (e_1) {
+    env_1.error = e_1;
+    env_1.hasError = true;
+  } finally {
+    const result_1 = __disposeResources(env_1);
+    if (result_1) await result_1;
+  }
 }
 async function fetchAll(hub, repository, paths, folder, meter) {
-    for (const file of paths) {
-        await download(hub, repository, fileOf(repository, file), path.join(folder, ...file.split('/')), meter);
-    }
+  for (const file of paths) {
+    await download(hub, repository, fileOf(repository, file), path.join(folder, ...file.split('/')), meter);
+  }
 }
 const silent = {
-    advance() { },
-    skip() { },
-    say: (sentence) => void process.stderr.write(`${sentence}\n`),
+  advance() {},
+  skip() {},
+  say: (sentence) => void process.stderr.write(`${sentence}\n`),
 };
 async function withShards({ paths, shardIndexes }, folder, all) {
-    const whole = new Set(paths);
-    for (const index of shardIndexes) {
-        const text = await readFile(path.join(folder, ...index.split('/')), 'utf8');
-        for (const shard of shardsOf(index, text, all))
-            whole.add(shard);
-    }
-    return [...whole];
+  const whole = new Set(paths);
+  for (const index of shardIndexes) {
+    const text = await readFile(path.join(folder, ...index.split('/')), 'utf8');
+    for (const shard of shardsOf(index, text, all)) whole.add(shard);
+  }
+  return [...whole];
 }
 function fileOf({ files }, wanted) {
-    return files.find((file) => file.path === wanted) ?? { path: wanted };
+  return files.find((file) => file.path === wanted) ?? { path: wanted };
 }
 async function readIndex(folder) {
-    try {
-        const index = JSON.parse(await readFile(path.join(folder, 'model_index.json'), 'utf8'));
-        if (typeof index === 'object' && index !== null)
-            return index;
-    }
-    catch {
-        // Said below.
-    }
-    throw new Error('The model_index.json of the repository is not a JSON object.');
+  try {
+    const index = JSON.parse(await readFile(path.join(folder, 'model_index.json'), 'utf8'));
+    if (typeof index === 'object' && index !== null) return index;
+  } catch {
+    // Said below.
+  }
+  throw new Error('The model_index.json of the repository is not a JSON object.');
 }
 /** What a call with other wishes, or of another commit, left behind. */
 async function removeStrays(folder, wanted) {
-    for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
-        const file = path.join(entry.parentPath, entry.name);
-        const place = path.relative(folder, file).split(path.sep).join('/');
-        if (entry.isFile() && !wanted.has(place))
-            await rm(file);
-    }
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    const file = path.join(entry.parentPath, entry.name);
+    const place = path.relative(folder, file).split(path.sep).join('/');
+    if (entry.isFile() && !wanted.has(place)) await rm(file);
+  }
 }
 async function removeOlder(folder) {
-    const [name] = path.basename(folder).split(/@[^@]*$/);
-    for (const other of await readdir(path.dirname(folder))) {
-        const isOlder = other !== path.basename(folder) && other.startsWith(`${name}@`);
-        if (isOlder)
-            await rm(path.join(path.dirname(folder), other), { recursive: true });
-    }
+  const [name] = path.basename(folder).split(/@[^@]*$/);
+  for (const other of await readdir(path.dirname(folder))) {
+    const isOlder = other !== path.basename(folder) && other.startsWith(`${name}@`);
+    if (isOlder) await rm(path.join(path.dirname(folder), other), { recursive: true });
+  }
 }
 async function sizeBelow(folder) {
-    let sum = 0;
-    for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
-        if (entry.isFile())
-            sum += (await stat(path.join(entry.parentPath, entry.name))).size;
-    }
-    return sum;
+  let sum = 0;
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    if (entry.isFile()) sum += (await stat(path.join(entry.parentPath, entry.name))).size;
+  }
+  return sum;
 }
 //# sourceMappingURL=pull.js.map

@@ -1,4 +1,5 @@
 import path from 'node:path';
+
 /** Components of a pipeline that are never run here. */
 const unused = new Set(['safety_checker', 'feature_extractor', 'image_encoder']);
 const pickled = /\.(bin|ckpt|pt|pth|pkl)$/i;
@@ -10,163 +11,148 @@ const pickled = /\.(bin|ckpt|pt|pth|pkl)$/i;
  * @param modelIndex - the repository's `model_index.json`, parsed, if it has one
  */
 export function select(files, modelIndex, { variant, include, exclude }) {
-    const offered = files.filter((file) => !exclude.some((pattern) => matches(file, pattern)));
-    if (include.length > 0) {
-        const paths = offered.filter((file) => include.some((pattern) => matches(file, pattern)));
-        if (paths.length === 0)
-            throw new Error(`No file fits --include ${include.join(', ')}. ${listed(files)}`);
-        return chosen(paths);
-    }
-    if (modelIndex !== undefined)
-        return ofPipeline(offered, modelIndex, variant);
-    if (offered.includes('config.json')) {
-        const weights = weightsIn(offered, '', variant);
-        if (weights !== undefined)
-            return folder(['config.json', ...licences(offered), ...weights.paths], weights.index);
-    }
-    const single = offered.filter((file) => file.endsWith('.safetensors'));
-    if (single.length === 1)
-        return { paths: single, shardIndexes: [], layout: 'file' };
-    if (single.length > 1)
-        throw new Error(`There are several models. Choose one with --include. ${listed(single)}`);
-    const pickles = offered.filter((file) => pickled.test(file));
-    throw new Error(pickles.length > 0
-        ? `The repository has only pickled weights (${pickles[0]}), which can run code when opened and are refused. Look for one with safetensors.`
-        : 'The repository holds neither a diffusers pipeline nor a .safetensors file.');
+  const offered = files.filter((file) => !exclude.some((pattern) => matches(file, pattern)));
+  if (include.length > 0) {
+    const paths = offered.filter((file) => include.some((pattern) => matches(file, pattern)));
+    if (paths.length === 0) throw new Error(`No file fits --include ${include.join(', ')}. ${listed(files)}`);
+    return chosen(paths);
+  }
+  if (modelIndex !== undefined) return ofPipeline(offered, modelIndex, variant);
+  if (offered.includes('config.json')) {
+    const weights = weightsIn(offered, '', variant);
+    if (weights !== undefined) return folder(['config.json', ...licences(offered), ...weights.paths], weights.index);
+  }
+  const single = offered.filter((file) => file.endsWith('.safetensors'));
+  if (single.length === 1) return { paths: single, shardIndexes: [], layout: 'file' };
+  if (single.length > 1) throw new Error(`There are several models. Choose one with --include. ${listed(single)}`);
+  const pickles = offered.filter((file) => pickled.test(file));
+  throw new Error(
+    pickles.length > 0
+      ? `The repository has only pickled weights (${pickles[0]}), which can run code when opened and are refused. Look for one with safetensors.`
+      : 'The repository holds neither a diffusers pipeline nor a .safetensors file.',
+  );
 }
 /** The shards that an index names, beside it. Throws a sentence where one is not there. */
 export function shardsOf(indexPath, text, files) {
-    let map;
-    try {
-        map = JSON.parse(text)?.weight_map;
+  let map;
+  try {
+    map = JSON.parse(text)?.weight_map;
+  } catch (cause) {
+    throw new Error(`${indexPath} is not JSON.`, { cause });
+  }
+  if (typeof map !== 'object' || map === null) throw new Error(`${indexPath} has no weight_map.`);
+  return [...new Set(Object.values(map))].map((shard) => {
+    const at = path.posix.join(path.posix.dirname(indexPath), String(shard));
+    if (String(shard).includes('/') || !files.includes(at)) {
+      throw new Error(`${indexPath} names ${JSON.stringify(shard)}, which is not beside it.`);
     }
-    catch (cause) {
-        throw new Error(`${indexPath} is not JSON.`, { cause });
-    }
-    if (typeof map !== 'object' || map === null)
-        throw new Error(`${indexPath} has no weight_map.`);
-    return [...new Set(Object.values(map))].map((shard) => {
-        const at = path.posix.join(path.posix.dirname(indexPath), String(shard));
-        if (String(shard).includes('/') || !files.includes(at)) {
-            throw new Error(`${indexPath} names ${JSON.stringify(shard)}, which is not beside it.`);
-        }
-        return at;
-    });
+    return at;
+  });
 }
 function ofPipeline(files, modelIndex, variant) {
-    const paths = ['model_index.json', ...files.filter((file) => file === 'latentwire.json'), ...licences(files)];
-    const indexes = [];
-    const variants = new Set();
-    const components = Object.entries(modelIndex)
-        // {"unet": ["diffusers", "UNet2DConditionModel"], "safety_checker": [null, null], "_class_name": "…"}
-        .filter(([name, value]) => Array.isArray(value) && typeof value[1] === 'string' && !unused.has(name))
-        .map(([name]) => name);
-    for (const component of components) {
-        paths.push(...files.filter((file) => isSetting(file, component)));
-        if (/^(scheduler|tokenizer(_\d+)?)$/.test(component))
-            continue;
-        const weights = weightsIn(files, component, variant);
-        if (weights !== undefined) {
-            paths.push(...weights.paths);
-            if (weights.index !== undefined)
-                indexes.push(weights.index);
-            if (weights.variant !== '')
-                variants.add(weights.variant);
-            continue;
-        }
-        const graphs = files.filter((file) => isGraph(file, component));
-        if (graphs.length > 0)
-            paths.push(...graphs);
-        else
-            throw new Error(missing(files, component));
+  const paths = ['model_index.json', ...files.filter((file) => file === 'latentwire.json'), ...licences(files)];
+  const indexes = [];
+  const variants = new Set();
+  const components = Object.entries(modelIndex)
+    // {"unet": ["diffusers", "UNet2DConditionModel"], "safety_checker": [null, null], "_class_name": "…"}
+    .filter(([name, value]) => Array.isArray(value) && typeof value[1] === 'string' && !unused.has(name))
+    .map(([name]) => name);
+  for (const component of components) {
+    paths.push(...files.filter((file) => isSetting(file, component)));
+    if (/^(scheduler|tokenizer(_\d+)?)$/.test(component)) continue;
+    const weights = weightsIn(files, component, variant);
+    if (weights !== undefined) {
+      paths.push(...weights.paths);
+      if (weights.index !== undefined) indexes.push(weights.index);
+      if (weights.variant !== '') variants.add(weights.variant);
+      continue;
     }
-    if (components.length === 0)
-        throw new Error('model_index.json names no components.');
-    if (variant !== undefined && !variants.has(variant)) {
-        const there = [...new Set(components.flatMap((name) => [...setsIn(files, name).keys()]))].filter(Boolean);
-        throw new Error(`There are no weights of the variant ${variant}. There are: ${there.join(', ') || 'none'}.`);
-    }
-    return { paths, shardIndexes: indexes, layout: 'folder' };
+    const graphs = files.filter((file) => isGraph(file, component));
+    if (graphs.length > 0) paths.push(...graphs);
+    else throw new Error(missing(files, component));
+  }
+  if (components.length === 0) throw new Error('model_index.json names no components.');
+  if (variant !== undefined && !variants.has(variant)) {
+    const there = [...new Set(components.flatMap((name) => [...setsIn(files, name).keys()]))].filter(Boolean);
+    throw new Error(`There are no weights of the variant ${variant}. There are: ${there.join(', ') || 'none'}.`);
+  }
+  return { paths, shardIndexes: indexes, layout: 'folder' };
 }
 /** Files such as `config.json`, `merges.txt` and `scheduler_config.json`, right in the folder of a component. */
 function isSetting(file, component) {
-    const name = nameIn(file, component);
-    return name !== undefined && /\.(json|txt)$/.test(name) && !/\.index\./.test(name);
+  const name = nameIn(file, component);
+  return name !== undefined && /\.(json|txt)$/.test(name) && !/\.index\./.test(name);
 }
 /** What `optimum` exports, with its external data. */
 function isGraph(file, component) {
-    return /^(model\.onnx(_data)?|weights\.pb)$/.test(nameIn(file, component) ?? '');
+  return /^(model\.onnx(_data)?|weights\.pb)$/.test(nameIn(file, component) ?? '');
 }
 function nameIn(file, folder) {
-    const [dir, name] = [path.posix.dirname(file), path.posix.basename(file)];
-    return dir === (folder === '' ? '.' : folder) ? name : undefined;
+  const [dir, name] = [path.posix.dirname(file), path.posix.basename(file)];
+  return dir === (folder === '' ? '.' : folder) ? name : undefined;
 }
 /** The set of weights to take from a folder: the wished variant, else that without one, else the only or likeliest. */
 function weightsIn(files, folder, wished) {
-    const sets = setsIn(files, folder);
-    // Weights before averaging are for training on.
-    const order = [wished, '', 'fp16', ...[...sets.keys()].filter((name) => name !== 'non_ema'), 'non_ema'];
-    for (const variant of order) {
-        const found = variant === undefined ? undefined : sets.get(variant);
-        if (found !== undefined)
-            return found;
-    }
-    return undefined;
+  const sets = setsIn(files, folder);
+  // Weights before averaging are for training on.
+  const order = [wished, '', 'fp16', ...[...sets.keys()].filter((name) => name !== 'non_ema'), 'non_ema'];
+  for (const variant of order) {
+    const found = variant === undefined ? undefined : sets.get(variant);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 /**
  * The sets of weights of a folder by variant ('' for none): `STEM[.VARIANT].safetensors`, or an index of shards, which
  * has carried the variant in each of the three places that its name offers.
  */
 function setsIn(files, folder) {
-    const sets = new Map();
-    for (const file of files) {
-        const [stem = '', ...words] = (nameIn(file, folder) ?? '').split('.');
-        const [variant = '', ...more] = words.filter((word) => !['safetensors', 'index', 'json'].includes(word));
-        const rest = words.filter((word) => word !== variant).join('.');
-        // A shard: only its index counts.
-        if (!['model', 'diffusion_pytorch_model'].includes(stem) || more.length > 0 || /-of-\d+$/.test(variant))
-            continue;
-        // One file is simpler than its shards.
-        if (rest === 'safetensors')
-            sets.set(variant, { variant, paths: [file] });
-        else if (rest === 'safetensors.index.json' && !sets.has(variant)) {
-            sets.set(variant, { variant, paths: [file], index: file });
-        }
+  const sets = new Map();
+  for (const file of files) {
+    const [stem = '', ...words] = (nameIn(file, folder) ?? '').split('.');
+    const [variant = '', ...more] = words.filter((word) => !['safetensors', 'index', 'json'].includes(word));
+    const rest = words.filter((word) => word !== variant).join('.');
+    // A shard: only its index counts.
+    if (!['model', 'diffusion_pytorch_model'].includes(stem) || more.length > 0 || /-of-\d+$/.test(variant)) continue;
+    // One file is simpler than its shards.
+    if (rest === 'safetensors') sets.set(variant, { variant, paths: [file] });
+    else if (rest === 'safetensors.index.json' && !sets.has(variant)) {
+      sets.set(variant, { variant, paths: [file], index: file });
     }
-    return sets;
+  }
+  return sets;
 }
 function missing(files, component) {
-    const pickle = files.find((file) => path.posix.dirname(file) === component && pickled.test(file));
-    return pickle === undefined
-        ? `The repository has no weights of its ${component}.`
-        : `The ${component} has only ${pickle}: pickled weights can run code when opened and are refused. Look for a revision with safetensors.`;
+  const pickle = files.find((file) => path.posix.dirname(file) === component && pickled.test(file));
+  return pickle === undefined
+    ? `The repository has no weights of its ${component}.`
+    : `The ${component} has only ${pickle}: pickled weights can run code when opened and are refused. Look for a revision with safetensors.`;
 }
 function licences(files) {
-    return files.filter((file) => /^LICEN[CS]E[\w.-]*$/i.test(file));
+  return files.filter((file) => /^LICEN[CS]E[\w.-]*$/i.test(file));
 }
 function folder(paths, index) {
-    return { paths, shardIndexes: index === undefined ? [] : [index], layout: 'folder' };
+  return { paths, shardIndexes: index === undefined ? [] : [index], layout: 'folder' };
 }
 function chosen(paths) {
-    const pickle = paths.find((file) => pickled.test(file));
-    if (pickle !== undefined)
-        throw new Error(`${pickle} is a pickle, which can run code when opened, and is refused.`);
-    const [only] = paths;
-    const single = paths.length === 1 && only?.endsWith('.safetensors');
-    const shardIndexes = paths.filter((file) => /\.safetensors\..*json$/.test(file) && file.includes('.index.'));
-    return { paths, shardIndexes, layout: single ? 'file' : 'folder' };
+  const pickle = paths.find((file) => pickled.test(file));
+  if (pickle !== undefined) throw new Error(`${pickle} is a pickle, which can run code when opened, and is refused.`);
+  const [only] = paths;
+  const single = paths.length === 1 && only?.endsWith('.safetensors');
+  const shardIndexes = paths.filter((file) => /\.safetensors\..*json$/.test(file) && file.includes('.index.'));
+  return { paths, shardIndexes, layout: single ? 'file' : 'folder' };
 }
 /** `*` is anything, in folders too; a pattern without a slash also means the name of a file in any folder. */
 function matches(file, pattern) {
-    const source = pattern
-        .replace(/[.+^${}()|[\]\\]/g, '\\$&')
-        .replaceAll('*', '.*')
-        .replaceAll('?', '.');
-    const whole = new RegExp(`^${source}$`);
-    return whole.test(file) || (!pattern.includes('/') && whole.test(path.posix.basename(file)));
+  const source = pattern
+    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+    .replaceAll('*', '.*')
+    .replaceAll('?', '.');
+  const whole = new RegExp(`^${source}$`);
+  return whole.test(file) || (!pattern.includes('/') && whole.test(path.posix.basename(file)));
 }
 function listed(files) {
-    const shown = files.slice(0, 20).join(', ');
-    return `There are: ${shown}${files.length > 20 ? `, and ${files.length - 20} more` : ''}.`;
+  const shown = files.slice(0, 20).join(', ');
+  return `There are: ${shown}${files.length > 20 ? `, and ${files.length - 20} more` : ''}.`;
 }
 //# sourceMappingURL=selection.js.map

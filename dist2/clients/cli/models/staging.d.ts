@@ -1,6 +1,6 @@
 export interface Staging extends AsyncDisposable {
-    /** Absolute, and there. */
-    readonly folder: string;
+  /** Absolute, and there. */
+  readonly folder: string;
 }
 /** A staging of this process alone, which goes with it. */
 export declare function openStaging(modelsDir: string): Promise<Staging>;

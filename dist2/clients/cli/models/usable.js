@@ -2,11 +2,10 @@ import path from 'node:path';
 import { noteOf } from '../../../server/taskModels.js';
 /** A file of an unusual vocabulary may come in without it: the tokenizer can follow. Throws the reason of any other. */
 export function checkUsable(found) {
-    if (!found.available && !lacksTokenizer(found))
-        throw new Error(found.reason ?? 'The model cannot be used.');
+  if (!found.available && !lacksTokenizer(found)) throw new Error(found.reason ?? 'The model cannot be used.');
 }
 function lacksTokenizer({ available, reason, folder }) {
-    return !available && /\.safetensors$/i.test(folder) && /\btokenizer(_2)? is missing\b/.test(reason ?? '');
+  return !available && /\.safetensors$/i.test(folder) && /\btokenizer(_2)? is missing\b/.test(reason ?? '');
 }
 /**
  * Says how to use a model that has come: its AIR, alone, on stdout. Throws where it cannot be used.
@@ -14,21 +13,22 @@ function lacksTokenizer({ available, reason, folder }) {
  * @param place - where it is, below the models folder
  */
 export async function tell({ modelsDir, list, defaultVaes }, place) {
-    const file = path.join(modelsDir, place);
-    const entries = await list();
-    const entry = entries.find(({ model }) => model.folder === file);
-    if (entry === undefined)
-        throw new Error(`${file} is there now, but under a name that another model has.`);
-    const { air, model } = entry;
-    process.stdout.write(`${air}\n`);
-    if (model.available) {
-        const note = noteOf(entry, entries, defaultVaes);
-        process.stderr.write(`It can be used now.${note === undefined ? '' : ` ${note}`}\n`);
-        return;
-    }
-    checkUsable(model);
-    const folder = file.replace(/\.safetensors$/i, '.tokenizer');
-    process.stderr.write(`It cannot be used yet: ${model.reason}\nThe files lie in tokenizer/ of the diffusers folder of the same model; put ` +
-        `them into ${folder}, or, next time, give --tokenizer FOLDER.\n`);
+  const file = path.join(modelsDir, place);
+  const entries = await list();
+  const entry = entries.find(({ model }) => model.folder === file);
+  if (entry === undefined) throw new Error(`${file} is there now, but under a name that another model has.`);
+  const { air, model } = entry;
+  process.stdout.write(`${air}\n`);
+  if (model.available) {
+    const note = noteOf(entry, entries, defaultVaes);
+    process.stderr.write(`It can be used now.${note === undefined ? '' : ` ${note}`}\n`);
+    return;
+  }
+  checkUsable(model);
+  const folder = file.replace(/\.safetensors$/i, '.tokenizer');
+  process.stderr.write(
+    `It cannot be used yet: ${model.reason}\nThe files lie in tokenizer/ of the diffusers folder of the same model; put ` +
+      `them into ${folder}, or, next time, give --tokenizer FOLDER.\n`,
+  );
 }
 //# sourceMappingURL=usable.js.map
