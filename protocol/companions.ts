@@ -42,6 +42,16 @@ export interface ControlNet {
   parameter: string;
 }
 
+/** A picture that is read like words of the prompt, and the model that makes words of it. */
+export interface IpAdapter {
+  model: string;
+  guideImage: ImageReference;
+  /** 0 to 2. */
+  weight: number;
+  /** Where the client wrote it, for errors about it: `ipAdapters[0]`. */
+  parameter: string;
+}
+
 /** Guide images that FLUX.1's unions of ControlNets know, in the order in which they were trained. */
 export const unionModes = ['canny', 'tile', 'depth', 'blur', 'pose', 'gray', 'lowQuality'] as const;
 export type UnionMode = (typeof unionModes)[number];
@@ -49,6 +59,7 @@ export type UnionMode = (typeof unionModes)[number];
 /** Most LoRAs and LyCORIS together; most embeddings. */
 export const MAX_WEIGHTED_MODELS = 16;
 export const MAX_CONTROL_NETS = 8;
+export const MAX_IP_ADAPTERS = 4;
 
 const modelName = () =>
   described(z.string().min(1).max(256), { type: 'string', rule: 'a string of 1 to 256 characters', min: 1, max: 256 });
@@ -64,6 +75,14 @@ export const weightedModels = (name: string) =>
     },
     { max: MAX_WEIGHTED_MODELS, keys: 'model and weight' },
     ({ model, weight = 1 }) => ({ model, weight }),
+  );
+
+export const ipAdapters = () =>
+  list(
+    'ipAdapters',
+    { model: modelName(), guideImage: image(), weight: decimal({ min: 0, max: 2, default: 1 }) },
+    { max: MAX_IP_ADAPTERS, keys: 'model, guideImage and weight' },
+    ({ model, guideImage, weight = 1 }): Omit<IpAdapter, 'parameter'> => ({ model, guideImage, weight }),
   );
 
 export const controlNets = () =>

@@ -144,7 +144,7 @@ export interface CheckpointItem extends AnyModelItem {
 /** What is used beside a checkpoint. */
 export interface PartItem extends AnyModelItem {
   /** Tells the parameter that takes it: `lora`, `embeddings`, `controlNet`, `vae`. */
-  category: 'lora' | 'embeddings' | 'controlnet' | 'vae';
+  category: 'lora' | 'embeddings' | 'controlnet' | 'vae' | 'ipadapter';
 }
 
 /** One model, told apart by `category`. */

@@ -79,7 +79,7 @@ const model = z.discriminatedUnion('category', [
     schedulers: z.array(z.string()).optional(),
     previewDecoders: z.array(z.string()).optional(),
   }),
-  z.strictObject({ ...anyModel, category: z.enum(['lora', 'embeddings', 'controlnet', 'vae']) }),
+  z.strictObject({ ...anyModel, category: z.enum(['lora', 'embeddings', 'controlnet', 'vae', 'ipadapter']) }),
 ]);
 
 const imageResult = z.strictObject({

@@ -8,6 +8,7 @@ export type {
   ControlNetRequest,
   DeepCacheRequest,
   GenerateRequest,
+  ImagePromptRequest,
   LogLevel,
   Pixels,
   PreviewRequest,

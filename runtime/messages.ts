@@ -41,6 +41,8 @@ export interface GenerateRequest {
   maxSequenceLength?: number;
   /** Pictures that the prompt refers to, for models that edit by them; each of its own size. */
   references?: Pixels[];
+  /** Pictures that are read like words of the prompt, for models that take such. */
+  imagePrompts?: ImagePromptRequest[];
   /** A spelling that `resolveScheduler` knows; absent: the model's own. */
   scheduler?: string;
   /** Flow-matching models: the shift of the sigmas, see `FlowSchedule`; absent: the model's own. Others refuse it. */
@@ -98,6 +100,15 @@ export type PromptWeighting = 'compel' | 'sdEmbeds';
 export interface WeightedFile {
   /** Absolute path of a safetensors file. */
   path: string;
+  weight: number;
+}
+
+export interface ImagePromptRequest {
+  /** Absolute path: a folder with what makes words of a picture. */
+  model: string;
+  /** Of any size. */
+  pixels: Pixels;
+  /** How much text and picture count, 0 to 2; those of several pictures are added up. */
   weight: number;
 }
 

@@ -67,6 +67,7 @@ export const kindNames: Record<ModelKind, string> = {
   vae: 'a VAE',
   tinyVae: 'a tiny decoder',
   textEncoder: 'a text encoder',
+  ipAdapter: 'an IP-Adapter',
 };
 
 /** What clients can name: models, and what is used together with them. */

@@ -23,6 +23,7 @@ const wireNames: Record<string, string> = {
   mask: 'maskImage',
   loras: 'lora',
   controlNets: 'controlNet',
+  imagePrompts: 'ipAdapters',
   deepCache: 'acceleratorOptions.deepCache',
   mode: 'controlMode',
   pixels: 'guideImage',

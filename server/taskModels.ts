@@ -11,6 +11,8 @@ export interface TaskModels {
   embeddings: WeightedFile[];
   /** Paths, in the order of the task's ControlNets. */
   controlNets: string[];
+  /** Paths, in the order of the task's IP-Adapters. */
+  ipAdapters: string[];
   vae?: string;
   refiner?: string;
 }
@@ -36,6 +38,9 @@ export async function findTaskModels(task: ImageInferenceTask, catalog: Catalog)
     embeddings: await weighted(task.embeddings, 'embedding'),
     controlNets: await Promise.all(
       task.controlNet.map(({ model, parameter }) => fitting(model, 'controlNet', `${parameter}.model`)),
+    ),
+    ipAdapters: await Promise.all(
+      task.ipAdapters.map(({ model, parameter }) => fitting(model, 'ipAdapter', `${parameter}.model`)),
     ),
     ...(await vaeOf(task, main, catalog, fitting)),
     ...(task.refiner && { refiner: await fitting(task.refiner.model, 'checkpoint', 'refiner.model') }),

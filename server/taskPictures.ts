@@ -17,7 +17,12 @@ export interface TaskPictures {
   guides: Pixels[];
   /** Each of its own size. */
   references: Pixels[];
+  /** In the order of the task's IP-Adapters, each of its own shape. */
+  prompts: Pixels[];
 }
+
+/** Encoders look at a few hundred pixels on each side. */
+const MOST_PROMPT_PIXELS = 1024 ** 2;
 
 interface Size {
   width: number;
@@ -39,14 +44,19 @@ export async function readPictures(
   const pictures = new Pictures(signal, caller, context);
   // Those that the model does not take are not fetched; the run refuses them.
   const referred = task.referenceImages.slice(0, model.mostReferences + 1);
-  const [canvas, guides, references] = await Promise.all([
+  const [canvas, guides, references, prompts] = await Promise.all([
     canvasOf(task, size, pictures),
     Promise.all(
       task.controlNet.map(({ guideImage, parameter }) => pictures.decoded(guideImage, `${parameter}.guideImage`, size)),
     ),
     Promise.all(referred.map(({ image, parameter }) => pictures.ownSize(image, parameter, model.mostReferencePixels))),
+    Promise.all(
+      task.ipAdapters.map(({ guideImage, parameter }) =>
+        pictures.ownSize(guideImage, `${parameter}.guideImage`, MOST_PROMPT_PIXELS),
+      ),
+    ),
   ]);
-  return { guides, references, ...(canvas && { canvas }) };
+  return { guides, references, prompts, ...(canvas && { canvas }) };
 }
 
 async function canvasOf(task: ImageInferenceTask, size: Size, pictures: Pictures): Promise<Canvas | undefined> {
@@ -87,7 +97,9 @@ class Pictures {
   /** In its own size, or in fewer pixels of the same shape. */
   ownSize(reference: ImageReference, parameter: string, mostPixels: number | undefined): Promise<Pixels> {
     const decode = (bytes: Buffer, limits: ImageLimits) => decodeAtMost(bytes, limits, mostPixels);
-    return remember(this.#decoded, `own ${keyOf(reference)}`, () => this.#decode(reference, parameter, decode));
+    return remember(this.#decoded, `own ${mostPixels} ${keyOf(reference)}`, () =>
+      this.#decode(reference, parameter, decode),
+    );
   }
 
   mask(reference: ImageReference, size: Size): Promise<Uint8Array> {

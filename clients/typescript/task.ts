@@ -39,6 +39,15 @@ export interface ControlNetInput {
   unionMode?: 'canny' | 'tile' | 'depth' | 'blur' | 'pose' | 'gray' | 'lowQuality';
 }
 
+/** A picture that is read like words of the prompt, and the model that makes words of it (FLUX.1 Redux). */
+export interface IpAdapterInput {
+  /** AIR id or name. */
+  model: string;
+  guideImage: ImageInput;
+  /** How much prompt and picture count, 0 to 2; those of several pictures are added up. Default 1. */
+  weight?: number;
+}
+
 /** Pixels that the picture has more than the seed image on each side, in multiples of 64. Default 0 each. */
 export interface OutpaintInput {
   top?: number;
@@ -118,6 +127,8 @@ export interface ImageTask {
   embeddings?: Weighted[];
   /** Networks that hold the picture to guide images, all at once. */
   controlNet?: ControlNetInput[];
+  /** Pictures that are read like words of the prompt, all at once. */
+  ipAdapters?: IpAdapterInput[];
   /** Another autoencoder than the model's. */
   vae?: string;
   refiner?: RefinerInput;

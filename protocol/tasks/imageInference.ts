@@ -4,6 +4,8 @@ import {
   type ControlNet,
   checkCompanions,
   controlNets,
+  type IpAdapter,
+  ipAdapters,
   type Refiner,
   refiner,
   refinerOf,
@@ -87,6 +89,8 @@ export interface ImageInferenceTask {
   lora: WeightedModel[];
   embeddings: WeightedModel[];
   controlNet: ControlNet[];
+  /** Pictures that are read like words of the prompt. */
+  ipAdapters: IpAdapter[];
   /** AIR or alias of another autoencoder than the model's. */
   vae?: string | undefined;
   refiner?: Refiner | undefined;
@@ -220,6 +224,7 @@ const shape = {
   lycoris: weightedModels('lycoris'),
   embeddings: weightedModels('embeddings'),
   controlNet: controlNets(),
+  ipAdapters: ipAdapters(),
   vae: text({ min: 1, max: 256 }),
   refiner,
   acceleration,
@@ -238,8 +243,7 @@ const shape = {
   deadline: integer({ min: 1, max: 86_400_000 }),
 
   // Known, and refused where they would change the picture or promise what does not happen.
-  ipAdapters: unsupported('IP-Adapters are not available.'),
-  ipAdapter: unsupported('IP-Adapters are not available.'),
+  ipAdapter: unsupported('IP-Adapters stand in `ipAdapters`.'),
   hiresFix: unsupported('a second pass is not available.', isFalse),
   puLID: unsupported(NO_FACES),
   pulid: unsupported(NO_FACES),
@@ -304,6 +308,7 @@ export const imageInference = taskKind(shape, (parsed, context): ImageInferenceT
     lora,
     embeddings: parsed.embeddings ?? [],
     controlNet: parsed.controlNet ?? [],
+    ipAdapters: parsed.ipAdapters ?? [],
     vae: parsed.vae,
     refiner: parsed.refiner && refinerOf(parsed.refiner, context),
     deepCache: deepCacheOf(parsed.acceleratorOptions, parsed.acceleration, context),

@@ -10,7 +10,13 @@ import {
   type NetworkKind,
   tokenizerOf,
 } from '../families/family.ts';
-import { architectureOfControlNet, architectureOfScaling, familyOfArchitecture, networkOf } from '../families/index.ts';
+import {
+  architectureOfControlNet,
+  architectureOfScaling,
+  familyOfArchitecture,
+  imagePromptKindOf,
+  networkOf,
+} from '../families/index.ts';
 import { inspectOnnxFile, type OnnxFile } from '../files/onnxFile.ts';
 import { ROUNDING_ERROR, roundedAnew } from '../files/packing.ts';
 import { inPart, isFile, isFolder, isPickle, ModelError, pickleReason, readJson } from '../files/reading.ts';
@@ -21,6 +27,7 @@ import { checkShapes } from '../graphs/checkShapes.ts';
 import { type Checkpoint, openCheckpoint } from './checkpoint.ts';
 import { componentLabel, isEncoder } from './configs.ts';
 import { classNameOf, readFolderSettings, readIndex } from './folder.ts';
+import { openImagePrompts } from './imagePrompts.ts';
 import { type Kind, recognise } from './kinds.ts';
 import { openPart, type PartKind, partClasses } from './part.ts';
 import { readSettings } from './settings.ts';
@@ -136,6 +143,7 @@ async function describeFolder(description: ModelDescription, folder: string): Pr
     if (pickled)
       throw new ModelError(`The folder has no model_index.json, and its ${pickled} cannot help: ${pickleReason}`);
     description.className = classNameOf(await readIndex(folder));
+    if (imagePromptKindOf(description.className)) return describeImagePrompts(description);
     return describeCheckpoint(description);
   }
   description.className = typeof config._class_name === 'string' ? config._class_name : '';
@@ -283,6 +291,18 @@ async function describePart(description: ModelDescription, kind: PartKind): Prom
   description.precision = precisionOf(tensors);
   for (const bytes of (await sizesOf(tensors)).values()) description.sizeBytes += bytes;
   await checkPart(kind, config, tensors, 'network');
+}
+
+/** What makes words of pictures. */
+async function describeImagePrompts(description: ModelDescription): Promise<void> {
+  description.kind = 'ipAdapter';
+  description.architecture = imagePromptKindOf(description.className)!.architecture;
+  description.family = familyOfArchitecture(description.architecture);
+  const { encoder, embedder } = await openImagePrompts(description.folder);
+  description.precision = precisionOf(encoder.tensors);
+  for (const { tensors } of [encoder, embedder]) {
+    for (const bytes of (await sizesOf(tensors)).values()) description.sizeBytes += bytes;
+  }
 }
 
 /** Its graph is written only to be checked. */

@@ -10,7 +10,7 @@ import {
 import type { StoredTensors } from '../files/safetensors.ts';
 
 /** What a folder or file in the models directory is. */
-export type Kind = 'checkpoint' | 'lora' | 'embedding' | 'controlNet' | 'vae' | 'tinyVae' | 'textEncoder';
+export type Kind = 'checkpoint' | 'lora' | 'embedding' | 'controlNet' | 'vae' | 'tinyVae' | 'textEncoder' | 'ipAdapter';
 
 export interface Recognised {
   kind: Kind;

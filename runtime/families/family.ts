@@ -8,6 +8,7 @@ import type { Branch, LatentShape, Part, Row } from '../run.ts';
 import type { FlowSchedule } from '../schedulers/index.ts';
 import type { WeightedEmbedding } from '../text/prompt.ts';
 import type { Guidance } from './guidance.ts';
+import type { ImagePrompt } from './imagePrompts.ts';
 
 export type Config = Record<string, unknown>;
 
@@ -280,6 +281,20 @@ export interface FileParts {
   settings?: Partial<ModelSettings>;
 }
 
+/** What makes words of a picture for a family's prompts: an encoder of pictures, and what turns its states into words. */
+export interface ImagePromptKind {
+  /** `_class_name` in `model_index.json` of a folder with both, `image_encoder` and `image_embedder`. */
+  readonly pipeline: string;
+  /** The graph from `pixel_values` [batch, 3, size, size] in [-1, 1] to `last_hidden_state`. */
+  writeEncoder(config: Config, tensors: StoredTensors, form: NetworkForm): Written;
+  /** The graph from those states, as `image_embeds`, to `prompt_embeds` [batch, words, width]. */
+  writeEmbedder(config: Config, tensors: StoredTensors, form: NetworkForm): Written;
+  /** @throws {ModelError} where the two do not fit each other */
+  check(encoder: StoredTensors, embedder: StoredTensors): void;
+  /** Adds the words of pictures to those of the prompt. */
+  addTo(positive: Branch, prompts: readonly ImagePrompt[]): Branch;
+}
+
 /**
  * Everything about one family of models. Nothing else in the runtime knows a family by name; adding one adds a file here, its
  * networks in `graphs/`, and a line in the registry.
@@ -349,6 +364,8 @@ export interface Family {
   hiddenChannels?(masked: Float32Array, mask: Uint8Array, width: number, shape: LatentShape): Float32Array;
   /** Where inpainting changes latents, 0 to 1, from a byte for each pixel. Default: the mean over the pixels of a position. */
   latentMask?(mask: Uint8Array, width: number, shape: LatentShape): Float32Array;
+  /** What makes words of pictures; absent: it reads no pictures as words. */
+  readonly imagePrompts?: ImagePromptKind;
   /** How its ControlNets are called; default: with the guide image in pixels, and told what the denoiser is. */
   readonly controls?: {
     /** The guide image is shown as latents, of which a sample is drawn before all others. */

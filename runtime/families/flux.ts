@@ -21,6 +21,7 @@ import type {
 } from './family.ts';
 import type { Grid } from './flux2.ts';
 import { fluxLoraAliases, fluxTransformerTensors, isFluxTransformer } from './fluxKeys.ts';
+import { fluxRedux } from './fluxRedux.ts';
 import { classifierFree, unguided } from './guidance.ts';
 import { autoencoderIn, below, encoderIn, holdsAutoencoder } from './inferConfigs.ts';
 import { fluxLatentRgb } from './latentRgb.ts';
@@ -136,6 +137,7 @@ export const flux: Family = {
   timestep: (timestep) => timestep / 1000,
   partialStep: 'run',
   inputs: (context) => inputsOf(context, context.branch.embeddings.length),
+  imagePrompts: fluxRedux,
   controls: {
     inLatents: true,
     inputs(context, mode) {

@@ -1,5 +1,5 @@
 import type { StoredTensors } from '../files/safetensors.ts';
-import type { Architecture, Config, Family, LoraLayerShape, NetworkKind } from './family.ts';
+import type { Architecture, Config, Family, ImagePromptKind, LoraLayerShape, NetworkKind } from './family.ts';
 import { flux } from './flux.ts';
 import { flux2 } from './flux2.ts';
 import { stableDiffusion } from './stableDiffusion.ts';
@@ -103,6 +103,14 @@ export function networkOf(network: keyof Family['networks'], className: unknown)
     if (kind?.classes.includes(String(className))) return kind;
   }
   return undefined;
+}
+
+/** What makes words of pictures, by the `_class_name` of its folder, and the lineage that reads them. */
+export function imagePromptKindOf(
+  className: unknown,
+): { kind: ImagePromptKind; architecture: Architecture } | undefined {
+  const family = all.find(({ imagePrompts }) => imagePrompts?.pipeline === className);
+  return family && { kind: family.imagePrompts!, architecture: family.architectures[0]! };
 }
 
 export function familyNamed(name: string): Family | undefined {

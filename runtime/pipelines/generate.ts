@@ -1,10 +1,12 @@
 import { type Control, guideImage } from '../addons/controlNet.ts';
 import type { Shallow } from '../addons/deepCache.ts';
+import { readImagePrompt } from '../addons/imagePrompts.ts';
 import type { ActiveLoras } from '../addons/loras.ts';
 import { isEncoder } from '../checkpoints/configs.ts';
 import { RuntimeError } from '../errors.ts';
 import type { Conditioning, ConditioningContext, EncoderName, InputContext } from '../families/family.ts';
 import { classifierFree, editing, type Guidance, unguided } from '../families/guidance.ts';
+import type { ImagePrompt } from '../families/imagePrompts.ts';
 import { hardLatentMask } from '../families/masks.ts';
 import type { GenerateRequest, Pixels } from '../messages.ts';
 import type { Graph } from '../onnx/graph.ts';
@@ -17,7 +19,7 @@ import { decodeLatents, encodeImage, type LatentScaling, scalingOf } from './ima
 import { type Blend, latentMask } from './inpainting.ts';
 import { type GraphFeatures, type LazyGraph, loadAll, type Needed } from './lazyGraph.ts';
 import type { Model } from './model.ts';
-import type { ModelCache } from './modelCache.ts';
+import type { ImagePromptNetworks, ModelCache } from './modelCache.ts';
 import { type Plan, planRun } from './plan.ts';
 
 /** What one run has opened; nothing of it is loaded yet. */
@@ -26,6 +28,8 @@ interface Opened {
   refiner: Model | undefined;
   loras: ActiveLoras;
   controlNets: readonly LazyGraph[];
+  /** In the order of the request. */
+  imagePrompts: readonly ImagePromptNetworks[];
   encoder: LazyGraph;
   decoder: LazyGraph;
   scaling: LatentScaling;
@@ -46,7 +50,8 @@ export async function* generate(modelCache: ModelCache, request: GenerateRequest
   const { refiner, scaling } = opened;
   const condition = (of: Model, loras: ActiveLoras): Part<Conditioning> =>
     of.configs.family.condition(contextOf(modelCache, of, request, plan.guided, loras));
-  const conditioning = yield* condition(model, opened.loras);
+  const prompted = yield* condition(model, opened.loras);
+  const conditioning = yield* withImagePrompts(prompted, request, opened);
   const refined = refiner ? yield* condition(refiner, noLoras) : undefined;
   const noise = createNoise(request.seed);
   // Before all other draws, as in diffusers' pipelines.
@@ -104,6 +109,9 @@ async function open(modelCache: ModelCache, model: Model, request: GenerateReque
     refiner: request.refiner && (await openRefiner(modelCache, model, request.refiner.model)),
     loras: request.loras?.length ? await modelCache.adapters.open(model, request.loras) : noLoras,
     controlNets: (request.controlNets ?? []).map(({ model: path }) => modelCache.controlNet(path)),
+    imagePrompts: await Promise.all(
+      (request.imagePrompts ?? []).map(({ model: path }) => modelCache.imagePrompts(path)),
+    ),
     encoder: vae?.encoder ?? model.network('vae_encoder'),
     decoder: vae?.decoder ?? model.network('vae_decoder'),
     scaling: vae ? scalingOf(vae.config, model.configs) : model.scaling,
@@ -143,6 +151,10 @@ function neededBy(modelCache: ModelCache, opened: Opened, plan: Plan, request: G
       references: (request.references ?? []).length > 0,
     }),
     ...controlNets.map((network) => ({ network })),
+    ...opened.imagePrompts.flatMap(({ encoder: pictures, embedder: words }) => [
+      { network: pictures },
+      { network: words },
+    ]),
     ...(refiner ? [...encoders(refiner, noLoras), ...denoisers(refiner, {})] : []),
     { network: decoder },
     ...(request.previews?.tinyDecoder === undefined
@@ -223,6 +235,29 @@ function maskThenLatents(masked: Float32Array, mask: Uint8Array, width: number, 
   channels.set(hardLatentMask(mask, width, shape));
   channels.set(masked, shape.width * shape.height);
   return channels;
+}
+
+/** Adds the pictures that are read like words of the prompt; the negative prompt is left as it is. */
+async function* withImagePrompts(
+  conditioning: Conditioning,
+  { imagePrompts: requests = [] }: GenerateRequest,
+  { model, imagePrompts }: Opened,
+): Part<Conditioning> {
+  const { imagePrompts: kind } = model.configs.family;
+  if (requests.length === 0 || !kind) return conditioning;
+  const prompts: ImagePrompt[] = [];
+  for (const [index, { pixels, weight }] of requests.entries()) {
+    const { encoder, embedder, size } = imagePrompts[index]!;
+    const graphs = { encoder: await encoder.graph(), embedder: await embedder.graph(), size };
+    const rows = yield* readImagePrompt(graphs, pixels);
+    const { width } = conditioning.positive.embeddings;
+    if (rows.width !== width) {
+      const message = `The model of an image prompt writes words of ${rows.width} channels, but this model reads ${width}.`;
+      throw new RuntimeError('invalidParameter', message, { parameter: 'imagePrompts' });
+    }
+    prompts.push({ rows, weight });
+  }
+  return { ...conditioning, positive: kind.addTo(conditioning.positive, prompts) };
 }
 
 /** The pictures that the prompt refers to, as latents: the mean of what the encoder gives. */

@@ -2,6 +2,7 @@ import { basename, extname } from 'node:path';
 import { Adapters } from '../addons/loras.ts';
 import { Cache } from '../cache.ts';
 import { openCheckpoint } from '../checkpoints/checkpoint.ts';
+import { openImagePrompts } from '../checkpoints/imagePrompts.ts';
 import { openPart } from '../checkpoints/part.ts';
 import { networkOf } from '../families/index.ts';
 import { fingerprint } from '../files/reading.ts';
@@ -36,6 +37,13 @@ export interface Vae {
   config: Record<string, unknown>;
 }
 
+/** Encoder and embedder of pictures that are read like words; see `openImagePrompts`. */
+export interface ImagePromptNetworks {
+  encoder: LazyGraph;
+  embedder: LazyGraph;
+  size: number;
+}
+
 /**
  * All that a process has opened, by path: models, and what requests add to them. Nothing leaves but with the process, or
  * when its files have changed: the next run then reads them anew.
@@ -47,6 +55,7 @@ export class ModelCache {
   private readonly controlNets = new Kept<LazyGraph>();
   private readonly vaes = new Kept<Promise<Vae>>();
   private readonly tinyDecoders = new Kept<LazyGraph>();
+  private readonly imagePromptNetworks = new Kept<Promise<ImagePromptNetworks>>();
   private readonly embeddings = new Kept<Promise<Embedding>>(KEPT_EMBEDDINGS);
   private readonly owners = new WeakMap<Graph, Owner>();
   /** Runs under way; each resolves when it has ended. */
@@ -115,6 +124,24 @@ export class ModelCache {
         write: ({ config, tensors }, form) => writeTinyDecoder(config, tensors, form),
       }),
     );
+  }
+
+  /** What makes words of pictures. @throws RuntimeError `modelUnavailable` with the reason */
+  imagePrompts(path: string): Promise<ImagePromptNetworks> {
+    return opened(this.imagePromptNetworks, path, async () => {
+      const { kind, encoder, embedder, size } = await openImagePrompts(path);
+      return {
+        encoder: this.network(path, 'image_encoder', {
+          locate: async () => encoder,
+          write: ({ config, tensors }, form) => kind.writeEncoder(config, tensors, form),
+        }),
+        embedder: this.network(path, 'image_embedder', {
+          locate: async () => embedder,
+          write: ({ config, tensors }, form) => kind.writeEmbedder(config, tensors, form),
+        }),
+        size,
+      };
+    });
   }
 
   embedding(path: string): Promise<Embedding> {

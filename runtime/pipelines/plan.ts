@@ -46,6 +46,7 @@ export function planRun(model: Model, request: GenerateRequest): Plan {
   checkText(model, request);
   // A model that is shown a picture of its own reads none beside it.
   checkPictures(request, input, input === 'latents' ? (family.mostReferences ?? 0) : 0);
+  checkImagePrompts(model, request);
   checkDeepCache(request);
 
   const scheduler = makeScheduler(model, request);
@@ -95,6 +96,19 @@ function checkAddons({ configs: { family } }: Model, request: GenerateRequest): 
   for (const [parameter, isAsked] of Object.entries(asked) as [keyof typeof family.takes, boolean][]) {
     if (!isAsked || family.takes[parameter]) continue;
     throw notTaken(family, parameter);
+  }
+}
+
+/** Checks the pictures that are read like words. */
+function checkImagePrompts({ configs: { family } }: Model, { imagePrompts = [] }: GenerateRequest): void {
+  if (imagePrompts.length > 0 && !family.imagePrompts) throw notTaken(family, 'imagePrompts');
+  for (const { pixels, weight } of imagePrompts) {
+    const { width, height, data } = pixels;
+    if (data.length !== width * height * 3 || data.length === 0) {
+      throw invalid('imagePrompts', 'The picture of an image prompt must have three bytes a pixel.');
+    }
+    if (!(weight >= 0 && weight <= 2))
+      throw invalid('imagePrompts', 'The weight of an image prompt must be from 0 to 2.');
   }
 }
 

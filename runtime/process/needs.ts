@@ -28,11 +28,11 @@ export function modelsOf({ model, refiner }: GenerateRequest): string[] {
 
 /** Every folder and file that a request needs, the models first. */
 export function filesOf(request: GenerateRequest): string[] {
-  const { controlNets = [], loras = [], embeddings = [], vae, previews } = request;
+  const { controlNets = [], imagePrompts = [], loras = [], embeddings = [], vae, previews } = request;
   return [
     ...new Set([
       ...modelsOf(request),
-      ...controlNets.map(({ model }) => model),
+      ...[...controlNets, ...imagePrompts].map(({ model }) => model),
       ...[...loras, ...embeddings].map(({ path }) => path),
       ...(vae === undefined ? [] : [vae]),
       ...(previews?.tinyDecoder === undefined ? [] : [previews.tinyDecoder]),
@@ -41,7 +41,16 @@ export function filesOf(request: GenerateRequest): string[] {
 }
 
 /** Components of a model's folder; what else lies there, such as a safety checker, is never loaded. */
-const componentFolders = [...encoderNames, 'unet', 'transformer', 'vae_encoder', 'vae_decoder', 'vae'];
+const componentFolders = [
+  ...encoderNames,
+  'image_encoder',
+  'image_embedder',
+  'unet',
+  'transformer',
+  'vae_encoder',
+  'vae_decoder',
+  'vae',
+];
 
 /**
  * Estimates what models and their parts weigh once loaded. Only names, sizes and headers are read, and headers only once

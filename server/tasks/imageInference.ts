@@ -9,6 +9,7 @@ import {
   type ControlNetRequest,
   type DeepCacheRequest,
   type GenerateRequest,
+  type ImagePromptRequest,
   type ModelDescription,
   noSuchScheduler,
   type Pixels,
@@ -40,11 +41,12 @@ interface Plan {
   air: string;
   model: ModelDescription;
   /** All but the seed and the pictures. */
-  request: Omit<GenerateRequest, 'seed' | 'image' | 'mask' | 'controlNets' | 'references'>;
+  request: Omit<GenerateRequest, 'seed' | 'image' | 'mask' | 'controlNets' | 'references' | 'imagePrompts'>;
   /** How far image-to-image leaves the seed image. */
   strength: number;
   /** All but their guide images, in the order of the task. */
   controlNets: Omit<ControlNetRequest, 'pixels'>[];
+  imagePrompts: Omit<ImagePromptRequest, 'pixels'>[];
   /** Of result 0; result k has seed + k, modulo 2^64. */
   seed: bigint;
   previews: PreviewOptions | false;
@@ -163,7 +165,10 @@ function acknowledge({ taskType, taskUUID, warnings }: TaskRecord, caller: Calle
 /** Checks the task against what there is, and fills in what it leaves to the model. */
 async function planTask(task: ImageInferenceTask, caller: Caller, context: Context): Promise<Plan> {
   checkPriority(task, context.keys.policyOf(caller.owner).maxPriority);
-  const { main, loras, embeddings, controlNets, vae, refiner } = await findTaskModels(task, context.catalog);
+  const { main, loras, embeddings, controlNets, ipAdapters, vae, refiner } = await findTaskModels(
+    task,
+    context.catalog,
+  );
   const { model } = main;
   const width = task.width ?? model.defaultWidth;
   const height = task.height ?? model.defaultHeight;
@@ -232,6 +237,7 @@ async function planTask(task: ImageInferenceTask, caller: Caller, context: Conte
       const kind = unionMode === undefined ? {} : { unionMode: unionModes.indexOf(unionMode) };
       return { model: controlNets[index]!, weight, startStep, endStep, mode, ...kind };
     }),
+    imagePrompts: task.ipAdapters.map(({ weight }, index) => ({ model: ipAdapters[index]!, weight })),
     seed: task.seed ?? BigInt(randomInt(0, 2 ** 32)),
     strength: task.strength ?? model.defaultStrength,
     previews,
@@ -360,8 +366,8 @@ async function runTask(
 }
 
 function withPictures(
-  { request, controlNets, strength }: Plan,
-  { canvas, guides, references }: TaskPictures,
+  { request, controlNets, imagePrompts, strength }: Plan,
+  { canvas, guides, references, prompts }: TaskPictures,
 ): Omit<GenerateRequest, 'seed'> {
   // Percentages that round to the same step leave nothing between them.
   const acting = controlNets
@@ -373,6 +379,9 @@ function withPictures(
     ...(canvas?.mask && { mask: canvas.mask }),
     ...(acting.length > 0 && { controlNets: acting }),
     ...(references.length > 0 && { references }),
+    ...(prompts.length > 0 && {
+      imagePrompts: prompts.map((pixels, index) => ({ ...imagePrompts[index]!, pixels })),
+    }),
   };
 }
 

@@ -15,6 +15,7 @@ const categories: Record<ModelKind, ModelItem['category']> = {
   controlNet: 'controlnet',
   vae: 'vae',
   tinyVae: 'vae',
+  ipAdapter: 'ipadapter',
   // Never listed.
   textEncoder: 'checkpoint',
 };

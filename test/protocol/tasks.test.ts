@@ -82,6 +82,7 @@ describe('imageInference', () => {
       lora: [],
       embeddings: [],
       controlNet: [],
+      ipAdapters: [],
       referenceImages: [],
       outputType: ['URL'],
       outputFormat: 'JPG',
@@ -245,7 +246,7 @@ describe('imageInference', () => {
 
   it.each<[string, unknown]>([
     ['inputs.references', { inputs: { references: [imageUUID] } }],
-    ['ipAdapters', [{ model: 'a:1@1' }]],
+    ['ipAdapter', { model: 'a:1@1' }],
     ['hiresFix', true],
     ['hiresFix', { steps: 3 }],
     ['puLID', { inputImages: [imageUUID] }],
@@ -574,6 +575,21 @@ describe('lora and lycoris', () => {
       code: 'invalidLycoris',
       parameter: 'lycoris',
       message: expect.stringContaining('at most 16 models together'),
+    });
+  });
+});
+
+describe('ipAdapters', () => {
+  it('are models with a picture each, of weight 1 where none is given', () => {
+    const one = { model: 'local:redux@1', guideImage: imageUUID };
+    expect(inference({ ipAdapters: [one, { ...one, weight: 0.4 }] }).ipAdapters).toMatchObject([
+      { model: 'local:redux@1', guideImage: { kind: 'uuid' }, weight: 1, parameter: 'ipAdapters[0]' },
+      { weight: 0.4, parameter: 'ipAdapters[1]' },
+    ]);
+    expect(inference({}).ipAdapters).toEqual([]);
+    expect(inferenceRefusal({ ipAdapters: [{ ...one, weight: 3 }] })).toMatchObject({
+      code: 'invalidIpAdapters',
+      parameter: 'ipAdapters[0].weight',
     });
   });
 });

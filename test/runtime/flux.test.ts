@@ -3,15 +3,19 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { readImagePrompt, squarePixels } from '../../runtime/addons/imagePrompts.ts';
 import { describeModel } from '../../runtime/checkpoints/describe.ts';
+import type { ImagePrompt } from '../../runtime/families/imagePrompts.ts';
 import type { ControlNetRequest, GenerateRequest } from '../../runtime/messages.ts';
-import { generate } from '../../runtime/pipelines/generate.ts';
+import { contextOf, generate } from '../../runtime/pipelines/generate.ts';
+import type { Embeddings, Run } from '../../runtime/run.ts';
 import { createScheduler } from '../../runtime/schedulers/index.ts';
 import { createNoise } from '../../runtime/tensors/noise.ts';
 import {
   latentsOfTokens,
   readFluxControlNetGoldens,
   readFluxGoldens,
+  readFluxReduxGoldens,
   readSchnellGoldens,
 } from '../helpers/fluxGoldens.ts';
 import { modelsFolder, relativeError } from '../helpers/goldens.ts';
@@ -79,6 +83,7 @@ interface PictureCase {
   maxSequenceLength: number;
   seedImage?: string;
   maskImage?: string;
+  reduxImage?: string;
   strength?: number;
 }
 
@@ -269,6 +274,81 @@ test('Control is shown a sample of its picture, drawn before the noise', async (
   expect(relativeError(denoised[1]!, [...expected[1]!])).toBeLessThan(1e-5);
   const opened = await modelCache.model(control);
   await (await opened.network('denoiser').graph()).close();
+});
+
+describe('FLUX.1 Redux', () => {
+  const goldens = readFluxReduxGoldens();
+  const redux = join(modelsFolder, 'tiny-flux-redux');
+
+  test('shows a picture to SigLIP as Pillow shrinks it', async () => {
+    const [, , size] = goldens.pixelValues.shape as [number, number, number];
+    const { data } = squarePixels(await readPixels(goldens.image), size);
+    const largest = data.reduce(
+      (most, value, at) => Math.max(most, Math.abs(value - goldens.pixelValues.data[at]!)),
+      0,
+    );
+    // Of [-1, 1]; a byte more or less is 0.0078.
+    expect(largest).toBeLessThan(1e-3);
+  });
+
+  test.each(goldens.cases)(
+    'adds $images to the rows of "$prompt" by weight',
+    async ({ images, prompt, ...expected }) => {
+      const weights = [expected.promptEmbedsScale].flat();
+      const words = [prompt].flat()[0]!;
+      let embeddings: Embeddings | undefined;
+      async function* run(): Run {
+        const opened = await modelCache.model(model);
+        const request: GenerateRequest = {
+          ...common,
+          prompt: words,
+          maxSequenceLength: 512,
+          steps: 1,
+          guidanceScale: 1,
+        };
+        const context = contextOf(modelCache, opened, request, false, { key: '', loras: [] });
+        const { positive } = yield* opened.configs.family.condition(context);
+        const { encoder, embedder, size } = await modelCache.imagePrompts(redux);
+        const graphs = { encoder: await encoder.graph(), embedder: await embedder.graph(), size };
+        const prompts: ImagePrompt[] = [];
+        for (const [index, image] of images.entries()) {
+          prompts.push({ rows: yield* readImagePrompt(graphs, await readPixels(image)), weight: weights[index]! });
+        }
+        ({ embeddings } = opened.configs.family.imagePrompts!.addTo(positive, prompts));
+        return { width: 0, height: 0, data: new Uint8Array() };
+      }
+      await drive(run());
+      const { data, length, width } = embeddings!;
+      expect([1, length, width]).toEqual(expected.promptEmbedsShape);
+      expect(relativeError(data.subarray(0, 4 * width), expected.firstTextRows.data)).toBeLessThan(1e-3);
+      expect(relativeError(data.subarray(512 * width), expected.imageRows.data)).toBeLessThan(1e-3);
+    },
+  );
+
+  test('draws the picture that diffusers draws', async () => {
+    const each = cases.find(({ kind }) => kind === 'redux')!;
+    const pixels = await readPixels(each.reduxImage!);
+    const request = { ...(await requestOf(each)), model, imagePrompts: [{ model: redux, pixels, weight: 1 }] };
+    const drawnPixels = await drawn(modelCache, request);
+    expect(largestDifference(drawnPixels, await readPixels(each.image))).toBeLessThanOrEqual(tolerances.picture);
+  });
+
+  test('is an IP-Adapter in the catalog, and other families take none', async () => {
+    expect(await describeModel(redux)).toMatchObject({
+      kind: 'ipAdapter',
+      available: true,
+      family: 'flux',
+      architecture: 'flux1',
+    });
+    const pixels = await readPixels('tiny-flux-image.png');
+    const { maxSequenceLength: _, ...rest } = common;
+    const request = { ...rest, model: join(modelsFolder, 'tiny-sd15'), steps: 1, guidanceScale: 1 };
+    const asked = { ...request, imagePrompts: [{ model: redux, pixels, weight: 1 }] };
+    await expect(drawn(modelCache, asked)).rejects.toMatchObject({
+      code: 'unsupportedParameter',
+      parameter: 'imagePrompts',
+    });
+  });
 });
 
 describe('files of FLUX.1', () => {
