@@ -29,6 +29,7 @@ import { hardLatentMask, pixelMask } from './masks.ts';
 import { checkSize, clipText, vaeDecoder, vaeEncoder } from './networks.ts';
 import { croppedTo } from './referencePictures.ts';
 import { rotaryRow } from './rotary.ts';
+import { autoencoderPart, clipLPart, t5Part } from './separateParts.ts';
 import { readClipRow, readT5, refuseWeights, t5In, t5Text } from './t5Prompts.ts';
 
 const transformer: NetworkKind = {
@@ -173,6 +174,7 @@ export const flux: Family = {
   file: {
     recognises: isFluxTransformer,
     read: readFluxFile,
+    parts: [clipLPart, t5Part('text_encoder_2'), autoencoderPart(TOKEN_FEATURES / 4)],
     padToken: () => '<|endoftext|>',
   },
 };

@@ -2,6 +2,7 @@ import type { StoredTensors } from '../files/safetensors.ts';
 import type { Architecture, Config, Family, ImagePromptKind, LoraLayerShape, NetworkKind } from './family.ts';
 import { flux } from './flux.ts';
 import { flux2 } from './flux2.ts';
+import { sd3 } from './sd3.ts';
 import { stableDiffusion } from './stableDiffusion.ts';
 import { stableDiffusionXL } from './stableDiffusionXL.ts';
 import { zImage } from './zImage.ts';
@@ -12,6 +13,7 @@ export type { Family } from './family.ts';
 export const families = {
   sd: stableDiffusion,
   sdxl: stableDiffusionXL,
+  sd3,
   flux,
   flux2,
   zImage,

@@ -38,6 +38,17 @@ export const clipGPart: SeparatePart = {
   recognises: (tensors) => isClip(tensors) && isWide(tensors),
 };
 
+/** T5 XXL's encoder. */
+export function t5Part(part: SeparatePart['part']): SeparatePart {
+  return {
+    part,
+    prefix: 'text_encoders.t5xxl.transformer.',
+    title: 'the text encoder T5 XXL',
+    example: 't5xxl_fp16.safetensors',
+    recognises: (tensors) => tensors.has('encoder.block.0.layer.1.DenseReluDense.wi_0.weight'),
+  };
+}
+
 function isClip(tensors: StoredTensors): boolean {
   return tensors.has('text_model.embeddings.position_embedding.weight');
 }

@@ -91,16 +91,18 @@ export type ClipRow = Readonly<Record<string, { data: Float32Array; dims: readon
  * One row of CLIP for a text, which is cut at 75 tokens, as models read it that have T5 for long texts. A text that was read
  * before with the same weights is not read again while it is remembered.
  *
- * @param outputs - of the graph that are wanted
+ * @param outputsOf - which outputs of the graph are wanted
+ * @param variant - tells them from others that may be wanted of the same text
  */
 export async function* readClipRow(
   context: ConditioningContext,
   name: EncoderName,
   text: string,
   outputsOf: (gives: (output: string) => boolean) => readonly string[],
+  variant = '',
 ): Part<ClipRow> {
   const { remembered, version } = context;
-  const key = JSON.stringify([name, text, 'row', version]);
+  const key = JSON.stringify([name, text, 'row', variant, version]);
   const held = remembered.get(key) as ClipRow | undefined;
   if (held) return held;
   const encoder = await context.encoder<Tokenizer>(name);

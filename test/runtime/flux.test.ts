@@ -1,4 +1,4 @@
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
@@ -359,6 +359,12 @@ describe('files of FLUX.1', () => {
   afterAll(() => rm(folder, { recursive: true }));
 
   const request: GenerateRequest = { ...common, steps: 2, guidanceScale: 3.5 };
+  // What shapes do not tell of so small a model.
+  const corrections = {
+    vae: { norm_num_groups: 4 },
+    text_encoder: { num_attention_heads: 4, eos_token_id: 2 },
+    transformer: { axes_dims_rope: [4, 6, 6] },
+  };
 
   test('a folder is described by its family', async () => {
     expect(await describeModel(model)).toMatchObject({
@@ -378,12 +384,6 @@ describe('files of FLUX.1', () => {
   test('a checkpoint of ComfyUI draws what the folder draws, with tokenizers found beside it', async () => {
     const file = join(folder, 'all.safetensors');
     await writeTransformerFile('tiny-flux-dev/comfy', file);
-    // What shapes do not tell of so small a model.
-    const corrections = {
-      vae: { norm_num_groups: 4 },
-      text_encoder: { num_attention_heads: 4, eos_token_id: 2 },
-      transformer: { axes_dims_rope: [4, 6, 6] },
-    };
     await writeFile(`${file}.json`, JSON.stringify(corrections));
     await cp(join(model, 'tokenizer'), join(folder, 'tokenizer'), { recursive: true });
     const { reason } = await describeModel(file);
@@ -395,10 +395,30 @@ describe('files of FLUX.1', () => {
     expect(await drawn(modelCache, { ...request, model: file })).toEqual(await drawn(modelCache, request));
   });
 
-  test('a transformer alone is no whole model', async () => {
-    const file = join(folder, 'transformer.safetensors');
+  test('a transformer draws with the text encoders and the autoencoder that lie beside it', async () => {
+    const [models, all] = [join(folder, 'separate'), join(folder, 'parts.safetensors')];
+    for (const name of ['diffusion_models', 'text_encoders', 'vae'])
+      await mkdir(join(models, name), { recursive: true });
+    const file = join(models, 'diffusion_models', 'dev.safetensors');
     await writeTransformerFile('tiny-flux-dev/bfl', file);
-    expect((await describeModel(file)).reason).toContain('The text_encoder is missing');
+    expect((await describeModel(file)).reason).toMatch(/^The text_encoder is missing: .* clip_l\.safetensors,/);
+    await writeTransformerFile('tiny-flux-dev/ae', join(models, 'vae', 'ae.safetensors'));
+    await writeTransformerFile('tiny-flux-dev/comfy', all);
+    const contents = [...(await readContents(all))];
+    for (const name of ['clip_l', 't5xxl']) {
+      const prefix = `text_encoders.${name}.transformer.`;
+      const own = contents.filter(([key]) => key.startsWith(prefix));
+      const target = join(models, 'text_encoders', `${name}.safetensors`);
+      await writeSafetensors(target, new Map(own.map(([key, content]) => [key.slice(prefix.length), content])));
+    }
+    await writeFile(`${file}.json`, JSON.stringify(corrections));
+    for (const name of ['tokenizer', 'tokenizer_2'])
+      await cp(join(model, name), join(models, name), { recursive: true });
+    expect(await describeModel(file)).toMatchObject({
+      available: true,
+      reason: 'It is put together with clip_l.safetensors, t5xxl.safetensors, ae.safetensors.',
+    });
+    expect(await drawn(modelCache, { ...request, model: file })).toEqual(await drawn(modelCache, request));
   });
 
   test('LoRAs with the names of each layout change a picture alike', async () => {

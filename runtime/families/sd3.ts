@@ -1,0 +1,248 @@
+import { RuntimeError } from '../errors.ts';
+import { inPart, ModelError } from '../files/reading.ts';
+import { SD3_PATCH, type SD3TransformerConfig, writeSD3Transformer } from '../graphs/sd3Transformer.ts';
+import { checkTransformerShapes } from '../graphs/transformerShapes.ts';
+import type { Embeddings, Part } from '../run.ts';
+import { floats } from '../tensors/tensor.ts';
+import type {
+  ConditioningContext,
+  Config,
+  EncoderName,
+  Family,
+  FileParts,
+  InputContext,
+  LoraLayerShape,
+  ModelFile,
+  NetworkKind,
+} from './family.ts';
+import { autoencoderIn, below, type Encoder, encoderIn, holdsAutoencoder } from './inferConfigs.ts';
+import { sd3LatentRgb } from './latentRgb.ts';
+import { hardLatentMask } from './masks.ts';
+import { checkSize, clipTextProjected, vaeDecoder, vaeEncoder } from './networks.ts';
+import { isSD3Transformer, sd3LoraAliases, sd3TransformerTensors } from './sd3Keys.ts';
+import { autoencoderPart, clipGPart, clipLPart, t5Part } from './separateParts.ts';
+import { readClipRow, readT5, refuseWeights, t5In, t5Text } from './t5Prompts.ts';
+
+/** Pixels on each side of one position of the latents. */
+const SCALE = 8;
+/** Tokens of T5 that are read where a task says nothing, and at most. */
+const USUAL_TEXT = 256;
+const LONGEST_TEXT = 512;
+
+const transformer: NetworkKind = {
+  classes: ['SD3Transformer2DModel'],
+  input: 'timestep',
+  write: (config, tensors, form) => writeSD3Transformer(config as SD3TransformerConfig, tensors, form),
+  check(config, tensors) {
+    checkTransformerShapes('sd3', tensors);
+    checkSize(config, 'in_channels', tensors.get('pos_embed.proj.weight')?.shape[1]);
+    checkSize(config, 'joint_attention_dim', tensors.get('context_embedder.weight')?.shape[1]);
+    checkSize(config, 'pooled_projection_dim', tensors.get('time_text_embed.text_embedder.linear_1.weight')?.shape[1]);
+    const positions = tensors.get('pos_embed.pos_embed')?.shape[1] ?? 0;
+    checkSize(config, 'pos_embed_max_size', Math.sqrt(positions));
+  },
+};
+
+/**
+ * Stable Diffusion 3 and 3.5: the states of two CLIP encoders side by side, then those of T5, which a model may lack; the
+ * projected texts of both CLIP encoders tell the text as a whole.
+ */
+export const sd3: Family = {
+  name: 'sd3',
+  title: 'Stable Diffusion 3',
+  pipelines: ['StableDiffusion3Pipeline', 'StableDiffusion3Img2ImgPipeline', 'StableDiffusion3InpaintPipeline'],
+  denoiserFolder: 'transformer',
+  networks: {
+    text_encoder: clipTextProjected,
+    text_encoder_2: clipTextProjected,
+    text_encoder_3: t5Text,
+    denoiser: transformer,
+    vae_encoder: vaeEncoder,
+    vae_decoder: vaeDecoder,
+  },
+  encoders: (_facts, has) => [
+    'text_encoder',
+    'text_encoder_2',
+    ...(has('text_encoder_3') ? (['text_encoder_3'] as const) : []),
+  ],
+  architectures: ['sd3'],
+  architecture: () => 'sd3',
+  defaults: () => ({ width: 1024, height: 1024, steps: 28, guidanceScale: 4.5, strength: 0.6 }),
+  // Latents of 8 pixels, in patches of 2.
+  sizeMultiple: SCALE * SD3_PATCH,
+  latents: {
+    scalingFactor: 1.5305,
+    shiftFactor: 0.0609,
+    rgb: sd3LatentRgb,
+    shape: ({ denoiser }) => ({ channels: Number(denoiser.in_channels ?? 16), scale: SCALE }),
+  },
+  input: () => 'latents',
+  async *condition(context) {
+    refuseWeights(context);
+    const { request, guided } = context;
+    const { prompt, negativePrompt = '' } = request;
+    return {
+      positive: yield* readPrompt(context, prompt, request.prompt2 ?? prompt),
+      negative: guided
+        ? yield* readPrompt(context, negativePrompt, request.negativePrompt2 ?? negativePrompt)
+        : undefined,
+    };
+  },
+  guidanceRule: () => 'above 1',
+  // Its own sigmas, whose last one is shifted twice; it is told timesteps from 0 to 1000.
+  sigmas: () => ({}),
+  partialStep: 'run',
+  inputs: refuseLarge,
+  latentMask: hardLatentMask,
+  mostTextTokens: LONGEST_TEXT,
+  takes: { loras: true, controlNets: false, deepCache: false, embeddings: false, clipSkip: true },
+  loraAliases: ({ num_attention_heads: heads, attention_head_dim: head, num_layers: layers }) => {
+    const width = Number(heads ?? 24) * Number(head ?? 64);
+    return (path) => sd3LoraAliases(path, width, Number(layers ?? 24) - 1);
+  },
+  architectureOfLora,
+  statedAs: [[/stable-diffusion-v?3|sd3/i, 'sd3']],
+  file: {
+    recognises: isSD3Transformer,
+    read: readSD3File,
+    parts: [clipLPart, clipGPart, { ...t5Part('text_encoder_3'), optional: true }, autoencoderPart(16)],
+    padToken: (_parts, tokenizer) => (tokenizer === 'tokenizer_2' ? '!' : '<|endoftext|>'),
+  },
+};
+
+/** @param text2 - what the second encoder reads */
+async function* readPrompt(context: ConditioningContext, text: string, text2: string) {
+  const { configs, request } = context;
+  const skip = (request.clipSkip ?? 0) + 1;
+  const [first, second] = [
+    yield* readClip(context, 'text_encoder', text, skip),
+    yield* readClip(context, 'text_encoder_2', text2, skip),
+  ];
+  const length = request.maxSequenceLength ?? USUAL_TEXT;
+  const hasT5 = configs.components.includes('text_encoder_3');
+  const t5 = hasT5 ? yield* readT5(context, 'text_encoder_3', text, length) : undefined;
+  const width = t5?.width ?? Number(configs.configs.denoiser.joint_attention_dim ?? 4096);
+  const rows = first.states.length;
+  // Without T5 its rows are zeros.
+  const data = new Float32Array((rows + length) * width);
+  for (let row = 0; row < rows; row++) {
+    let column = row * width;
+    for (const { states } of [first, second]) {
+      data.set(states.data.subarray(row * states.width, (row + 1) * states.width), column);
+      column += states.width;
+    }
+  }
+  if (t5) data.set(t5.data, rows * width);
+  const pooled = Float32Array.from([...first.pooled, ...second.pooled]);
+  return {
+    embeddings: { data, length: rows + length, width },
+    extras: { pooled_projections: floats(pooled, [1, pooled.length]) },
+  };
+}
+
+/** The state of a CLIP encoder before its last `skip` layers, without the final norm, and its projected text. */
+async function* readClip(
+  context: ConditioningContext,
+  name: EncoderName,
+  text: string,
+  skip: number,
+): Part<{ states: Embeddings; pooled: Float32Array }> {
+  const outputsOf = (gives: (output: string) => boolean) => {
+    let layers = -1;
+    while (gives(`hidden_states.${layers + 1}`)) layers++;
+    if (skip >= layers) {
+      throw new RuntimeError('invalidParameter', `The text encoder has ${layers} layers; too many are skipped.`, {
+        parameter: 'clipSkip',
+      });
+    }
+    return [`hidden_states.${layers - skip}`, 'text_embeds'];
+  };
+  const { text_embeds: pooled, ...rest } = yield* readClipRow(context, name, text, outputsOf, `skip ${skip}`);
+  const [state] = Object.values(rest);
+  const [, length, width] = state!.dims as [number, number, number];
+  return { states: { data: state!.data, length, width }, pooled: pooled!.data };
+}
+
+/** Adds nothing, but the table of positions ends somewhere. @throws RuntimeError `invalidParameter` */
+function refuseLarge({ configs, shape }: InputContext) {
+  const most = Number(configs.configs.denoiser.pos_embed_max_size ?? 192) * SD3_PATCH;
+  for (const parameter of ['width', 'height'] as const) {
+    if (shape[parameter] <= most) continue;
+    throw new RuntimeError('invalidParameter', `${parameter} may be at most ${most * SCALE} for this model.`, {
+      parameter,
+    });
+  }
+  return {};
+}
+
+/** Names of the original layout tell it; those of diffusers do by the widths of the published models. */
+function architectureOfLora(layers: readonly LoraLayerShape[]): string | undefined {
+  const isJoint = layers.some(({ name }) => /joint_blocks[._]\d+[._](x_block|context_block)[._]/.test(name));
+  const isOfWidth = layers.some(
+    ({ name, columns }) =>
+      /(^|\.|lora_transformer_|lora_unet_)transformer_blocks[._]\d+[._]attn2?[._](to_[qkv]|add_[qkv]_proj)$/.test(
+        name,
+      ) &&
+      (columns === 1536 || columns === 2432),
+  );
+  return isJoint || isOfWidth ? 'sd3' : undefined;
+}
+
+/**
+ * One file with the transformer and, in it or beside it, both CLIP encoders, T5 and the autoencoder, as Stability's and ComfyUI's
+ * files name them.
+ *
+ * @throws {ModelError} naming the part and the reason
+ */
+async function readSD3File({ tensors, corrections, otherVae }: ModelFile): Promise<FileParts> {
+  const denoiser = await inPart('transformer', () => {
+    const inside = below(tensors, 'model.diffusion_model.');
+    const found = sd3TransformerTensors(inside.size > 0 ? inside : tensors);
+    return { tensors: found, config: { ...configOf(found), ...corrections('denoiser').own } };
+  });
+  const clip = (part: 'text_encoder' | 'text_encoder_2', name: string, activation: Encoder['activation']) =>
+    inPart(part, () => {
+      const found = below(tensors, `text_encoders.${name}.transformer.`);
+      if (found.size === 0) throw new ModelError(`there are no tensors named text_encoders.${name}.transformer.….`);
+      return encoderIn({ tensors: found, activation }, corrections(part));
+    });
+  const t5 = below(tensors, 'text_encoders.t5xxl.transformer.');
+  const vae =
+    (await otherVae()) ??
+    (holdsAutoencoder(tensors) ? await inPart('vae', () => autoencoderIn(tensors, corrections('vae'))) : undefined);
+  return {
+    className: 'StableDiffusion3Pipeline',
+    index: {},
+    scheduler: { _class_name: 'FlowMatchEulerDiscreteScheduler', num_train_timesteps: 1000, shift: 3 },
+    parts: {
+      denoiser,
+      text_encoder: await clip('text_encoder', 'clip_l', 'quick_gelu'),
+      text_encoder_2: await clip('text_encoder_2', 'clip_g', 'gelu'),
+      ...(t5.size > 0 && {
+        text_encoder_3: await inPart('text_encoder_3', () => t5In(t5, corrections('text_encoder_3'))),
+      }),
+      // A factor of its own, by which it is told from the autoencoder of Stable Diffusion 1, whose activations are smaller.
+      ...(vae && { vae: { ...vae, config: { scaling_factor: 1.5305, shift_factor: 0.0609, ...vae.config } } }),
+    },
+  };
+}
+
+/** The config that the shapes of a transformer stand for. */
+function configOf(tensors: ModelFile['tensors']): Config {
+  const shape = (name: string) => tensors.get(`${name}.weight`)?.shape ?? [];
+  const [width = 0, channels] = shape('pos_embed.proj');
+  const [head = 64] = shape('transformer_blocks.0.attn.norm_q');
+  let layers = 0;
+  while (tensors.has(`transformer_blocks.${layers}.attn.to_q.weight`)) layers++;
+  return {
+    _class_name: 'SD3Transformer2DModel',
+    in_channels: channels,
+    out_channels: channels,
+    attention_head_dim: head,
+    num_attention_heads: width / head,
+    num_layers: layers,
+    joint_attention_dim: shape('context_embedder')[1],
+    pooled_projection_dim: shape('time_text_embed.text_embedder.linear_1')[1],
+    pos_embed_max_size: Math.sqrt(tensors.get('pos_embed.pos_embed')?.shape[1] ?? 0),
+  };
+}
