@@ -1,2 +1,0 @@
-export declare const listHelp: string;
-export declare function list(args: string[]): Promise<void>;
