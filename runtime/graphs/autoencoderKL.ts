@@ -53,6 +53,7 @@ export function writeVaeEncoder(config: AutoencoderKLConfig, tensors: StoredTens
   if (graph.has('quant_conv.weight')) x = conv(graph, x, 'quant_conv');
   let parameters = graph.shapeOf('encoder.conv_out.weight')[0]!;
   if (hasPatches(graph)) {
+    checkStatistics(graph, parameters / 2);
     x = normalizedPatches(graph, x, parameters / 2, config.batch_norm_eps ?? BATCH_NORM_EPSILON);
     parameters *= PATCH ** 2;
   }
@@ -72,7 +73,10 @@ export function writeVaeDecoder(config: AutoencoderKLConfig, tensors: StoredTens
   const own = graph.shapeOf(`${first}.weight`)[1]!;
   const channels = hasPatches(graph) ? own * PATCH ** 2 : own;
   let x = graph.enter('latent_sample', ['batch', channels, 'latent_height', 'latent_width']);
-  if (hasPatches(graph)) x = latentsOfPatches(graph, x, config.batch_norm_eps ?? BATCH_NORM_EPSILON);
+  if (hasPatches(graph)) {
+    checkStatistics(graph, own);
+    x = latentsOfPatches(graph, x, config.batch_norm_eps ?? BATCH_NORM_EPSILON);
+  }
   if (first === 'post_quant_conv') x = conv(graph, x, 'post_quant_conv');
   x = conv(graph, x, 'decoder.conv_in');
   x = middle(graph, x, 'decoder.mid_block', groups);
@@ -117,6 +121,16 @@ function statistic(graph: GraphBuilder, which: 'mean' | 'var'): Value {
 
 function variance(graph: GraphBuilder, epsilon: number): Value {
   return graph.node('Add', [statistic(graph, 'var'), graph.scalar(epsilon)], { name: 'bn' });
+}
+
+/** @throws {GraphError} where the statistics are not those of patches of so many latents */
+function checkStatistics(graph: GraphBuilder, latents: number): void {
+  for (const which of ['mean', 'var'] as const) {
+    const name = `bn.running_${which}`;
+    const [size = 0] = graph.shapeOf(name);
+    if (size === latents * PATCH ** 2) continue;
+    throw new GraphError(`The tensor "${name}" has ${size} values, not the expected ${latents * PATCH ** 2}.`);
+  }
 }
 
 /** Mean and logarithm of the variance of `channels` latents each, as those of the normalized patches. */

@@ -477,6 +477,10 @@ export class GraphBuilder {
   /** Whole numbers: shapes, axes, sizes. A bare number is a scalar. */
   ints(values: number | readonly number[]): Value {
     const list = typeof values === 'number' ? [values] : values;
+    const odd = list.find((value) => !Number.isInteger(value));
+    if (odd !== undefined) {
+      throw new GraphError(`The sizes of the weights do not fit one another: ${odd} would have to be a whole number.`);
+    }
     const data = new DataView(new ArrayBuffer(list.length * 8));
     for (const [index, value] of list.entries()) data.setBigInt64(index * 8, BigInt(value), true);
     return this.constant('int64', typeof values === 'number' ? [] : [list.length], new Uint8Array(data.buffer));

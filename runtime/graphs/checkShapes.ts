@@ -137,6 +137,8 @@ const rules: Rule[] = [
     module: /^((?:en|de)coder\.mid_block\.attentions\.\d+\.(?:to_q|to_k|to_v|to_out\.0|query|key|value|proj_attn)\.)/,
     sizes: { weight: 'c c', bias: 'c' },
   },
+  // The statistics of patches that FLUX.2's latents are normalized by.
+  { module: /^(bn\.)running_/, sizes: { running_mean: 'b', running_var: 'b' } },
   { module: /^(quant_conv\.)/, sizes: { weight: 'q q', bias: 'q' } },
   { module: /^()post_quant_conv\./, sizes: { 'post_quant_conv.weight': 'L L', 'post_quant_conv.bias': 'L' } },
   { module: /^(decoder\.conv_in\.)/, sizes: { weight: 'f L 3 3' } },

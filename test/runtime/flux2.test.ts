@@ -1,7 +1,7 @@
 import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { describeModel } from '../../runtime/checkpoints/describe.ts';
 import { flux2Mu } from '../../runtime/families/flux2.ts';
 import { flux2LatentRgb } from '../../runtime/families/latentRgb.ts';
@@ -154,6 +154,29 @@ test('a preview shows the latents before they are normalized and put into patche
     if (four.some((each) => each === 0 || each === 255)) continue;
     expect(Math.abs(value - four.reduce((sum, each) => sum + each) / 4)).toBeLessThan(1.1);
   }
+});
+
+test.each([
+  ['vae', 'bn.running_mean', undefined, 'have no tensor "bn.running_mean"'],
+  ['vae', 'bn.running_var', 64, 'The tensor "bn.running_var" has 64 values, not the expected 128.'],
+  ['transformer', 'single_stream_modulation.linear.weight', 142, 'has 142 rows, which is not a multiple of 3'],
+  ['transformer', 'x_embedder.weight', 47, 'do not fit one another'],
+] as const)('a %s whose %s is damaged is refused', async (part, name, rows, reason) => {
+  const path = await mkdtemp(join(tmpdir(), 'flux2-'));
+  onTestFinished(() => rm(path, { recursive: true }));
+  await cp(pathOf('tiny-flux2-klein'), path, { recursive: true });
+  const file = join(path, part, 'diffusion_pytorch_model.safetensors');
+  const contents = await readContents(file);
+  const { dtype, shape: stored, bytes } = contents.get(name)!;
+  contents.delete(name);
+  if (rows !== undefined) {
+    const kept = bytes.subarray(0, (bytes.length / stored[0]!) * rows);
+    contents.set(name, { dtype, shape: [rows, ...stored.slice(1)], bytes: kept });
+  }
+  await writeSafetensors(file, contents);
+  const description = await describeModel(path);
+  expect(description.available).toBe(false);
+  expect(description.reason).toContain(reason);
 });
 
 test('a reference picture that is too small is refused', async () => {
