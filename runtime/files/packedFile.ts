@@ -1,6 +1,6 @@
 import { mkdir, open, readdir, readFile, rename, rm, stat, statfs, utimes, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { type Loss, type Packing, Sources, writePiece } from './packing.ts';
+import { type Loss, type Packing, placesOf, Sources, writePiece } from './packing.ts';
 import { ModelError } from './reading.ts';
 import { versionOf } from './safetensors.ts';
 
@@ -23,10 +23,16 @@ const ABANDONED_MS = 6 * 3_600_000;
  * The packed file of weights in a folder: found there, or written now, once, under a temporary name that is then changed.
  * Files of which a source is gone or has changed are removed first.
  *
+ * @param onWritten - told now and then which share is written, up to 1; never where the file is found
  * @returns its absolute path
  * @throws {ModelError} where the folder cannot take it
  */
-export async function packedFile(packing: Packing, folder: string, label: string): Promise<string> {
+export async function packedFile(
+  packing: Packing,
+  folder: string,
+  label: string,
+  onWritten: (share: number) => void = () => {},
+): Promise<string> {
   const file = join(folder, packing.name);
   const found = await stat(file).catch(() => undefined);
   if (found?.size === packing.bytes) {
@@ -38,7 +44,7 @@ export async function packedFile(packing: Packing, folder: string, label: string
   try {
     await mkdir(folder, { recursive: true });
     await cleanPackedFiles(folder, packing.bytes);
-    await write(packing, folder, label);
+    await write(packing, folder, label, onWritten);
   } catch (cause) {
     if (cause instanceof ModelError) throw cause;
     const { code, message } = cause as NodeJS.ErrnoException;
@@ -49,7 +55,12 @@ export async function packedFile(packing: Packing, folder: string, label: string
   return file;
 }
 
-async function write({ name, bytes, pieces }: Packing, folder: string, label: string): Promise<void> {
+async function write(
+  { name, bytes, pieces }: Packing,
+  folder: string,
+  label: string,
+  onWritten: (share: number) => void,
+): Promise<void> {
   const { bavail, bsize } = await statfs(folder);
   if (bavail * bsize < bytes) {
     const gigabytes = (value: number) => (value / 1e9).toFixed(1);
@@ -67,6 +78,7 @@ async function write({ name, bytes, pieces }: Packing, folder: string, label: st
       const { lost, all } = await writePiece(piece, into, sources);
       loss.lost += lost;
       loss.all += all;
+      onWritten(placesOf(piece, piece.offset).end / bytes);
     }
     await into.sync();
     await into.close();

@@ -46,12 +46,20 @@ const COPIED_BELOW = 400 * 2 ** 20;
  * While it is open the files may be deleted or replaced by new ones (the old bytes stay until the process ends), but not
  * cut short in place: the system ends a process that reads mapped bytes which are no longer there.
  *
+ * @param onPacked - told which share of its weights is repacked, where they are held otherwise than they are stored
  * @throws {ModelError} when a file is not the one whose header the graph was written from
  */
-export async function openWritten(written: Written, label: string, provider: Provider): Promise<Graph> {
+export async function openWritten(
+  written: Written,
+  label: string,
+  provider: Provider,
+  onPacked?: (share: number) => void,
+): Promise<Graph> {
   await checkVersions(written, label);
   const source =
-    (await packed(written, label, provider)) ?? (await mappable(written)) ?? (await inMemory(written.files, label));
+    (await packed(written, label, provider, onPacked)) ??
+    (await mappable(written)) ??
+    (await inMemory(written.files, label));
   // Imported only now, so that describing models needs no native code.
   const { Graph } = await import('./graph.ts');
   return Graph.open({ bytes: written.bytes, label, structure: written.structure, ...source }, provider);
@@ -70,10 +78,15 @@ async function checkVersions({ versions }: Written, label: string): Promise<void
 type Weights = { folder: string; inPlace: boolean | 'packed' } | { externalData: { path: string; data: Uint8Array }[] };
 
 /** The folder with the packed file of the weights, written now where it is not there yet. */
-async function packed({ packing }: Written, label: string, provider: Provider): Promise<Weights | undefined> {
+async function packed(
+  { packing }: Written,
+  label: string,
+  provider: Provider,
+  onPacked?: (share: number) => void,
+): Promise<Weights | undefined> {
   if (!packing) return undefined;
   const folder = provider.packedFolder ?? join(tmpdir(), 'latentwire-weights');
-  await packedFile(packing, folder, label);
+  await packedFile(packing, folder, label, onPacked);
   // onnxruntime follows no links out of the folder.
   return { folder: await realpath(folder), inPlace: packing.bytes >= COPIED_BELOW ? 'packed' : false };
 }

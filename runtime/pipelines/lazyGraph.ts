@@ -70,6 +70,8 @@ export class LazyGraph {
   private readonly options: LazyGraphOptions;
   private source: Promise<ComponentSource> | undefined;
   private held: Held | undefined;
+  /** Which share of its weights is repacked, while it is loaded the first time. */
+  packed = 0;
 
   constructor(options: LazyGraphOptions) {
     this.options = options;
@@ -142,7 +144,10 @@ export class LazyGraph {
           provider,
         );
       else {
-        graph = await openWritten(written!, label, provider);
+        this.packed = 0;
+        graph = await openWritten(written!, label, provider, (share) => {
+          this.packed = share;
+        });
       }
       onLoaded(name, performance.now() - begun, await this.bytes(), graph);
       return graph;
@@ -220,9 +225,30 @@ export async function* loadAll(needed: readonly Needed[]): Part<void> {
     // Reports for each, so that a run can be cancelled between two networks.
     if (index === 0) yield { type: 'staged', stage: 'loading' };
     yield { type: 'loading', component: network.name, doneBytes, ofBytes };
-    await unlessOptional(each, network.graph(features), undefined);
+    const loading = network.graph(features);
+    // Repacking a large model takes minutes, once; a run that is not heard of for as long would be given up.
+    while (!(await isOver(loading, TOLD_EVERY_MS))) {
+      const packedBytes = Math.floor(network.packed * sizes[index]!);
+      yield { type: 'loading', component: network.name, doneBytes: doneBytes + packedBytes, ofBytes };
+    }
+    await unlessOptional(each, loading, undefined);
     doneBytes += sizes[index]!;
   }
+}
+
+const TOLD_EVERY_MS = 5000;
+
+/** Whether work ended, however it did, within a time. */
+async function isOver(work: Promise<unknown>, ms: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), ms);
+  });
+  const ended = work.then(
+    () => true,
+    () => true,
+  );
+  return Promise.race([ended, late]).finally(() => clearTimeout(timer));
 }
 
 /** What asks for an optional network later is told why it is not there. */

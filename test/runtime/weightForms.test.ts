@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type BlockDtype, blockFormats, dequantise, float8Tables, isBlockDtype } from '../../runtime/files/blocks.ts';
 import { readGgufHeader } from '../../runtime/files/gguf.ts';
 import { cleanPackedFiles, listPackedFiles, packedFile } from '../../runtime/files/packedFile.ts';
@@ -12,6 +12,7 @@ import { readSafetensorsHeader, type StoredTensor, type StoredTensors } from '..
 import { type AdaptedForm, GraphBuilder, type Written } from '../../runtime/graphs/builder.ts';
 import { dense, linear } from '../../runtime/graphs/layers.ts';
 import { openWritten } from '../../runtime/onnx/openWritten.ts';
+import { type LazyGraph, loadAll } from '../../runtime/pipelines/lazyGraph.ts';
 import { createNoise } from '../../runtime/tensors/noise.ts';
 import { floats, type Tensor } from '../../runtime/tensors/tensor.ts';
 import { relativeError } from '../helpers/goldens.ts';
@@ -439,6 +440,31 @@ test.each([
   expect(roundedAnew(new Map([['l.weight', tensor]]))).toBe(expected);
 });
 
+test('a network that is long in repacking tells how far it is, every few seconds', async () => {
+  vi.useFakeTimers();
+  try {
+    let open: (graph: unknown) => void = () => {};
+    const graph = new Promise((resolve) => {
+      open = resolve;
+    });
+    const network = { name: 'transformer', holds: () => false, bytes: async () => 1000, graph: () => graph, packed: 0 };
+    const told = loadAll([{ network: network as unknown as LazyGraph }]);
+    const next = async () => (await told.next()).value;
+    expect(await next()).toMatchObject({ type: 'staged' });
+    expect(await next()).toMatchObject({ type: 'loading', doneBytes: 0, ofBytes: 1000 });
+    for (const share of [0.25, 0.7]) {
+      network.packed = share;
+      const news = next();
+      await vi.advanceTimersByTimeAsync(5000);
+      expect(await news).toMatchObject({ type: 'loading', component: 'transformer', doneBytes: share * 1000 });
+    }
+    open({});
+    expect(await told.next()).toMatchObject({ done: true });
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
 describe('a packed file', () => {
   const source = async (folder: string, change = 0) => {
     const file = join(folder, 'source.safetensors');
@@ -452,10 +478,13 @@ describe('a packed file', () => {
     const { tensors } = await source(folder);
     const { packing } = layer(tensors, 'l', { weights: 'int8' });
     const cache = join(folder, 'cache');
-    const file = await packedFile(packing!, cache, 'tiny/unet');
+    const shares: number[] = [];
+    const file = await packedFile(packing!, cache, 'tiny/unet', (share) => shares.push(share));
+    expect(shares).toEqual([1]);
     const written = await stat(file);
     expect(written.size).toBe(packing!.bytes);
-    expect(await packedFile(packing!, cache, 'tiny/unet')).toBe(file);
+    expect(await packedFile(packing!, cache, 'tiny/unet', (share) => shares.push(share))).toBe(file);
+    expect(shares).toEqual([1]);
     expect((await stat(file)).ino).toBe(written.ino);
     const [found] = await listPackedFiles(cache);
     expect(found).toMatchObject({ label: 'tiny/unet', bytes: packing!.bytes, isCurrent: true });
