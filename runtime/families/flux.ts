@@ -23,7 +23,7 @@ import type { Grid } from './flux2.ts';
 import { fluxLoraAliases, fluxTransformerTensors, isFluxTransformer } from './fluxKeys.ts';
 import { fluxRedux } from './fluxRedux.ts';
 import { classifierFree, unguided } from './guidance.ts';
-import { autoencoderIn, below, encoderIn, holdsAutoencoder } from './inferConfigs.ts';
+import { autoencoderIn, below, encoderIn, holdsAutoencoder, transformerIn } from './inferConfigs.ts';
 import { fluxLatentRgb } from './latentRgb.ts';
 import { hardLatentMask, pixelMask } from './masks.ts';
 import { checkSize, clipText, vaeDecoder, vaeEncoder } from './networks.ts';
@@ -269,8 +269,7 @@ function architectureOfLora(layers: readonly LoraLayerShape[]): string | undefin
  */
 async function readFluxFile({ path, tensors, corrections, otherVae }: ModelFile): Promise<FileParts> {
   const denoiser = await inPart('transformer', () => {
-    const inside = below(tensors, 'model.diffusion_model.');
-    const found = fluxTransformerTensors(inside.size > 0 ? inside : tensors);
+    const found = fluxTransformerTensors(transformerIn(tensors));
     const config = { ...configOf(found), ...corrections('denoiser').own };
     return { tensors: found, config };
   });

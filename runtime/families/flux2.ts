@@ -10,7 +10,7 @@ import type { Row } from '../run.ts';
 import { floats } from '../tensors/tensor.ts';
 import type { Config, Family, FileParts, LoraLayerShape, ModelFile, NetworkKind } from './family.ts';
 import { flux2LoraAliases, flux2TransformerTensors, isFlux2Transformer } from './flux2Keys.ts';
-import { autoencoderIn, below, holdsAutoencoder } from './inferConfigs.ts';
+import { autoencoderIn, holdsAutoencoder, transformerIn } from './inferConfigs.ts';
 import { flux2LatentRgb } from './latentRgb.ts';
 import { checkSize, vaeDecoder, vaeEncoder } from './networks.ts';
 import { QWEN_LENGTH, qwen3In, qwen3Text, qwenEncoderIn, readQwenPrompt } from './qwenPrompts.ts';
@@ -191,8 +191,7 @@ function patchRgb(mean: ArrayLike<number>, variance: ArrayLike<number>): LatentR
  */
 async function readFlux2File({ path, tensors, metadata, corrections, otherVae }: ModelFile): Promise<FileParts> {
   const denoiser = await inPart('transformer', () => {
-    const inside = below(tensors, 'model.diffusion_model.');
-    const found = flux2TransformerTensors(inside.size > 0 ? inside : tensors);
+    const found = flux2TransformerTensors(transformerIn(tensors));
     const of = (name: string) => found.get(name)?.shape ?? [];
     const [head = 128] = of('transformer_blocks.0.attn.norm_q.weight');
     const [inner = 0, channels] = of('x_embedder.weight');

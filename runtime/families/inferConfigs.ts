@@ -11,6 +11,13 @@ export function below(tensors: StoredTensors, prefix: string): StoredTensors {
   return found;
 }
 
+/** The tensors of a transformer in a file of its own or among other parts: those under its prefix, or all that are no other's. */
+export function transformerIn(tensors: StoredTensors): StoredTensors {
+  const inside = below(tensors, 'model.diffusion_model.');
+  if (inside.size > 0) return inside;
+  return new Map([...tensors].filter(([name]) => !/^(text_encoders|vae|first_stage_model)\./.test(name)));
+}
+
 /** Of one text encoder: its tensors under the names of transformers, and what its lineage decides. */
 export interface Encoder {
   tensors: StoredTensors;

@@ -15,7 +15,7 @@ import type {
   ModelFile,
   NetworkKind,
 } from './family.ts';
-import { autoencoderIn, below, type Encoder, encoderIn, holdsAutoencoder } from './inferConfigs.ts';
+import { autoencoderIn, below, type Encoder, encoderIn, holdsAutoencoder, transformerIn } from './inferConfigs.ts';
 import { sd3LatentRgb } from './latentRgb.ts';
 import { hardLatentMask } from './masks.ts';
 import { checkSize, clipTextProjected, vaeDecoder, vaeEncoder } from './networks.ts';
@@ -196,8 +196,7 @@ function architectureOfLora(layers: readonly LoraLayerShape[]): string | undefin
  */
 async function readSD3File({ tensors, corrections, otherVae }: ModelFile): Promise<FileParts> {
   const denoiser = await inPart('transformer', () => {
-    const inside = below(tensors, 'model.diffusion_model.');
-    const found = sd3TransformerTensors(inside.size > 0 ? inside : tensors);
+    const found = sd3TransformerTensors(transformerIn(tensors));
     return { tensors: found, config: { ...configOf(found), ...corrections('denoiser').own } };
   });
   const clip = (part: 'text_encoder' | 'text_encoder_2', name: string, activation: Encoder['activation']) =>

@@ -1,5 +1,6 @@
 import type { StoredTensors } from '../files/safetensors.ts';
 import type { SeparatePart } from './family.ts';
+import { t5Tensors } from './t5Keys.ts';
 
 /** An autoencoder in the original names or in those of diffusers, with so many channels of latents. */
 export function autoencoderPart(channels: number): SeparatePart {
@@ -45,7 +46,9 @@ export function t5Part(part: SeparatePart['part']): SeparatePart {
     prefix: 'text_encoders.t5xxl.transformer.',
     title: 'the text encoder T5 XXL',
     example: 't5xxl_fp16.safetensors',
-    recognises: (tensors) => tensors.has('encoder.block.0.layer.1.DenseReluDense.wi_0.weight'),
+    recognises: (tensors) =>
+      tensors.has('encoder.block.0.layer.1.DenseReluDense.wi_0.weight') || tensors.has('enc.blk.0.attn_rel_b.weight'),
+    rename: t5Tensors,
   };
 }
 

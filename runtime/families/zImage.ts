@@ -6,7 +6,7 @@ import type { GenerateRequest } from '../messages.ts';
 import type { Branch, Row } from '../run.ts';
 import type { Conditioning, Config, Family, FileParts, ModelFile, NetworkKind } from './family.ts';
 import type { Guidance } from './guidance.ts';
-import { autoencoderIn, below, holdsAutoencoder } from './inferConfigs.ts';
+import { autoencoderIn, holdsAutoencoder, transformerIn } from './inferConfigs.ts';
 import { fluxLatentRgb } from './latentRgb.ts';
 import { checkSize, vaeDecoder, vaeEncoder } from './networks.ts';
 import { QWEN_LENGTH, qwen3In, qwen3Text, qwenEncoderIn, readQwenPrompt } from './qwenPrompts.ts';
@@ -167,11 +167,6 @@ async function readZImageFile({ path, tensors, corrections, otherVae }: ModelFil
       ...(vae && { vae }),
     },
   };
-}
-
-function transformerIn(tensors: ModelFile['tensors']): ModelFile['tensors'] {
-  const inside = below(tensors, 'model.diffusion_model.');
-  return inside.size > 0 ? inside : tensors;
 }
 
 /**

@@ -1,3 +1,4 @@
+import { isBlockDtype } from '../files/blocks.ts';
 import { ModelError } from '../files/reading.ts';
 import type { StoredTensors } from '../files/safetensors.ts';
 
@@ -228,7 +229,7 @@ function check(tensors: StoredTensors, name: string, axes: string, ofModule: Siz
     throw new ModelError(`the weights have no tensor "${name}".`);
   }
   const { shape, dtype } = tensor;
-  if (!/^(F|BF)\d/.test(dtype)) {
+  if (!/^(F|BF)\d/.test(dtype) && !isBlockDtype(dtype)) {
     throw new ModelError(`the tensor "${name}" is stored as ${dtype}, which is not supported.`);
   }
   const complaint = (because: string) =>

@@ -418,6 +418,13 @@ describe('files of FLUX.1', () => {
       available: true,
       reason: 'It is put together with clip_l.safetensors, t5xxl.safetensors, ae.safetensors.',
     });
+    const quantized = join(models, 'diffusion_models', 'dev-q4_0.gguf');
+    await cp(join(modelsFolder, 'tiny-flux-dev-q4_0.gguf'), quantized);
+    await writeFile(`${quantized}.json`, JSON.stringify(corrections));
+    expect(await describeModel(quantized)).toMatchObject({ available: true, family: 'flux', precision: 'Q4_0' });
+    const denoiser = await (await modelCache.model(file)).source('denoiser');
+    const names = denoiser.kind === 'safetensors' ? [...denoiser.tensors.keys()] : [];
+    expect(names.filter((name) => /text_encoders|vae/.test(name))).toEqual([]);
     expect(await drawn(modelCache, { ...request, model: file })).toEqual(await drawn(modelCache, request));
   });
 

@@ -6,7 +6,9 @@ import { fluxPositions, packPatches } from '../../runtime/families/flux.ts';
 import { fluxLoraAliases, fluxTransformerTensors, isFluxTransformer } from '../../runtime/families/fluxKeys.ts';
 import { autoencoderTensors } from '../../runtime/families/ldmLayout.ts';
 import { rotaryTables } from '../../runtime/families/rotary.ts';
+import { t5Tensors } from '../../runtime/families/t5Keys.ts';
 import { readStoredTensors, type StoredTensors } from '../../runtime/files/safetensors.ts';
+import { readWeights } from '../../runtime/files/weights.ts';
 import { type AutoencoderKLConfig, writeVaeDecoder, writeVaeEncoder } from '../../runtime/graphs/autoencoderKL.ts';
 import type { AdaptedForm } from '../../runtime/graphs/builder.ts';
 import { writeFluxControlNet } from '../../runtime/graphs/fluxControlNet.ts';
@@ -14,6 +16,7 @@ import { writeFluxRedux } from '../../runtime/graphs/fluxRedux.ts';
 import { writeFluxTransformer } from '../../runtime/graphs/fluxTransformer.ts';
 import { type SiglipVisionConfig, writeSiglipVision } from '../../runtime/graphs/siglipVision.ts';
 import { type T5Config, writeT5Encoder } from '../../runtime/graphs/t5Encoder.ts';
+import { openWritten as openWrittenFiles } from '../../runtime/onnx/openWritten.ts';
 import { floats, int64s, type Tensor } from '../../runtime/tensors/tensor.ts';
 import {
   latentsOfTokens,
@@ -25,8 +28,8 @@ import {
   readSchnellGoldens,
 } from '../helpers/fluxGoldens.ts';
 import { modelsFolder, type Recorded, relativeError } from '../helpers/goldens.ts';
-import { expectClose, openWritten, type Part, readPart, recorded, tolerance } from '../helpers/graphs.ts';
-import { folderOf, loraFeeds, writeTransformerFile } from '../helpers/transformerGoldens.ts';
+import { cpu, expectClose, openWritten, type Part, readPart, recorded, tolerance } from '../helpers/graphs.ts';
+import { folderOf, loraFeeds, readJsonArchive, writeTransformerFile } from '../helpers/transformerGoldens.ts';
 
 const goldens = readFluxGoldens();
 
@@ -186,6 +189,20 @@ describe.each(forms)('FLUX.1 with %s gives what PyTorch gave', (_name, form, wit
     await graph.close();
   });
 });
+
+test.each(['tiny-flux-dev-t5-encoder.gguf', 'tiny-flux-dev-t5xxl-fp8.safetensors'])(
+  'T5 in a file of its own gives what PyTorch gave with dequantised weights: %s',
+  async (name) => {
+    const { [name]: output } = readJsonArchive<Record<string, Recorded>>('tiny-flux-text-files');
+    const tensors = t5Tensors(await readWeights(join(modelsFolder, name)));
+    const written = writeT5Encoder({}, tensors, { linear: 'fused', weights: 'float16' });
+    const graph = await openWrittenFiles(written, name, { ...cpu, packedFolder: folder });
+    const { ids } = goldens.t5Tokens.cases[0]!;
+    const { last_hidden_state: states } = await graph.run({ input_ids: int64s(ids, [1, ids.length]) });
+    expectClose(states, output!);
+    await graph.close();
+  },
+);
 
 test('rows of one call each have their own text and positions', async () => {
   const graph = await openWritten(writeFluxTransformer(transformer.tensors));
