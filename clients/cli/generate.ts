@@ -1,6 +1,12 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { type Client, type ControlNetInput, type ImageResult, LatentwireError } from '../typescript/index.ts';
+import {
+  type Client,
+  type ControlNetInput,
+  type ImageResult,
+  type IpAdapterInput,
+  LatentwireError,
+} from '../typescript/index.ts';
 import { Progress } from './progress.ts';
 import { serverOptions, serverOptionsHelp, withServer } from './server.ts';
 import { readArguments, readNumber, UsageError } from './usage.ts';
@@ -28,6 +34,7 @@ Options:
   --lora NAME[:WEIGHT]          A LoRA of the server, by AIR or name. Default weight: 1. May be given more than once
   --embedding NAME[:WEIGHT]     A textual inversion, likewise
   --control NAME=FILE[:WEIGHT]  A ControlNet and its guide image (a file, a URL or a UUID), likewise
+  --image-prompt NAME=FILE[:WEIGHT]  A picture that is read like words of the prompt, and the model that does so, likewise
   --vae NAME           Another autoencoder than the model's
   --prompt-weighting SYNTAX     compel or sdEmbeds: weights of words within the prompt, such as (red:1.3)
   --deep-cache STEPS   Only every so many steps run the whole network: faster, and a slightly other picture. 2 or 3
@@ -53,6 +60,7 @@ const options = {
   lora: { type: 'string', multiple: true },
   embedding: { type: 'string', multiple: true },
   control: { type: 'string', multiple: true },
+  'image-prompt': { type: 'string', multiple: true },
   vae: { type: 'string' },
   'prompt-weighting': { type: 'string' },
   'deep-cache': { type: 'string' },
@@ -89,7 +97,10 @@ export async function generate(args: string[]): Promise<void> {
     ...(values.mask !== undefined && { maskImage: await readImage('mask', values.mask) }),
     lora: values.lora?.map(readWeighted),
     embeddings: values.embedding?.map(readWeighted),
-    controlNet: values.control && (await Promise.all(values.control.map(readControl))),
+    controlNet: values.control && (await Promise.all(values.control.map((text) => readGuide('control', text)))),
+    ipAdapters:
+      values['image-prompt'] &&
+      (await Promise.all(values['image-prompt'].map((text) => readGuide('image-prompt', text)))),
     vae: values.vae,
     ...(values['deep-cache'] !== undefined && {
       acceleratorOptions: { deepCache: true, deepCacheInterval: readNumber('deep-cache', values['deep-cache'])! },
@@ -149,11 +160,11 @@ function readWeighted(text: string): { model: string; weight?: number } {
 }
 
 /** `NAME=FILE` or `NAME=FILE:WEIGHT`. */
-async function readControl(text: string): Promise<ControlNetInput> {
+async function readGuide(option: string, text: string): Promise<ControlNetInput & IpAdapterInput> {
   const at = text.indexOf('=');
-  if (at < 1 || at === text.length - 1) throw new UsageError(`--control takes NAME=FILE[:WEIGHT], not "${text}".`);
+  if (at < 1 || at === text.length - 1) throw new UsageError(`--${option} takes NAME=FILE[:WEIGHT], not "${text}".`);
   const { model: source, ...weight } = readWeighted(text.slice(at + 1));
-  return { model: text.slice(0, at), guideImage: await readImage('control', source), ...weight };
+  return { model: text.slice(0, at), guideImage: await readImage(option, source), ...weight };
 }
 
 async function readImage(option: string, source: string): Promise<string | Uint8Array> {

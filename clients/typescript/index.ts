@@ -10,6 +10,7 @@ export type {
   AcceleratorOptions,
   ControlNetInput,
   ImageTask,
+  IpAdapterInput,
   OutpaintInput,
   PreviewOptions,
   RefinerInput,

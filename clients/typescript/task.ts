@@ -148,7 +148,7 @@ export interface ImageTask {
 
 /** The images of a task, in the form they travel in. Throws a LatentwireError that says which of them is none. */
 export async function wireImages(task: ImageTask): Promise<Record<string, unknown>> {
-  const { seedImage, maskImage, controlNet, referenceImages } = task;
+  const { seedImage, maskImage, controlNet, ipAdapters, referenceImages } = task;
   const images: Record<string, unknown> = {};
   if (seedImage !== undefined) images.seedImage = await toWireImage(seedImage, 'seedImage');
   if (maskImage !== undefined) images.maskImage = await toWireImage(maskImage, 'maskImage');
@@ -157,10 +157,11 @@ export async function wireImages(task: ImageTask): Promise<Record<string, unknow
       referenceImages.map((one, index) => toWireImage(one, `referenceImages[${index}]`)),
     );
   }
-  if (controlNet !== undefined) {
-    images.controlNet = await Promise.all(
-      controlNet.map(async (one, index) => {
-        const guideImage = await toWireImage(one.guideImage, `controlNet[${index}].guideImage`);
+  for (const [name, entries] of Object.entries({ controlNet, ipAdapters })) {
+    if (entries === undefined) continue;
+    images[name] = await Promise.all(
+      entries.map(async (one, index) => {
+        const guideImage = await toWireImage(one.guideImage, `${name}[${index}].guideImage`);
         return { ...one, guideImage };
       }),
     );

@@ -43,6 +43,7 @@ describe('the command line', () => {
     [['generate', 'a fox', '--steps', 'many'], '--steps takes a number, not "many"'],
     [['generate', 'a fox', '-o', 'fox.tiff'], '--output ends in .png, .jpg or .webp, not .tiff'],
     [['generate', 'a fox', '--control', 'canny'], '--control takes NAME=FILE[:WEIGHT], not "canny"'],
+    [['generate', 'a fox', '--image-prompt', '=x'], '--image-prompt takes NAME=FILE[:WEIGHT], not "=x"'],
     [['generate', 'a fox', '--mask', 'nowhere.png'], '--mask: the file nowhere.png cannot be read'],
     [['generate', 'a fox', '--seed-image', 'nowhere.png'], '--seed-image: the file nowhere.png cannot be read'],
   ])('ends with 2 and a sentence: latentwire %j', async (args, sentence) => {

@@ -83,8 +83,45 @@ test('gives the runtime the files of all models that a task names', async () => 
 
 test('gives the runtime nothing that a task does not name', async () => {
   const request = await requestOf({ model, lora: [], controlNet: [], embeddings: [] });
-  for (const key of ['loras', 'embeddings', 'controlNets', 'vae', 'refiner', 'deepCache', 'mask', 'image', 'prompt2'])
+  for (const key of [
+    'loras',
+    'embeddings',
+    'controlNets',
+    'imagePrompts',
+    'vae',
+    'refiner',
+    'deepCache',
+    'mask',
+    'image',
+    'prompt2',
+  ])
     expect(request).not.toHaveProperty(key);
+});
+
+test('gives the runtime the pictures that are read like words, in their own size', async () => {
+  const runtime = createFakeRuntime();
+  const describe = async (folder: string) => ({
+    ...describeTestModel(folder),
+    ...(folder.endsWith('depth') && { kind: 'ipAdapter' as const }),
+  });
+  await using server = await startTestServer({ runtime, describe });
+  const socket = await server.socket();
+  await socket.ask(
+    imageTask({
+      model,
+      ipAdapters: [
+        { model: 'depth', guideImage: guide, weight: 0.6 },
+        { model: 'depth', guideImage: guide },
+      ],
+    }),
+  );
+  const [request] = runtime.requests;
+  expect(request!.imagePrompts).toMatchObject([
+    { model: file('controlnet/depth'), weight: 0.6, pixels: { width: 64, height: 64 } },
+    { weight: 1 },
+  ]);
+  const found = await socket.ask({ taskType: 'modelSearch', taskUUID: randomUUID(), category: 'ipadapter' });
+  expect(found.results).toMatchObject([{ air: 'local:depth@1', category: 'ipadapter' }]);
 });
 
 test('counts the steps of ControlNets and refiners from 0 over the whole schedule', async () => {
