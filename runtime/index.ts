@@ -7,6 +7,7 @@ export type {
   Calls,
   ControlNetRequest,
   DeepCacheRequest,
+  FirstBlockCacheRequest,
   GenerateRequest,
   ImagePromptRequest,
   LogLevel,

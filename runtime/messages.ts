@@ -69,6 +69,8 @@ export interface GenerateRequest {
   refiner?: { model: string; startStep: number };
   /** Runs only the outermost layers of the denoiser in some steps, at some loss; absent: in none. */
   deepCache?: DeepCacheRequest;
+  /** The same for transformers, where little changes; absent: never. */
+  firstBlockCache?: FirstBlockCacheRequest;
   /** Absent: no previews. */
   previews?: PreviewRequest;
   /**
@@ -85,6 +87,17 @@ export interface GenerateRequest {
 
 /** How graphs that are written here hold weights, see `WeightsForm`. */
 export type HeldWeights = 'auto' | 'stored' | 'int8' | 'int4' | 'float16';
+
+/** Spares the blocks behind a transformer's first one in calls where the first changes little. */
+export interface FirstBlockCacheRequest {
+  /** Change of what the first block adds, over its size, below which the others are not computed again: 0 is never. */
+  threshold: number;
+  /** Most calls in a row that are spared. */
+  most: number;
+  /** Calls may be spared from this step, from 0, up to but without `endStep`; never the first one. */
+  startStep: number;
+  endStep: number;
+}
 
 export interface DeepCacheRequest {
   /** Calls of the denoiser from one whole one to the next; 1 is as without. */

@@ -25,6 +25,7 @@ const wireNames: Record<string, string> = {
   controlNets: 'controlNet',
   imagePrompts: 'ipAdapters',
   deepCache: 'acceleratorOptions.deepCache',
+  firstBlockCache: 'acceleratorOptions.fbCache',
   mode: 'controlMode',
   pixels: 'guideImage',
   path: 'model',

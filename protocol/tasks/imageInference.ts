@@ -1,5 +1,12 @@
 import * as z from 'zod';
-import { acceleration, acceleratorOptions, type DeepCache, deepCacheOf } from '../acceleration.ts';
+import {
+  acceleration,
+  acceleratorOptions,
+  type DeepCache,
+  deepCacheOf,
+  type FirstBlockCache,
+  firstBlockCacheOf,
+} from '../acceleration.ts';
 import {
   type ControlNet,
   checkCompanions,
@@ -95,6 +102,7 @@ export interface ImageInferenceTask {
   vae?: string | undefined;
   refiner?: Refiner | undefined;
   deepCache?: DeepCache | undefined;
+  firstBlockCache?: FirstBlockCache | undefined;
   outputType: OutputType[];
   outputFormat: ImageFormat;
   outputQuality: number;
@@ -312,6 +320,7 @@ export const imageInference = taskKind(shape, (parsed, context): ImageInferenceT
     vae: parsed.vae,
     refiner: parsed.refiner && refinerOf(parsed.refiner, context),
     deepCache: deepCacheOf(parsed.acceleratorOptions, parsed.acceleration, context),
+    firstBlockCache: firstBlockCacheOf(parsed.acceleratorOptions, parsed.acceleration, context),
     outputType: parsed.outputType ?? ['URL'],
     outputFormat: parsed.outputFormat ?? 'JPG',
     outputQuality: parsed.outputQuality ?? 95,

@@ -74,6 +74,8 @@ export interface ModelDescription {
   input: DenoiserInput;
   /** Most pictures that a prompt may refer to; 0 for models without references. */
   mostReferences: number;
+  /** How its steps can be spared. */
+  caches: readonly ('deepCache' | 'fbCache')[];
   /** Pixels that each of them may have; larger ones are scaled down. */
   mostReferencePixels?: number;
   /** `_class_name` of the model's own scheduler. */
@@ -129,6 +131,7 @@ export function emptyDescription(path: string): ModelDescription {
     guidanceRule: 'above 1',
     input: 'latents',
     mostReferences: 0,
+    caches: [],
     defaultScheduler: '',
     tags: [],
   };
@@ -198,6 +201,11 @@ async function describeCheckpoint(description: ModelDescription, besides: readon
   description.sizeMultiple = Math.max(latentScale, family.sizeMultiple ?? 0);
   description.guidanceRule = family.guidanceRule(checkpoint);
   description.input = checkpoint.input;
+  const { deepCache, firstBlockCache } = family.takes;
+  description.caches = [
+    ...(deepCache ? (['deepCache'] as const) : []),
+    ...(firstBlockCache ? (['fbCache'] as const) : []),
+  ];
   description.mostReferences = checkpoint.input === 'latents' ? (family.mostReferences ?? 0) : 0;
   if (family.mostReferencePixels !== undefined) description.mostReferencePixels = family.mostReferencePixels;
   if (typeof configs.vae.latent_channels === 'number') description.latentChannels = configs.vae.latent_channels;

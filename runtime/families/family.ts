@@ -35,6 +35,8 @@ export interface NetworkForm extends GraphForm {
   adapters?: 'none' | 'linear' | 'all' | undefined;
   vectors?: boolean | undefined;
   deep?: boolean | undefined;
+  /** The first block of a transformer alone. */
+  firstBlock?: boolean | undefined;
   references?: boolean | undefined;
   /** Dtype and rank of the input `timestep` of a UNet, which exporters write in several ways. */
   timestep?: 'float32' | 'int64' | undefined;
@@ -55,7 +57,7 @@ export interface NetworkKind {
   write(config: Config, tensors: StoredTensors, form: NetworkForm): Written;
   /** What `write` cannot see of a config or of weights that do not fit. @throws {ModelError} */
   check?(config: Config, tensors: StoredTensors): void;
-  /** The outermost layers as a network of their own, for DeepCache. */
+  /** The outermost layers of a UNet, or the first block of a transformer, as a network of its own over the same weights. */
   readonly shallow?: {
     tensors(tensors: StoredTensors): StoredTensors;
     write(config: Config, tensors: StoredTensors, form: NetworkForm): Written;
@@ -401,6 +403,7 @@ export interface Family {
     loras: boolean;
     controlNets: boolean;
     deepCache: boolean;
+    firstBlockCache: boolean;
     embeddings: boolean;
     clipSkip: boolean;
   };

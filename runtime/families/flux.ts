@@ -36,6 +36,10 @@ const transformer: NetworkKind = {
   classes: ['FluxTransformer2DModel'],
   input: 'timestep',
   write: (_config, tensors, form) => writeFluxTransformer(tensors, form),
+  shallow: {
+    tensors: (tensors) => tensors,
+    write: (_config, tensors, form) => writeFluxTransformer(tensors, { ...form, firstBlock: true }),
+  },
   check(config, tensors) {
     checkTransformerShapes('flux', tensors);
     const columns = (name: string) => tensors.get(`${name}.weight`)?.shape[1];
@@ -164,7 +168,14 @@ export const flux: Family = {
   mostReferencePixels: 1024 ** 2,
   mostTextTokens: LONGEST_TEXT,
   prepareReference: (picture) => croppedTo(picture, 16),
-  takes: { loras: true, controlNets: true, deepCache: false, embeddings: false, clipSkip: false },
+  takes: {
+    loras: true,
+    controlNets: true,
+    deepCache: false,
+    firstBlockCache: true,
+    embeddings: false,
+    clipSkip: false,
+  },
   loraAliases: ({ num_attention_heads: heads, attention_head_dim: head }) => {
     const width = Number(heads ?? 24) * Number(head ?? 128);
     return (path) => fluxLoraAliases(path, width);

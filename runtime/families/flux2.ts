@@ -33,6 +33,11 @@ const transformer: NetworkKind = {
   classes: ['Flux2Transformer2DModel'],
   input: 'timestep',
   write: (config, tensors, form) => writeFlux2Transformer(config as Flux2Config, tensors, form),
+  shallow: {
+    tensors: (tensors) => tensors,
+    write: (config, tensors, form) =>
+      writeFlux2Transformer(config as Flux2Config, tensors, { ...form, firstBlock: true }),
+  },
   check(config, tensors) {
     checkTransformerShapes('flux2', tensors);
     checkSize(config, 'in_channels', tensors.get('x_embedder.weight')?.shape[1]);
@@ -110,7 +115,14 @@ export const flux2: Family = {
   mostReferencePixels: MOST_REFERENCE_PIXELS,
   prepareReference: croppedToPositions,
   mostTextTokens: QWEN_LENGTH,
-  takes: { loras: true, controlNets: false, deepCache: false, embeddings: false, clipSkip: false },
+  takes: {
+    loras: true,
+    controlNets: false,
+    deepCache: false,
+    firstBlockCache: true,
+    embeddings: false,
+    clipSkip: false,
+  },
   loraAliases: (config) => {
     const width = Number(config.num_attention_heads ?? 24) * Number(config.attention_head_dim ?? 128);
     return (path) => flux2LoraAliases(path, width);

@@ -69,7 +69,7 @@ export const stableDiffusion: Family = {
     const branch = ({ states }: typeof positive): Branch => ({ embeddings: states, extras });
     return { positive: branch(positive), negative: negative && branch(negative) };
   },
-  takes: { loras: true, controlNets: true, deepCache: true, embeddings: true, clipSkip: true },
+  takes: { loras: true, controlNets: true, deepCache: true, firstBlockCache: false, embeddings: true, clipSkip: true },
   loraAliases: ldmAliases,
   architectureOfLora: (layers) => architectureOfClipLora(layers, architectureOfWidth),
   statedAs: [

@@ -101,7 +101,7 @@ export const stableDiffusionXL: Family = {
       negative: guided ? branch(negatives, AESTHETIC_SCORES.negative) : undefined,
     };
   },
-  takes: { loras: true, controlNets: true, deepCache: true, embeddings: true, clipSkip: true },
+  takes: { loras: true, controlNets: true, deepCache: true, firstBlockCache: false, embeddings: true, clipSkip: true },
   loraAliases: ldmAliases,
   architectureOfLora(layers) {
     if (layers.some(({ name }) => /^(lora|lycoris)_te2_|(^|\.)text_encoder_2\.|^te2\.|clip_g\./.test(name)))

@@ -18,6 +18,11 @@ const transformer: NetworkKind = {
   classes: ['ZImageTransformer2DModel'],
   input: 'timestep',
   write: (config, tensors, form) => writeZImageTransformer(config as ZImageConfig, tensors, form),
+  shallow: {
+    tensors: (tensors) => tensors,
+    write: (config, tensors, form) =>
+      writeZImageTransformer(config as ZImageConfig, tensors, { ...form, firstBlock: true }),
+  },
   check(config, tensors) {
     checkTransformerShapes('zImage', tensors);
     checkSize(config, 'dim', tensors.get('layers.0.attention.to_q.weight')?.shape[0]);
@@ -77,7 +82,14 @@ export const zImage: Family = {
     return rotaryRow(positions, axes, base);
   },
   mostTextTokens: QWEN_LENGTH,
-  takes: { loras: true, controlNets: false, deepCache: false, embeddings: false, clipSkip: false },
+  takes: {
+    loras: true,
+    controlNets: false,
+    deepCache: false,
+    firstBlockCache: true,
+    embeddings: false,
+    clipSkip: false,
+  },
   loraAliases: (config) => (path) => zImageLoraAliases(path, Number(config.dim ?? 3840)),
   architectureOfLora: (layers) =>
     layers.some(({ name }) => /(context_refiner|noise_refiner)[._]\d+[._]/.test(name)) ||

@@ -5,7 +5,9 @@ import { attention, linear, silu } from './layers.ts';
 import {
   addGated,
   bounded,
+  type CachedForm,
   countModules,
+  FirstBlock,
   headNorm,
   type Modulation,
   modulate,
@@ -30,7 +32,7 @@ export interface Flux2Config {
   axes_dims_rope?: number[];
 }
 
-export interface Flux2Form extends AdaptedForm {
+export interface Flux2Form extends AdaptedForm, CachedForm {
   /** Adds the input `reference`: the tokens of reference pictures. Default false. */
   references?: boolean | undefined;
 }
@@ -83,8 +85,12 @@ export function writeFlux2Transformer(config: Flux2Config, tensors: StoredTensor
   const [imageParts, textParts] = ['img', 'txt'].map((stream) =>
     modulations(graph, time, `double_stream_modulation_${stream}.linear`, 2),
   ) as [Modulation[], Modulation[]];
-  for (let i = 0; i < countModules(graph, 'transformer_blocks', 'attn.to_q.weight'); i++) {
+  const cache = new FirstBlock(graph, form, inner);
+  const ownLength = sizeOf(graph, own, 1, 'x_embedder');
+  const ofPicture = (x: Value, path: string) => (reference ? slice(graph, x, 1, 0, ownLength, path) : x);
+  for (let i = 0; i < cache.blocks(countModules(graph, 'transformer_blocks', 'attn.to_q.weight')); i++) {
     const path = `transformer_blocks.${i}`;
+    const before = image;
     const [textMixed, imageMixed] = jointAttention(
       graph,
       modulatedNorm(graph, text, `${path}.norm1_context`, textParts[0]!, inner, epsilon),
@@ -98,18 +104,21 @@ export function writeFlux2Transformer(config: Flux2Config, tensors: StoredTensor
       addGated(graph, x, feedForward(graph, modulatedNorm(graph, x, norm, parts, inner, epsilon), ff), ff, parts[2]);
     image = forward(image, `${path}.norm2`, `${path}.ff`, imageParts[1]!);
     text = forward(text, `${path}.norm2_context`, `${path}.ff_context`, textParts[1]!);
-  }
-
-  let joint = graph.node('Concat', [text, image], { name: 'single_transformer_blocks', attributes: { axis: 1 } });
-  const [single] = modulations(graph, time, 'single_stream_modulation.linear', 1) as [Modulation];
-  for (let i = 0; i < countModules(graph, 'single_transformer_blocks', 'attn.to_out.weight'); i++) {
-    joint = singleBlock(context, joint, `single_transformer_blocks.${i}`, single);
+    if (i === 0) cache.done(ofPicture(before, path), ofPicture(image, path));
   }
 
   const name = 'norm_out';
-  const from = textLength;
-  const to = graph.node('Add', [textLength, sizeOf(graph, own, 1, name)], { name });
-  const picture = slice(graph, joint, 1, from, to, name);
+  let picture = image;
+  if (cache.isLast) picture = ofPicture(image, name);
+  else {
+    let joint = graph.node('Concat', [text, image], { name: 'single_transformer_blocks', attributes: { axis: 1 } });
+    const [single] = modulations(graph, time, 'single_stream_modulation.linear', 1) as [Modulation];
+    for (let i = 0; i < countModules(graph, 'single_transformer_blocks', 'attn.to_out.weight'); i++) {
+      joint = singleBlock(context, joint, `single_transformer_blocks.${i}`, single);
+    }
+    picture = slice(graph, joint, 1, textLength, graph.node('Add', [textLength, ownLength], { name }), name);
+  }
+  picture = cache.last(picture);
   const [scale, shift] = modulationHalves(graph, time, 'norm_out.linear');
   const last = modulate(graph, plainLayerNorm(graph, picture, name, inner, epsilon), name, scale, shift);
   const out = linear(graph, graph.inPrecision(last, name), 'proj_out');

@@ -12,7 +12,9 @@ import {
 } from './fluxBlocks.ts';
 import { linear, silu } from './layers.ts';
 import {
+  type CachedForm,
   countModules,
+  FirstBlock,
   modulate,
   modulationHalves,
   plainLayerNorm,
@@ -23,7 +25,7 @@ import {
   withReference,
 } from './transformerLayers.ts';
 
-export interface FluxForm extends AdaptedForm {
+export interface FluxForm extends AdaptedForm, CachedForm {
   /** Adds the input `reference`: the tokens of a reference picture (Kontext). Default false. */
   references?: boolean | undefined;
   /** Adds the inputs `block_additional_residuals` and `single_block_additional_residuals` of a ControlNet. Default false. */
@@ -68,21 +70,30 @@ export function writeFluxTransformer(tensors: StoredTensors, form: FluxForm = {}
   const tokens = withReference(graph, own, reference, rotary, states);
   let image = graph.widen(linear(graph, tokens, 'x_embedder'), 'x_embedder');
   let text = graph.widen(linear(graph, states, 'context_embedder'), 'context_embedder');
-  for (let i = 0; i < counts.double; i++) {
-    [text, image] = doubleBlock(context, text, image, `transformer_blocks.${i}`);
+  const cache = new FirstBlock(graph, form, inner);
+  const ownLength = sizeOf(graph, own, 1, 'x_embedder');
+  const ofPicture = (x: Value, path: string) => (reference ? slice(graph, x, 1, 0, ownLength, path) : x);
+  for (let i = 0; i < cache.blocks(counts.double); i++) {
+    const path = `transformer_blocks.${i}`;
+    const before = image;
+    [text, image] = doubleBlock(context, text, image, path);
     if (double) image = double(image, i);
+    if (i === 0) cache.done(ofPicture(before, path), ofPicture(image, path));
   }
 
   const name = 'norm_out';
   const from = sizeOf(graph, states, 1, name);
-  let joint = graph.node('Concat', [text, image], { name: 'single_transformer_blocks', attributes: { axis: 1 } });
-  for (let i = 0; i < counts.single; i++) {
-    joint = singleBlock(context, joint, `single_transformer_blocks.${i}`);
-    if (single) joint = single(joint, i, from);
+  let picture = image;
+  if (cache.isLast) picture = ofPicture(image, name);
+  else {
+    let joint = graph.node('Concat', [text, image], { name: 'single_transformer_blocks', attributes: { axis: 1 } });
+    for (let i = 0; i < counts.single; i++) {
+      joint = singleBlock(context, joint, `single_transformer_blocks.${i}`);
+      if (single) joint = single(joint, i, from);
+    }
+    picture = slice(graph, joint, 1, from, graph.node('Add', [from, ownLength], { name }), name);
   }
-
-  const to = graph.node('Add', [from, sizeOf(graph, own, 1, name)], { name });
-  const picture = slice(graph, joint, 1, from, to, name);
+  picture = cache.last(picture);
   const [scale, shift] = modulationHalves(graph, vector, 'norm_out.linear');
   const last = modulate(graph, plainLayerNorm(graph, picture, name, inner, FLUX_EPSILON), name, scale, shift);
   const out = linear(graph, graph.inPrecision(last, name), 'proj_out');

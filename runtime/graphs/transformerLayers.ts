@@ -243,3 +243,61 @@ export function embedTokens(graph: GraphBuilder, ids: Value, path: string): Valu
   const rows = graph.node('Gather', [graph.weight(`${path}.weight`, { precision: 'stored' }), ids], { name: path });
   return graph.cast(rows, 'float32', path);
 }
+
+/** Which part of a transformer a graph is, for the cache of what lies behind its first block. */
+export interface CachedForm {
+  /** Adds the outputs `first_residual` and `deep_features`. Default false. */
+  deep?: boolean | undefined;
+  /** Writes the first block alone, with the input `deep_features` and the output `first_residual`. Default false. */
+  firstBlock?: boolean | undefined;
+}
+
+/**
+ * What the first block adds to the picture's tokens, and what all others add after it, [batch, tokens, inner] each. The
+ * first tells how much the second has changed since it was computed (first-block cache, after TeaCache: Liu et al. 2024,
+ * arXiv 2411.19108).
+ */
+export class FirstBlock {
+  private readonly graph: GraphBuilder;
+  private readonly form: CachedForm;
+  private readonly inner: number;
+  private after: Value | undefined;
+
+  constructor(graph: GraphBuilder, form: CachedForm, inner: number) {
+    this.graph = graph;
+    this.form = form;
+    this.inner = inner;
+  }
+
+  /** Blocks to write of so many. */
+  blocks(count: number): number {
+    return this.form.firstBlock ? Math.min(1, count) : count;
+  }
+
+  /** Whether nothing follows the first block. */
+  get isLast(): boolean {
+    return this.form.firstBlock === true;
+  }
+
+  /** Told of the picture's tokens before and after the first block; they are wide. */
+  done(before: Value, after: Value): void {
+    this.after = after;
+    if (!this.form.deep && !this.form.firstBlock) return;
+    const change = this.graph.node('Sub', [after, before], { name: 'first_residual' });
+    this.graph.leaveWide('first_residual', change, ['batch', 'picture_tokens', this.inner]);
+  }
+
+  /** The picture's tokens after the last block, from what the blocks that were written left. */
+  last(picture: Value): Value {
+    const shape = ['batch', 'picture_tokens', this.inner];
+    if (this.form.firstBlock) {
+      const kept = this.graph.enterWide('deep_features', shape);
+      return this.graph.node('Add', [picture, kept], { name: 'deep_features' });
+    }
+    if (this.form.deep) {
+      const change = this.graph.node('Sub', [picture, this.after!], { name: 'deep_features' });
+      this.graph.leaveWide('deep_features', change, shape);
+    }
+    return picture;
+  }
+}

@@ -3,7 +3,9 @@ import { type AdaptedForm, GraphBuilder, GraphError, type Value, type Written } 
 import { attention, linear, silu } from './layers.ts';
 import {
   bounded,
+  type CachedForm,
   countModules,
+  FirstBlock,
   gatedFeedForward,
   headNorm,
   modulate,
@@ -54,7 +56,11 @@ interface Context {
  * for the patches filled to a multiple of 32, and then the caption filled likewise.
  * Output: `out_sample` like `sample`; the pipeline negates it.
  */
-export function writeZImageTransformer(config: ZImageConfig, tensors: StoredTensors, form: AdaptedForm = {}): Written {
+export function writeZImageTransformer(
+  config: ZImageConfig,
+  tensors: StoredTensors,
+  form: AdaptedForm & CachedForm = {},
+): Written {
   check(config);
   const graph = new GraphBuilder(tensors, form);
   const key = `${PATCH}-1`;
@@ -93,13 +99,17 @@ export function writeZImageTransformer(config: ZImageConfig, tensors: StoredTens
   }
 
   let joint = graph.node('Concat', [image, text], { name: 'layers', attributes: { axis: 1 } });
-  for (let i = 0; i < countModules(graph, 'layers', 'attention_norm1.weight'); i++) {
-    joint = block(context, joint, `layers.${i}`, rotary);
-  }
-
   const final = `all_final_layer.${key}`;
   // The tokens of the picture, without what was filled in.
-  const own = slice(graph, joint, 1, 0, sizeOf(graph, patches, 1, final), final);
+  const ownLength = sizeOf(graph, patches, 1, final);
+  const ofPicture = (x: Value) => slice(graph, x, 1, 0, ownLength, final);
+  const cache = new FirstBlock(graph, form, inner);
+  for (let i = 0; i < cache.blocks(countModules(graph, 'layers', 'attention_norm1.weight')); i++) {
+    const before = joint;
+    joint = block(context, joint, `layers.${i}`, rotary);
+    if (i === 0) cache.done(ofPicture(before), ofPicture(joint));
+  }
+  const own = cache.last(ofPicture(joint));
   const [scale] = modulationParts(graph, silu(graph, time, final), `${final}.adaLN_modulation.1`, 1) as [Value];
   const last = modulate(graph, plainLayerNorm(graph, own, final, inner, finalEpsilon), final, scale);
   const out = linear(graph, graph.inPrecision(last, final), `${final}.linear`);

@@ -1,5 +1,6 @@
 import { type Control, controlledRows } from '../addons/controlNet.ts';
 import { keptOf, type Shallow } from '../addons/deepCache.ts';
+import { type FirstBlockCache, KeptBlocks, keptOutputs } from '../addons/firstBlockCache.ts';
 import type { Guidance } from '../families/guidance.ts';
 import type { Graph } from '../onnx/graph.ts';
 import type { Call, LatentShape, Outputs, Part, Row } from '../run.ts';
@@ -12,6 +13,8 @@ export interface DenoiseOptions {
   denoiser: Graph;
   /** Inputs of the denoiser that do not change from step to step: LoRAs. */
   adapters?: Row | undefined;
+  /** Spares all but the first block in calls where that changes little; the denoiser must give what it needs. */
+  firstBlockCache?: FirstBlockCache | undefined;
   /** Stands in for the denoiser, which must give `deep_features`, in some calls. */
   shallow?: Shallow | undefined;
   scheduler: Scheduler;
@@ -40,6 +43,7 @@ export async function* denoise(options: DenoiseOptions): Part<Float32Array> {
     denoiser,
     adapters,
     shallow,
+    firstBlockCache,
     scheduler,
     toTime,
     first,
@@ -52,11 +56,12 @@ export async function* denoise(options: DenoiseOptions): Part<Float32Array> {
   const { timesteps, callsPerStep } = scheduler;
   const { end = timesteps.length, countFrom = first } = options;
   const steps = Math.ceil((timesteps.length - countFrom) / callsPerStep);
-  const output = denoiser.outputs[0]?.name ?? 'out_sample';
+  const output = denoiser.gives('out_sample') ? 'out_sample' : denoiser.outputs[0]!.name;
   const positions = shape.height * shape.width;
   const draw = (count: number) => noise.normal(count);
   let { latents } = options;
   let kept: Row[] = [];
+  const keptBlocks = firstBlockCache && new KeptBlocks(firstBlockCache);
   for (let call = first; call < end; call++) {
     const scaled = scheduler.scaleModelInput(latents, call);
     const time = timesteps[call]!;
@@ -82,7 +87,22 @@ export async function* denoise(options: DenoiseOptions): Part<Float32Array> {
     const { graph, adapters: shared } = isShallow ? shallow : { graph: denoiser, adapters };
     const keeps = shallow !== undefined && !isShallow && shallow.calls.has(call + 1);
     const outputs = keeps ? [output, 'deep_features'] : [output];
-    const answers = yield* askAlike({ type: 'call', graph, rows, shared, outputs, positions });
+    let answers: Outputs[] | undefined;
+    if (firstBlockCache && keptBlocks?.mayKeep(call, rows.length)) {
+      const { graph: first, adapters: ofFirst } = firstBlockCache;
+      const tried = keptBlocks.withKept(rows);
+      const wanted = [output, 'first_residual'];
+      const found = yield* askAlike({
+        type: 'call',
+        ...{ graph: first, rows: tried, shared: ofFirst, outputs: wanted, positions },
+      });
+      if (keptBlocks.accepts(found)) answers = found;
+    }
+    if (!answers) {
+      const wanted = keptBlocks ? [...outputs, ...keptOutputs] : outputs;
+      answers = yield* askAlike({ type: 'call', graph, rows, shared, outputs: wanted, positions });
+      keptBlocks?.keep(answers);
+    }
     if (keeps) kept = answers.map((answer, index) => keptOf(shallow.graph, answer, added[index]));
     const prediction = guidance.combine(answers.map((answer) => answer[output]!.data));
     let { latents: next, denoised } = scheduler.step(prediction, call, latents, draw);

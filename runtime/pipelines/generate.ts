@@ -1,5 +1,6 @@
 import { type Control, guideImage } from '../addons/controlNet.ts';
 import type { Shallow } from '../addons/deepCache.ts';
+import type { FirstBlockCache } from '../addons/firstBlockCache.ts';
 import { readImagePrompt } from '../addons/imagePrompts.ts';
 import type { ActiveLoras } from '../addons/loras.ts';
 import { isEncoder } from '../checkpoints/configs.ts';
@@ -70,6 +71,7 @@ export async function* generate(modelCache: ModelCache, request: GenerateRequest
     denoiser,
     adapters: modelCache.adapters.row(denoiser, 'denoiser', opened.loras),
     shallow: await shallowOf(modelCache, model, opened.loras, plan),
+    firstBlockCache: await firstBlockCacheOf(modelCache, model, opened.loras, plan, request),
     first,
     end: handover,
     latents,
@@ -138,7 +140,7 @@ function neededBy(modelCache: ModelCache, opened: Opened, plan: Plan, request: G
       network: of.network(component),
       features: modelCache.adapters.features(active, component),
     }));
-  const deep = plan.shallow.size > 0;
+  const deep = plan.shallow.size > 0 || request.firstBlockCache !== undefined;
   const denoisers = (of: Model, features: GraphFeatures): Needed[] => [
     { network: of.network('denoiser'), features: { ...features, deep } },
     ...(deep ? [{ network: of.shallowDenoiser(), features }] : []),
@@ -345,6 +347,20 @@ function guidanceOf(
     return editing(seen.positive, seen.negative, unseen, guidanceScale, imageGuidanceScale);
   }
   return seen.negative ? classifierFree(seen.positive, seen.negative, guidanceScale) : unguided(seen.positive);
+}
+
+async function firstBlockCacheOf(
+  modelCache: ModelCache,
+  model: Model,
+  loras: ActiveLoras,
+  { scheduler: { callsPerStep } }: Plan,
+  { firstBlockCache: asked }: GenerateRequest,
+): Promise<FirstBlockCache | undefined> {
+  if (!asked) return undefined;
+  const graph = await model.shallowDenoiser().graph();
+  const adapters = modelCache.adapters.row(graph, 'denoiser', loras, true);
+  const { threshold, most, startStep, endStep } = asked;
+  return { graph, adapters, threshold, most, calls: [startStep * callsPerStep, endStep * callsPerStep] };
 }
 
 async function shallowOf(

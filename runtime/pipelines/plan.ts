@@ -48,6 +48,7 @@ export function planRun(model: Model, request: GenerateRequest): Plan {
   checkPictures(request, input, input === 'latents' ? (family.mostReferences ?? 0) : 0);
   checkImagePrompts(model, request);
   checkDeepCache(request);
+  checkFirstBlockCache(request);
 
   const scheduler = makeScheduler(model, request);
   const { refiner } = request;
@@ -90,6 +91,7 @@ function checkAddons({ configs: { family } }: Model, request: GenerateRequest): 
     loras: (request.loras ?? []).length > 0,
     controlNets: (request.controlNets ?? []).length > 0,
     deepCache: request.deepCache !== undefined,
+    firstBlockCache: request.firstBlockCache !== undefined,
     embeddings: (request.embeddings ?? []).length > 0,
     clipSkip: (request.clipSkip ?? 0) > 0,
   };
@@ -114,6 +116,23 @@ function checkImagePrompts({ configs: { family } }: Model, { imagePrompts = [] }
 
 function notTaken({ title }: Family, parameter: string): RuntimeError {
   return new RuntimeError('unsupportedParameter', `Models of ${title} take no ${parameter}.`, { parameter });
+}
+
+function checkFirstBlockCache({ firstBlockCache }: GenerateRequest): void {
+  if (!firstBlockCache) return;
+  const { threshold, most, startStep, endStep } = firstBlockCache;
+  if (!(threshold >= 0)) {
+    throw invalid('firstBlockCache', 'The threshold of firstBlockCache must be 0 or more.');
+  }
+  if (!(Number.isInteger(most) && most >= 1)) {
+    throw invalid('firstBlockCache', 'firstBlockCache must spare a whole number of calls in a row, 1 or more.');
+  }
+  if (!(Number.isInteger(startStep) && startStep >= 0 && Number.isInteger(endStep) && startStep < endStep)) {
+    throw invalid(
+      'firstBlockCache',
+      'firstBlockCache must begin at a step, from 0, that lies before the one it ends at.',
+    );
+  }
 }
 
 function checkDeepCache({ deepCache }: GenerateRequest): void {

@@ -8,6 +8,7 @@ import type { ImageInferenceTask } from '../../protocol/tasks/imageInference.ts'
 import {
   type ControlNetRequest,
   type DeepCacheRequest,
+  type FirstBlockCacheRequest,
   type GenerateRequest,
   type ImagePromptRequest,
   type ModelDescription,
@@ -187,9 +188,7 @@ async function planTask(task: ImageInferenceTask, caller: Caller, context: Conte
     task;
   const { trueCFGScale, CFGNormalization, CFGTruncation, maxSequenceLength } = task;
   const scheduler = schedulerOf(task);
-  // A preset is a wish for speed: a model without DeepCache draws the better picture, later.
-  const isSpared = task.deepCache?.isPreset === true && model.layout !== 'safetensors';
-  const deepCache = isSpared ? undefined : deepCacheOf(task, steps);
+  const caches = cachesOf(task, model, steps);
   const previews = task.previews ?? caller.previews;
   const progress = task.progress ?? caller.progress;
   const isTiny = previews !== false && previews.decoder === 'tiny';
@@ -220,7 +219,7 @@ async function planTask(task: ImageInferenceTask, caller: Caller, context: Conte
       ...(embeddings.length > 0 && { embeddings }),
       ...(vae !== undefined && { vae }),
       ...(refiner !== undefined && { refiner: { model: refiner, startStep: refinerStart(task, steps) } }),
-      ...(deepCache !== undefined && { deepCache }),
+      ...caches.request,
       ...(previews !== false && {
         previews: {
           every: previews.every,
@@ -242,15 +241,35 @@ async function planTask(task: ImageInferenceTask, caller: Caller, context: Conte
     strength: task.strength ?? model.defaultStrength,
     previews,
     progress,
-    warnings: isSpared ? [withoutDeepCache] : [],
+    warnings: caches.warnings,
   };
 }
 
-const withoutDeepCache: Warning = {
-  code: 'ignoredParameter',
-  message: '`acceleration` has no effect: models exported to ONNX run all of the network in every step.',
-  parameter: 'acceleration',
-};
+/**
+ * How steps are spared. A preset is a wish for speed, which each family of models fulfils in its way; so is the first-block
+ * cache, which clients ask of any model. A model that has none draws the better picture, later, and the client is told.
+ */
+function cachesOf(
+  task: ImageInferenceTask,
+  { caches: own, layout }: ModelDescription,
+  steps: number,
+): { request: Pick<GenerateRequest, 'deepCache' | 'firstBlockCache'>; warnings: Warning[] } {
+  // Models exported to ONNX run all of the network in every step.
+  const caches = layout === 'safetensors' ? own : [];
+  const asked = { deepCache: task.deepCache, fbCache: task.firstBlockCache };
+  const takesDeepCache = asked.deepCache !== undefined && (!asked.deepCache.isPreset || caches.includes('deepCache'));
+  const takesFirst = asked.fbCache !== undefined && caches.includes('fbCache');
+  const deepCache = takesDeepCache ? deepCacheOf(task, steps) : undefined;
+  const firstBlockCache = takesFirst ? firstBlockCacheOf(task, steps) : undefined;
+  const isPreset = asked.deepCache?.isPreset === true || asked.fbCache?.isPreset === true;
+  const isIgnored = (asked.deepCache ?? asked.fbCache) !== undefined && !takesDeepCache && !takesFirst;
+  const parameter = isPreset ? 'acceleration' : 'acceleratorOptions.fbCache';
+  const message = `\`${parameter}\` has no effect: this model runs all of its network in every step.`;
+  return {
+    request: { ...(deepCache && { deepCache }), ...(firstBlockCache && { firstBlockCache }) },
+    warnings: isIgnored ? [{ code: 'ignoredParameter', message, parameter }] : [],
+  };
+}
 
 /** What getTaskDetails repeats of a task: enough to ask for the same again beside its prompts and images. */
 function settingsOf(task: ImageInferenceTask, { air, request, seed, strength }: Plan): Record<string, unknown> {
@@ -335,6 +354,13 @@ function deepCacheOf({ deepCache }: ImageInferenceTask, steps: number): DeepCach
   const { first: startStep, end: endStep } = stepRange(deepCache, steps);
   // Percentages that round to the same step leave nothing between them.
   return startStep < endStep ? { interval: deepCache.interval, startStep, endStep } : undefined;
+}
+
+function firstBlockCacheOf({ firstBlockCache }: ImageInferenceTask, steps: number): FirstBlockCacheRequest | undefined {
+  if (firstBlockCache === undefined) return undefined;
+  const { first: startStep, end: endStep } = stepRange(firstBlockCache, steps);
+  const { threshold, most } = firstBlockCache;
+  return startStep < endStep ? { threshold, most, startStep, endStep } : undefined;
 }
 
 /** Runs all results; never rejects, because what goes wrong is told through the record. */

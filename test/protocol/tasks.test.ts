@@ -708,6 +708,26 @@ describe('acceleratorOptions', () => {
     expect(cached({ deepCache: true, deepCacheBranchId: 2 })).toEqual(cached({ deepCache: true }));
   });
 
+  it('reads the first-block cache under both of its names, with its defaults, and from a preset', () => {
+    const cached = (parameters: object) => inference(parameters).firstBlockCache;
+    const defaults = { threshold: 0.1, most: 3, start: undefined, end: undefined };
+    expect(cached({ acceleratorOptions: { fbCache: true } })).toEqual(defaults);
+    expect(cached({ acceleratorOptions: { teaCache: true, cacheMaxConsecutiveSteps: 1 } })).toEqual({
+      ...defaults,
+      most: 1,
+    });
+    expect(cached({ acceleratorOptions: { fbCacheThreshold: 0.2 } })).toBeUndefined();
+    expect(cached({ acceleration: 'high' })).toEqual({ threshold: 0.2, most: 3, isPreset: true });
+    expect(cached({ acceleration: 'high', acceleratorOptions: { fbCache: false } })).toBeUndefined();
+  });
+
+  it.each([
+    ['fbCacheThreshold', { fbCache: true, fbCacheThreshold: 1.5 }],
+    ['cacheMaxConsecutiveSteps', { fbCache: true, cacheMaxConsecutiveSteps: 6 }],
+  ])('refuses a wrong %s', (name, acceleratorOptions) => {
+    expect(inferenceRefusal({ acceleratorOptions })).toMatchObject({ parameter: `acceleratorOptions.${name}` });
+  });
+
   it('asks for nothing without deepCache, nulls and options of other families and all', () => {
     const options = {
       teaCache: true,

@@ -55,8 +55,8 @@ describe('warnings', () => {
     ['useCache', { useCache: true }],
     ['includePayload', { includePayload: true }],
     ['includeGenerationTime', { includeGenerationTime: true }],
-    ['acceleratorOptions.teaCache', { acceleratorOptions: { teaCache: true } }],
-    ['acceleratorOptions.fbCache', { acceleratorOptions: { fbCache: true } }],
+    ['acceleratorOptions.teaCacheDistance', { acceleratorOptions: { teaCacheDistance: 0.2 } }],
+    ['acceleratorOptions.dbCache', { acceleratorOptions: { dbCache: true } }],
     ['acceleratorOptions.deepCacheBranchId', { acceleratorOptions: { deepCacheBranchId: 2 } }],
     ['lora[0].transformer', { lora: [{ model: 'a:1@1', transformer: 'both' }] }],
     [
