@@ -33,6 +33,11 @@ const transformer: NetworkKind = {
   classes: ['SD3Transformer2DModel'],
   input: 'timestep',
   write: (config, tensors, form) => writeSD3Transformer(config as SD3TransformerConfig, tensors, form),
+  shallow: {
+    tensors: (tensors) => tensors,
+    write: (config, tensors, form) =>
+      writeSD3Transformer(config as SD3TransformerConfig, tensors, { ...form, firstBlock: true }),
+  },
   check(config, tensors) {
     checkTransformerShapes('sd3', tensors);
     checkSize(config, 'in_channels', tensors.get('pos_embed.proj.weight')?.shape[1]);
@@ -95,7 +100,14 @@ export const sd3: Family = {
   inputs: refuseLarge,
   latentMask: hardLatentMask,
   mostTextTokens: LONGEST_TEXT,
-  takes: { loras: true, controlNets: false, deepCache: false, embeddings: false, clipSkip: true },
+  takes: {
+    loras: true,
+    controlNets: false,
+    deepCache: false,
+    firstBlockCache: true,
+    embeddings: false,
+    clipSkip: true,
+  },
   loraAliases: ({ num_attention_heads: heads, attention_head_dim: head, num_layers: layers }) => {
     const width = Number(heads ?? 24) * Number(head ?? 64);
     return (path) => sd3LoraAliases(path, width, Number(layers ?? 24) - 1);

@@ -5,7 +5,9 @@ import { jointAttention } from './jointAttention.ts';
 import { attention, conv, linear, silu } from './layers.ts';
 import {
   addGated,
+  type CachedForm,
   countModules,
+  FirstBlock,
   headNorm,
   type Modulation,
   modulate,
@@ -50,7 +52,7 @@ interface Context {
 export function writeSD3Transformer(
   config: SD3TransformerConfig,
   tensors: StoredTensors,
-  form: AdaptedForm = {},
+  form: AdaptedForm & CachedForm = {},
 ): Written {
   const graph = new GraphBuilder(tensors, form);
   const [inner, channels] = graph.shapeOf('pos_embed.proj.weight') as [number, number];
@@ -69,10 +71,14 @@ export function writeSD3Transformer(
   const patches = conv(graph, sample, 'pos_embed.proj', { stride: SD3_PATCH, pads: [0, 0, 0, 0] });
   let image = withPositions(graph, patches, inner);
   let text: Value | undefined = graph.widen(linear(graph, states, 'context_embedder'), 'context_embedder');
-  for (let i = 0; i < countModules(graph, 'transformer_blocks', 'attn.to_q.weight'); i++) {
+  const cache = new FirstBlock(graph, form, inner);
+  for (let i = 0; i < cache.blocks(countModules(graph, 'transformer_blocks', 'attn.to_q.weight')); i++) {
+    const before = image;
     if (text === undefined) throw new GraphError(`transformer_blocks.${i - 1} is not the last, but has no way on.`);
     [text, image] = jointBlock(context, text, image, `transformer_blocks.${i}`);
+    if (i === 0) cache.done(before, image);
   }
+  image = cache.last(image);
 
   const [scale, shift] = modulationHalves(graph, context.vector, 'norm_out.linear');
   const last = modulate(graph, plainLayerNorm(graph, image, 'norm_out', inner, epsilon), 'norm_out', scale, shift);
