@@ -41,8 +41,10 @@ export const errors = {
   rateLimitExceeded: { status: 429, message: 'Too many requests; try again in a moment.' },
   serviceUnavailable: { status: 503, message: 'The queue is full or the server is shutting down; try again later.' },
   storageFull: { status: 507, message: 'The disk has no room for more images.' },
+  outOfMemory: { status: 507, message: 'The device has not enough memory for this image.' },
   inferenceError: { status: 500, message: 'The model failed while making this image.' },
   stageTimeout: { status: 504, message: 'A stage of the run took longer than this server allows.' },
+  deviceLost: { status: 503, message: 'The device that computes was lost twice while making this image.' },
   runtimeLost: { status: 503, message: 'The runtime process stopped twice while making this image.' },
   internalServerError: { status: 500, message: 'Unhandled error in the server; its log has the details.' },
 } satisfies Record<string, ErrorRow>;

@@ -3,7 +3,9 @@
  * - `modelUnavailable`: the model's folder is missing, broken, or set aside after it brought the runtime down twice;
  * - `unsupportedParameter`: this model or pipeline cannot do what `parameter` asks;
  * - `invalidParameter`: the value of `parameter` is out of its range (a width that is no multiple of 8);
+ * - `outOfMemory`: the device had no memory for a picture of this size, or for the model;
  * - `inferenceError`: a graph failed while running;
+ * - `deviceLost`: the device that computes was lost (its driver was reset, say) twice under this run;
  * - `runtimeLost`: the runtime process died twice under this run, or is being closed;
  * - `stageTimeout`: a stage of the run outlived its deadline and the process was killed.
  */
@@ -11,7 +13,9 @@ export type RuntimeErrorCode =
   | 'modelUnavailable'
   | 'unsupportedParameter'
   | 'invalidParameter'
+  | 'outOfMemory'
   | 'inferenceError'
+  | 'deviceLost'
   | 'runtimeLost'
   | 'stageTimeout';
 

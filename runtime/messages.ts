@@ -221,7 +221,7 @@ export type FromRuntime =
       last?: Extract<RunEvent, { type: 'stepped' }> | undefined;
     }
   /** In place of the end of a run: it failed, and so does all else that the provider is asked for. */
-  | { type: 'broken'; run: number; reason: string };
+  | { type: 'broken'; run: number; reason: string; deviceLost: boolean };
 
 /** Calls that were answered, all of the same graph and as many rows; told by the way, for statistics. */
 export interface Calls {

@@ -1,7 +1,8 @@
 /** Entry of the runtime's own process: holds the models, runs the graphs, and tells its parent what happens. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Batcher, type Job, previewsOf } from '../batcher.ts';
-import { RuntimeError, toErrorMessage } from '../errors.ts';
+import { RuntimeError, type RuntimeErrorMessage, toErrorMessage } from '../errors.ts';
+import { faultIn } from '../faults.ts';
 import type { Calibration, Calls, FromRuntime, GenerateRequest, RunEvent, ToRuntime } from '../messages.ts';
 import { type Graph, OnnxError } from '../onnx/graph.ts';
 import { machineOf } from '../onnx/machine.ts';
@@ -129,10 +130,16 @@ async function generate(run: number, request: GenerateRequest): Promise<void> {
   } catch (error) {
     const calls = takeCalls();
     const complaint = isOfGraphs(error) ? await probe?.complaint() : undefined;
+    const fault = isOfGraphs(error) ? faultIn(`${complaint ?? ''}\n${toErrorMessage(error).message}`) : undefined;
     if (controller.signal.aborted && !(error instanceof RuntimeError)) {
       await send({ type: 'cancelled', run, calls, last: progress.untold });
-    } else if (complaint !== undefined) await send({ type: 'broken', run, reason: complaint });
-    else await send({ type: 'failed', run, error: toErrorMessage(error), calls });
+    } else if (complaint !== undefined || fault === 'deviceLost') {
+      const reason = complaint ?? toErrorMessage(error).message;
+      await send({ type: 'broken', run, reason, deviceLost: fault === 'deviceLost' });
+    } else {
+      const told = fault === 'outOfMemory' ? withoutMemory(error, request) : toErrorMessage(error);
+      await send({ type: 'failed', run, error: told, calls });
+    }
   } finally {
     runs.delete(run);
   }
@@ -141,6 +148,20 @@ async function generate(run: number, request: GenerateRequest): Promise<void> {
 function sendPreviewFailure({ model, previews }: GenerateRequest, error: unknown): Promise<void> {
   const fields = { model, decoder: previews?.decoder, reason: toErrorMessage(error).message };
   return send({ type: 'logged', level: 'warn', message: 'A run goes on without previews.', fields });
+}
+
+/** Says what would help: another model where one could not be loaded, else a smaller picture. */
+function withoutMemory(error: unknown, { width, height }: GenerateRequest): RuntimeErrorMessage {
+  const { code, message } = toErrorMessage(error);
+  const said = message.split('\n')[0]!;
+  if (code === 'modelUnavailable') {
+    return { code: 'outOfMemory', message: `There is not enough memory to load this model. ${said}` };
+  }
+  return {
+    code: 'outOfMemory',
+    message: `There is not enough memory to draw ${width}×${height} pixels with this model; ask for a smaller picture. ${said}`,
+    parameter: width >= height ? 'width' : 'height',
+  };
 }
 
 /** Whether onnxruntime failed, while it loaded a graph or ran one. */

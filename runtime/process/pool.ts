@@ -62,6 +62,8 @@ interface Route {
   done: number;
   /** Milliseconds of the device's time that it has had. */
   workMs: number;
+  /** That were lost under it, or had not enough memory for it. */
+  failedOn: Set<Device>;
 }
 
 /**
@@ -150,7 +152,7 @@ class Pool implements Runtime {
     const route: Route = {
       ...{ run, key: share?.key ?? Symbol(), weight: share?.weight ?? 1 },
       ...{ device: this.devices[0]!, leave: new AbortController() },
-      ...{ told: false, drawing: false, cold: false, done: 0, workMs: 0 },
+      ...{ told: false, drawing: false, cold: false, done: 0, workMs: 0, failedOn: new Set() },
     };
     this.place(route, this.choose(route, true));
     // Of the attempt under way, whichever that is.
@@ -390,14 +392,26 @@ class Pool implements Runtime {
     device.settledAt = now;
   }
 
-  /** Where a run goes on that failed because its device does not start; undefined: nowhere. */
+  /**
+   * Where a run goes on that failed because its device does not start, was lost twice, or has not enough memory for it;
+   * undefined: nowhere.
+   */
   private next(route: Route, error: unknown): Device | undefined {
     const { run, device } = route;
     if (this.closed || run.signal.aborted) return undefined;
-    if (!(error instanceof RuntimeError) || error.code !== 'runtimeLost') return undefined;
+    if (!(error instanceof RuntimeError)) return undefined;
+    if (error.code === 'deviceLost' || error.code === 'outOfMemory') return this.elsewhere(route);
+    if (error.code !== 'runtimeLost') return undefined;
     if (device.process.outlook(run).place !== 'down') return undefined;
     const next = this.choose(route, false);
     return next.process.outlook(run).place === 'down' ? undefined : next;
+  }
+
+  /** The best of the devices that a run has not failed on. */
+  private elsewhere(route: Route): Device | undefined {
+    route.failedOn.add(route.device);
+    const views = this.devices.filter((other) => !route.failedOn.has(other)).map((other) => this.viewOf(other, route));
+    return views.filter(isUsable).sort((a, b) => a.endMs - b.endMs)[0]?.device;
   }
 
   /** Looks, as soon as what happens now is over, whether runs that wait would be better off elsewhere. */

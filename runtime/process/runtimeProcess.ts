@@ -16,6 +16,8 @@ export interface Broken {
   reason: string;
   /** Whether it may be the model's doing: the provider itself is gone, not only this model's calls fail. */
   blamesModel: boolean;
+  /** Whether the device said that it is lost. */
+  deviceLost: boolean;
 }
 
 /** A process that holds models, from its start to its end. */

@@ -347,7 +347,8 @@ export class Supervisor implements Runtime {
         return;
       case 'broken': {
         const run = this.live.get(message.run);
-        if (run) this.replaceBroken(child, { run, reason: message.reason, blamesModel: true });
+        if (run)
+          this.replaceBroken(child, { run, reason: message.reason, blamesModel: true, deviceLost: message.deviceLost });
         return;
       }
       case 'trying':
@@ -370,16 +371,18 @@ export class Supervisor implements Runtime {
       case 'failed': {
         const run = this.live.get(message.run);
         if (!run) break;
-        if (message.error.code === 'inferenceError' && !run.abandoned) {
+        const { code } = message.error;
+        if ((code === 'inferenceError' || code === 'outOfMemory') && !run.abandoned) {
           // Of a process that is being replaced it says nothing about the run, which begins again in the next one.
           if (child.broken) return;
           if (this.failures.failed(run.id)) {
-            this.replaceBroken(child, { run, reason: message.error.message, blamesModel: false });
+            const reason = message.error.message;
+            this.replaceBroken(child, { run, reason, blamesModel: false, deviceLost: false });
             return;
           }
         }
         // What could not be opened takes no place among the models held.
-        if (message.error.code === 'modelUnavailable') forget(child, run.files);
+        if (code === 'modelUnavailable' || code === 'outOfMemory') forget(child, run.files);
         this.settle(run, fromErrorMessage(message.error));
         break;
       }
@@ -569,7 +572,10 @@ export class Supervisor implements Runtime {
   private replaceBroken(child: RuntimeProcess, broken: Broken): void {
     if (child.broken) return;
     child.broken = broken;
-    this.log('error', 'The runtime process fails every call and is replaced.', {
+    const what = broken.deviceLost
+      ? 'The device is lost; the runtime process is replaced.'
+      : 'The runtime process fails every call and is replaced.';
+    this.log('error', what, {
       pid: child.process.pid,
       model: broken.run.request.model,
       reason: broken.reason,
@@ -613,7 +619,7 @@ export class Supervisor implements Runtime {
       } else if (run.abandoned) {
         this.settle(run);
       } else if (run.deaths > 1) {
-        this.settle(run, lostTwice(run));
+        this.settle(run, lostTwice(run, broken));
       } else {
         this.live.delete(run.id);
         if (run.deaths > 0) leaveOutTinyDecoder(run);
@@ -672,7 +678,10 @@ export class Supervisor implements Runtime {
   }
 }
 
-function lostTwice({ pixels, request: { width, height } }: Run): RuntimeError {
+function lostTwice({ pixels, request: { width, height } }: Run, broken: Broken | undefined): RuntimeError {
+  if (broken?.deviceLost) {
+    return new RuntimeError('deviceLost', `The device was lost twice during this run: ${broken.reason}.`);
+  }
   if (pixels <= MODEST_PIXELS) {
     return new RuntimeError('runtimeLost', 'The runtime process was lost twice during this run.');
   }

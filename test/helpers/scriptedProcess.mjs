@@ -3,7 +3,8 @@
 //   { event }       says this event; { event, memoryBytes } with the memory that the process claims to take
 //   { loaded }      says that the model is held, in so many bytes
 //   { fail }        ends the run with this error
-//   { broken }      ends the run by saying that the provider fails everything, for this reason
+//   { broken }      ends the run by saying that the provider fails everything, for this reason; with `deviceLost`, that the
+//                   device is lost
 //   { waitMs }      keeps silent
 //   { waitFor }     keeps silent until there is a file of this path
 //   { die: path }   ends the process, if the request needs that file
@@ -53,7 +54,7 @@ async function play(run, request) {
     if (step.fail) process.send({ type: 'failed', run, error: step.fail });
     if (step.trying) process.send({ type: 'trying', calibration: step.trying });
     if (step.tried) process.send({ type: 'tried' });
-    if (step.broken) process.send({ type: 'broken', run, reason: step.broken });
+    if (step.broken) process.send({ type: 'broken', run, reason: step.broken, deviceLost: step.deviceLost ?? false });
     if (step.fail || step.broken) break;
     if (step.waitMs) await new Promise((resolve) => setTimeout(resolve, step.waitMs));
     while (step.waitFor && !existsSync(step.waitFor)) await new Promise((resolve) => setTimeout(resolve, 5));

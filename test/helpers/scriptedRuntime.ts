@@ -15,7 +15,7 @@ export type ScriptStep =
   | { event: RunEvent; memoryBytes?: number }
   | { loaded: number }
   | { fail: { code: string; message: string }; inFirst?: string }
-  | { broken: string; inFirst?: string }
+  | { broken: string; deviceLost?: boolean; inFirst?: string }
   | { waitMs: number }
   | { waitFor: string }
   | { die: string }

@@ -115,7 +115,7 @@ test.runIf(canLimit)(
       ends.push(await messageOf(drawing));
       drawn = await drawing.catch(() => undefined);
     }
-    expect(['drawn', 'inferenceError,inferenceError,drawn', 'inferenceError,drawn']).toContain(ends.join());
+    expect(ends.join()).toMatch(/^(outOfMemory,){0,2}drawn$/);
     expect(runtime.status(), ends.join()).toMatchObject({ restarts: 1, lastLoss: { reason: expect.any(String) } });
     expect(drawn).toEqual(alone);
   },
