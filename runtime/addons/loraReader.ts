@@ -1,7 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { StoredTensor } from '../files/safetensors.ts';
-import { toFloats } from '../tensors/decode.ts';
+import { decodeValues, multiplyRows, readBytes } from '../files/values.ts';
 import type { LoraPart } from './loraKeys.ts';
 import { LoraError, type StoredLayer } from './loraLayers.ts';
 
@@ -59,20 +59,25 @@ export class TensorReader implements AsyncDisposable {
     this.name = name;
   }
 
-  /** @throws {LoraError} where the type is none of F32, F64, F16, BF16, I32 and I64 */
-  async floats({ dtype, file, offset, length }: StoredTensor): Promise<Float32Array> {
+  /** @throws {LoraError} where the type holds no numbers: none of floats, blocks, I32 and I64 */
+  async floats(tensor: StoredTensor): Promise<Float32Array> {
+    const { dtype, file, shape, scale } = tensor;
     let handle = this.handles.get(file);
     if (!handle) {
       handle = await open(file, 'r');
       this.handles.set(file, handle);
     }
-    const bytes = new Uint8Array(length);
-    for (let filled = 0; filled < length; ) {
-      const { bytesRead } = await handle.read(bytes, filled, length - filled, offset + filled);
-      if (bytesRead === 0) throw new LoraError(`${basename(file)} became shorter while it was read.`);
-      filled += bytesRead;
-    }
-    const values = toFloats(dtype, bytes.buffer);
+    const read = handle;
+    const decode = async (part: StoredTensor) =>
+      decodeValues(
+        part.dtype,
+        await readBytes(read, part).catch((cause: Error) => {
+          throw new LoraError(cause.message, { cause });
+        }),
+      );
+    const values = await decode(tensor);
+    const factors = scale && (await decode(scale));
+    if (values && factors) multiplyRows(values, factors, values.length / (shape[0] ?? 1));
     if (values) return values;
     throw new LoraError(
       `${this.name} cannot be used: ${basename(file)} has values of ${dtype}, which are not read here.`,

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { type FileHandle, open } from 'node:fs/promises';
-import { basename } from 'node:path';
-import { fromFloat16, toFloat16 } from '../tensors/float16.ts';
-import { type BlockFormat, blockFormats, dequantise, float8Tables, isBlockDtype, isFloat8 } from './blocks.ts';
+import { toFloat16 } from '../tensors/float16.ts';
+import { type BlockFormat, blockFormats, isBlockDtype, isFloat8 } from './blocks.ts';
 import { ModelError } from './reading.ts';
 import type { StoredDtype, StoredTensor, StoredTensors } from './safetensors.ts';
+import { decodeValues, multiplyRows, readBytes } from './values.ts';
 
 /** Values that share a scale in weights of 4 and 8 bits. */
 export const BLOCK = 32;
@@ -185,21 +185,13 @@ export async function writePiece(piece: Piece, into: FileHandle, sources: Source
 export class Sources {
   private readonly handles = new Map<string, Promise<FileHandle>>();
 
-  async read({ file, offset, length }: StoredTensor, from = 0, count = length): Promise<Uint8Array> {
-    let opened = this.handles.get(file);
+  async read(tensor: StoredTensor, from?: number, count?: number): Promise<Uint8Array<ArrayBuffer>> {
+    let opened = this.handles.get(tensor.file);
     if (!opened) {
-      opened = open(file, 'r');
-      this.handles.set(file, opened);
+      opened = open(tensor.file, 'r');
+      this.handles.set(tensor.file, opened);
     }
-    const handle = await opened;
-    // From `ArrayBuffer`, so that views of wider numbers find it aligned.
-    const bytes = new Uint8Array(count);
-    for (let filled = 0; filled < count; ) {
-      const { bytesRead } = await handle.read(bytes, filled, count - filled, offset + from + filled);
-      if (bytesRead === 0) throw new ModelError(`${basename(file)} became shorter while it was read.`);
-      filled += bytesRead;
-    }
-    return bytes;
+    return readBytes(await opened, tensor, from, count);
   }
 
   async close(): Promise<void> {
@@ -302,46 +294,21 @@ function quantise(
 /** The values of some rows of a tensor, whatever it is stored as. */
 async function valuesOf(
   source: StoredTensor,
-  bytes: Uint8Array,
+  bytes: Uint8Array<ArrayBuffer>,
   firstRow: number,
   columns: number,
   sources: Sources,
 ): Promise<Float32Array> {
   const values = plainValues(source.dtype, bytes);
   if (!source.scale) return values;
-  const scale = plainValues(source.scale.dtype, await sources.read(source.scale));
-  for (let row = 0, i = 0; i < values.length; row++) {
-    const factor = scale.length === 1 ? scale[0]! : scale[firstRow + row]!;
-    for (const end = i + columns; i < end; i++) values[i]! *= factor;
-  }
+  multiplyRows(values, plainValues(source.scale.dtype, await sources.read(source.scale)), columns, firstRow);
   return values;
 }
 
-function plainValues(dtype: StoredTensor['dtype'], bytes: Uint8Array): Float32Array {
-  if (isBlockDtype(dtype)) return dequantise(dtype, bytes);
-  if (isFloat8(dtype)) {
-    const table = float8Tables[dtype];
-    const values = new Float32Array(bytes.length);
-    for (let i = 0; i < bytes.length; i++) values[i] = table[bytes[i]!]!;
-    return values;
-  }
-  const { buffer, byteOffset, byteLength } = bytes;
-  switch (dtype) {
-    case 'F32':
-      return new Float32Array(buffer, byteOffset, byteLength / 4);
-    case 'F64':
-      return Float32Array.from(new Float64Array(buffer, byteOffset, byteLength / 8));
-    case 'F16':
-      return fromFloat16(new Uint16Array(buffer, byteOffset, byteLength / 2));
-    case 'BF16': {
-      const halves = new Uint16Array(buffer, byteOffset, byteLength / 2);
-      const bits = new Uint32Array(halves.length);
-      for (let i = 0; i < halves.length; i++) bits[i] = halves[i]! << 16;
-      return new Float32Array(bits.buffer);
-    }
-    default:
-      throw new ModelError(`A weight is stored as ${dtype}, which no values can be read from.`);
-  }
+function plainValues(dtype: StoredDtype, bytes: Uint8Array<ArrayBuffer>): Float32Array {
+  const values = decodeValues(dtype, bytes);
+  if (values) return values;
+  throw new ModelError(`A weight is stored as ${dtype}, which no values can be read from.`);
 }
 
 function transposed(values: Float32Array, rows: number, columns: number): Float32Array {

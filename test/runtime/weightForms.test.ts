@@ -4,11 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { TensorReader } from '../../runtime/addons/loraReader.ts';
 import { type BlockDtype, blockFormats, dequantise, float8Tables, isBlockDtype } from '../../runtime/files/blocks.ts';
 import { readGgufHeader } from '../../runtime/files/gguf.ts';
 import { cleanPackedFiles, listPackedFiles, packedFile } from '../../runtime/files/packedFile.ts';
 import { ROUNDING_ERROR, roundedAnew } from '../../runtime/files/packing.ts';
 import { readSafetensorsHeader, type StoredTensor, type StoredTensors } from '../../runtime/files/safetensors.ts';
+import { readValues } from '../../runtime/files/values.ts';
 import { type AdaptedForm, GraphBuilder, type Written } from '../../runtime/graphs/builder.ts';
 import { dense, linear } from '../../runtime/graphs/layers.ts';
 import { openWritten } from '../../runtime/onnx/openWritten.ts';
@@ -389,6 +391,11 @@ describe('8-bit floats in a safetensors file', () => {
     const { x, product } = problem(values(dtype, scale), 4, 96);
     expect(relativeError((await applied(tensors, 'l', x)).y, product)).toBeLessThan(ROUNDING_OF_INPUTS);
     expect(relativeError((await applied(tensors, 'l', x, { weights: 'float16' })).y, product)).toBeLessThan(1e-5);
+    const weight = tensors.get('l.weight')!;
+    const wanted = values(dtype, scale);
+    expect(relativeError(await readValues(weight), wanted)).toBeLessThan(1e-6);
+    await using reader = new TensorReader('a LoRA');
+    expect(relativeError(await reader.floats(weight), wanted)).toBeLessThan(1e-6);
   });
 });
 
