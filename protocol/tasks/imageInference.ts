@@ -48,8 +48,10 @@ export type OutputType = 'URL' | 'base64Data' | 'dataURI';
 export interface ImageInferenceTask {
   taskType: 'imageInference';
   taskUUID: string;
-  /** Empty for `__BLANK__`, which means no text guidance; CFGScale is 1 then. */
+  /** Empty for `__BLANK__`. */
   positivePrompt: string;
+  /** The prompt was `__BLANK__`, which means no text guidance: where CFGScale is that, it is left aside. */
+  isBlank?: true | undefined;
   negativePrompt?: string | undefined;
   /** What a second text encoder reads. Absent: the first prompts. */
   positivePrompt2?: string | undefined;
@@ -287,6 +289,7 @@ export const imageInference = taskKind(shape, (parsed, context): ImageInferenceT
     taskType: parsed.taskType,
     taskUUID: parsed.taskUUID,
     positivePrompt: isBlank ? '' : parsed.positivePrompt,
+    isBlank: isBlank || undefined,
     negativePrompt: isBlank ? undefined : written(parsed.negativePrompt),
     positivePrompt2: isBlank ? undefined : written(parsed.positivePrompt2),
     negativePrompt2: isBlank ? undefined : written(parsed.negativePrompt2),
@@ -297,7 +300,7 @@ export const imageInference = taskKind(shape, (parsed, context): ImageInferenceT
     steps: parsed.steps,
     scheduler: parsed.scheduler,
     seed: parsed.seed,
-    CFGScale: isBlank ? 1 : parsed.CFGScale,
+    CFGScale: parsed.CFGScale,
     imageGuidanceScale: parsed.imageGuidanceScale,
     trueCFGScale: isBlank ? undefined : parsed.trueCFGScale,
     CFGNormalization: parsed.CFGNormalization,

@@ -113,6 +113,13 @@ export async function imageInference(
 }
 
 /** Whether the task is known and asks for the same. Throws `conflictTaskUUID` where it asks for something else. */
+/** Without a prompt there is no unconditional branch; a scale that the denoiser takes as an input stays what it is. */
+function guidanceScaleOf({ isBlank, CFGScale }: ImageInferenceTask, model: ModelDescription): number {
+  const asked = CFGScale ?? model.defaultGuidanceScale;
+  if (!isBlank || model.guidanceRule === 'true scale') return asked;
+  return model.guidanceRule === 'above 0' ? 0 : 1;
+}
+
 function repeats(task: ImageInferenceTask, caller: Caller, { records }: Context): boolean {
   const record = records.find(caller.owner, task.taskUUID);
   if (record === undefined) return false;
@@ -206,7 +213,7 @@ async function planTask(task: ImageInferenceTask, caller: Caller, context: Conte
       width,
       height,
       steps,
-      guidanceScale: task.CFGScale ?? model.defaultGuidanceScale,
+      guidanceScale: guidanceScaleOf(task, model),
       ...(imageGuidanceScale !== undefined && { imageGuidanceScale }),
       ...(trueCFGScale !== undefined && { trueGuidanceScale: trueCFGScale }),
       ...(CFGNormalization !== undefined && { guidanceNormalization: CFGNormalization }),

@@ -182,7 +182,7 @@ describe('imageInference', () => {
     expect(inferenceRefusal({ positivePrompt: '' })).toMatchObject({ code: 'invalidPositivePrompt' });
     expect(inferenceRefusal({ positivePrompt: 'x'.repeat(10_001) })).toMatchObject({ code: 'invalidPositivePrompt' });
     const blank = inference({ positivePrompt: '__BLANK__', negativePrompt: 'blurry', CFGScale: 7 });
-    expect(blank).toMatchObject({ positivePrompt: '', CFGScale: 1 });
+    expect(blank).toMatchObject({ positivePrompt: '', isBlank: true });
     expect(blank.negativePrompt).toBeUndefined();
   });
 
@@ -380,7 +380,7 @@ describe('prompts', () => {
 
   it('are all left aside when the first is blank', () => {
     const blank = inference({ positivePrompt: '__BLANK__', positivePrompt2: 'oil', negativePrompt2: 'blurry' });
-    expect(blank).toMatchObject({ positivePrompt: '', CFGScale: 1 });
+    expect(blank).toMatchObject({ positivePrompt: '', isBlank: true });
     expect(blank.positivePrompt2).toBeUndefined();
     expect(blank.negativePrompt2).toBeUndefined();
   });

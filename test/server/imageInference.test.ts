@@ -3,7 +3,7 @@ import sharp from 'sharp';
 import { describe, expect, test } from 'vitest';
 import { RuntimeError } from '../../runtime/index.ts';
 import { createFakeRuntime } from '../helpers/fakeRuntime.ts';
-import { imageTask, startTestServer } from '../helpers/server.ts';
+import { describeTestModel, imageTask, startTestServer } from '../helpers/server.ts';
 
 test('makes an image that can be fetched by its URL', async () => {
   await using server = await startTestServer();
@@ -82,6 +82,24 @@ test('fills in the defaults of the model', async () => {
     clipSkip: undefined,
   });
 });
+
+test.each([
+  ['above 1', 1],
+  ['above 0', 0],
+  ['never', 1],
+  ['true scale', 3.5],
+] as const)(
+  'a blank prompt has no text guidance, of a model that is guided by the rule "%s"',
+  async (rule, expected) => {
+    const runtime = createFakeRuntime();
+    const describe = async (folder: string) => ({ ...describeTestModel(folder), guidanceRule: rule });
+    await using server = await startTestServer({ runtime, describe });
+    const socket = await server.socket();
+    await socket.ask(imageTask({ positivePrompt: '__BLANK__', negativePrompt: 'blurry', CFGScale: 3.5 }));
+    expect(runtime.requests[0]).toMatchObject({ prompt: '', guidanceScale: expected });
+    expect(runtime.requests[0]!.negativePrompt).toBeUndefined();
+  },
+);
 
 test('gives the runtime what the task says', async () => {
   const runtime = createFakeRuntime();
