@@ -1,5 +1,6 @@
 import { Tokenizer as TextTokenizer } from '@huggingface/tokenizers';
 import {
+  type AddedToken,
   type BytePairFiles,
   QWEN_PATTERN,
   readBytePairFiles,
@@ -47,7 +48,7 @@ export function qwenChat(prompt: string, { thinking }: { thinking: boolean }): s
 }
 
 function qwen({ vocab, merges, added, pad = '<|endoftext|>' }: BytePairFiles): LanguageTokenizer {
-  const tokenizer = new TextTokenizer(
+  const tokenizer = onFirstUse(
     {
       version: '1.0',
       added_tokens: added,
@@ -75,14 +76,14 @@ function qwen({ vocab, merges, added, pad = '<|endoftext|>' }: BytePairFiles): L
     {},
   );
   return {
-    pad: idOf(tokenizer, pad),
+    pad: idOf(pad, added, (token) => vocab[token]),
     highest: highest([...Object.values(vocab), ...added.map(({ id }) => id)]),
-    encode: (text, length) => idsOf(tokenizer, text).slice(0, length),
+    encode: (text, length) => idsOf(tokenizer(), text).slice(0, length),
   };
 }
 
 function t5({ vocab, unknown, added }: UnigramFiles): LanguageTokenizer {
-  const tokenizer = new TextTokenizer(
+  const tokenizer = onFirstUse(
     {
       version: '1.0',
       added_tokens: added,
@@ -102,11 +103,15 @@ function t5({ vocab, unknown, added }: UnigramFiles): LanguageTokenizer {
     },
     { eos_token: '</s>' },
   );
-  const end = idOf(tokenizer, '</s>');
+  const placeOf = (token: string) => {
+    const place = vocab.findIndex(([piece]) => piece === token);
+    return place < 0 ? undefined : place;
+  };
+  const end = idOf('</s>', added, placeOf);
   return {
-    pad: idOf(tokenizer, '<pad>'),
+    pad: idOf('<pad>', added, placeOf),
     highest: highest([vocab.length - 1, ...added.map(({ id }) => id)]),
-    encode: (text, length) => [...idsOf(tokenizer, text).slice(0, length - 1), end],
+    encode: (text, length) => [...idsOf(tokenizer(), text).slice(0, length - 1), end],
   };
 }
 
@@ -114,10 +119,23 @@ function idsOf(tokenizer: TextTokenizer, text: string): number[] {
   return tokenizer.encode(text, { add_special_tokens: false }).ids;
 }
 
-function idOf(tokenizer: TextTokenizer, token: string): number {
-  const id = tokenizer.token_to_id(token);
+function idOf(
+  token: string,
+  added: readonly AddedToken[],
+  inVocabulary: (token: string) => number | undefined,
+): number {
+  const id = added.find(({ content }) => content === token)?.id ?? inVocabulary(token);
   if (id === undefined) throw new Error(`The vocabulary of the tokenizer lacks its own special token ${token}.`);
   return id;
+}
+
+/** What only looks at models needs no tokenizer, and one with 150,000 words takes half a second to make. */
+function onFirstUse(description: object, config: object): () => TextTokenizer {
+  let made: TextTokenizer | undefined;
+  return () => {
+    made ??= new TextTokenizer(description, config);
+    return made;
+  };
 }
 
 /** A call with 150,000 arguments would be near what the stack holds. */
