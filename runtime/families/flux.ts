@@ -61,6 +61,7 @@ const controlNet: NetworkKind = {
   write: (_config, tensors, form) => writeFluxControlNet(tensors, form),
   check(config, tensors) {
     checkTransformerShapes('fluxControlNet', tensors);
+    checkSize(config, 'num_mode', tensors.get('controlnet_mode_embedder.weight')?.shape[0]);
     checkSize(config, 'in_channels', tensors.get('x_embedder.weight')?.shape[1]);
   },
 };

@@ -42,7 +42,7 @@ export interface FluxForm extends AdaptedForm, CachedForm {
  * in this order; where the weights embed one, `guidance` float32 [batch], the guidance scale. Where the form asks for them
  * `reference` [batch, tokens, 4 · channels], of which as many are read as have positions, and what a ControlNet adds to the
  * picture's tokens after each block of a kind, [batch, samples, tokens, inner]: blocks share samples where there are fewer of
- * these, and 1 token serves all.
+ * these, and 1 token of zeros adds nothing.
  * Output: `out_sample` [batch, latent channels, height, width].
  */
 export function writeFluxTransformer(tensors: StoredTensors, form: FluxForm = {}): Written {
@@ -63,8 +63,10 @@ export function writeFluxTransformer(tensors: StoredTensors, form: FluxForm = {}
     double: countModules(graph, 'transformer_blocks', 'attn.to_q.weight'),
     single: countModules(graph, 'single_transformer_blocks', 'attn.to_q.weight'),
   };
-  const double = form.residuals ? residualsOf(graph, 'block', inner, counts.double) : undefined;
-  const single = form.residuals ? residualsOf(graph, 'single_block', inner, counts.single) : undefined;
+  const residuals = (kind: 'block' | 'single_block', blocks: number) =>
+    form.residuals ? residualsOf(graph, kind, inner, blocks, form.references === true) : undefined;
+  const double = residuals('block', counts.double);
+  const single = residuals('single_block', counts.single);
 
   const { tokens: own, grid } = intoTokens(graph, sample, channels);
   const tokens = withReference(graph, own, reference, rotary, states);
@@ -106,8 +108,16 @@ export function writeFluxTransformer(tensors: StoredTensors, form: FluxForm = {}
  * Adds what a ControlNet has for a block of a kind to the picture's tokens, which begin after `skipped` others.
  *
  * Sample j goes to block i, j = ⌊i / ⌈blocks / samples⌉⌋: a ControlNet may have fewer blocks than the transformer.
+ *
+ * @param referring - whether tokens of a reference may follow those of the picture, which a ControlNet has nothing for
  */
-function residualsOf(graph: GraphBuilder, kind: 'block' | 'single_block', inner: number, blocks: number) {
+function residualsOf(
+  graph: GraphBuilder,
+  kind: 'block' | 'single_block',
+  inner: number,
+  blocks: number,
+  referring: boolean,
+) {
   const name = `${kind}_additional_residuals`;
   const given = graph.enterWide(name, ['batch', `${kind}_samples`, `${kind}_tokens`, inner]);
   const samples = sizeOf(graph, given, 1, name);
@@ -118,10 +128,23 @@ function residualsOf(graph: GraphBuilder, kind: 'block' | 'single_block', inner:
     const index = graph.node('Div', [graph.ints([block]), share], { name });
     const found = graph.node('Gather', [given, index], { name, attributes: { axis: 1 } });
     const residual = graph.node('Squeeze', [found, graph.ints([1])], { name });
-    if (skipped === undefined) return graph.node('Add', [x, residual], { name });
+    const add = (tokens: Value) =>
+      graph.node('Add', [tokens, referring ? filledTo(graph, residual, tokens, name) : residual], { name });
+    if (skipped === undefined) return add(x);
     const before = slice(graph, x, 1, 0, skipped, name);
-    const picture = slice(graph, x, 1, skipped, toTheEnd, name);
-    const changed = graph.node('Add', [picture, residual], { name });
+    const changed = add(slice(graph, x, 1, skipped, toTheEnd, name));
     return graph.node('Concat', [before, changed], { name, attributes: { axis: 1 } });
   };
+}
+
+/** A wide [batch, tokens, inner] with zeros behind it, up to the tokens of `x`. */
+function filledTo(graph: GraphBuilder, residual: Value, x: Value, name: string): Value {
+  const [wanted, given] = [x, residual].map((value) => sizeOf(graph, value, 1, name)) as [Value, Value];
+  const missing = graph.node('Sub', [wanted, given], { name });
+  // Before and after, for each of the three axes.
+  const pads = graph.node('Concat', [graph.ints([0, 0, 0, 0]), missing, graph.ints([0])], {
+    name,
+    attributes: { axis: 0 },
+  });
+  return graph.node('Pad', [residual, pads], { name });
 }

@@ -307,7 +307,7 @@ export function contextOf(
 }
 
 /** Adds to each branch what the denoiser is told beside latents, time and text. */
-function withInputs(
+export function withInputs(
   { configs }: Model,
   denoiser: Graph,
   { positive, negative }: Conditioning,
@@ -389,6 +389,11 @@ async function* controlsOf(opened: Opened, request: GenerateRequest, plan: Plan,
     if (unionMode !== undefined && !isUnion) {
       const message = 'Only a ControlNet of several kinds takes unionMode.';
       throw new RuntimeError('unsupportedParameter', message, { parameter: 'unionMode' });
+    }
+    const { num_mode: kinds } = source.kind === 'safetensors' ? source.config : {};
+    if (unionMode !== undefined && !(Number.isInteger(unionMode) && unionMode >= 0 && unionMode < Number(kinds))) {
+      const message = `This ControlNet knows ${kinds} kinds of guide images, so no kind ${unionMode}.`;
+      throw new RuntimeError('invalidParameter', message, { parameter: 'unionMode' });
     }
     const encoder = kind?.inLatents ? await opened.encoder.graph() : undefined;
     const latents = encoder && (yield* encodeImage({ encoder, pixels, shape, scaling, noise }));

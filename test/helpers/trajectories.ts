@@ -5,9 +5,9 @@ import { Batcher } from '../../runtime/batcher.ts';
 import { classifierFree, isGuided, unguided } from '../../runtime/families/guidance.ts';
 import type { GenerateRequest, Pixels } from '../../runtime/messages.ts';
 import { denoise } from '../../runtime/pipelines/denoise.ts';
-import { contextOf, generate } from '../../runtime/pipelines/generate.ts';
+import { contextOf, generate, withInputs } from '../../runtime/pipelines/generate.ts';
 import { ModelCache } from '../../runtime/pipelines/modelCache.ts';
-import type { Branch, LatentShape, Run } from '../../runtime/run.ts';
+import type { LatentShape, Run } from '../../runtime/run.ts';
 import { createScheduler, firstCall } from '../../runtime/schedulers/index.ts';
 import { createNoise } from '../../runtime/tensors/noise.ts';
 import { modelsFolder } from './goldens.ts';
@@ -92,16 +92,12 @@ export async function trajectoryOf(
   async function* run(): Run {
     const context = contextOf(modelCache, model, request, guided, { key: '', loras: [] });
     const conditioning = yield* family.condition(context);
-    const whole = (branch: Branch): Branch => {
-      const more = family.inputs?.({ configs: model.configs, request, shape, branch, references });
-      return { ...branch, extras: { ...branch.extras, ...more } };
-    };
-    const positive = whole(conditioning.positive);
-    const negative = conditioning.negative && { ...whole(conditioning.negative), conditional: false };
+    const denoiser = await model.network('denoiser').graph({ references: references.length > 0 });
+    const { positive, negative: other } = withInputs(model, denoiser, conditioning, request, shape, references);
+    const negative = other && { ...other, conditional: false };
     const guidance =
       family.guidance?.({ positive, negative }, request, model.configs) ??
       (negative ? classifierFree(positive, negative, request.guidanceScale) : unguided(positive));
-    const denoiser = await model.network('denoiser').graph({ references: references.length > 0 });
     const { timestep: toTime } = family;
     yield* denoise({ denoiser, toTime, scheduler, first, latents, shape, noise: createNoise(0n), guidance });
     return { width: 0, height: 0, data: new Uint8Array() };

@@ -84,6 +84,7 @@ interface PictureCase {
   seedImage?: string;
   maskImage?: string;
   reduxImage?: string;
+  referenceImage?: string;
   strength?: number;
 }
 
@@ -125,11 +126,12 @@ async function requestOf(each: PictureCase): Promise<GenerateRequest> {
     ...(trueCFGScale !== undefined && { trueGuidanceScale: trueCFGScale }),
     ...(seedImage !== undefined && { image: { pixels: await readPixels(seedImage), strength: each.strength! } }),
     ...(maskImage !== undefined && { mask: await readMask(maskImage) }),
+    ...(each.referenceImage !== undefined && { references: [await readPixels(each.referenceImage)] }),
   };
 }
 
 const shown = ['text-to-image', 'true-cfg', 'image-to-image', 'inpaint'].map((kind) => `tiny-flux-dev-${kind}.png`);
-shown.push('tiny-flux-fill.png');
+shown.push('tiny-flux-fill.png', 'tiny-flux-kontext.png');
 
 test.each(cases.filter(({ image }) => shown.includes(image)))(
   'a whole picture equals that of diffusers: $image',
@@ -211,6 +213,23 @@ describe('ControlNets of FLUX.1', () => {
       code: 'unsupportedParameter',
       parameter: 'unionMode',
     });
+    // It knows four.
+    const request = await requestWith('tiny-flux-controlnet-union', { unionMode: 4 });
+    await expect(drawn(modelCache, request)).rejects.toMatchObject({
+      code: 'invalidParameter',
+      parameter: 'unionMode',
+    });
+  });
+
+  test('act on the picture alone where a reference picture stands behind it', async () => {
+    const request = await requestWith('tiny-flux-controlnet');
+    const references = [await readPixels('tiny-flux-image.png')];
+    const both = await drawn(modelCache, { ...request, references });
+    const { controlNets: _, ...without } = request;
+    expect(largestDifference(both, await drawn(modelCache, { ...without, references }))).toBeGreaterThan(2);
+    // With a graph that takes references, a run without any is as it was.
+    const again = await drawn(modelCache, request);
+    expect(largestDifference(again, await drawn(openModels(), request))).toBeLessThanOrEqual(1);
   });
 
   test('that have different numbers of blocks are refused together', async () => {
