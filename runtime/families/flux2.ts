@@ -14,7 +14,7 @@ import { autoencoderIn, holdsAutoencoder, transformerIn } from './inferConfigs.t
 import { flux2LatentRgb } from './latentRgb.ts';
 import { checkSize, vaeDecoder, vaeEncoder } from './networks.ts';
 import { QWEN_LENGTH, qwen3In, qwen3Text, qwenEncoderIn, readQwenPrompt } from './qwenPrompts.ts';
-import { rotaryRow } from './rotary.ts';
+import { checkAxes, rotaryRow } from './rotary.ts';
 import { autoencoderPart, qwen3Part } from './separateParts.ts';
 
 /** Hidden states of the text encoder that the transformer reads, side by side. */
@@ -29,6 +29,9 @@ const MOST_REFERENCE_PIXELS = 1024 * 1024;
 /** Without the statistics of an autoencoder, as of latents with a mean of 0 and a deviation of 1. */
 const usualRgb = patchRgb(new Float32Array(128), new Float32Array(128).fill(1));
 
+/** Channels of a head that tell the picture, the row, the column and the word, in published models. */
+const AXES = [32, 32, 32, 32];
+
 const transformer: NetworkKind = {
   classes: ['Flux2Transformer2DModel'],
   input: 'timestep',
@@ -40,6 +43,8 @@ const transformer: NetworkKind = {
   },
   check(config, tensors) {
     checkTransformerShapes('flux2', tensors);
+    const head = tensors.get('transformer_blocks.0.attn.norm_q.weight')?.shape[0];
+    checkAxes((config as Flux2Config).axes_dims_rope ?? AXES, 'axes_dims_rope', head);
     checkSize(config, 'in_channels', tensors.get('x_embedder.weight')?.shape[1]);
     checkSize(config, 'joint_attention_dim', tensors.get('context_embedder.weight')?.shape[1]);
   },
@@ -98,8 +103,7 @@ export const flux2: Family = {
   timestep: (timestep) => timestep / 1000,
   partialStep: 'run',
   inputs({ configs, shape, branch, references }): Row {
-    const { axes_dims_rope: axes = [32, 32, 32, 32], rope_theta: base = 2000 } = configs.configs
-      .denoiser as Flux2Config;
+    const { axes_dims_rope: axes = AXES, rope_theta: base = 2000 } = configs.configs.denoiser as Flux2Config;
     const gridOf = ({ height, width }: typeof shape): Grid => ({ rows: height, columns: width });
     const grids = references.map((reference) => gridOf(reference.shape));
     const positions = flux2Positions(branch.embeddings.length, gridOf(shape), grids);

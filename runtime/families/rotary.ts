@@ -1,3 +1,4 @@
+import { ModelError } from '../files/reading.ts';
 import type { Row } from '../run.ts';
 import { floats } from '../tensors/tensor.ts';
 
@@ -33,6 +34,18 @@ export function rotaryTables(ids: readonly (readonly number[])[], axes: readonly
     }
   }
   return { cos, sin };
+}
+
+/**
+ * @param head - channels of a head, from the weights
+ * @throws {ModelError} where the axes of a config do not make up such a head
+ */
+export function checkAxes(axes: readonly number[], field: string, head: number | undefined): void {
+  const sum = axes.reduce((all, channels) => all + channels, 0);
+  if (head === undefined || (sum === head && axes.every((channels) => channels % 2 === 0))) return;
+  throw new ModelError(
+    `its config says ${field}: ${axes.join(', ')}; they must be even and make up a head of ${head} channels.`,
+  );
 }
 
 /** The inputs `rotary_cos` and `rotary_sin` of a denoiser, for one row of a batch. */

@@ -10,9 +10,12 @@ import { autoencoderIn, holdsAutoencoder, transformerIn } from './inferConfigs.t
 import { fluxLatentRgb } from './latentRgb.ts';
 import { checkSize, vaeDecoder, vaeEncoder } from './networks.ts';
 import { QWEN_LENGTH, qwen3In, qwen3Text, qwenEncoderIn, readQwenPrompt } from './qwenPrompts.ts';
-import { rotaryRow } from './rotary.ts';
+import { checkAxes, rotaryRow } from './rotary.ts';
 import { autoencoderPart, qwen3Part } from './separateParts.ts';
 import { isZImageTransformer, zImageLoraAliases, zImageTransformerTensors } from './zImageKeys.ts';
+
+/** Channels of a head that tell the place in the sequence, the row and the column, in published models. */
+const AXES = [32, 48, 48];
 
 const transformer: NetworkKind = {
   classes: ['ZImageTransformer2DModel'],
@@ -25,6 +28,8 @@ const transformer: NetworkKind = {
   },
   check(config, tensors) {
     checkTransformerShapes('zImage', tensors);
+    const head = tensors.get('layers.0.attention.norm_q.weight')?.shape[0];
+    checkAxes((config as ZImageConfig).axes_dims ?? AXES, 'axes_dims', head);
     checkSize(config, 'dim', tensors.get('layers.0.attention.to_q.weight')?.shape[0]);
     checkSize(config, 'cap_feat_dim', tensors.get('cap_embedder.0.weight')?.shape[0]);
   },
@@ -77,7 +82,7 @@ export const zImage: Family = {
   timestep: timeOf,
   partialStep: 'run',
   inputs({ configs, shape, branch }): Row {
-    const { axes_dims: axes = [32, 48, 48], rope_theta: base = 256 } = configs.configs.denoiser as ZImageConfig;
+    const { axes_dims: axes = AXES, rope_theta: base = 256 } = configs.configs.denoiser as ZImageConfig;
     const positions = zImagePositions(shape.height / 2, shape.width / 2, branch.embeddings.length);
     return rotaryRow(positions, axes, base);
   },

@@ -130,7 +130,10 @@ function check(config: Qwen3Config): void {
   if (config.hidden_act !== undefined && config.hidden_act !== 'silu') {
     throw new GraphError(`The text encoder uses the activation "${config.hidden_act}"; only silu is supported.`);
   }
-  const { rope_type: type = 'default' } = config.rope_parameters ?? {};
+  const { rope_type: type = 'default', rope_theta: base = 1 } = config.rope_parameters ?? {};
+  if (!(typeof base === 'number' && base >= 1)) {
+    throw new GraphError(`The text encoder says rope_theta: ${base}; it must be a number from 1.`);
+  }
   if (config.rope_scaling || type !== 'default' || config.use_sliding_window) {
     throw new GraphError('The text encoder scales its positions or slides its window, which is not supported.');
   }

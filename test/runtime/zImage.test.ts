@@ -152,6 +152,15 @@ describe('files of Z-Image', () => {
     expect(largestDifference(own, fused)).toBeLessThanOrEqual(1);
   });
 
+  test('positions that do not make up a head are refused', async () => {
+    const copy = join(folder, 'axes');
+    await cp(model, copy, { recursive: true });
+    await writeFile(join(copy, 'latentwire.json'), JSON.stringify({ transformer: { axes_dims: [4, 6, 8] } }));
+    expect((await describeModel(copy)).reason).toBe(
+      'The transformer cannot be used: its config says axes_dims: 4, 6, 8; they must be even and make up a head of 16 channels.',
+    );
+  });
+
   test('a tensor of another size is refused with its name', async () => {
     const copy = join(folder, 'cut');
     await cp(model, copy, { recursive: true });
