@@ -22,7 +22,10 @@ beforeAll(async () => {
   dataDir = await mkdtemp(path.join(os.tmpdir(), 'latentwire-first-light-'));
   program = spawn(
     process.execPath,
-    [path.join(import.meta.dirname, '../dist/clients/cli/main.js'), 'serve', '--port', '0', '--data-dir', dataDir],
+    [
+      path.join(import.meta.dirname, '../dist/clients/cli/main.js'),
+      ...['serve', '--port', '0', '--data-dir', dataDir, '--threads', '1'],
+    ],
     { stdio: ['ignore', 'pipe', 'ignore'] },
   );
   url = await new Promise((resolve, reject) => {

@@ -96,7 +96,7 @@ describe('a snippet', () => {
     await runFile('chmod', ['+x', path.join(project.folder, 'bin', 'npx')]);
     program = spawn(
       process.execPath,
-      [command, 'serve', '--port', '0', '--data-dir', path.join(project.folder, 'data')],
+      [command, 'serve', '--port', '0', '--data-dir', path.join(project.folder, 'data'), '--threads', '1'],
       {
         stdio: ['ignore', 'pipe', 'ignore'],
       },

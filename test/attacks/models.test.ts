@@ -455,7 +455,7 @@ async function openDying(): Promise<Target & { ends(task: Record<string, unknown
     await cp(modelFolder('tiny-sd15'), path.join(folder, name), { recursive: true });
   const program = path.join(folder, 'dying.mjs');
   await writeFile(program, dying);
-  const runtime = startRuntime({ provider: 'cpu', log: () => {} }, program, eager);
+  const runtime = startRuntime({ provider: 'cpu', threads: 1, log: () => {} }, program, eager);
   const server = await startTestServer({ runtime, modelsDir: [folder] });
   return {
     server,

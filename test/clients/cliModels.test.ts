@@ -21,7 +21,7 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { table } from '../../clients/cli/table.ts';
 import { humanBytes, humanTime, Transfer } from '../../clients/cli/transfer.ts';
 import { parts } from '../helpers/checkpointFiles.ts';
-import { bytesOf, start } from '../helpers/cli.ts';
+import { bytesOf, runHere, start } from '../helpers/cli.ts';
 import { modelFolder } from '../helpers/goldens.ts';
 import { readContents, writeGoldenSingleFile, writeSafetensors } from '../helpers/singleFile.ts';
 
@@ -38,10 +38,9 @@ async function setUp() {
     modelsDir,
     /** A diffusers folder. */
     dream,
-    begin: (...args: string[]) =>
-      start(['models', ...args], { LATENTWIRE_MODELS_DIR: modelsDir, HOME: folder }, folder),
-    models: (...args: string[]) =>
-      start(['models', ...args], { LATENTWIRE_MODELS_DIR: modelsDir, HOME: folder }, folder).ended,
+    /** In a process of its own. */
+    begin: (...args: string[]) => start(['models', ...args], { LATENTWIRE_MODELS_DIR: modelsDir }, folder),
+    models: (...args: string[]) => runHere(['models', ...args], { LATENTWIRE_MODELS_DIR: modelsDir }, folder),
     names: async () => JSON.parse(await readFile(path.join(modelsDir, 'models.json'), 'utf8')),
     /** What is in the models folder, the hidden too. */
     there: async () => (await readdir(modelsDir).catch(() => [])).sort(),
@@ -55,7 +54,7 @@ describe('latentwire models list', () => {
     await at.models('add', at.dream);
     await at.models('add', at.dream, '--name', 'broken', '--copy');
     await truncate(path.join(at.modelsDir, 'broken', unet), 5000);
-    const { code, stdout, stderr } = await at.models();
+    const { code, stdout, stderr } = await at.begin().ended;
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toMatch(/^AIR +KIND +FAMILY +SIZE +PRECISION$/m);
     expect(stdout).toMatch(/^local:pocket@1 +checkpoint .* MB +float16$/m);
@@ -209,7 +208,7 @@ describe('latentwire models add', () => {
     const style = path.join(at.folder, 'style.safetensors');
     await parts.lora(style);
     const ended = await Promise.all(
-      numbers.map((n) => at.models('add', style, '--name', `n${n}`, '--air', `a:b@${n}`)),
+      numbers.map((n) => at.begin('add', style, '--name', `n${n}`, '--air', `a:b@${n}`).ended),
     );
     expect(ended.map(({ code, stderr }) => [code, stderr])).toEqual(
       numbers.map(() => [0, expect.stringContaining('It can be used now')]),
@@ -223,7 +222,7 @@ describe('latentwire models add', () => {
     const style = path.join(at.folder, 'style.safetensors');
     await parts.lora(style);
     const ended = await Promise.all(
-      ['one', 'two'].map((name) => at.models('add', style, '--name', name, '--air', 'a:b@1')),
+      ['one', 'two'].map((name) => at.begin('add', style, '--name', name, '--air', 'a:b@1').ended),
     );
     expect(ended.map(({ code }) => code).sort()).toEqual([0, 1]);
     expect(ended.map(({ stderr }) => stderr).join('')).toMatch(/a:b@1 (was given to|is taken by) /);

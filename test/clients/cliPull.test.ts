@@ -9,7 +9,7 @@ import { Hub } from '../../clients/cli/models/hub.ts';
 import { fetchModel } from '../../clients/cli/models/pull.ts';
 import { select, shardsOf } from '../../clients/cli/models/selection.ts';
 import { describeModel } from '../../runtime/index.ts';
-import { bytesOf, run, start } from '../helpers/cli.ts';
+import { bytesOf, run, runHere, start } from '../helpers/cli.ts';
 import { modelFolder } from '../helpers/goldens.ts';
 import { commit, filesIn, type HubServer, type HubServerOptions, startHubServer } from '../helpers/hubServer.ts';
 import { writeSafetensors } from '../helpers/singleFile.ts';
@@ -38,6 +38,7 @@ async function setUp(options: Partial<HubServerOptions> = {}) {
   const modelsDir = await mkdtemp(path.join(os.tmpdir(), 'latentwire-pull-'));
   const server = await startHubServer({ repositories: { 'some/tiny': { ...clutter, ...tiny } }, ...options });
   const none = { include: [], exclude: [] };
+  const environment = { HF_ENDPOINT: server.url, LATENTWIRE_MODELS_DIR: modelsDir, HOME: modelsDir };
   return {
     modelsDir,
     server,
@@ -48,14 +49,10 @@ async function setUp(options: Partial<HubServerOptions> = {}) {
       const [id = ''] = Object.keys(options.repositories ?? { 'some/tiny': {} });
       return await fetchModel(hub, await hub.list(id, 'main'), { ...none, ...wishes }, modelsDir, 'tiny');
     },
-    /** Fetches as a user does. */
+    /** Fetches as a user does, in a process of its own. */
+    begin: (args: string[]) => start(['models', 'pull', ...args], environment),
     pull: (args: string[], env: Record<string, string> = {}) =>
-      start(['models', 'pull', ...args], {
-        HF_ENDPOINT: server.url,
-        LATENTWIRE_MODELS_DIR: modelsDir,
-        HOME: modelsDir,
-        ...env,
-      }),
+      runHere(['models', 'pull', ...args], { ...environment, ...env }, modelsDir),
     async [Symbol.asyncDispose]() {
       await server[Symbol.asyncDispose]();
       await rm(modelsDir, { recursive: true });
@@ -75,7 +72,7 @@ const asked = (server: HubServer, file: string, at: 'hub' | 'cdn' = 'cdn') =>
 describe('latentwire models pull', () => {
   test('fetches what a pipeline needs and nothing else; the model then draws', async () => {
     await using hub = await setUp();
-    const { code, stdout, stderr } = await hub.pull(['some/tiny', '--air', 'civitai:1@2']).ended;
+    const { code, stdout, stderr } = await hub.begin(['some/tiny', '--air', 'civitai:1@2']).ended;
     expect({ code, stdout }).toEqual({ code: 0, stdout: 'civitai:1@2\n' });
     expect(stderr).toContain('It can be used now.');
     expect(await readdir(hub.modelsDir)).toEqual(['models.json', 'tiny']);
@@ -84,6 +81,7 @@ describe('latentwire models pull', () => {
     const env = {
       LATENTWIRE_MODELS_DIR: hub.modelsDir,
       LATENTWIRE_DEVICE: 'cpu',
+      LATENTWIRE_THREADS: '1',
       LATENTWIRE_DATA_DIR: hub.modelsDir,
     };
     // A server of its own, wherever another one listens.
@@ -134,7 +132,7 @@ describe('latentwire models pull', () => {
   test('goes on where Ctrl-C has stopped it, and fetches nothing twice', async () => {
     await using hub = await setUp();
     hub.server.does.slow = { everyBytes: 100_000, ms: 1_000 };
-    const { child, ended } = hub.pull(['some/tiny']);
+    const { child, ended } = hub.begin(['some/tiny']);
     await expect
       .poll(() => bytesOf(path.join(hub.modelsDir, '.incoming'), /diffusion_pytorch_model/))
       .toBeGreaterThan(0);
@@ -143,7 +141,7 @@ describe('latentwire models pull', () => {
     expect(await readdir(hub.modelsDir)).toEqual(['.incoming']);
     delete hub.server.does.slow;
     const before = hub.server.requests.length;
-    expect(await hub.pull(['some/tiny']).ended).toMatchObject({ code: 0, stdout: 'local:tiny@1\n' });
+    expect(await hub.pull(['some/tiny'])).toMatchObject({ code: 0, stdout: 'local:tiny@1\n' });
     const again = hub.server.requests.slice(before).filter(({ path }) => path.includes('/resolve/'));
     expect(again.some(({ path }) => path.endsWith('.json'))).toBe(false);
     expect(again.find(({ at, path }) => at === 'cdn' && path.endsWith(unet))?.range).toMatch(/^bytes=[1-9]\d*-$/);
@@ -186,7 +184,7 @@ describe('latentwire models pull', () => {
 
   test('sends the token to the endpoint, and not where that redirects to', async () => {
     await using hub = await setUp({ token: 'hf_secret' });
-    const { code, stdout, stderr } = await hub.pull(['some/tiny'], { HF_TOKEN: 'hf_secret' }).ended;
+    const { code, stdout, stderr } = await hub.pull(['some/tiny'], { HF_TOKEN: 'hf_secret' });
     expect(code).toBe(0);
     const seen = (at: string) => hub.server.requests.filter((request) => request.at === at);
     expect(new Set(seen('hub').map(({ authorization }) => authorization))).toEqual(new Set(['Bearer hf_secret']));
@@ -204,7 +202,7 @@ describe('latentwire models pull', () => {
     ['an unknown variant', {}, ['some/tiny', '--variant', 'fp16'], {}, /no weights of the variant fp16.*non_ema/],
   ])('says in a sentence what is wrong: %s', async (_, options, args, env, sentence) => {
     await using hub = await setUp(options);
-    const { code, stdout, stderr } = await hub.pull(args, env).ended;
+    const { code, stdout, stderr } = await hub.pull(args, env);
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
     expect(stderr).toMatch(sentence);
     expect(stderr).not.toMatch(/hf_[ab]\b/);
@@ -216,7 +214,7 @@ describe('latentwire models pull', () => {
     [{ HF_ENDPOINT: 'the hub' }, /HF_ENDPOINT must be an http or https URL/],
   ])('shows no secret where variables are wrong: %j', async (env, sentence) => {
     await using hub = await setUp();
-    const { code, stdout, stderr } = await hub.pull(['some/tiny'], env as Record<string, string>).ended;
+    const { code, stdout, stderr } = await hub.pull(['some/tiny'], env as Record<string, string>);
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
     expect(stderr).toMatch(sentence);
     expect(stderr).not.toContain('secret');
@@ -309,7 +307,7 @@ describe('latentwire models pull', () => {
     await rm(path.dirname(file), { recursive: true });
     const files = { 'README.md': Buffer.from('x'), 'pytorch_lora_weights.safetensors': lora, 'optimizer.bin': noise };
     await using hub = await setUp({ repositories: { 'some/style': files } });
-    expect(await hub.pull(['some/style']).ended).toMatchObject({ code: 0, stdout: 'local:style@1\n' });
+    expect(await hub.pull(['some/style'])).toMatchObject({ code: 0, stdout: 'local:style@1\n' });
     expect(await readdir(hub.modelsDir)).toEqual(['models.json', 'style.safetensors']);
     expect(await describeModel(path.join(hub.modelsDir, 'style.safetensors'))).toMatchObject({ kind: 'lora' });
   });
@@ -317,7 +315,7 @@ describe('latentwire models pull', () => {
   test('takes the name of a taken model for no model of its own', async () => {
     await using hub = await setUp();
     await writeFile(path.join(hub.modelsDir, 'tiny.safetensors'), 'mine');
-    const { code, stderr } = await hub.pull(['some/tiny']).ended;
+    const { code, stderr } = await hub.pull(['some/tiny']);
     expect({ code, requests: hub.server.requests.length }).toEqual({ code: 1, requests: 0 });
     expect(stderr).toContain('is there already');
     expect(await readFile(path.join(hub.modelsDir, 'tiny.safetensors'), 'utf8')).toBe('mine');

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { readdir, stat } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { runProgram } from '../../clients/cli/program.ts';
 
 /** The program as it is installed: the build's file, in a process of its own. */
 const program = path.join(import.meta.dirname, '..', '..', 'dist', 'clients', 'cli', 'main.js');
@@ -35,6 +36,42 @@ export function start(
 
 export function run(...args: string[]): Promise<Ended> {
   return start(args).ended;
+}
+
+/**
+ * The same in this process, from the sources, which spares half a second of starting. One at a time: the process has one
+ * environment and one working folder.
+ */
+export async function runHere(args: string[], env: Record<string, string>, cwd: string): Promise<Ended> {
+  const ended: Ended = { code: null, stdout: '', stderr: '' };
+  const { PATH } = process.env;
+  const before = { env: { ...process.env }, cwd: process.cwd() };
+  const streams = (['stdout', 'stderr'] as const).map((name) => {
+    const { write } = process[name];
+    process[name].write = ((text: string) => {
+      ended[name] += text;
+      return true;
+    }) as typeof write;
+    return () => {
+      process[name].write = write;
+    };
+  });
+  // What is logged goes past `write`.
+  setEnvironment({ ...(PATH !== undefined && { PATH }), HOME: cwd, LATENTWIRE_LOG_LEVEL: 'silent', ...env });
+  process.chdir(cwd);
+  try {
+    return Object.assign(ended, { code: await runProgram(args) });
+  } finally {
+    process.chdir(before.cwd);
+    setEnvironment(before.env);
+    for (const restore of streams) restore();
+  }
+}
+
+/** The variables themselves, not another object: the system's functions read them too, and processes inherit them. */
+function setEnvironment(variables: NodeJS.ProcessEnv): void {
+  for (const name of Object.keys(process.env)) delete process.env[name];
+  Object.assign(process.env, variables);
 }
 
 /** Bytes of the files below a folder whose paths fit. */

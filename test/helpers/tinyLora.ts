@@ -14,7 +14,7 @@ import { type UNet2DConditionConfig, writeUNet2DCondition } from '../../runtime/
 import type { Graph } from '../../runtime/onnx/graph.ts';
 import type { Tensor } from '../../runtime/tensors/tensor.ts';
 import { modelFolder, readGoldens, relativeError, type TinyModel } from './goldens.ts';
-import { cpu, openWritten, type Part, readPart, unetFeeds } from './graphs.ts';
+import { openWritten, type Part, readPart, unetFeeds, unoptimized } from './graphs.ts';
 import { openComponent } from './openComponent.ts';
 import { float32View, type NewTensor, readOwn } from './safetensors.ts';
 
@@ -58,7 +58,7 @@ export class Tiny {
 
   private static async open(model: TinyModel): Promise<Tiny> {
     const goldens = readGoldens(model);
-    const open = (component: LoraComponent) => openComponent(modelFolder(model), component, cpu);
+    const open = (component: LoraComponent) => openComponent(modelFolder(model), component, unoptimized);
     const encoders = [await open('text_encoder')];
     let text2: LoraModules = [];
     if (goldens.textEncoder2) {

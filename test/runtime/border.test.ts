@@ -18,7 +18,7 @@ const request: GenerateRequest = {
 
 let runtime: Runtime;
 beforeAll(async () => {
-  runtime = startRuntime({ provider: 'cpu', log: () => {} });
+  runtime = startRuntime({ provider: 'cpu', threads: 1, log: () => {} });
   // The model is read first.
   await collect(runtime, { ...request, steps: 1 });
 }, 60_000);

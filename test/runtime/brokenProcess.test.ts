@@ -11,13 +11,16 @@ import { modelFolder } from '../helpers/goldens.ts';
 import { writeOnnxFolder } from '../helpers/onnxFolder.ts';
 import { type ScriptStep, scripted, startScripted } from '../helpers/scriptedRuntime.ts';
 import { imageTask, startTestServer } from '../helpers/server.ts';
+import { writeSmallModel } from '../helpers/smallModel.ts';
 import { collect, draw, never } from './runtimeSuite.ts';
 
-const good = modelFolder('tiny-sd15');
-const other = modelFolder('tiny-sd21-v');
 let folder: string;
+let good: string;
+let other: string;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'latentwire-broken-'));
+  good = await writeSmallModel(join(folder, 'good'), 1);
+  other = await writeSmallModel(join(folder, 'other'), 2);
 });
 afterAll(() => rm(folder, { recursive: true }));
 
@@ -62,7 +65,7 @@ describe('a model whose graph fails whenever it runs', { timeout: 300_000 }, () 
 
   test('has the process replaced once and not again and again, and says why each time', async () => {
     const { log, times } = recorder();
-    await using runtime = startRuntime({ provider: 'cpu', log });
+    await using runtime = startRuntime({ provider: 'cpu', threads: 1, log });
     const restarts: number[] = [];
     for (let index = 0; index < 8; index++) {
       await expect(draw(runtime, request({ model: failing }))).rejects.toMatchObject({
@@ -80,7 +83,7 @@ describe('a model whose graph fails whenever it runs', { timeout: 300_000 }, () 
   });
 
   test('leaves the process alone as long as others are drawn in it', async () => {
-    await using runtime = startRuntime({ provider: 'cpu', log: () => {} });
+    await using runtime = startRuntime({ provider: 'cpu', threads: 1, log: () => {} });
     for (let index = 0; index < 4; index++) {
       await expect(draw(runtime, request({ model: failing }))).rejects.toMatchObject({ code: 'inferenceError' });
       await draw(runtime, request());
@@ -99,10 +102,10 @@ test.runIf(canLimit)(
     const large = request({ width: 512, height: 512, steps: 1 });
     let alone: Pixels;
     {
-      await using runtime = startRuntime({ provider: 'cpu', log: () => {} });
+      await using runtime = startRuntime({ provider: 'cpu', threads: 1, log: () => {} });
       alone = await draw(runtime, large);
     }
-    await using runtime = startRuntime({ provider: 'cpu', log: () => {} });
+    await using runtime = startRuntime({ provider: 'cpu', threads: 1, log: () => {} });
     await draw(runtime, request());
     const { pid } = runtime.status();
     // Far less than it has: what it has stays, and it gets no more.

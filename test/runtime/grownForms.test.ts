@@ -59,7 +59,7 @@ describe('a UNet that is loaded anew for what a run adds', { timeout: 300_000 },
       for (const path of [weights, unet]) await utimes(path, 1_700_000_000, 1_700_000_000);
     };
     await replaceWeights();
-    await using runtime = startRuntime({ provider: 'cpu', log: () => {} });
+    await using runtime = startRuntime({ provider: 'cpu', threads: 1, log: () => {} });
     const controlled = await draw(runtime, request(model, { controlNets }));
     await replaceWeights();
     const [deep, beside] = await Promise.allSettled([
@@ -81,7 +81,7 @@ describe('a UNet that is loaded anew for what a run adds', { timeout: 300_000 },
     const model = join(folder, 'exported');
     await writeOnnxFolder(modelFolder('tiny-sd15'), model);
     const { log, count } = counter();
-    await using runtime = startRuntime({ provider: 'cpu', log });
+    await using runtime = startRuntime({ provider: 'cpu', threads: 1, log });
     const plain = await draw(runtime, request(model));
     for (const [parameter, addition] of Object.entries({ controlNets, deepCache })) {
       await expect(draw(runtime, request(model, { [parameter]: addition }))).rejects.toMatchObject({

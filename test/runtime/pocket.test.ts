@@ -13,7 +13,7 @@ let runtime: Runtime;
 let folder: string;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'pocket-'));
-  runtime = startRuntime({ provider: 'cpu', log: () => {}, maxModels: 2 });
+  runtime = startRuntime({ provider: 'cpu', threads: 1, log: () => {}, maxModels: 2 });
 });
 afterAll(async () => {
   await runtime.close();

@@ -14,13 +14,13 @@ runtimeSuite('the fake runtime', {
 });
 
 runtimeSuite('the real runtime', {
-  start: () => startRuntime({ provider: 'cpu', log: () => {} }),
+  start: () => startRuntime({ provider: 'cpu', threads: 1, log: () => {} }),
   model,
   brokenModel,
 });
 
 runtimeSuite('two devices behind one runtime', {
-  start: () => startRuntime({ provider: ['cpu', 'cpu'], log: () => {} }),
+  start: () => startRuntime({ provider: ['cpu', 'cpu'], threads: 1, log: () => {} }),
   model,
   brokenModel,
   severalDevices: true,

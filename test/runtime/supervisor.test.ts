@@ -15,14 +15,24 @@ import {
 } from '../../runtime/index.ts';
 import { ownProgram } from '../../runtime/process/runtimeProcess.ts';
 import { ManualClock } from '../helpers/clock.ts';
-import { modelFolder } from '../helpers/goldens.ts';
+import { writeSmallModel } from '../helpers/smallModel.ts';
 import { collect, draw, never } from './runtimeSuite.ts';
 
 const start = (options: Partial<RuntimeOptions> = {}): Runtime =>
-  startRuntime({ provider: 'cpu', log: () => {}, ...options });
+  startRuntime({ provider: 'cpu', threads: 1, log: () => {}, ...options });
+
+let scratch: string;
+let modelA: string;
+let modelB: string;
+beforeAll(async () => {
+  scratch = await mkdtemp(join(tmpdir(), 'latentwire-supervisor-'));
+  modelA = await writeSmallModel(join(scratch, 'a'), 1);
+  modelB = await writeSmallModel(join(scratch, 'b'), 2);
+});
+afterAll(() => rm(scratch, { recursive: true }));
 
 const request = (changes: Partial<GenerateRequest> = {}): GenerateRequest => ({
-  model: modelFolder('tiny-sd15'),
+  model: modelA,
   prompt: 'a red potion',
   width: 128,
   height: 128,
@@ -90,7 +100,7 @@ describe('a model that brings the process down while it loads', () => {
   let folder: string;
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'latentwire-model-'));
-    await cp(modelFolder('tiny-sd15'), folder, { recursive: true });
+    await cp(modelA, folder, { recursive: true });
   });
   afterAll(() => rm(folder, { recursive: true }));
 
@@ -126,7 +136,7 @@ describe('a stage that outlives its deadline', () => {
   });
 
   test('ends a process that hangs, and the next one goes on with the others', async () => {
-    await using runtime = start({ deadlinesMs: { denoising: 6_000 } });
+    await using runtime = start({ deadlinesMs: { denoising: 3_000 } });
     const undisturbed = await draw(runtime, request({ steps: 2, seed: 1n }));
     const { pid } = runtime.status();
     let stopped = false;
@@ -150,7 +160,7 @@ describe('a stage that outlives its deadline', () => {
   test('each step has its own time', async () => {
     const clock = new ManualClock(0);
     await using runtime = startRuntime(
-      { provider: 'cpu', log: () => {}, deadlinesMs: { denoising: 1_000 } },
+      { provider: 'cpu', threads: 1, log: () => {}, deadlinesMs: { denoising: 1_000 } },
       ownProgram(),
       clock,
     );
@@ -168,9 +178,9 @@ describe('models', () => {
     await using runtime = start({ maxModels: 1 });
     await draw(runtime, request({ steps: 1 }));
     const { pid, models } = runtime.status();
-    expect(models).toEqual([modelFolder('tiny-sd15')]);
-    await draw(runtime, request({ model: modelFolder('tiny-sd21-v'), steps: 1 }));
-    expect(runtime.status()).toMatchObject({ models: [modelFolder('tiny-sd21-v')], restarts: 0 });
+    expect(models).toEqual([modelA]);
+    await draw(runtime, request({ model: modelB, steps: 1 }));
+    expect(runtime.status()).toMatchObject({ models: [modelB], restarts: 0 });
     expect(runtime.status().pid).not.toBe(pid);
     expect(isAlive(pid!)).toBe(false);
   });
@@ -179,7 +189,7 @@ describe('models', () => {
     await using runtime = start();
     await draw(runtime, request({ steps: 1 }));
     const { pid } = runtime.status();
-    await draw(runtime, request({ model: modelFolder('tiny-sd21-v'), steps: 1 }));
+    await draw(runtime, request({ model: modelB, steps: 1 }));
     expect(runtime.status().models).toHaveLength(2);
     expect(runtime.status().pid).toBe(pid);
   });
@@ -187,7 +197,7 @@ describe('models', () => {
   test('with a damaged file are unavailable with the reason, and usable once it is mended', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'latentwire-model-'));
     try {
-      await cp(modelFolder('tiny-sd15'), folder, { recursive: true });
+      await cp(modelA, folder, { recursive: true });
       const weights = join(folder, 'unet', 'diffusion_pytorch_model.safetensors');
       await truncate(weights, 5_000);
       await using runtime = start();
@@ -196,7 +206,7 @@ describe('models', () => {
         message: expect.stringContaining('unet'),
       });
       const { pid } = runtime.status();
-      await cp(join(modelFolder('tiny-sd15'), 'unet'), join(folder, 'unet'), { recursive: true, force: true });
+      await cp(join(modelA, 'unet'), join(folder, 'unet'), { recursive: true, force: true });
       await draw(runtime, request({ model: folder, steps: 1 }));
       expect(runtime.status()).toMatchObject({ pid, restarts: 0 });
     } finally {
@@ -212,7 +222,7 @@ describe('the process', () => {
     const { seed: _seed, ...values } = request({ steps: 400 });
     const code = `
       const { startRuntime } = await import(${JSON.stringify(built.href)});
-      const runtime = startRuntime({ provider: 'cpu', log: () => {} });
+      const runtime = startRuntime({ provider: 'cpu', threads: 1, log: () => {} });
       await runtime.ready();
       const request = { ...${JSON.stringify(values)}, seed: 1n };
       if (${drawing}) {

@@ -22,8 +22,8 @@ function generator(seed: number): (below: number) => number {
 const base: GenerateRequest = {
   model: pocket,
   prompt: 'a red potion',
-  width: 128,
-  height: 128,
+  width: 64,
+  height: 64,
   steps: 5,
   guidanceScale: 5,
   seed: 1n,
@@ -46,11 +46,11 @@ const requests: GenerateRequest[] = [
   })),
   { ...base, guidanceScale: 1, seed: 11n },
   { ...base, guidanceScale: 1, seed: 12n, scheduler: 'UniPC' },
-  { ...base, width: 192, seed: 13n },
-  { ...base, width: 192, seed: 14n, guidanceScale: 1 },
-  { ...base, image: { pixels: gradient(128), strength: 0.6 }, seed: 15n },
-  { ...base, width: 64, height: 64, seed: 16n },
-  { ...base, width: 64, height: 64, seed: 17n },
+  { ...base, width: 96, seed: 13n },
+  { ...base, width: 96, seed: 14n, guidanceScale: 1 },
+  { ...base, image: { pixels: gradient(64), strength: 0.6 }, seed: 15n },
+  { ...base, width: 32, height: 32, seed: 16n },
+  { ...base, width: 32, height: 32, seed: 17n },
   ...[1, 2, 3].map((seed) => ({ ...base, model: tiny, seed: BigInt(seed), guidanceScale: 3 * seed - 2 })),
   { ...base, model: tiny, seed: 5n, loras: [{ path: join(modelsFolder, 'tiny-sd15-lora.safetensors'), weight: 0.8 }] },
   { ...base, model: tiny, seed: 6n, loras: [{ path: join(modelsFolder, 'tiny-sd15-lora.safetensors'), weight: 0.8 }] },
@@ -62,7 +62,7 @@ const requests: GenerateRequest[] = [
     controlNets: [
       {
         model: join(modelsFolder, 'tiny-sd15-controlnet'),
-        pixels: gradient(128),
+        pixels: gradient(64),
         weight: 0.8,
         startStep: 0,
         endStep: 5,
@@ -76,10 +76,10 @@ describe('a task', () => {
   let alone: Pixels[];
   let runtime: Runtime;
   beforeAll(async () => {
-    await using lone = startRuntime({ provider: 'cpu', log: () => {}, liveRuns: 1, rowsPerCall: 1 });
+    await using lone = startRuntime({ provider: 'cpu', threads: 1, log: () => {}, liveRuns: 1, rowsPerCall: 1 });
     alone = [];
     for (const request of requests) alone.push(await draw(lone, request));
-    runtime = startRuntime({ provider: 'cpu', log: () => {}, rowsPerCall: 4 });
+    runtime = startRuntime({ provider: 'cpu', threads: 1, log: () => {}, rowsPerCall: 4 });
   }, 300_000);
   afterAll(() => runtime.close());
 
@@ -91,7 +91,7 @@ describe('a task', () => {
       timeout: 300_000,
     },
     async (options) => {
-      await using busy = startRuntime({ provider: 'cpu', log: () => {}, ...options });
+      await using busy = startRuntime({ provider: 'cpu', threads: 1, log: () => {}, ...options });
       const random = generator(7919);
       const shares = ['a', 'b', 'c'].map((key, index) => ({ key, weight: index + 1 }));
       let finished = 0;
@@ -154,7 +154,7 @@ describe('a task', () => {
       timeout: 60_000,
     },
     async (addition) => {
-      await using fresh = startRuntime({ provider: 'cpu', log: () => {}, rowsPerCall: 4 });
+      await using fresh = startRuntime({ provider: 'cpu', threads: 1, log: () => {}, rowsPerCall: 4 });
       const plain = requests.findIndex(({ model }) => model === tiny);
       const added = requests.findIndex((request) => request[addition]);
       let second: Promise<Pixels> | undefined;

@@ -43,7 +43,7 @@ function overhearRuns(runtime: Runtime) {
 }
 
 test('a lane in which 20 tasks a second come leaves each older one at most a step', async () => {
-  await using runtime = startRuntime({ provider: 'cpu', log: () => {} });
+  await using runtime = startRuntime({ provider: 'cpu', threads: 1, log: () => {} });
   using overheard = overhearRuns(runtime);
   const { runs, heard } = overheard;
   await using server = await startTestServer({ runtime: heard });

@@ -97,7 +97,7 @@ test('tells how tasks ended, by codes that the table of errors has', async () =>
 test('tells rows, steps and times as the runtime measured them, in one process or several', {
   timeout: 300_000,
 }, async () => {
-  const runtime = startRuntime({ provider: 'cpu', log: () => {}, rowsPerCall: 4, maxModels: 1 });
+  const runtime = startRuntime({ provider: 'cpu', threads: 1, log: () => {}, rowsPerCall: 4, maxModels: 1 });
   await using _closed = { [Symbol.asyncDispose]: () => runtime.close() };
   await using server = await startTestServer({ runtime, modelsDir: [modelsFolder], describe: describeModel });
   const draw = async (more: object) => {

@@ -27,7 +27,7 @@ describe.runIf(testsWebGpu)(`runs on WebGPU${whenSkipped}`, { timeout: 300_000 }
   afterAll(() => runtime.close());
 
   test('draw the picture that the CPU draws, with a preview of each step', async () => {
-    await using onCpu = startRuntime({ provider: 'cpu', log: () => {} });
+    await using onCpu = startRuntime({ provider: 'cpu', threads: 1, log: () => {} });
     const expected = await draw(onCpu, request());
     const events = await collect(runtime, request({ previews: { every: 1 } }));
     expect(runtime.status()).toMatchObject({ provider: 'webgpu', precision: 'float32' });
