@@ -260,10 +260,10 @@ describe('latentwire models pull', () => {
 
   test('stops before the weights where the pipeline is not one of those that run here', async () => {
     const index = Buffer.from(
-      JSON.stringify({ ...JSON.parse(String(tiny['model_index.json'])), _class_name: 'FluxPipeline' }),
+      JSON.stringify({ ...JSON.parse(String(tiny['model_index.json'])), _class_name: 'WanPipeline' }),
     );
-    await using hub = await setUp({ repositories: { 'some/flux': { ...tiny, 'model_index.json': index } } });
-    await expect(hub.fetch()).rejects.toThrow(/some\/flux cannot be used: .*FluxPipeline/);
+    await using hub = await setUp({ repositories: { 'some/video': { ...tiny, 'model_index.json': index } } });
+    await expect(hub.fetch()).rejects.toThrow(/some\/video cannot be used: .*WanPipeline/);
     expect(hub.server.requests.some(({ at }) => at === 'cdn')).toBe(false);
     expect(await readdir(hub.modelsDir)).toEqual([]);
   });
