@@ -297,8 +297,11 @@ async function readFluxFile({ path, tensors, corrections, otherVae }: ModelFile)
     (await otherVae()) ??
     (holdsAutoencoder(tensors) ? await inPart('vae', () => autoencoderIn(tensors, corrections('vae'))) : undefined);
   const isDistilled = !takesGuidance(denoiser.config);
+  const input = inputOf({ configs: { denoiser: denoiser.config } });
+  // Kontext has dev's structure; only its name tells it.
+  const isKontext = input === 'latents' && /kontext/i.test(basename(path));
   return {
-    className: pipelines[inputOf({ configs: { denoiser: denoiser.config } })],
+    className: isKontext ? 'FluxKontextPipeline' : pipelines[input],
     index: {},
     scheduler: {
       _class_name: 'FlowMatchEulerDiscreteScheduler',

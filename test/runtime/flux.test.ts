@@ -414,6 +414,15 @@ describe('files of FLUX.1', () => {
     expect(await drawn(modelCache, { ...request, model: file })).toEqual(await drawn(modelCache, request));
   });
 
+  test('a file of Kontext is told by its name', async () => {
+    const file = join(folder, 'flux1-Kontext-dev.safetensors');
+    await cp(join(folder, 'all.safetensors'), file);
+    await cp(join(folder, 'all.safetensors.json'), `${file}.json`);
+    const expected = { className: 'FluxKontextPipeline', defaultGuidanceScale: 2.5, mostReferences: 1 };
+    expect(await describeModel(file)).toMatchObject(expected);
+    await rm(file);
+  });
+
   test('a transformer draws with the text encoders and the autoencoder that lie beside it', async () => {
     const [models, all] = [join(folder, 'separate'), join(folder, 'parts.safetensors')];
     for (const name of ['diffusion_models', 'text_encoders', 'vae'])
