@@ -37,6 +37,8 @@ const cpuMs = () => {
 };
 
 process.send!('started');
+// The benchmark was ended: nobody waits for the call.
+process.on('disconnect', () => process.exit(0));
 process.on('message', async ({ prompt, seed }: DrawQuestion) => {
   let [begun, denoisingMs] = [0, 0];
   let pixels: Pixels | undefined;
