@@ -33,7 +33,7 @@ export interface Assembled {
  *
  * 1. the file that `dream.gguf.json` names (`"textEncoders": ["../text_encoders/encoder.safetensors"]`, `"vae"`);
  * 2. the first file by name, of those that hold such a part, in `text_encoders/`, `clip/` or `vae/` beside or below the
- *    folder of the denoiser, or in that folder itself.
+ *    folder of the denoiser, or in that folder itself; files whose names the part prefers come before all others.
  *
  * @param besides - further folders like that of the denoiser, such as a models folder that the file is to go to
  * @throws {ModelError} naming the part and where to put it
@@ -46,7 +46,12 @@ export async function withSeparateParts(
   besides: readonly string[],
 ): Promise<Assembled> {
   const { parts = [] } = family.file ?? {};
-  const lacking = parts.filter(({ prefix }) => ![...tensors.keys()].some((name) => name.startsWith(prefix)));
+  const names = [...tensors.keys()];
+  // An autoencoder has two customary prefixes, whatever the family.
+  const prefixesOf = ({ part, prefix }: SeparatePart) => (part === 'vae' ? ['vae.', 'first_stage_model.'] : [prefix]);
+  const lacking = parts.filter(
+    (part) => !prefixesOf(part).some((prefix) => names.some((name) => name.startsWith(prefix))),
+  );
   const whole = new Map<string, StoredTensor>(tensors);
   const files: string[] = [];
   const search = new Search(file, settings, besides);
@@ -87,7 +92,7 @@ class Search {
     return undefined;
   }
 
-  private async candidates({ part }: SeparatePart): Promise<string[]> {
+  private async candidates({ part, prefers }: SeparatePart): Promise<string[]> {
     const here = dirname(this.file);
     const named = (part === 'vae' ? [] : (this.settings.textEncoderPaths ?? [])).map((path) => resolve(here, path));
     const names = part === 'vae' ? folders.vae : folders.encoder;
@@ -99,7 +104,9 @@ class Search {
       const files = entries.filter((name) => /\.(safetensors|gguf)$/i.test(name)).sort();
       found.push(...files.map((name) => join(place, name)));
     }
-    return [...named, ...found.filter((file) => file !== this.file)];
+    const others = found.filter((file) => file !== this.file);
+    const isFirst = (file: string) => prefers === undefined || prefers.test(basename(file));
+    return [...named, ...others.filter(isFirst), ...others.filter((file) => !isFirst(file))];
   }
 
   /** Undefined for what cannot be read: it may be a broken file of another model. */

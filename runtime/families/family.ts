@@ -238,6 +238,8 @@ export interface SeparatePart {
   example: string;
   /** Whether a model does without it; default false. */
   optional?: boolean;
+  /** Names of files that are looked at before others, where shapes do not tell two families apart. */
+  prefers?: RegExp;
   /** Told by names and shapes in the header of a file. */
   recognises(tensors: StoredTensors): boolean;
   /** The tensors under the names that an all-in-one file has below the prefix; default: as they are. */

@@ -20,7 +20,7 @@ import { sd3LatentRgb } from './latentRgb.ts';
 import { hardLatentMask } from './masks.ts';
 import { checkSize, clipTextProjected, vaeDecoder, vaeEncoder } from './networks.ts';
 import { isSD3Transformer, sd3LoraAliases, sd3TransformerTensors } from './sd3Keys.ts';
-import { autoencoderPart, clipGPart, clipLPart, t5Part } from './separateParts.ts';
+import { clipGPart, clipLPart, sd3AutoencoderPart, t5Part } from './separateParts.ts';
 import { readClipRow, readT5, refuseWeights, t5In, t5Text } from './t5Prompts.ts';
 
 /** Pixels on each side of one position of the latents. */
@@ -117,7 +117,7 @@ export const sd3: Family = {
   file: {
     recognises: isSD3Transformer,
     read: readSD3File,
-    parts: [clipLPart, clipGPart, { ...t5Part('text_encoder_3'), optional: true }, autoencoderPart(16)],
+    parts: [clipLPart, clipGPart, { ...t5Part('text_encoder_3'), optional: true }, sd3AutoencoderPart],
     padToken: (_parts, tokenizer) => (tokenizer === 'tokenizer_2' ? '!' : '<|endoftext|>'),
   },
 };

@@ -2,16 +2,28 @@ import type { StoredTensors } from '../files/safetensors.ts';
 import type { SeparatePart } from './family.ts';
 import { t5Tensors } from './t5Keys.ts';
 
-/** An autoencoder in the original names or in those of diffusers, with so many channels of latents. */
+/**
+ * An autoencoder in the original names or in those of diffusers, with so many channels of latents. That of Stable Diffusion 3
+ * has the shapes of FLUX.1's, so a file with "sd3" in its name is the last that others take.
+ */
 export function autoencoderPart(channels: number): SeparatePart {
   return {
     part: 'vae',
     prefix: 'vae.',
     title: 'the autoencoder (VAE)',
     example: 'ae.safetensors',
+    prefers: /^(?!.*sd[-_. ]?3)/i,
     recognises: (tensors) => tensors.get('decoder.conv_in.weight')?.shape[1] === channels,
   };
 }
+
+/** The autoencoder of Stable Diffusion 3, which its files hold under another prefix. */
+export const sd3AutoencoderPart: SeparatePart = {
+  ...autoencoderPart(16),
+  prefix: 'first_stage_model.',
+  example: 'sd3.5_vae.safetensors',
+  prefers: /sd[-_. ]?3/i,
+};
 
 /** A Qwen3 text encoder, in the names of transformers. */
 export const qwen3Part: SeparatePart = {

@@ -1,4 +1,4 @@
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -9,6 +9,7 @@ import type { Run } from '../../runtime/run.ts';
 import { createScheduler } from '../../runtime/schedulers/index.ts';
 import { modelsFolder, type Recorded, relativeError } from '../helpers/goldens.ts';
 import { readSD3Goldens } from '../helpers/sd3Goldens.ts';
+import { readContents, writeSafetensors } from '../helpers/singleFile.ts';
 import { drawn, drive, largestDifference, openModels, readPixels, trajectoryOf } from '../helpers/trajectories.ts';
 import { writeTransformerFile } from '../helpers/transformerGoldens.ts';
 
@@ -169,6 +170,28 @@ describe('files of Stable Diffusion 3.5', () => {
     }
     expect(await describeModel(file)).toMatchObject({ available: true, family: 'sd3', defaultSteps: 28 });
     expect(await drawn(modelCache, { ...request, model: file })).toEqual(await drawn(modelCache, request));
+  });
+
+  test('an autoencoder of its own is told from that of FLUX.1 by its name, and is not looked for where the file holds one', async () => {
+    const models = join(folder, 'autoencoders');
+    await mkdir(join(models, 'vae'), { recursive: true });
+    const whole = join(models, 'whole.safetensors');
+    await writeTransformerFile('tiny-sd3/all', whole);
+    const contents = [...(await readContents(whole))];
+    const prefix = 'first_stage_model.';
+    const own = contents.filter(([name]) => name.startsWith(prefix));
+    const stripped = own.map(([name, content]) => [name.slice(prefix.length), content] as const);
+    for (const name of ['ae', 'sd3_vae']) await writeSafetensors(join(models, 'vae', `${name}.safetensors`), stripped);
+    const without = join(models, 'without.safetensors');
+    const others = contents.filter(([name]) => !name.startsWith(prefix));
+    await writeSafetensors(without, others);
+    for (const file of [whole, without]) await writeFile(`${file}.json`, JSON.stringify(corrections));
+    for (const name of ['tokenizer', 'tokenizer_2', 'tokenizer_3']) {
+      await cp(join(model, name), join(models, name), { recursive: true });
+    }
+    const described = await describeModel(whole);
+    expect([described.available, described.reason]).toEqual([true, undefined]);
+    expect((await describeModel(without)).reason).toBe('It is put together with sd3_vae.safetensors.');
   });
 
   test('a file without text encoders says what it lacks', async () => {
