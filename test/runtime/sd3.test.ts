@@ -194,6 +194,20 @@ describe('files of Stable Diffusion 3.5', () => {
     expect((await describeModel(without)).reason).toBe('It is put together with sd3_vae.safetensors.');
   });
 
+  test('a tensor of another size is refused with its name', async () => {
+    const copy = join(folder, 'cut');
+    await cp(model, copy, { recursive: true });
+    const file = join(copy, 'transformer', 'diffusion_pytorch_model.safetensors');
+    const contents = await readContents(file);
+    const name = 'transformer_blocks.1.ff.net.2.weight';
+    const { dtype, bytes } = contents.get(name)!;
+    contents.set(name, { dtype, shape: [32, 64], bytes: bytes.subarray(0, bytes.length / 2) });
+    await writeSafetensors(file, contents);
+    expect((await describeModel(copy)).reason).toMatch(
+      /^The transformer cannot be used: the tensor "transformer_blocks\.1\.ff\.net\.2\.weight" has shape \[32, 64\], but axis 1 must be 128,/,
+    );
+  });
+
   test('a file without text encoders says what it lacks', async () => {
     const file = join(folder, 'without-text.safetensors');
     await writeTransformerFile('tiny-sd3/without-text', file);
