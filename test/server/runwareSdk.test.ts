@@ -130,7 +130,6 @@ test('the official client hands on warnings about parameters that have no effect
     {
       imageURL: expect.stringMatching(/\.jpg$/),
       warnings: [
-        { code: 'ignoredParameter', parameter: 'acceleratorOptions.teaCache' },
         { code: 'ignoredParameter', parameter: 'acceleratorOptions.teaCacheDistance' },
         { code: 'unknownParameter', message: expect.stringContaining('Did you mean `steps`?') },
       ],
