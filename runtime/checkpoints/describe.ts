@@ -14,6 +14,7 @@ import {
   architectureOfControlNet,
   architectureOfScaling,
   familyOfArchitecture,
+  familyOfFile,
   imagePromptKindOf,
   networkOf,
 } from '../families/index.ts';
@@ -170,7 +171,11 @@ async function describeFile(description: ModelDescription, file: string, besides
   const { kind, architecture, reason, note } = recognise(name, tensors, metadata);
   description.kind = kind;
   if (reason !== undefined) throw new ModelError(reason);
-  if (kind === 'checkpoint') return describeCheckpoint(description, besides);
+  if (kind === 'checkpoint') {
+    // Told also of what cannot be used.
+    description.family = familyOfFile(tensors)?.name ?? 'unknown';
+    return describeCheckpoint(description, besides);
+  }
   const title = metadata['modelspec.title'];
   if (title) description.name = title;
   applySettings(description, await readSettings(`${file}.json`));

@@ -44,7 +44,7 @@ function toLocalRow({ air, model }: CatalogEntry, note: string | undefined): str
   return [
     air,
     model.kind,
-    model.architecture,
+    model.architecture === 'unknown' ? model.family : model.architecture,
     model.sizeBytes > 0 ? humanBytes(model.sizeBytes) : '-',
     model.precision,
     model.available ? (note ?? '') : `cannot be used: ${model.reason ?? 'no reason given'}`,
