@@ -1,6 +1,6 @@
 import type { ImageReference } from '../protocol/images.ts';
 import type { ImageInferenceTask } from '../protocol/tasks/imageInference.ts';
-import type { Pixels } from '../runtime/index.ts';
+import type { ModelDescription, Pixels } from '../runtime/index.ts';
 import type { Caller } from './caller.ts';
 import type { Context } from './context.ts';
 import { type Canvas, wholeCanvas } from './images/canvas.ts';
@@ -36,7 +36,7 @@ interface Size {
 export async function readPictures(
   task: ImageInferenceTask,
   size: Size,
-  model: { mostReferences: number; mostReferencePixels?: number },
+  model: Pick<ModelDescription, 'mostReferences' | 'mostReferencePixels' | 'keepsPixels'>,
   signal: AbortSignal,
   caller: Caller,
   context: Context,
@@ -45,7 +45,7 @@ export async function readPictures(
   // Those that the model does not take are not fetched; the run refuses them.
   const referred = task.referenceImages.slice(0, model.mostReferences + 1);
   const [canvas, guides, references, prompts] = await Promise.all([
-    canvasOf(task, size, pictures),
+    canvasOf(task, size, model.keepsPixels, pictures),
     Promise.all(
       task.controlNet.map(({ guideImage, parameter }) => pictures.decoded(guideImage, `${parameter}.guideImage`, size)),
     ),
@@ -59,7 +59,12 @@ export async function readPictures(
   return { guides, references, prompts, ...(canvas && { canvas }) };
 }
 
-async function canvasOf(task: ImageInferenceTask, size: Size, pictures: Pictures): Promise<Canvas | undefined> {
+async function canvasOf(
+  task: ImageInferenceTask,
+  size: Size,
+  keepsPixels: boolean,
+  pictures: Pictures,
+): Promise<Canvas | undefined> {
   const { seedImage, maskImage, maskMargin, outpaint } = task;
   if (seedImage === undefined) return undefined;
   if (outpaint !== undefined) {
@@ -71,7 +76,7 @@ async function canvasOf(task: ImageInferenceTask, size: Size, pictures: Pictures
     pictures.decoded(seedImage, 'seedImage', size),
     maskImage && pictures.mask(maskImage, size),
   ]);
-  return mask === undefined ? wholeCanvas(picture) : await inpaintCanvas(picture, mask, maskMargin);
+  return mask === undefined ? wholeCanvas(picture) : await inpaintCanvas(picture, mask, maskMargin, keepsPixels);
 }
 
 /** Remembers what it has decoded: guide images are often the seed image, or each other. */

@@ -75,6 +75,8 @@ export interface ModelDescription {
   input: DenoiserInput;
   /** Most pictures that a prompt may refer to; 0 for models without references. */
   mostReferences: number;
+  /** Whether inpainting leaves the pixels that the mask keeps as they are. */
+  keepsPixels: boolean;
   /** How its steps can be spared. */
   caches: readonly ('deepCache' | 'fbCache')[];
   /** Pixels that each of them may have; larger ones are scaled down. */
@@ -132,6 +134,7 @@ export function emptyDescription(path: string): ModelDescription {
     guidanceRule: 'above 1',
     input: 'latents',
     mostReferences: 0,
+    keepsPixels: true,
     caches: [],
     defaultScheduler: '',
     tags: [],
@@ -211,6 +214,7 @@ async function describeCheckpoint(description: ModelDescription, besides: readon
     ...(deepCache ? (['deepCache'] as const) : []),
     ...(firstBlockCache ? (['fbCache'] as const) : []),
   ];
+  description.keepsPixels = family.keepsPixels ?? true;
   description.mostReferences = checkpoint.input === 'latents' ? (family.mostReferences ?? 0) : 0;
   if (family.mostReferencePixels !== undefined) description.mostReferencePixels = family.mostReferencePixels;
   if (typeof configs.vae.latent_channels === 'number') description.latentChannels = configs.vae.latent_channels;

@@ -366,6 +366,11 @@ export interface Family {
   inputs?(context: InputContext): Row;
   /** Channels that stand behind the latents of a model that takes `inpaint`. Default: mask, then latents of the masked picture. */
   hiddenChannels?(masked: Float32Array, mask: Uint8Array, width: number, shape: LatentShape): Float32Array;
+  /**
+   * Whether inpainting leaves the pixels that the mask keeps as they are; default true. False: they come through the
+   * autoencoder like all others, as diffusers' pipelines of the family give them.
+   */
+  readonly keepsPixels?: boolean;
   /** Where inpainting changes latents, 0 to 1, from a byte for each pixel. Default: the mean over the pixels of a position. */
   latentMask?(mask: Uint8Array, width: number, shape: LatentShape): Float32Array;
   /** What makes words of pictures; absent: it reads no pictures as words. */

@@ -169,6 +169,8 @@ export const flux: Family = {
   mostReferencePixels: 1024 ** 2,
   mostTextTokens: LONGEST_TEXT,
   prepareReference: (picture) => croppedTo(picture, 16),
+  // Its masks are of whole positions of the latents: pixels laid back along the edge of the mask would show a seam.
+  keepsPixels: false,
   takes: {
     loras: true,
     controlNets: true,

@@ -30,12 +30,23 @@ export async function decodeMask(
 /**
  * Draws anew where the mask is white, and blends where it is grey. With a margin the run sees only the masked part and so
  * many pixels around it, enlarged to the size of the picture: small things get all the detail that the model can give.
+ *
+ * @param keepsPixels - whether pixels where the mask is black stay as they are; else they are what the run drew there
  */
-export async function inpaintCanvas(picture: Pixels, mask: Uint8Array, margin: number | undefined): Promise<Canvas> {
+export async function inpaintCanvas(
+  picture: Pixels,
+  mask: Uint8Array,
+  margin: number | undefined,
+  keepsPixels: boolean,
+): Promise<Canvas> {
   const whole = { left: 0, top: 0, width: picture.width, height: picture.height };
   const box = margin === undefined ? whole : marginBox(boundsOf(mask, picture.width), margin, picture);
   if (box.width === picture.width && box.height === picture.height) {
-    return { image: picture, mask, finish: (drawn) => layInto(picture, drawn, mask, whole) };
+    return {
+      image: picture,
+      mask,
+      finish: async (drawn) => (keepsPixels ? await layInto(picture, drawn, mask, whole) : drawn),
+    };
   }
   const { width, height } = picture;
   return {

@@ -98,6 +98,7 @@ export function describeTestModel(folder: string): ModelDescription {
     guidanceRule: 'above 1',
     input: 'latents',
     mostReferences: 0,
+    keepsPixels: true,
     caches: ['deepCache'],
     defaultScheduler: 'Euler',
     tags: ['test', name],

@@ -4,7 +4,7 @@ import { decodeImage } from '../../server/images/decode.ts';
 import { boundsOf, marginBox } from '../../server/images/inpaint.ts';
 import { createFakeRuntime } from '../helpers/fakeRuntime.ts';
 import { at, maskBytes, maskUri, noise, picture, pixelsOf, pngUri, toUri } from '../helpers/pictures.ts';
-import { imageTask, startTestServer } from '../helpers/server.ts';
+import { describeTestModel, imageTask, startTestServer } from '../helpers/server.ts';
 
 const red = [255, 0, 0] as const;
 const lossless = { outputFormat: 'PNG', outputType: 'base64Data' };
@@ -49,6 +49,22 @@ describe('a mask', () => {
     });
     expect(Buffer.compare(result.data, blended.data)).toBe(0);
     expect(request.mask!.every((share, pixel) => share === value(pixel % 128, Math.floor(pixel / 128)))).toBe(true);
+  });
+
+  test('of a family whose masks are of whole positions keeps no pixels, but does beside a margin', async () => {
+    const runtime = createFakeRuntime({ color: red });
+    await using server = await startTestServer({
+      runtime,
+      describe: async (folder) => ({ ...describeTestModel(folder), keepsPixels: false }),
+    });
+    const socket = await server.socket();
+    const masked = {
+      seedImage: await pngUri(seed),
+      maskImage: await maskUri(128, 128, (x, y) => (x > 48 && x < 64 && y > 48 && y < 64 ? 255 : 0)),
+    };
+    const draw = async (more: object) => pixelsOf(await socket.ask(imageTask({ ...lossless, ...masked, ...more })));
+    expect(at(await draw({}), 0, 0)).toEqual([...red]);
+    expect(at(await draw({ maskMargin: 32 }), 0, 0)).toEqual(at(seed, 0, 0));
   });
 
   test('lies on a seed image of another size as it did before both were resized', async () => {
