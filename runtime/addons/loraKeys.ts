@@ -95,7 +95,8 @@ export function otherKindOf(key: string): string | undefined {
 const flatPrefixes: Record<LoraComponent, readonly string[]> = {
   denoiser: ['lora_unet_', 'lycoris_unet_', 'lycoris_', 'lora_transformer_'],
   text_encoder: ['lora_te_', 'lora_te1_', 'lycoris_te_', 'lycoris_te1_', 'lycoris_text_encoder_'],
-  text_encoder_2: ['lora_te2_', 'lycoris_te2_', 'lycoris_text_encoder_2_'],
+  // T5 is the third encoder to trainers, also where a model has only two.
+  text_encoder_2: ['lora_te2_', 'lycoris_te2_', 'lycoris_text_encoder_2_', 'lora_te3_'],
   text_encoder_3: ['lora_te3_', 'lycoris_te3_', 'lycoris_text_encoder_3_'],
 };
 
