@@ -7,7 +7,7 @@ export const testsWebGpu = process.env.LATENTWIRE_TEST_WEBGPU === '1';
 export const whenSkipped = testsWebGpu ? '' : ' (set LATENTWIRE_TEST_WEBGPU=1 to run these)';
 
 /** SwiftShader, as Debian's chromium package brings it: float32 alone, since it has no half precision. */
-const swiftShader = '/usr/lib/chromium/vk_swiftshader_icd.json';
+export const swiftShader = '/usr/lib/chromium/vk_swiftshader_icd.json';
 
 if (testsWebGpu && process.platform === 'linux' && !existsSync('/dev/dri') && existsSync(swiftShader)) {
   if (process.env.VK_DRIVER_FILES === undefined) process.env.VK_ICD_FILENAMES ??= swiftShader;
