@@ -8,7 +8,7 @@ import { scripted, startScripted, writeZeros } from '../helpers/scriptedRuntime.
 import { imageTask, startTestServer } from '../helpers/server.ts';
 import { draw } from './runtimeSuite.ts';
 
-// What a process without memory does is in brokenProcess.test.ts.
+// What a lost device and a process without memory really do is in test/webgpu/faults.test.ts and brokenProcess.test.ts.
 
 let folder: string;
 let model: string;

@@ -11,8 +11,8 @@ import { writeSmallModel } from '../helpers/smallModel.ts';
 import { swiftShader, testsWebGpu, whenSkipped } from '../helpers/webgpu.ts';
 import { collect, draw, never } from '../runtime/runtimeSuite.ts';
 
-// Real failures of a device, as far as a program that imitates one can have them: it is given no more memory, and lies behind
-// a driver that says it is lost, or says nothing, when the test wants it. One runtime for all: to start one takes long here.
+// Real failures of a device, as far as a program that imitates one can have them: it lies behind a driver that says it is lost,
+// or says nothing, when the test wants it. One runtime for all: to start one takes long here.
 
 const driver = swiftShader.replace('vk_swiftshader_icd.json', 'libvk_swiftshader.so');
 const canFail = testsWebGpu && ['/usr/bin/cc', driver].every((file) => existsSync(file));
