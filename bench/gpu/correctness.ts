@@ -1,9 +1,11 @@
 /** Whether the device computes what the CPU computes: (b) of the table. */
+
 import { mkdir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Batcher } from '../../runtime/batcher.ts';
 import { openCheckpoint } from '../../runtime/checkpoints/checkpoint.ts';
+import { componentLabel } from '../../runtime/checkpoints/configs.ts';
 import { openPart } from '../../runtime/checkpoints/part.ts';
 import type { Component } from '../../runtime/families/family.ts';
 import { stableDiffusionXL } from '../../runtime/families/stableDiffusionXL.ts';
@@ -63,7 +65,7 @@ async function networksOf(cases: Cases): Promise<Network[]> {
     if (source.kind !== 'safetensors') throw new Error(`${pocket} has no safetensors weights for its ${which}`);
     const write: Network['write'] = (form) =>
       stableDiffusionXL.networks[which]!.write(source.config, source.tensors, form);
-    return { name: `embedded ${which}`, write, feeds };
+    return { name: `embedded ${componentLabel(checkpoint, which)}`, write, feeds };
   };
   const tiny = await openPart(join(pocket, 'tiny_decoder'), 'tinyVae');
   const row = (width: number) => ({

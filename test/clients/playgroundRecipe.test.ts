@@ -84,10 +84,10 @@ describe.skipIf(chromiumPath === undefined)('a picture dropped on the page', () 
 
     // Another picture, of another program, with what is not here.
     const parameters =
-      'a <lora:ink:0.5>cat\nSteps: 12, Sampler: Euler, CFG scale: 7, Seed: 5, Size: 200x200, Model: dreamlike, Clip skip: 2';
+      'a <lora:ink:0.5>cat\nSteps: 12, Sampler: Euler, CFG scale: 7, Seed: 5, Size: 204x204, Model: dreamlike, Clip skip: 2';
     await drop(page, embed(seedImage, 'PNG', { parameters, json: '{}' }));
     await use.click();
-    await page.getByText('Not used: model dreamlike, size 200 × 200, LoRA ink, CLIP skip.').waitFor();
+    await page.getByText('Not used: model dreamlike, size 204 × 204, LoRA ink, CLIP skip.').waitFor();
     await photograph(`recipe-unused-${colorScheme}`);
     expect(await formOf(page)).toMatchObject({
       ...{ prompt: 'a cat', negative: '', model: 'local:plain-sd1x@1', width: '192', height: '128', steps: '12' },

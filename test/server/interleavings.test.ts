@@ -413,7 +413,7 @@ async function play(seed: number): Promise<void> {
       for (let index = 0; index < numberResults; index++) expect(session.holds(uuid, index), 'unproven').toBe(false);
     }
   }
-  expect(privateSizes(context.queue)).toMatchObject({ '#claims': 0, '#running': 0, '#admitted': 0, '#admittedOf': 0 });
+  expect(privateSizes(context.queue)).toMatchObject({ '#flows': 0, '#running': 0, '#admitted': 0, '#admittedOf': 0 });
   expect(privateSizes(context.records)['#lanes']).toBe(0);
   for (const client of clients) client.socket?.terminate();
   // Those left half open are found out by their silence, and their sessions are given up after that.
