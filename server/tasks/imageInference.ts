@@ -112,7 +112,6 @@ export async function imageInference(
   void runTask(task, plan, meter, record, caller, context);
 }
 
-/** Whether the task is known and asks for the same. Throws `conflictTaskUUID` where it asks for something else. */
 /** Without a prompt there is no unconditional branch; a scale that the denoiser takes as an input stays what it is. */
 function guidanceScaleOf({ isBlank, CFGScale }: ImageInferenceTask, model: ModelDescription): number {
   const asked = CFGScale ?? model.defaultGuidanceScale;
@@ -120,6 +119,7 @@ function guidanceScaleOf({ isBlank, CFGScale }: ImageInferenceTask, model: Model
   return model.guidanceRule === 'above 0' ? 0 : 1;
 }
 
+/** Whether the task is known and asks for the same. Throws `conflictTaskUUID` where it asks for something else. */
 function repeats(task: ImageInferenceTask, caller: Caller, { records }: Context): boolean {
   const record = records.find(caller.owner, task.taskUUID);
   if (record === undefined) return false;
