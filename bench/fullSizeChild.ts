@@ -71,7 +71,7 @@ process.send!({
   weightBytes: written.weightBytes,
   memory: memory(),
 } satisfies FullSizeOpened);
-// The benchmark was ended: nobody waits for the call.
+// The parent has ended, so no one reads the result.
 process.on('disconnect', () => process.exit(0));
 process.on('message', async () => {
   const started = performance.now();

@@ -37,7 +37,7 @@ const cpuMs = () => {
 };
 
 process.send!('started');
-// The benchmark was ended: nobody waits for the call.
+// The parent has ended, so no one reads the result.
 process.on('disconnect', () => process.exit(0));
 process.on('message', async ({ prompt, seed }: DrawQuestion) => {
   let [begun, denoisingMs] = [0, 0];

@@ -49,7 +49,7 @@ export interface Embeddings {
   width: number;
 }
 
-/** What a denoiser is told of one prompt. */
+/** The denoiser's inputs for one prompt. */
 export interface Branch {
   embeddings: Embeddings;
   /** Further inputs of the denoiser by name, one row of each: `text_embeds`, `time_ids`. */

@@ -50,7 +50,7 @@ export async function openSingleFile(file: string, besides: readonly string[] = 
     className: read.className,
     refiner: read.refiner ?? false,
     index: read.index,
-    settings: { ...read.settings, ...rest },
+    settings: rest,
     lacksVae: parts.vae === undefined,
     has: (encoder) => parts[encoder] !== undefined,
     configs: {

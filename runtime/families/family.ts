@@ -59,7 +59,8 @@ export interface NetworkKind {
   check?(config: Config, tensors: StoredTensors): void;
   /** The outermost layers of a UNet, or the first block of a transformer, as a network of its own over the same weights. */
   readonly shallow?: {
-    tensors(tensors: StoredTensors): StoredTensors;
+    /** Those of its tensors that the network of its own has; default: all, of which it reads its own. */
+    tensors?(tensors: StoredTensors): StoredTensors;
     write(config: Config, tensors: StoredTensors, form: NetworkForm): Written;
   };
 }
@@ -281,8 +282,6 @@ export interface FileParts {
   refiner?: boolean;
   scheduler: Config;
   parts: Partial<Record<Exclude<ConfigPart, 'scheduler'>, PartSource>>;
-  /** Fields of settings that the file itself implies. */
-  settings?: Partial<ModelSettings>;
 }
 
 /** What makes words of a picture for a family's prompts: an encoder of pictures, and what turns its states into words. */
@@ -358,7 +357,7 @@ export interface Family {
   readonly limitsGuidance?: boolean;
   /** What flow-matching models know of the sigmas of a run; the task's `shift` is added to it. */
   sigmas?(configs: ModelConfigs, request: GenerateRequest): FlowSchedule;
-  /** What the denoiser is told of the time; default: the scheduler's timestep. */
+  /** The denoiser's timestep input, by the scheduler's timestep; default: the same. */
   timestep?(timestep: number): number;
   /** What becomes of a step that the strength of image-to-image covers in part; default `dropped`. See `firstCall`. */
   readonly partialStep?: 'dropped' | 'run';
@@ -387,8 +386,8 @@ export interface Family {
     inputs(context: InputContext, mode: number | undefined): Row;
   };
   /**
-   * Models that take `inpaint`: whether a sample of the seed image is drawn, which moves the noise behind it, even where
-   * nothing of it is used. Default false.
+   * Models that take `inpaint`: whether a sample of the seed image is drawn even where none is used. The draw advances the
+   * random generator, so it changes the noise that follows. Default false.
    */
   readonly drawsHiddenPicture?: boolean;
   /**

@@ -19,7 +19,6 @@ import type {
   ModelFile,
   NetworkKind,
 } from './family.ts';
-import type { Grid } from './flux2.ts';
 import { fluxLoraAliases, fluxTransformerTensors, isFluxTransformer } from './fluxKeys.ts';
 import { fluxRedux } from './fluxRedux.ts';
 import { classifierFree, unguided } from './guidance.ts';
@@ -28,7 +27,7 @@ import { fluxLatentRgb } from './latentRgb.ts';
 import { hardLatentMask, pixelMask } from './masks.ts';
 import { checkSize, clipText, vaeDecoder, vaeEncoder } from './networks.ts';
 import { croppedTo } from './referencePictures.ts';
-import { rotaryRow } from './rotary.ts';
+import { type Grid, rotaryRow } from './rotary.ts';
 import { autoencoderPart, clipLPart, t5Part } from './separateParts.ts';
 import { readClipRow, readT5, refuseWeights, t5In, t5Text } from './t5Prompts.ts';
 
@@ -37,7 +36,6 @@ const transformer: NetworkKind = {
   input: 'timestep',
   write: (_config, tensors, form) => writeFluxTransformer(tensors, form),
   shallow: {
-    tensors: (tensors) => tensors,
     write: (_config, tensors, form) => writeFluxTransformer(tensors, { ...form, firstBlock: true }),
   },
   check(config, tensors) {
@@ -79,7 +77,7 @@ const THETA = 10000;
 
 /**
  * FLUX.1: dev and what was made from it (Fill, Control, Kontext), and schnell, which is told no guidance. T5's states of the text
- * (`text_encoder_2`) go through the transformer beside the picture; CLIP's pooled state is told together with the time.
+ * (`text_encoder_2`) go through the transformer beside the picture; CLIP's pooled state is added to the embedding of the time.
  */
 export const flux: Family = {
   name: 'flux',
@@ -205,6 +203,7 @@ function inputsOf({ configs, request, shape, references }: InputContext, length:
     ...(reference && { reference: referenceTokens(reference) }),
   };
 }
+
 /** What a single file fits. */
 const pipelines: Record<DenoiserInput, string> = {
   latents: 'FluxPipeline',

@@ -14,7 +14,8 @@ import { autoencoderIn, holdsAutoencoder, transformerIn } from './inferConfigs.t
 import { flux2LatentRgb } from './latentRgb.ts';
 import { checkSize, vaeDecoder, vaeEncoder } from './networks.ts';
 import { QWEN_LENGTH, qwen3In, qwen3Text, qwenEncoderIn, readQwenPrompt } from './qwenPrompts.ts';
-import { checkAxes, rotaryRow } from './rotary.ts';
+import { croppedTo } from './referencePictures.ts';
+import { checkAxes, type Grid, rotaryRow } from './rotary.ts';
 import { autoencoderPart, qwen3Part } from './separateParts.ts';
 
 /** Hidden states of the text encoder that the transformer reads, side by side. */
@@ -37,7 +38,6 @@ const transformer: NetworkKind = {
   input: 'timestep',
   write: (config, tensors, form) => writeFlux2Transformer(config as Flux2Config, tensors, form),
   shallow: {
-    tensors: (tensors) => tensors,
     write: (config, tensors, form) =>
       writeFlux2Transformer(config as Flux2Config, tensors, { ...form, firstBlock: true }),
   },
@@ -117,7 +117,7 @@ export const flux2: Family = {
   },
   mostReferences: 10,
   mostReferencePixels: MOST_REFERENCE_PIXELS,
-  prepareReference: croppedToPositions,
+  prepareReference,
   mostTextTokens: QWEN_LENGTH,
   takes: {
     loras: true,
@@ -170,20 +170,14 @@ export function flux2Mu(tokens: number, steps: number): number {
   return slope * steps + at200 - 200 * slope;
 }
 
-/** The middle of a picture, whose sides are multiples of a position. */
-function croppedToPositions({ width, height, data }: Pixels): Pixels {
+/** @throws {RuntimeError} `invalidParameter` for a picture smaller than diffusers takes */
+function prepareReference(picture: Pixels): Pixels {
+  const { width, height } = picture;
   if (width < LEAST_REFERENCE || height < LEAST_REFERENCE) {
     const message = `A reference image must have at least ${LEAST_REFERENCE} pixels on each side; this one has ${width}×${height}.`;
     throw new RuntimeError('invalidParameter', message, { parameter: 'references' });
   }
-  const [columns, rows] = [width - (width % SCALE), height - (height % SCALE)];
-  const [left, top] = [Math.floor((width - columns) / 2), Math.floor((height - rows) / 2)];
-  const cut = new Uint8Array(columns * rows * 3);
-  for (let row = 0; row < rows; row++) {
-    const from = ((top + row) * width + left) * 3;
-    cut.set(data.subarray(from, from + columns * 3), row * columns * 3);
-  }
-  return { width: columns, height: rows, data: cut };
+  return croppedTo(picture, SCALE);
 }
 
 /**
@@ -251,12 +245,6 @@ async function readFlux2File({ path, tensors, metadata, corrections, otherVae }:
       ...(vae && { vae }),
     },
   };
-}
-
-/** Rows and columns of positions. */
-export interface Grid {
-  rows: number;
-  columns: number;
 }
 
 /** How far apart pictures are on the first axis. */

@@ -63,7 +63,7 @@ export const clipTextProjected: EncoderKind = {
   ...clipText,
   check(config, tensors) {
     clipText.check?.(config, tensors);
-    // Without it CLIP is whole, but the denoiser lacks what it is told of the text as a whole.
+    // CLIP runs without it, but the denoiser needs the pooled, projected text.
     if (!tensors.has('text_projection.weight')) {
       throw new ModelError('the weights have no tensor "text_projection.weight".');
     }

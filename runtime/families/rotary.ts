@@ -2,6 +2,12 @@ import { ModelError } from '../files/reading.ts';
 import type { Row } from '../run.ts';
 import { floats } from '../tensors/tensor.ts';
 
+/** Rows and columns of positions. */
+export interface Grid {
+  rows: number;
+  columns: number;
+}
+
 /** Cosines and sines for one row of a batch, [positions, head / 2] each. */
 export interface RotaryTables {
   cos: Float32Array;

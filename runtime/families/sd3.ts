@@ -34,7 +34,6 @@ const transformer: NetworkKind = {
   input: 'timestep',
   write: (config, tensors, form) => writeSD3Transformer(config as SD3TransformerConfig, tensors, form),
   shallow: {
-    tensors: (tensors) => tensors,
     write: (config, tensors, form) =>
       writeSD3Transformer(config as SD3TransformerConfig, tensors, { ...form, firstBlock: true }),
   },

@@ -34,7 +34,7 @@ export const qwen3Part: SeparatePart = {
   recognises: (tensors) => tensors.has('model.layers.0.self_attn.q_norm.weight'),
 };
 
-/** CLIP-L, as Stable Diffusion 1 has it; its projection tells it from CLIP-G by its width. */
+/** CLIP-L, as Stable Diffusion 1 has it; its number of layers tells it from CLIP-G. */
 export const clipLPart: SeparatePart = {
   part: 'text_encoder',
   prefix: 'text_encoders.clip_l.transformer.',

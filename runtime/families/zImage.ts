@@ -22,7 +22,6 @@ const transformer: NetworkKind = {
   input: 'timestep',
   write: (config, tensors, form) => writeZImageTransformer(config as ZImageConfig, tensors, form),
   shallow: {
-    tensors: (tensors) => tensors,
     write: (config, tensors, form) =>
       writeZImageTransformer(config as ZImageConfig, tensors, { ...form, firstBlock: true }),
   },
@@ -136,7 +135,7 @@ function lengthOf(values: Float32Array): number {
   return Math.sqrt(values.reduce((sum, value) => sum + value * value, 0));
 }
 
-/** What the network is told of the time: 1 - sigma. */
+/** The network's timestep input: 1 - sigma. */
 function timeOf(timestep: number): number {
   return 1 - timestep / 1000;
 }

@@ -4,7 +4,7 @@ import type { StoredTensor, StoredTensors } from './safetensors.ts';
 /** Ends of the names of scales beside `<layer>.weight`: ComfyUI's older and newer layouts, the second also Black Forest Labs'. */
 const scaleNames = ['.scale_weight', '.weight_scale'];
 
-/** What says how a GPU should multiply 8-bit floats; nothing of it is needed to compute with their values. */
+/** Hints for multiplying 8-bit floats on a GPU. The values of the weights do not depend on them. */
 const markers = /(^|\.)(scaled_fp8|comfy_quant|input_scale|scale_input)$/;
 
 /**

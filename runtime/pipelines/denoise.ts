@@ -18,7 +18,7 @@ export interface DenoiseOptions {
   /** Stands in for the denoiser, which must give `deep_features`, in some calls. */
   shallow?: Shallow | undefined;
   scheduler: Scheduler;
-  /** What the denoiser is told of the time; default: the scheduler's timestep. */
+  /** The denoiser's timestep input, by the scheduler's timestep; default: the same. */
   toTime?: ((timestep: number) => number) | undefined;
   /** The call to begin with; later ones are image-to-image, or what a first model left. */
   first: number;

@@ -23,7 +23,7 @@ import type { Model } from './model.ts';
 import type { ImagePromptNetworks, ModelCache } from './modelCache.ts';
 import { type Plan, planRun } from './plan.ts';
 
-/** What one run has opened; nothing of it is loaded yet. */
+/** The files and networks of one run, opened but not loaded. */
 interface Opened {
   model: Model;
   refiner: Model | undefined;

@@ -62,7 +62,8 @@ export class Model implements LoraModel {
     this.shallow ??= this.connect(`shallow_${family.denoiserFolder}`, {
       locate: async () => {
         const source = await this.configs.component('denoiser');
-        return source.kind === 'onnx' ? source : { ...source, tensors: shallow.tensors(source.tensors) };
+        if (source.kind === 'onnx' || !shallow.tensors) return source;
+        return { ...source, tensors: shallow.tensors(source.tensors) };
       },
       write: ({ config, tensors }, form) => shallow.write(config, tensors, form),
     });

@@ -45,7 +45,7 @@ export function planRun(model: Model, request: GenerateRequest): Plan {
   checkAddons(model, request);
   checkText(model, request);
   // A model that is shown a picture of its own reads none beside it.
-  checkPictures(request, input, input === 'latents' ? (family.mostReferences ?? 0) : 0);
+  checkPictures(request, input, family);
   checkImagePrompts(model, request);
   checkDeepCache(request);
   checkFirstBlockCache(request);
@@ -147,7 +147,8 @@ function checkDeepCache({ deepCache }: GenerateRequest): void {
 }
 
 /** Checks the pictures of a request against its size and against what the model can do with them. */
-function checkPictures(request: GenerateRequest, input: DenoiserInput, mostReferences: number): void {
+function checkPictures(request: GenerateRequest, input: DenoiserInput, family: Family): void {
+  const mostReferences = input === 'latents' ? (family.mostReferences ?? 0) : 0;
   const { width, height, image, mask, imageGuidanceScale, controlNets = [], references = [] } = request;
   const fits = ({ width: w, height: h, data }: Pixels) => w === width && h === height && data.length === w * h * 3;
   if (image) {
@@ -163,10 +164,15 @@ function checkPictures(request: GenerateRequest, input: DenoiserInput, mostRefer
     if (mask.length !== width * height) throw invalid('mask', 'The mask must have one byte for each pixel.');
   }
   if (imageGuidanceScale !== undefined) {
-    if (input !== 'edit') {
-      throw new RuntimeError('unsupportedParameter', 'Only models that edit a picture take imageGuidanceScale.', {
-        parameter: 'imageGuidanceScale',
-      });
+    // A family with a guidance of its own does not guide by the picture.
+    if (input !== 'edit' || family.guidance) {
+      throw new RuntimeError(
+        'unsupportedParameter',
+        'Only models that edit a picture, and are guided by it, take imageGuidanceScale.',
+        {
+          parameter: 'imageGuidanceScale',
+        },
+      );
     }
     if (!(imageGuidanceScale >= 0)) throw invalid('imageGuidanceScale', 'imageGuidanceScale must be 0 or more.');
   }

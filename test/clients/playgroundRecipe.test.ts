@@ -37,6 +37,7 @@ const formOf = (page: Page) =>
     return Object.fromEntries(names.map((id) => [id, (document.getElementById(id) as HTMLInputElement).value]));
   });
 
+// Needs an installed Chromium; CI installs it, and fails without it.
 describe.skipIf(chromiumPath === undefined)('a picture dropped on the page', () => {
   let browser: Browser;
 

@@ -291,6 +291,11 @@ test('Control is shown a sample of its picture, drawn before the noise', async (
   const expected = await trajectoryOf(modelCache, request, second!, shape);
   expect(denoised).toHaveLength(2);
   expect(relativeError(denoised[1]!, [...expected[1]!])).toBeLessThan(1e-5);
+  const guided = { ...request, model: control, image, imageGuidanceScale: 2 };
+  await expect(drive(generate(modelCache, guided))).rejects.toMatchObject({
+    code: 'unsupportedParameter',
+    parameter: 'imageGuidanceScale',
+  });
   const opened = await modelCache.model(control);
   await (await opened.network('denoiser').graph()).close();
 });

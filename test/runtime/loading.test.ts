@@ -101,6 +101,7 @@ test('a provider may ask for more optimization and gets the same', async () => {
   expect(largestDifference(await step(graph), expected)).toBeLessThan(1e-5);
 });
 
+// Reads /proc/self, which only Linux has.
 test.runIf(process.platform === 'linux')(
   'no weight is copied, neither when the graph is opened nor when it runs',
   async () => {
@@ -205,6 +206,7 @@ describe('files that change', () => {
     await expect(openUNet(tensors)).rejects.toThrow('diffusion_pytorch_model.safetensors is no longer there');
   });
 
+  // Windows does not remove or replace a file that is open.
   test.runIf(process.platform !== 'win32')(
     'an open graph goes on when its file is removed or replaced by another',
     async () => {

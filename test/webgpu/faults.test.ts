@@ -17,6 +17,7 @@ import { collect, draw, never } from '../runtime/runtimeSuite.ts';
 const driver = swiftShader.replace('vk_swiftshader_icd.json', 'libvk_swiftshader.so');
 const canFail = testsWebGpu && ['/usr/bin/cc', driver].every((file) => existsSync(file));
 
+// Needs WebGPU and a C compiler, which builds the driver that fails; CI installs both.
 describe.runIf(canFail)(`a WebGPU device${whenSkipped}`, { timeout: 300_000 }, () => {
   let folder: string;
   let model: string;

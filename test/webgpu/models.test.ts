@@ -48,6 +48,7 @@ function inputsOf(declared: readonly { name: string; shape: readonly (number | s
   );
 }
 
+// Needs a WebGPU adapter; `whenSkipped` says how to get one. CI installs a software adapter.
 describe.runIf(testsWebGpu)(`WebGPU${whenSkipped}`, () => {
   const chosen: Partial<Record<Precision, ChosenProvider>> = {};
   let half: string;
