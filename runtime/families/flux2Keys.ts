@@ -1,9 +1,7 @@
-import type { StoredTensor, StoredTensors } from '../files/safetensors.ts';
-import { partOf } from '../files/storedRows.ts';
-import { type ModuleNames, renamingBy } from './originalNames.ts';
-
-/** The modulation of the final layer, in diffusers. */
-const FINAL_MODULATION = 'norm_out.linear';
+import type { StoredTensors } from '../files/safetensors.ts';
+import type { LoraAlias } from './family.ts';
+import { FINAL_MODULATION, fluxAliases, fluxRenamed } from './fluxLayout.ts';
+import { holds, type ModuleNames, renamedTensors, renamingBy } from './originalNames.ts';
 
 /** Fused modules are not among them. */
 const modules: ModuleNames = [
@@ -33,19 +31,11 @@ const modules: ModuleNames = [
   ['final_layer.linear', 'proj_out'],
   ['final_layer.adaLN_modulation.1', FINAL_MODULATION],
 ];
-const { toDiffusers, toOriginal } = renamingBy(modules);
-
-/** The parts of `img_attn.qkv` and `txt_attn.qkv`. */
-const fusedParts = { img: ['to_q', 'to_k', 'to_v'], txt: ['add_q_proj', 'add_k_proj', 'add_v_proj'] };
-
-/** Before the names of a transformer that lies in a file with other parts. */
-const prefixes = ['model.diffusion_model.', 'diffusion_model.'];
+const renaming = renamingBy(modules);
 
 /** Whether these are the tensors of a FLUX.2 transformer, in the original layout or in that of diffusers. */
 export function isFlux2Transformer(tensors: StoredTensors): boolean {
-  return ['', ...prefixes].some((prefix) =>
-    ['lin', 'linear'].some((module) => tensors.has(`${prefix}single_stream_modulation.${module}.weight`)),
-  );
+  return ['lin', 'linear'].some((module) => holds(tensors, `single_stream_modulation.${module}.weight`));
 }
 
 /**
@@ -53,45 +43,10 @@ export function isFlux2Transformer(tensors: StoredTensors): boolean {
  * values that lie in one matrix are taken from it by their rows.
  */
 export function flux2TransformerTensors(stored: StoredTensors): StoredTensors {
-  const tensors = new Map<string, StoredTensor>();
-  for (const [name, tensor] of stored) {
-    const prefix = prefixes.find((each) => name.startsWith(each)) ?? '';
-    const own = name.slice(prefix.length);
-    const at = own.lastIndexOf('.');
-    const [path, part] = [own.slice(0, at), own.slice(at + 1)];
-    const isRows = part === 'weight' || part === 'bias';
-    const fused = /^double_blocks\.(\d+)\.(img|txt)_attn\.qkv$/.exec(path);
-    if (fused) {
-      for (const [index, module] of fusedParts[fused[2] as 'img' | 'txt'].entries()) {
-        // What a quantized matrix has beside it, such as one scale, is that of each part.
-        const rows = isRows ? partOf(tensor, index, 3, own) : tensor;
-        tensors.set(`transformer_blocks.${fused[1]}.attn.${module}.${part}`, rows);
-      }
-      continue;
-    }
-    const renamed = toDiffusers(path);
-    if (renamed === undefined) tensors.set(own, tensor);
-    else if (/_norm$/.test(path)) tensors.set(`${renamed}.weight`, tensor);
-    // The original's final layer has its shift before its scale.
-    else
-      tensors.set(`${renamed}.${part}`, renamed === FINAL_MODULATION && isRows ? { ...tensor, swapped: true } : tensor);
-  }
-  return tensors;
+  return renamedTensors(stored, (original) => fluxRenamed(original, renaming));
 }
 
-/**
- * The names that LoRAs in the original layout give a module of the transformer: `double_blocks.0.img_attn.qkv` for its
- * queries, of which they are the first rows. None for the final modulation, whose rows are in another order there.
- *
- * @param width - channels of the transformer (heads · channels of a head)
- */
-export function flux2LoraAliases(path: string, width: number): { name: string; rows?: readonly [number, number] }[] {
-  const [, block, module] = /^transformer_blocks\.(\d+)\.attn\.(.+)$/.exec(path) ?? [];
-  for (const [stream, parts] of Object.entries(fusedParts)) {
-    const index = parts.indexOf(module ?? '');
-    if (index < 0) continue;
-    return [{ name: `double_blocks.${block}.${stream}_attn.qkv`, rows: [index * width, (index + 1) * width] }];
-  }
-  const original = path === FINAL_MODULATION ? undefined : toOriginal(path);
-  return original === undefined ? [] : [{ name: original }];
+/** The names that LoRAs in the original layout give a module of the transformer; see `fluxAliases`. */
+export function flux2LoraAliases(path: string, width: number): LoraAlias[] {
+  return fluxAliases(path, width, renaming);
 }

@@ -1,7 +1,6 @@
-import type { StoredTensor, StoredTensors } from '../files/safetensors.ts';
-import { partOf } from '../files/storedRows.ts';
+import type { StoredTensors } from '../files/safetensors.ts';
 import type { LoraAlias } from './family.ts';
-import { type ModuleNames, renamingBy } from './originalNames.ts';
+import { fusedAlias, holds, type ModuleNames, renamedTensors, renamingBy, separated } from './originalNames.ts';
 
 /** Fused modules are not among them. */
 const modules: ModuleNames = [
@@ -38,15 +37,9 @@ const fusedParts = {
   'context_block.attn.qkv': ['attn.add_q_proj', 'attn.add_k_proj', 'attn.add_v_proj'],
 } as const;
 
-/** Before the names of a transformer that lies in a file with other parts. */
-const prefixes = ['model.diffusion_model.', 'diffusion_model.'];
-
 /** Whether these are the tensors of a transformer of Stable Diffusion 3, in the original layout or in that of diffusers. */
 export function isSD3Transformer(tensors: StoredTensors): boolean {
-  return ['', ...prefixes].some(
-    (prefix) =>
-      tensors.has(`${prefix}joint_blocks.0.x_block.attn.qkv.weight`) || tensors.has(`${prefix}pos_embed.proj.weight`),
-  );
+  return holds(tensors, 'joint_blocks.0.x_block.attn.qkv.weight') || holds(tensors, 'pos_embed.proj.weight');
 }
 
 /**
@@ -54,36 +47,27 @@ export function isSD3Transformer(tensors: StoredTensors): boolean {
  * that lie in one are taken from it by their rows.
  */
 export function sd3TransformerTensors(stored: StoredTensors): StoredTensors {
-  const tensors = new Map<string, StoredTensor>();
-  for (const [name, tensor] of stored) {
-    const prefix = prefixes.find((each) => name.startsWith(each)) ?? '';
-    const own = name.slice(prefix.length);
-    const at = own.lastIndexOf('.');
-    const [path, part] = [own.slice(0, at), own.slice(at + 1)];
-    // What a quantized matrix has beside it, such as one scale, is that of each part.
-    const isRows = part === 'weight' || part === 'bias';
+  return renamedTensors(stored, (original) => {
+    const { name, path, part, isRows, tensor, beside } = original;
+    if (name === 'pos_embed') return [['pos_embed.pos_embed', tensor]];
     const [, block, inside] = /^joint_blocks\.(\d+)\.(.+)$/.exec(path) ?? [];
     const parts = inside === undefined ? undefined : fusedParts[inside as keyof typeof fusedParts];
-    if (own === 'pos_embed') tensors.set('pos_embed.pos_embed', tensor);
-    else if (parts) {
-      for (const [index, module] of parts.entries()) {
-        const rows = isRows ? partOf(tensor, index, 3, own) : tensor;
-        tensors.set(`transformer_blocks.${block}.${module}.${part}`, rows);
-      }
-    } else {
-      const renamed = toDiffusers(path);
-      // Where nothing but a shift and a scale modulates, the original has the shift first.
-      const isPair =
-        path === 'final_layer.adaLN_modulation.1' ||
-        (inside === 'context_block.adaLN_modulation.1' &&
-          !stored.has(`${prefix}joint_blocks.${block}.context_block.attn.proj.weight`));
-      tensors.set(
-        renamed === undefined ? own : `${renamed}.${part}`,
-        isPair && isRows ? { ...tensor, swapped: true } : tensor,
+    if (parts) {
+      return separated(
+        original,
+        parts.map((module) => `transformer_blocks.${block}.${module}`),
       );
     }
-  }
-  return tensors;
+    const renamed = toDiffusers(path);
+    // Where nothing but a shift and a scale modulates, the original has the shift first.
+    const isPair =
+      path === 'final_layer.adaLN_modulation.1' ||
+      (inside === 'context_block.adaLN_modulation.1' &&
+        !beside(`joint_blocks.${block}.context_block.attn.proj.weight`));
+    return [
+      [renamed === undefined ? name : `${renamed}.${part}`, isPair && isRows ? { ...tensor, swapped: true } : tensor],
+    ];
+  });
 }
 
 /**
@@ -97,7 +81,7 @@ export function sd3LoraAliases(path: string, width: number, lastBlock: number): 
   const [, block, module] = /^transformer_blocks\.(\d+)\.(.+)$/.exec(path) ?? [];
   for (const [fused, parts] of Object.entries(fusedParts)) {
     const index = (parts as readonly string[]).indexOf(module ?? '');
-    if (index >= 0) return [{ name: `joint_blocks.${block}.${fused}`, rows: [index * width, (index + 1) * width] }];
+    if (index >= 0) return [fusedAlias(`joint_blocks.${block}.${fused}`, index, width)];
   }
   const isPair = path === 'norm_out.linear' || path === `transformer_blocks.${lastBlock}.norm1_context.linear`;
   const original = isPair ? undefined : toOriginal(path);

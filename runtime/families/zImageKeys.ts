@@ -1,5 +1,6 @@
-import type { StoredTensor, StoredTensors } from '../files/safetensors.ts';
-import { partOf } from '../files/storedRows.ts';
+import type { StoredTensors } from '../files/safetensors.ts';
+import type { LoraAlias } from './family.ts';
+import { fusedAlias, holds, renamedTensors, separated } from './originalNames.ts';
 
 /** Modules of a transformer's file in the original layout, and in diffusers. */
 const renames: readonly (readonly [RegExp, string])[] = [
@@ -9,15 +10,11 @@ const renames: readonly (readonly [RegExp, string])[] = [
   [/\.attention\.([qk])_norm\./, '.attention.norm_$1.'],
 ];
 
-/** Before the names of a transformer that lies in a file with other parts. */
-const prefixes = ['model.diffusion_model.', 'diffusion_model.'];
-
 /** Whether these are the tensors of a Z-Image transformer, in the original layout or in that of diffusers. */
 export function isZImageTransformer(tensors: StoredTensors): boolean {
-  const prefix = prefixes.find((each) => tensors.has(`${each}cap_embedder.1.weight`)) ?? '';
-  const has = (name: string) => tensors.has(prefix + name);
   // Lumina 2 has the same names and no learned filling.
-  return has('cap_embedder.1.weight') && has('cap_pad_token') && has('context_refiner.0.attention_norm1.weight');
+  const names = ['cap_embedder.1.weight', 'cap_pad_token', 'context_refiner.0.attention_norm1.weight'];
+  return names.every((name) => holds(tensors, name));
 }
 
 /**
@@ -25,31 +22,19 @@ export function isZImageTransformer(tensors: StoredTensors): boolean {
  * values that lie in one matrix (`attention.qkv`) are taken from it by their rows.
  */
 export function zImageTransformerTensors(stored: StoredTensors): StoredTensors {
-  const tensors = new Map<string, StoredTensor>();
-  for (const [name, tensor] of stored) {
-    const prefix = prefixes.find((each) => name.startsWith(each)) ?? '';
-    const own = name.slice(prefix.length);
+  return renamedTensors(stored, (original) => {
+    const { name, path, tensor } = original;
     // The network has no such layer: the original's final norm has no weights.
-    if (own === 'norm_final.weight') continue;
-    const fused = /^(.+\.attention)\.qkv\.(.+)$/.exec(own);
-    if (fused) {
-      for (const [index, which] of ['to_q', 'to_k', 'to_v'].entries()) {
-        // What a quantized matrix has beside it, such as one scale, is that of each part.
-        const part = isRows(fused[2]!) ? partOf(tensor, index, 3, own) : tensor;
-        tensors.set(`${fused[1]}.${which}.${fused[2]}`, part);
-      }
-      continue;
+    if (name === 'norm_final.weight') return [];
+    const [, attention] = /^(.+\.attention)\.qkv$/.exec(path) ?? [];
+    if (attention) {
+      return separated(
+        original,
+        ['to_q', 'to_k', 'to_v'].map((module) => `${attention}.${module}`),
+      );
     }
-    tensors.set(
-      renames.reduce((path, [pattern, renamed]) => path.replace(pattern, renamed), own),
-      tensor,
-    );
-  }
-  return tensors;
-}
-
-function isRows(part: string): boolean {
-  return part === 'weight' || part === 'bias';
+    return [[renames.reduce((all, [pattern, renamed]) => all.replace(pattern, renamed), name), tensor]];
+  });
 }
 
 /**
@@ -58,11 +43,11 @@ function isRows(part: string): boolean {
  *
  * @param width - channels of the transformer (`dim`)
  */
-export function zImageLoraAliases(path: string, width: number): { name: string; rows?: readonly [number, number] }[] {
+export function zImageLoraAliases(path: string, width: number): LoraAlias[] {
   const fused = /^(.+\.attention)\.to_([qkv])$/.exec(path);
   if (fused) {
     const index = 'qkv'.indexOf(fused[2]!);
-    return [{ name: `${fused[1]}.qkv`, rows: [index * width, (index + 1) * width] }];
+    return [fusedAlias(`${fused[1]}.qkv`, index, width)];
   }
   const name = path
     .replace(/^all_x_embedder\.2-1$/, 'x_embedder')
