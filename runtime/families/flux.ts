@@ -22,7 +22,7 @@ import type {
 import { fluxLoraAliases, fluxTransformerTensors, isFluxTransformer } from './fluxKeys.ts';
 import { fluxRedux } from './fluxRedux.ts';
 import { classifierFree, unguided } from './guidance.ts';
-import { autoencoderIn, below, encoderIn, holdsAutoencoder, transformerIn } from './inferConfigs.ts';
+import { autoencoderOf, encoderBelow, encoderIn, transformerIn } from './inferConfigs.ts';
 import { fluxLatentRgb } from './latentRgb.ts';
 import { hardLatentMask, pixelMask } from './masks.ts';
 import { checkSize, clipText, vaeDecoder, vaeEncoder } from './networks.ts';
@@ -280,23 +280,16 @@ function architectureOfLora(layers: readonly LoraLayerShape[]): string | undefin
  * One file with transformer, both text encoders and autoencoder, as ComfyUI's checkpoints name them. Without a config the
  * schedule is that of dev or, where no guidance is embedded, of schnell.
  */
-async function readFluxFile({ path, tensors, corrections, otherVae }: ModelFile): Promise<FileParts> {
+async function readFluxFile(file: ModelFile): Promise<FileParts> {
+  const { path, tensors, corrections } = file;
   const denoiser = await inPart('transformer', () => {
     const found = fluxTransformerTensors(transformerIn(tensors));
     const config = { ...configOf(found), ...corrections('denoiser').own };
     return { tensors: found, config };
   });
-  const encoderBelow = (name: string, part: string): StoredTensors => {
-    const found = below(tensors, `text_encoders.${name}.transformer.`);
-    if (found.size > 0) return found;
-    throw new ModelError(
-      `The ${part} is missing: ${basename(path)} has no tensors named text_encoders.${name}.transformer.…, so it is not a whole model.`,
-    );
-  };
-  const [clip, t5] = [encoderBelow('clip_l', 'text_encoder'), encoderBelow('t5xxl', 'text_encoder_2')];
-  const vae =
-    (await otherVae()) ??
-    (holdsAutoencoder(tensors) ? await inPart('vae', () => autoencoderIn(tensors, corrections('vae'))) : undefined);
+  const clip = encoderBelow(file, ['clip_l'], 'text_encoder');
+  const t5 = encoderBelow(file, ['t5xxl'], 'text_encoder_2');
+  const vae = await autoencoderOf(file);
   const isDistilled = !takesGuidance(denoiser.config);
   const input = inputOf({ configs: { denoiser: denoiser.config } });
   // Kontext has dev's structure; only its name tells it.

@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import { RuntimeError } from '../errors.ts';
-import { inPart, ModelError } from '../files/reading.ts';
+import { inPart } from '../files/reading.ts';
 import { readValues } from '../files/values.ts';
 import { type Flux2Config, writeFlux2Transformer } from '../graphs/flux2Transformer.ts';
 import { checkTransformerShapes } from '../graphs/transformerShapes.ts';
@@ -10,10 +10,10 @@ import type { Row } from '../run.ts';
 import { floats } from '../tensors/tensor.ts';
 import type { Config, Family, FileParts, LoraLayerShape, ModelFile, NetworkKind } from './family.ts';
 import { flux2LoraAliases, flux2TransformerTensors, isFlux2Transformer } from './flux2Keys.ts';
-import { autoencoderIn, holdsAutoencoder, transformerIn } from './inferConfigs.ts';
+import { autoencoderOf, encoderBelow, transformerIn } from './inferConfigs.ts';
 import { flux2LatentRgb } from './latentRgb.ts';
 import { checkSize, vaeDecoder, vaeEncoder } from './networks.ts';
-import { QWEN_LENGTH, qwen3In, qwen3Text, qwenEncoderIn, readQwenPrompt } from './qwenPrompts.ts';
+import { QWEN_LENGTH, QWEN_NAMES, qwen3In, qwen3Text, readQwenPrompt } from './qwenPrompts.ts';
 import { croppedTo } from './referencePictures.ts';
 import { checkAxes, type Grid, rotaryRow } from './rotary.ts';
 import { autoencoderPart, qwen3Part } from './separateParts.ts';
@@ -199,7 +199,8 @@ function patchRgb(mean: ArrayLike<number>, variance: ArrayLike<number>): LatentR
  * One file with the transformer, the text encoder and the autoencoder. Nothing in the tensors tells the base model from the
  * distilled one, so its name has to: a file or title with "base" in it is guided.
  */
-async function readFlux2File({ path, tensors, metadata, corrections, otherVae }: ModelFile): Promise<FileParts> {
+async function readFlux2File(file: ModelFile): Promise<FileParts> {
+  const { path, tensors, metadata, corrections } = file;
   const denoiser = await inPart('transformer', () => {
     const found = flux2TransformerTensors(transformerIn(tensors));
     const of = (name: string) => found.get(name)?.shape ?? [];
@@ -216,15 +217,8 @@ async function readFlux2File({ path, tensors, metadata, corrections, otherVae }:
     };
     return { tensors: found, config };
   });
-  const encoder = qwenEncoderIn(tensors);
-  if (encoder.size === 0) {
-    throw new ModelError(
-      `The text_encoder is missing: ${basename(path)} has no tensors named text_encoders.qwen3_4b.transformer.…, so it is not a whole model.`,
-    );
-  }
-  const vae =
-    (await otherVae()) ??
-    (holdsAutoencoder(tensors) ? await inPart('vae', () => autoencoderIn(tensors, corrections('vae'))) : undefined);
+  const encoder = encoderBelow(file, QWEN_NAMES, 'text_encoder');
+  const vae = await autoencoderOf(file);
   return {
     className: 'Flux2KleinPipeline',
     index: { is_distilled: !/base/i.test(`${basename(path)} ${metadata['modelspec.title'] ?? ''}`) },

@@ -3,7 +3,7 @@ import { inPart, ModelError } from '../files/reading.ts';
 import type { StoredTensors } from '../files/safetensors.ts';
 import { readValues } from '../files/values.ts';
 import type { Config, FileParts, LoraAlias, ModelFile, PredictionType } from './family.ts';
-import { autoencoderIn, below, type Encoder, encoderIn, encodersIn, holdsAutoencoder, unetIn } from './inferConfigs.ts';
+import { autoencoderOf, below, type Encoder, encoderIn, encodersIn, unetIn } from './inferConfigs.ts';
 import { type UNetStructure, unetPaths } from './ldmLayout.ts';
 
 /**
@@ -22,9 +22,7 @@ export async function readLdmFile(file: ModelFile): Promise<FileParts> {
   const { first, second, isXL } = encodersIn(tensors, original);
   const refiner = isXL && first === undefined;
   const unet = await inPart('unet', () => unetIn(original, { isXL, refiner, second }, corrections('denoiser')));
-  const vae =
-    file.otherVae() ??
-    (holdsAutoencoder(tensors) ? inPart('vae', () => autoencoderIn(tensors, corrections('vae'))) : undefined);
+  const vae = autoencoderOf(file);
   const encoder = (part: 'text_encoder' | 'text_encoder_2', found: Encoder | undefined) =>
     found && inPart(part, () => encoderIn(found, corrections(part)));
   const parts: FileParts['parts'] = { denoiser: unet };

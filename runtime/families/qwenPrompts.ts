@@ -8,7 +8,6 @@ import type { Embeddings, Part, Row } from '../run.ts';
 import { int64s } from '../tensors/tensor.ts';
 import { type LanguageTokenizer, openLanguageTokenizer, qwenChat } from '../text/languageTokenizer.ts';
 import type { ConditioningContext, Corrections, EncoderKind, PartSource } from './family.ts';
-import { below } from './inferConfigs.ts';
 
 /** Tokens that are read at most, of the template too. */
 export const QWEN_LENGTH = 512;
@@ -39,14 +38,8 @@ export function qwen3Text(states: readonly number[]): EncoderKind {
   };
 }
 
-/** The tensors of a Qwen3 encoder in an all-in-one file; none where it has none. */
-export function qwenEncoderIn(tensors: StoredTensors): StoredTensors {
-  for (const name of ['qwen3_4b', 'qwen3_8b', 'qwen3']) {
-    const found = below(tensors, `text_encoders.${name}.transformer.`);
-    if (found.size > 0) return found;
-  }
-  return new Map();
-}
+/** What all-in-one files call a Qwen3 encoder. */
+export const QWEN_NAMES = ['qwen3_4b', 'qwen3_8b', 'qwen3'] as const;
 
 /**
  * The tensors of a Qwen3 encoder in a file, and the config that their shapes stand for.

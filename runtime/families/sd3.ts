@@ -15,7 +15,7 @@ import type {
   ModelFile,
   NetworkKind,
 } from './family.ts';
-import { autoencoderIn, below, type Encoder, encoderIn, holdsAutoencoder, transformerIn } from './inferConfigs.ts';
+import { autoencoderOf, below, type Encoder, encoderIn, transformerIn } from './inferConfigs.ts';
 import { sd3LatentRgb } from './latentRgb.ts';
 import { hardLatentMask } from './masks.ts';
 import { checkSize, clipTextProjected, vaeDecoder, vaeEncoder } from './networks.ts';
@@ -205,7 +205,8 @@ function architectureOfLora(layers: readonly LoraLayerShape[]): string | undefin
  *
  * @throws {ModelError} naming the part and the reason
  */
-async function readSD3File({ tensors, corrections, otherVae }: ModelFile): Promise<FileParts> {
+async function readSD3File(file: ModelFile): Promise<FileParts> {
+  const { tensors, corrections } = file;
   const denoiser = await inPart('transformer', () => {
     const found = sd3TransformerTensors(transformerIn(tensors));
     return { tensors: found, config: { ...configOf(found), ...corrections('denoiser').own } };
@@ -217,9 +218,7 @@ async function readSD3File({ tensors, corrections, otherVae }: ModelFile): Promi
       return encoderIn({ tensors: found, activation }, corrections(part));
     });
   const t5 = below(tensors, 'text_encoders.t5xxl.transformer.');
-  const vae =
-    (await otherVae()) ??
-    (holdsAutoencoder(tensors) ? await inPart('vae', () => autoencoderIn(tensors, corrections('vae'))) : undefined);
+  const vae = await autoencoderOf(file);
   return {
     className: 'StableDiffusion3Pipeline',
     index: {},

@@ -1,15 +1,14 @@
-import { basename } from 'node:path';
-import { inPart, ModelError } from '../files/reading.ts';
+import { inPart } from '../files/reading.ts';
 import { checkTransformerShapes } from '../graphs/transformerShapes.ts';
 import { writeZImageTransformer, Z_IMAGE_MULTIPLE, type ZImageConfig } from '../graphs/zImageTransformer.ts';
 import type { GenerateRequest } from '../messages.ts';
 import type { Branch, Row } from '../run.ts';
 import type { Conditioning, Config, Family, FileParts, ModelFile, NetworkKind } from './family.ts';
 import type { Guidance } from './guidance.ts';
-import { autoencoderIn, holdsAutoencoder, transformerIn } from './inferConfigs.ts';
+import { autoencoderOf, encoderBelow, transformerIn } from './inferConfigs.ts';
 import { fluxLatentRgb } from './latentRgb.ts';
 import { checkSize, vaeDecoder, vaeEncoder } from './networks.ts';
-import { QWEN_LENGTH, qwen3In, qwen3Text, qwenEncoderIn, readQwenPrompt } from './qwenPrompts.ts';
+import { QWEN_LENGTH, QWEN_NAMES, qwen3In, qwen3Text, readQwenPrompt } from './qwenPrompts.ts';
 import { checkAxes, rotaryRow } from './rotary.ts';
 import { autoencoderPart, qwen3Part } from './separateParts.ts';
 import { isZImageTransformer, zImageLoraAliases, zImageTransformerTensors } from './zImageKeys.ts';
@@ -144,7 +143,8 @@ function timeOf(timestep: number): number {
  * One file with the transformer, the text encoder and the autoencoder, as ComfyUI's all-in-one files name them. Without a
  * config the schedule is that of the turbo model.
  */
-async function readZImageFile({ path, tensors, corrections, otherVae }: ModelFile): Promise<FileParts> {
+async function readZImageFile(file: ModelFile): Promise<FileParts> {
+  const { tensors, corrections } = file;
   const denoiser = await inPart('transformer', () => {
     const found = zImageTransformerTensors(transformerIn(tensors));
     const of = (name: string) => found.get(name)?.shape ?? [];
@@ -162,15 +162,8 @@ async function readZImageFile({ path, tensors, corrections, otherVae }: ModelFil
     };
     return { tensors: found, config };
   });
-  const encoder = qwenEncoderIn(tensors);
-  if (encoder.size === 0) {
-    throw new ModelError(
-      `The text_encoder is missing: ${basename(path)} has no tensors named text_encoders.qwen3_4b.transformer.…, so it is not a whole model.`,
-    );
-  }
-  const vae =
-    (await otherVae()) ??
-    (holdsAutoencoder(tensors) ? await inPart('vae', () => autoencoderIn(tensors, corrections('vae'))) : undefined);
+  const encoder = encoderBelow(file, QWEN_NAMES, 'text_encoder');
+  const vae = await autoencoderOf(file);
   return {
     className: 'ZImagePipeline',
     index: {},

@@ -118,6 +118,7 @@ export async function* denoise(options: DenoiseOptions): Part<Float32Array> {
 
 /** A call whose rows may have different shapes, as prompts of different lengths give: those that are alike share one. */
 async function* askAlike(call: Call): Part<Outputs[]> {
+  if (call.rows.length === 1) return yield call;
   const alike = new Map<string, number[]>();
   for (const [index, row] of call.rows.entries()) {
     const shapes = Object.values(row).map(({ dims }) => dims.join('×'));
