@@ -7,14 +7,13 @@
  */
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import sharp from 'sharp';
-import { Batcher } from '../runtime/batcher.ts';
-import type { GenerateRequest, Pixels } from '../runtime/messages.ts';
-import { generate as diffusion } from '../runtime/pipelines/generate.ts';
+import type { Pixels } from '../runtime/messages.ts';
 import { ModelCache } from '../runtime/pipelines/modelCache.ts';
 import { floats, type Tensor } from '../runtime/tensors/tensor.ts';
+import { apart, type Drawn, draw, promptOf, writeSheet } from './drawing.ts';
 import { type Figure, median, pairedRatio, printTable } from './figures.ts';
 import { numbers, readOptions, text, whole } from './options.ts';
+import { cpuMs } from './process.ts';
 
 const options = readOptions({
   model: text(join(fileURLToPath(new URL('../../', import.meta.url)), 'models/pocket')),
@@ -32,69 +31,21 @@ const { size, steps, pictures, intervals, scheduler, sheet } = options;
 const model = resolve(options.model);
 const modelCache = new ModelCache({ provider: { name: 'cpu', threads: options.threads }, onLoaded: () => {} });
 
-const cpuMs = () => {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1000;
-};
-
-interface Drawn {
-  pixels: Pixels;
-  denoisingMs: number;
-}
-
-async function draw(prompt: string, seed: number, interval?: number): Promise<Drawn> {
-  const request: GenerateRequest = {
+/** @param interval - of shallow steps; absent: all steps are whole */
+function drawWith(prompt: string, seed: number, interval?: number): Promise<Drawn> {
+  return draw(modelCache, {
     model,
     prompt,
-    negativePrompt: '',
     width: size,
     height: size,
     steps,
-    guidanceScale: 4,
     seed: BigInt(seed),
     ...(scheduler !== undefined && { scheduler }),
     ...(interval !== undefined && { deepCache: { interval, startStep: 0, endStep: steps } }),
-  };
-  let [begun, denoisingMs] = [0, 0];
-  let pixels: Pixels | undefined;
-  await modelCache.use(() =>
-    new Batcher().drive({
-      run: diffusion(modelCache, request),
-      signal: new AbortController().signal,
-      emit: async (event) => {
-        if (event.type === 'staged' && event.stage === 'denoising') begun = cpuMs();
-        if (event.type === 'staged' && event.stage === 'decoding') denoisingMs = cpuMs() - begun;
-        if (event.type === 'finished') pixels = event.pixels;
-      },
-    }),
-  );
-  return { pixels: pixels!, denoisingMs };
-}
-
-/** Mean absolute difference, of 255, and peak signal-to-noise ratio in dB. */
-function apart(a: Pixels, b: Pixels): { mean: number; psnr: number } {
-  let [sum, squares] = [0, 0];
-  for (const [at, value] of a.data.entries()) {
-    const difference = value - b.data[at]!;
-    sum += Math.abs(difference);
-    squares += difference ** 2;
-  }
-  const count = a.data.length;
-  return { mean: sum / count, psnr: 10 * Math.log10(255 ** 2 / (squares / count)) };
+  });
 }
 
 async function comparePictures(): Promise<Figure[]> {
-  const colours = ['red', 'golden', 'purple', 'blue', 'green', 'orange', 'yellow', 'white'];
-  const things = [
-    'potion on a blue table',
-    'sword',
-    'gem',
-    'shield in a forest',
-    'key on sand',
-    'heart',
-    'star',
-    'crown',
-  ];
   const plainMs: number[] = [];
   const sides = intervals.map((interval) => ({
     interval,
@@ -102,16 +53,15 @@ async function comparePictures(): Promise<Figure[]> {
     means: [] as number[],
     psnrs: [] as number[],
   }));
-  const tiles: { input: Pixels; left: number; top: number }[] = [];
+  const order = [0, ...intervals];
+  const columns = order.map(() => [] as Pixels[]);
   // Both graphs are loaded, and warm.
-  await draw('', 0, intervals[0]);
+  await drawWith('', 0, intervals[0]);
   for (let n = 0; n < pictures; n++) {
-    const prompt = `a ${colours[n % 8]} ${things[n % 8]}`;
     const drawn = new Map<number, Drawn>();
-    const order = [0, ...intervals];
     // The order turns around each time.
     for (const interval of n % 2 === 0 ? order : order.toReversed()) {
-      drawn.set(interval, await draw(prompt, 100 + n, interval || undefined));
+      drawn.set(interval, await drawWith(promptOf(n), 100 + n, interval || undefined));
     }
     const plain = drawn.get(0)!;
     plainMs.push(plain.denoisingMs);
@@ -121,16 +71,9 @@ async function comparePictures(): Promise<Figure[]> {
       means.push(mean);
       psnrs.push(psnr);
     }
-    tiles.push(...order.map((side, at) => ({ input: drawn.get(side)!.pixels, left: at * size, top: n * size })));
+    for (const [at, side] of order.entries()) columns[at]!.push(drawn.get(side)!.pixels);
   }
-  if (sheet !== undefined) {
-    const [width, height] = [size * (intervals.length + 1), size * pictures];
-    const raw = { width: size, height: size, channels: 3 } as const;
-    await sharp({ create: { width, height, channels: 3, background: '#fff' } })
-      .composite(tiles.map(({ input, ...at }) => ({ input: Buffer.from(input.data), raw, ...at })))
-      .png()
-      .toFile(sheet);
-  }
+  if (sheet !== undefined) await writeSheet(sheet, columns);
   const each = `median of ${pictures}, ${steps} guided steps, ${size}×${size}`;
   return [
     { name: 'denoising without', value: median(plainMs), unit: 'ms', detail: each },

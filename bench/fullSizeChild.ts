@@ -1,7 +1,6 @@
 /** A process that opens one network of a large model with random weights, and computes one call for each message. */
-import { readFileSync } from 'node:fs';
 import { flux2Positions } from '../runtime/families/flux2.ts';
-import { rotaryTables } from '../runtime/families/rotary.ts';
+import { rotaryRow } from '../runtime/families/rotary.ts';
 import { zImagePositions } from '../runtime/families/zImage.ts';
 import type { BlockDtype } from '../runtime/files/blocks.ts';
 import { writeVaeDecoder } from '../runtime/graphs/autoencoderKL.ts';
@@ -17,6 +16,7 @@ import type { Provider } from '../runtime/onnx/providers.ts';
 import { createNoise } from '../runtime/tensors/noise.ts';
 import { floats, type Tensor } from '../runtime/tensors/tensor.ts';
 import { shapes as unets } from './gpu/shapes.ts';
+import { type ResidentMemory, residentMemory } from './process.ts';
 import { decoderShapes, kleinShapes, qwen3Shapes, randomTensors, shapesOf, zImageShapes } from './wideModels.ts';
 
 export interface FullSizeQuestion {
@@ -34,24 +34,18 @@ export interface FullSizeQuestion {
 }
 
 /** Bytes, from /proc; zeros elsewhere than on Linux. */
-export interface FullSizeMemory {
-  peak: number;
-  anonymous: number;
-  mapped: number;
-}
-
 export interface FullSizeOpened {
   /** Of the first time, repacking included. */
   openMs: number;
   weightBytes: number;
-  memory: FullSizeMemory;
+  memory: ResidentMemory;
 }
 
 export interface FullSizeCall {
   ms: number;
   /** Of all threads: less disturbed than `ms` when the machine has other work. */
   cpuMs: number;
-  memory: FullSizeMemory;
+  memory: ResidentMemory;
   areNumbers: boolean;
 }
 
@@ -69,7 +63,7 @@ const graph = await openWritten(written, network, provider);
 process.send!({
   openMs: performance.now() - begun,
   weightBytes: written.weightBytes,
-  memory: memory(),
+  memory: residentMemory(),
 } satisfies FullSizeOpened);
 // The parent has ended, so no one reads the result.
 process.on('disconnect', () => process.exit(0));
@@ -80,17 +74,11 @@ process.on('message', async () => {
   const ms = performance.now() - started;
   const { user, system } = process.cpuUsage(usage);
   const areNumbers = (output!.data as Float32Array).every(Number.isFinite);
-  process.send!({ ms, cpuMs: (user + system) / 1000, memory: memory(), areNumbers } satisfies FullSizeCall);
+  process.send!({ ms, cpuMs: (user + system) / 1000, memory: residentMemory(), areNumbers } satisfies FullSizeCall);
 });
 
 function normal(...dims: number[]): Tensor {
   return floats(createNoise(3n).normal(dims.reduce((product, dim) => product * dim, 1)), dims);
-}
-
-function rotary(ids: number[][], axes: number[], base: number): Record<string, Tensor> {
-  const { cos, sin } = rotaryTables(ids, axes, base);
-  const dims = [ids.length, cos.length / ids.length];
-  return { rotary_cos: floats(cos, dims), rotary_sin: floats(sin, dims) };
 }
 
 async function prepare(): Promise<[Written, Record<string, Tensor>]> {
@@ -108,7 +96,7 @@ async function prepare(): Promise<[Written, Record<string, Tensor>]> {
           sample: normal(1, 128, side, side),
           timestep,
           encoder_hidden_states: normal(1, LENGTH, 7680),
-          ...rotary(ids, config.axes_dims_rope, config.rope_theta),
+          ...rotaryRow(ids, config.axes_dims_rope, config.rope_theta),
         },
       ];
     }
@@ -122,7 +110,7 @@ async function prepare(): Promise<[Written, Record<string, Tensor>]> {
           sample: normal(1, 16, side, side),
           timestep,
           encoder_hidden_states: normal(1, LENGTH, 2560),
-          ...rotary(ids, config.axes_dims, config.rope_theta),
+          ...rotaryRow(ids, config.axes_dims, config.rope_theta),
         },
       ];
     }
@@ -176,15 +164,5 @@ async function prepare(): Promise<[Written, Record<string, Tensor>]> {
       builder.leave('y', linear(builder, x, 'layer'), ['batch', 'rows', out]);
       return [builder.finish('layer'), { x: normal(1, rows, inner) }];
     }
-  }
-}
-
-function memory(): FullSizeMemory {
-  try {
-    const status = readFileSync('/proc/self/status', 'latin1');
-    const of = (field: string) => Number(new RegExp(`^${field}:\\s+(\\d+)`, 'm').exec(status)?.[1] ?? 0) * 1024;
-    return { peak: of('VmHWM'), anonymous: of('RssAnon'), mapped: of('RssFile') };
-  } catch {
-    return { peak: 0, anonymous: 0, mapped: 0 };
   }
 }

@@ -16,8 +16,9 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { Child } from './child.ts';
 import { median, pairedRatio } from './figures.ts';
-import type { Memory, ModelQuestion, OpenAnswer, StepAnswer } from './modelChild.ts';
+import type { ModelQuestion, OpenAnswer, StepAnswer } from './modelChild.ts';
 import { readOptions, text, whole } from './options.ts';
+import type { ResidentMemory } from './process.ts';
 import { writeRandomModel } from './randomModel.ts';
 
 const options = readOptions({
@@ -65,7 +66,7 @@ function head(...cells: string[]): void {
   row(...cells.map(() => '---'));
 }
 
-const memoryCells = ({ peak, anonymous, mapped }: Memory) => [mib(peak), mib(anonymous), mib(mapped)];
+const memoryCells = ({ peak, anonymous, mapped }: ResidentMemory) => [mib(peak), mib(anonymous), mib(mapped)];
 
 async function loading(): Promise<void> {
   head(

@@ -2,7 +2,6 @@
  * A process that opens one network, tells what that took, and then computes one step (or one picture) for each message:
  * fresh for each figure, because peaks of memory never go down again.
  */
-import { readFileSync } from 'node:fs';
 import { open as openFile, stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { openCheckpoint } from '../runtime/checkpoints/checkpoint.ts';
@@ -11,6 +10,7 @@ import { Graph } from '../runtime/onnx/graph.ts';
 import type { Provider } from '../runtime/onnx/providers.ts';
 import { floats, int64s, type Tensor } from '../runtime/tensors/tensor.ts';
 import { openComponent } from '../test/helpers/openComponent.ts';
+import { type ResidentMemory, residentMemory } from './process.ts';
 
 export interface ModelQuestion {
   component: 'denoiser' | 'vae_decoder' | 'text_encoder';
@@ -26,23 +26,16 @@ export interface ModelQuestion {
   path: string;
 }
 
-/** Bytes, from /proc; zeros elsewhere than on Linux. */
-export interface Memory {
-  peak: number;
-  anonymous: number;
-  mapped: number;
-}
-
 export interface OpenAnswer {
   openMs: number;
-  memory: Memory;
+  memory: ResidentMemory;
 }
 
 export interface StepAnswer {
   ms: number;
   /** Of all threads, busy waiting included: less disturbed than `ms` when the machine has other work. */
   cpuMs: number;
-  memory: Memory;
+  memory: ResidentMemory;
   /** Of the last call. */
   output: Float32Array;
 }
@@ -52,7 +45,7 @@ const { component, path, latents } = question;
 const provider: Provider = { name: 'cpu', threads: question.threads };
 const begun = performance.now();
 const graph = await open();
-process.send!({ openMs: performance.now() - begun, memory: memory() } satisfies OpenAnswer);
+process.send!({ openMs: performance.now() - begun, memory: residentMemory() } satisfies OpenAnswer);
 process.on('message', async () => {
   const started = performance.now();
   const usage = process.cpuUsage();
@@ -64,7 +57,7 @@ process.on('message', async () => {
   }
   const { user, system } = process.cpuUsage(usage);
   const ms = performance.now() - started;
-  process.send!({ ms, cpuMs: (user + system) / 1000, memory: memory(), output } satisfies StepAnswer);
+  process.send!({ ms, cpuMs: (user + system) / 1000, memory: residentMemory(), output } satisfies StepAnswer);
 });
 
 async function open(): Promise<Graph> {
@@ -124,11 +117,4 @@ function feeds(row: number): Record<string, Tensor> {
         ),
       };
   }
-}
-
-function memory(): Memory {
-  if (process.platform !== 'linux') return { peak: 0, anonymous: 0, mapped: 0 };
-  const status = readFileSync('/proc/self/status', 'utf8');
-  const bytes = (field: string) => Number(new RegExp(`${field}:\\s+(\\d+)`).exec(status)?.[1]) * 1024;
-  return { peak: bytes('VmHWM'), anonymous: bytes('RssAnon'), mapped: bytes('RssFile') };
 }

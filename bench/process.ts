@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 /** What a process of a benchmark tells of itself. */
 import v8 from 'node:v8';
 import vm from 'node:vm';
@@ -26,4 +27,27 @@ export async function memoryOf({ collect }: { collect: boolean }): Promise<Memor
   }
   const { rss, heapUsed, external } = process.memoryUsage();
   return { rssBytes: rss, heapBytes: heapUsed + external };
+}
+
+/** Resident memory in bytes, by kind; zeros where the system does not tell. */
+export interface ResidentMemory {
+  peak: number;
+  /** Of the process itself: the heap, and what was decoded or repacked. */
+  anonymous: number;
+  /** Of mapped files. */
+  mapped: number;
+}
+
+/** Of this process; see `ResidentMemory`. */
+export function residentMemory(): ResidentMemory {
+  if (process.platform !== 'linux') return { peak: 0, anonymous: 0, mapped: 0 };
+  const status = readFileSync('/proc/self/status', 'utf8');
+  const bytes = (field: string) => Number(new RegExp(`^${field}:\\s+(\\d+)`, 'm').exec(status)?.[1] ?? 0) * 1024;
+  return { peak: bytes('VmHWM'), anonymous: bytes('RssAnon'), mapped: bytes('RssFile') };
+}
+
+/** Milliseconds of processor time that this process has taken, in all its threads. */
+export function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
 }

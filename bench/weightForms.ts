@@ -9,9 +9,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import sharp from 'sharp';
-import type { Pixels } from '../runtime/messages.ts';
 import { Child } from './child.ts';
+import { apart, promptOf, writeSheet } from './drawing.ts';
 import { type Figure, median, pairedRatio, printTable } from './figures.ts';
 import { readOptions, text, whole } from './options.ts';
 import type { DrawAnswer, DrawnBy, DrawQuestion } from './weightFormsChild.ts';
@@ -28,29 +27,6 @@ const options = readOptions({
 const { size, steps, pictures, sheet } = options;
 const forms = options.forms.split(',') as DrawnBy['weights'][];
 const folder = await mkdtemp(join(tmpdir(), 'latentwire-forms-'));
-
-const colours = ['red', 'golden', 'purple', 'blue', 'green', 'orange', 'yellow', 'white'];
-const things = [
-  'potion on a blue table',
-  'sword',
-  'gem',
-  'shield in a forest',
-  'key on sand',
-  'heart',
-  'star',
-  'crown',
-];
-
-/** Mean and largest absolute difference, of 255. */
-function apart(a: Pixels, b: Pixels): { mean: number; most: number } {
-  let [sum, most] = [0, 0];
-  for (const [at, value] of a.data.entries()) {
-    const difference = Math.abs(value - b.data[at]!);
-    sum += difference;
-    most = Math.max(most, difference);
-  }
-  return { mean: sum / a.data.length, most };
-}
 
 const start = async (weights: DrawnBy['weights']) => {
   const drawnBy: DrawnBy = {
@@ -72,7 +48,7 @@ try {
   const sides = [await start('float16')];
   for (const form of forms) sides.push(await start(form));
   for (let n = 0; n < pictures; n++) {
-    const question: DrawQuestion = { prompt: `a ${colours[n % 8]} ${things[n % 8]}`, seed: 100 + n };
+    const question: DrawQuestion = { prompt: promptOf(n), seed: 100 + n };
     // The order turns around each time.
     for (const side of n % 2 === 0 ? sides : sides.toReversed()) side.answers.push(await side.child.ask(question));
   }
@@ -104,14 +80,10 @@ try {
   }
   printTable(figures);
   if (sheet !== undefined) {
-    const raw = { width: size, height: size, channels: 3 } as const;
-    const tiles = sides.flatMap(({ answers }, left) =>
-      answers.map(({ pixels }, top) => ({ input: Buffer.from(pixels.data), raw, left: left * size, top: top * size })),
+    await writeSheet(
+      sheet,
+      sides.map(({ answers }) => answers.map(({ pixels }) => pixels)),
     );
-    await sharp({ create: { width: size * sides.length, height: size * pictures, channels: 3, background: '#fff' } })
-      .composite(tiles)
-      .png()
-      .toFile(sheet);
   }
   for (const { child } of sides) await child[Symbol.asyncDispose]();
 } finally {

@@ -3,6 +3,7 @@ export { describeModel, type ModelDescription } from './checkpoints/describe.ts'
 export { checkDevices, deviceText, parseDevice, providerNames } from './devices.ts';
 export { RuntimeError, type RuntimeErrorCode } from './errors.ts';
 export { foreignKind } from './files/foreign.ts';
+export { isWeightsFile, weightsStem } from './files/names.ts';
 export type {
   Calls,
   ControlNetRequest,

@@ -18,6 +18,7 @@ import {
   imagePromptKindOf,
   networkOf,
 } from '../families/index.ts';
+import { isWeightsFile, weightsStem } from '../files/names.ts';
 import { inspectOnnxFile, type OnnxFile } from '../files/onnxFile.ts';
 import { ROUNDING_ERROR, roundedAnew } from '../files/packing.ts';
 import { inPart, isFile, isFolder, isPickle, ModelError, pickleReason, readJson } from '../files/reading.ts';
@@ -118,7 +119,7 @@ export function emptyDescription(path: string): ModelDescription {
     folder: path,
     kind: 'checkpoint',
     architecture: 'unknown',
-    name: basename(path).replace(/\.(safetensors|gguf)$/i, ''),
+    name: weightsStem(basename(path)),
     className: '',
     family: 'unknown',
     available: false,
@@ -235,7 +236,7 @@ async function describeCheckpoint(description: ModelDescription, besides: readon
     typeof configs.vae.scaling_factor !== 'number' &&
     // An autoencoder that normalizes by its own statistics has none.
     family.latents.scalingFactor !== 1 &&
-    !/\.(safetensors|gguf)$/i.test(description.folder)
+    !isWeightsFile(description.folder)
   ) {
     description.reason = `No config gives the autoencoder's scaling factor, so that of the family is assumed, ${checkpoint.scalingFactor}.`;
   }

@@ -8,6 +8,7 @@ import {
   type TokenizerSource,
   tokenizerOf,
 } from '../families/family.ts';
+import { weightsStem } from '../files/names.ts';
 import { isFile, isObject, ModelError, mostTokenizerBytes, readJson } from '../files/reading.ts';
 import { modelRoots } from './separateParts.ts';
 
@@ -37,7 +38,7 @@ export async function findTokenizer(
   }: { settings: ModelSettings; kind: EncoderKind; rows: number; padToken: string | undefined },
 ): Promise<TokenizerSource> {
   const models = dirname(file);
-  const stem = basename(file).replace(/\.(safetensors|gguf)$/i, '');
+  const stem = weightsStem(basename(file));
   // Two encoders of CLIP's kind read the same vocabulary; those of other kinds have theirs alone.
   const isClip = kind.publishedWords !== undefined;
   const names: TokenizerName[] = name === 'tokenizer' || !isClip ? [name] : [name, 'tokenizer'];

@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { Family, ModelSettings, SeparatePart } from '../families/family.ts';
+import { isWeightsFile } from '../files/names.ts';
 import { ModelError } from '../files/reading.ts';
 import type { StoredTensor, StoredTensors } from '../files/safetensors.ts';
 import { readWeightsHeader } from '../files/weights.ts';
@@ -101,7 +102,7 @@ class Search {
     const found: string[] = [];
     for (const place of places) {
       const entries: string[] = await readdir(place).catch(() => []);
-      const files = entries.filter((name) => /\.(safetensors|gguf)$/i.test(name)).sort();
+      const files = entries.filter(isWeightsFile).sort();
       found.push(...files.map((name) => join(place, name)));
     }
     const others = found.filter((file) => file !== this.file);

@@ -1,6 +1,6 @@
 import type { GenerateRequest } from '../messages.ts';
 import type { Branch } from '../run.ts';
-import type { GuidanceRule } from './family.ts';
+import type { DenoiserInput, Family, GuidanceRule } from './family.ts';
 
 /** What the denoiser is asked at each step, and how its predictions become one. */
 export interface Guidance {
@@ -24,6 +24,11 @@ export function isGuided(rule: GuidanceRule, request: GenerateRequest): boolean 
     case 'true scale':
       return trueGuidanceScale > 1 && negativePrompt !== undefined;
   }
+}
+
+/** Whether a request to edit a picture is guided by the picture too; a family with guidance of its own is not. */
+export function isGuidedByPicture(input: DenoiserInput, family: Pick<Family, 'guidance'> | undefined): boolean {
+  return input === 'edit' && family?.guidance === undefined;
 }
 
 /** The prompt alone. */

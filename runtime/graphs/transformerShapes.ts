@@ -1,6 +1,22 @@
 import type { StoredTensors } from '../files/safetensors.ts';
 import { checkRules, type Rule } from './checkShapes.ts';
 
+/** Attention of a block of FLUX.1 or FLUX.2 that reads text and picture, each with matrices of its own. */
+const jointAttention = {
+  'attn.to_q.weight': 'M M',
+  'attn.to_k.weight': 'M M',
+  'attn.to_v.weight': 'M M',
+  'attn.to_out.0.weight': 'M M',
+  'attn.add_q_proj.weight': 'M M',
+  'attn.add_k_proj.weight': 'M M',
+  'attn.add_v_proj.weight': 'M M',
+  'attn.to_add_out.weight': 'M M',
+  'attn.norm_q.weight': 'D',
+  'attn.norm_k.weight': 'D',
+  'attn.norm_added_q.weight': 'D',
+  'attn.norm_added_k.weight': 'D',
+} as const;
+
 /** Of FLUX.1's transformer and of its ControlNets. */
 const fluxBlocks: Rule[] = [
   {
@@ -25,18 +41,7 @@ const fluxBlocks: Rule[] = [
       'norm1.linear.bias': 'd',
       'norm1_context.linear.weight': 'd M',
       'norm1_context.linear.bias': 'd',
-      'attn.to_q.weight': 'M M',
-      'attn.to_k.weight': 'M M',
-      'attn.to_v.weight': 'M M',
-      'attn.to_out.0.weight': 'M M',
-      'attn.add_q_proj.weight': 'M M',
-      'attn.add_k_proj.weight': 'M M',
-      'attn.add_v_proj.weight': 'M M',
-      'attn.to_add_out.weight': 'M M',
-      'attn.norm_q.weight': 'D',
-      'attn.norm_k.weight': 'D',
-      'attn.norm_added_q.weight': 'D',
-      'attn.norm_added_k.weight': 'D',
+      ...jointAttention,
       'ff.net.0.proj.weight': 'f M',
       'ff.net.2.weight': 'M f',
       'ff_context.net.0.proj.weight': 'g M',
@@ -183,18 +188,7 @@ const rules = {
     {
       module: /^(transformer_blocks\.\d+\.)(?:attn|ff|ff_context)\./,
       sizes: {
-        'attn.to_q.weight': 'M M',
-        'attn.to_k.weight': 'M M',
-        'attn.to_v.weight': 'M M',
-        'attn.to_out.0.weight': 'M M',
-        'attn.add_q_proj.weight': 'M M',
-        'attn.add_k_proj.weight': 'M M',
-        'attn.add_v_proj.weight': 'M M',
-        'attn.to_add_out.weight': 'M M',
-        'attn.norm_q.weight': 'D',
-        'attn.norm_k.weight': 'D',
-        'attn.norm_added_q.weight': 'D',
-        'attn.norm_added_k.weight': 'D',
+        ...jointAttention,
         'ff.linear_in.weight': 'f M',
         'ff.linear_out.weight': 'M g',
         'ff_context.linear_in.weight': 'f M',

@@ -1,6 +1,6 @@
 import { shallowCalls } from '../addons/deepCache.ts';
 import type { DenoiserInput, GuidanceRule } from '../families/family.ts';
-import { isGuided } from '../families/guidance.ts';
+import { isGuided, isGuidedByPicture } from '../families/guidance.ts';
 import { familyNamed } from '../families/index.ts';
 import type { GenerateRequest } from '../messages.ts';
 import { createScheduler, firstCall, resolveScheduler, type Scheduler } from '../schedulers/index.ts';
@@ -84,7 +84,7 @@ export interface RowCounts {
 
 /** Counts the rows that a run asks for, from its request alone. A request that the run will refuse is counted somehow. */
 export function countRows(request: GenerateRequest, traits: ModelTraits): RowCounts {
-  const { steps, guidanceScale, image, mask, controlNets = [], references = [], previews } = request;
+  const { steps, image, mask, controlNets = [], references = [], previews } = request;
   const { input } = traits;
   const scheduler = schedulerOf(request.scheduler ?? traits.defaultScheduler, steps);
   const { callsPerStep } = scheduler;
@@ -96,8 +96,7 @@ export function countRows(request: GenerateRequest, traits: ModelTraits): RowCou
 
   const guided = isGuided(traits.guidanceRule, request);
   // Editing by two scales has a third branch, which sees neither prompt nor picture.
-  const edits = input === 'edit' && traits.guidanceRule !== 'true scale' && guidanceScale > 1;
-  const branches = guided ? (edits ? 3 : 2) : 1;
+  const branches = guided ? (isGuidedByPicture(input, family) ? 3 : 2) : 1;
   let controlled = 0;
   for (const { startStep, endStep, mode } of controlNets) {
     // A refiner has none; and what prevails over the prompt is not shown to the unconditional branch.

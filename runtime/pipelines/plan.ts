@@ -1,6 +1,6 @@
 import { RuntimeError } from '../errors.ts';
 import type { DenoiserInput, Family } from '../families/family.ts';
-import { isGuided } from '../families/guidance.ts';
+import { isGuided, isGuidedByPicture } from '../families/guidance.ts';
 import type { GenerateRequest, Pixels } from '../messages.ts';
 import type { LatentShape } from '../run.ts';
 import {
@@ -164,15 +164,9 @@ function checkPictures(request: GenerateRequest, input: DenoiserInput, family: F
     if (mask.length !== width * height) throw invalid('mask', 'The mask must have one byte for each pixel.');
   }
   if (imageGuidanceScale !== undefined) {
-    // A family with a guidance of its own does not guide by the picture.
-    if (input !== 'edit' || family.guidance) {
-      throw new RuntimeError(
-        'unsupportedParameter',
-        'Only models that edit a picture, and are guided by it, take imageGuidanceScale.',
-        {
-          parameter: 'imageGuidanceScale',
-        },
-      );
+    if (!isGuidedByPicture(input, family)) {
+      const message = 'Only models that edit a picture, and are guided by it, take imageGuidanceScale.';
+      throw new RuntimeError('unsupportedParameter', message, { parameter: 'imageGuidanceScale' });
     }
     if (!(imageGuidanceScale >= 0)) throw invalid('imageGuidanceScale', 'imageGuidanceScale must be 0 or more.');
   }

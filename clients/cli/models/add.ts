@@ -1,6 +1,12 @@
 import { mkdir, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { describeModel, foreignKind, type ModelDescription } from '../../../runtime/index.ts';
+import {
+  describeModel,
+  foreignKind,
+  isWeightsFile,
+  type ModelDescription,
+  weightsStem,
+} from '../../../runtime/index.ts';
 import { interruptible } from '../interrupt.ts';
 import { humanBytes, Transfer } from '../transfer.ts';
 import { readArguments, readOnly, UsageError } from '../usage.ts';
@@ -58,7 +64,7 @@ export async function add(args: string[]): Promise<void> {
   }
   await mkdir(local.modelsDir, { recursive: true });
   const target = await targetOf(local.modelsDir, source, isFolder, values.name, found.kind);
-  const name = target.item.replace(/\.(safetensors|gguf)$/i, '');
+  const name = weightsStem(target.item);
   const names: Names = { air: values.air, aliases: values.alias ?? [], force: values.force === true };
   if (!target.inside) await checkNewName(local, name);
   await checkNames(local, names, path.join(target.folder, target.item));
@@ -102,7 +108,7 @@ async function targetOf(
     return { folder: path.dirname(path.join(modelsDir, below)), item, inside: true };
   }
   const ending = path.extname(item).toLowerCase();
-  const wanted = name ?? item.replace(/\.(safetensors|gguf)$/i, '');
+  const wanted = name ?? weightsStem(item);
   // Models that are put together from several files look for their text encoders there.
   const folder = kind === 'textEncoder' ? path.join(modelsDir, 'text_encoders') : modelsDir;
   return { folder, item: isFolder ? wanted : wanted + ending, inside: false };
@@ -119,7 +125,7 @@ async function checkSource(source: string): Promise<boolean> {
         '.safetensors: most model sites offer both.',
     );
   }
-  if (!/\.(safetensors|gguf)$/i.test(source)) {
+  if (!isWeightsFile(source)) {
     const kind = (await foreignKind(source)) ?? 'what it is cannot be told';
     const hint = kind === 'it is a safetensors file' ? 'Rename it to end in .safetensors' : 'Nothing else can be added';
     throw new Error(`${source} is neither a folder nor a .safetensors or .gguf file: ${kind}. ${hint}.`);

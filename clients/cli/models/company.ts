@@ -1,5 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
+import { weightsStem } from '../../../runtime/index.ts';
 import { fileAs, type Source } from './bringIn.ts';
 
 /** A single file, with what the runtime looks for beside it: settings, and its own tokenizers. */
@@ -8,7 +9,7 @@ export async function fileWithCompany(source: string, name: string, tokenizer: s
   const found = [await fileAs(source, to)];
   const settings = await fileAs(`${source}.json`, `${to}.json`).catch(() => undefined);
   if (settings !== undefined) found.push(settings);
-  const stem = source.replace(/\.(safetensors|gguf)$/i, '');
+  const stem = weightsStem(source);
   for (const each of ['tokenizer', 'tokenizer_2', 'tokenizer_3']) {
     const folders = tokenizer === undefined ? [`${stem}.${each}`] : [path.resolve(tokenizer, each)];
     if (tokenizer !== undefined && each === 'tokenizer') folders.unshift(path.resolve(tokenizer));

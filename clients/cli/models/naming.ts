@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { weightsStem } from '../../../runtime/index.ts';
 import { findEntry, type Local } from './local.ts';
 import { changeNamesFile, checkAir, ownerIn, readNamesFile, takeIds } from './namesFile.ts';
 import { checkFree, checkName } from './staging.ts';
@@ -50,7 +51,7 @@ export async function writeNames(
 ): Promise<void> {
   if (air === undefined && aliases.length === 0) return;
   const where = place.split(path.sep).join('/');
-  const key = air ?? `local:${path.posix.basename(where).replace(/\.(safetensors|gguf)$/i, '')}@1`;
+  const key = air ?? `local:${weightsStem(path.posix.basename(where))}@1`;
   await changeNamesFile(local.modelsDir, (names) => {
     // Another process may have given them away since they were checked.
     const owner = force ? undefined : ownerIn(names, [key, ...aliases]);

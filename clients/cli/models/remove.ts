@@ -1,5 +1,6 @@
 import { lstat, realpath, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
+import { isWeightsFile, weightsStem } from '../../../runtime/index.ts';
 import { readArguments, readOnly } from '../usage.ts';
 import { findEntry, type Local, openLocal } from './local.ts';
 import { changeNamesFile, type NamesFile, placeOf, readNamesFile } from './namesFile.ts';
@@ -82,8 +83,8 @@ async function filesOf(modelsDir: string, file: string): Promise<string[]> {
   if (parent !== root && !parent.startsWith(root + path.sep)) {
     throw new Error(`${file} lies behind a link that leads out of ${modelsDir}, to ${parent}. Remove it there.`);
   }
-  const isFile = /\.(safetensors|gguf)$/i.test(file);
-  const stem = file.replace(/\.(safetensors|gguf)$/i, '');
+  const isFile = isWeightsFile(file);
+  const stem = weightsStem(file);
   const files = [];
   for (const each of [file, ...(isFile ? companions.map((ending) => stem + ending) : [])])
     if (await lstat(each).catch(() => undefined)) files.push(each);

@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { isWeightsFile } from '../../../runtime/index.ts';
 
 export interface Wishes {
   /** Such as `fp16`. Default: the weights without a variant. */
@@ -45,7 +46,7 @@ export function select(
     const weights = weightsIn(offered, '', variant);
     if (weights !== undefined) return folder(['config.json', ...licences(offered), ...weights.paths], weights.index);
   }
-  const single = offered.filter((file) => /\.(safetensors|gguf)$/.test(file));
+  const single = offered.filter(isWeightsFile);
   if (single.length === 1) return { paths: single, shardIndexes: [], layout: 'file' };
   if (single.length > 1) throw new Error(`There are several models. Choose one with --include. ${listed(single)}`);
   const pickles = offered.filter((file) => pickled.test(file));
@@ -183,7 +184,7 @@ function chosen(paths: string[]): Selection {
   const pickle = paths.find((file) => pickled.test(file));
   if (pickle !== undefined) throw new Error(`${pickle} is a pickle, which can run code when opened, and is refused.`);
   const [only] = paths;
-  const single = paths.length === 1 && only !== undefined && /\.(safetensors|gguf)$/.test(only);
+  const single = paths.length === 1 && only !== undefined && isWeightsFile(only);
   const shardIndexes = paths.filter((file) => /\.safetensors\..*json$/.test(file) && file.includes('.index.'));
   return { paths, shardIndexes, layout: single ? 'file' : 'folder' };
 }

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import type { ModelDescription } from '../../../runtime/index.ts';
+import { isWeightsFile, type ModelDescription, weightsStem } from '../../../runtime/index.ts';
 import { noteOf } from '../../../server/taskModels.ts';
 import type { Local } from './local.ts';
 
@@ -9,7 +9,7 @@ export function checkUsable(found: ModelDescription): void {
 }
 
 function lacksTokenizer({ available, reason, folder }: ModelDescription): boolean {
-  return !available && /\.(safetensors|gguf)$/i.test(folder) && /\btokenizer(_[23])? is missing\b/.test(reason ?? '');
+  return !available && isWeightsFile(folder) && /\btokenizer(_[23])? is missing\b/.test(reason ?? '');
 }
 
 /**
@@ -30,10 +30,8 @@ export async function tell({ modelsDir, list, defaultVaes }: Local, place: strin
     return;
   }
   checkUsable(model);
-  const folder = file.replace(
-    /\.(safetensors|gguf)$/i,
-    `.${/\btokenizer(_[23])?(?= is missing)/.exec(model.reason ?? '')?.[0] ?? 'tokenizer'}`,
-  );
+  const [tokenizer] = /\btokenizer(_[23])?(?= is missing)/.exec(model.reason ?? '') ?? ['tokenizer'];
+  const folder = `${weightsStem(file)}.${tokenizer}`;
   process.stderr.write(
     `It cannot be used yet: ${model.reason}\nThe files lie in tokenizer/ of the diffusers folder of the same model; put ` +
       `them into ${folder}, or, next time, give --tokenizer FOLDER.\n`,
