@@ -188,7 +188,8 @@ export type ToRuntime =
       /** What earlier processes found out, here or elsewhere. */
       calibrations: readonly Calibration[];
     }
-  | { type: 'generate'; run: number; request: GenerateRequest }
+  /** `workingBytes`: what the run takes beside its networks, by an estimate. */
+  | { type: 'generate'; run: number; request: GenerateRequest; workingBytes: number }
   | { type: 'cancel'; run: number };
 
 /**

@@ -147,7 +147,7 @@ export const options = {
     placeholder: 'SIZE',
     default: fourFifthsOfMemory(),
     defaultText: '80 % of the memory there is',
-    doc: 'Memory for models: a size such as 8GB or 7500MiB, or bytes; 0 sets no limit. A model that would not fit beside the others makes them leave first, and one larger than all of it is refused; models of 16 bits count double on the CPU. A process that is past it after a task is replaced. Several devices have equal parts of it.',
+    doc: 'Memory for models: a size such as 8GB or 7500MiB, or bytes; 0 sets no limit. A model that would not fit beside the others makes them leave first. On the CPU, a model that does not fit whole has its text encoders, denoiser and autoencoder in memory one after the other; one whose largest part does not fit is refused. Models of 16 bits count double on the CPU. A process that is past it after a task is replaced. Several devices have equal parts of it.',
     parse: parseSize,
   },
   deviceMemoryLimit: {

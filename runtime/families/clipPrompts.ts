@@ -4,11 +4,11 @@ import { floats } from '../tensors/tensor.ts';
 import type { ClipForm, ClipOutput } from '../text/clip.ts';
 import { encodePrompt, planPrompt, unnamedEmbeddings, type WeightedEmbedding } from '../text/prompt.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
-import type { ConditioningContext, Config, OpenEncoder } from './family.ts';
+import type { ConditioningContext, Config, EncoderName, OpenEncoder } from './family.ts';
 
 /** One text encoder, which state of it is wanted, and what it reads. */
 export interface ClipReader {
-  encoder: OpenEncoder<Tokenizer>;
+  name: EncoderName;
   form: ClipForm;
   prompt: string;
   /** Absent: nothing is to be encoded. */
@@ -25,13 +25,31 @@ export interface Read {
 
 /**
  * Encodes the texts of all readers to the same length, as the denoiser takes them side by side and in one call. A text that
- * was read before with the same files and weights is not encoded again while it is kept.
+ * was read before with the same files and weights is not encoded again while it is kept; when all of them were read before,
+ * no encoder needs to be in memory.
  */
 export async function* readClipPrompts(context: ConditioningContext, readers: readonly ClipReader[]): Part<Read[]> {
   const { request, remembered, version } = context;
   const { promptWeighting: weighting, embeddings: files = [] } = request;
-  const embeddings = await context.embeddings();
   const versions = fingerprint(files.map(({ path }) => path));
+  const key = JSON.stringify(['all', readers, weighting, files, versions, version]);
+  const held = remembered.get(key) as Read[] | undefined;
+  if (held) return held;
+  const opened: (ClipReader & { encoder: OpenEncoder<Tokenizer> })[] = [];
+  for (const reader of readers) opened.push({ ...reader, encoder: yield* context.encoder<Tokenizer>(reader.name) });
+  const results = yield* readTexts(context, opened, versions);
+  remembered.set(key, results);
+  return results;
+}
+
+async function* readTexts(
+  context: ConditioningContext,
+  readers: readonly (ClipReader & { encoder: OpenEncoder<Tokenizer> })[],
+  versions: string,
+): Part<Read[]> {
+  const { request, remembered, version } = context;
+  const { promptWeighting: weighting, embeddings: files = [] } = request;
+  const embeddings = await context.embeddings();
   const texts = readers.flatMap(({ prompt, negativePrompt = '' }) => [prompt, negativePrompt]);
   const appended = unnamedEmbeddings(texts, weighting, embeddings);
 

@@ -196,7 +196,7 @@ export interface ConditioningContext {
   /** Whether there is an unconditional branch. */
   guided: boolean;
   /** @typeParam Tokenizer - what `openTokenizer` of the encoder's kind gives */
-  encoder<Tokenizer>(name: EncoderName): Promise<OpenEncoder<Tokenizer>>;
+  encoder<Tokenizer>(name: EncoderName): Part<OpenEncoder<Tokenizer>>;
   /** The textual inversions of the request, as they were read. */
   embeddings(): Promise<WeightedEmbedding[]>;
   /** What prompts became, by a key of everything it depends on; the key of LoRAs and files is `version`. */

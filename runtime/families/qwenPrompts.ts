@@ -95,7 +95,7 @@ export async function* readQwenPrompt(
   const held = remembered.get(key) as Embeddings | undefined;
   if (held) return held;
 
-  const { graph, tokenizer, shared } = await context.encoder<LanguageTokenizer>('text_encoder');
+  const { graph, tokenizer, shared } = yield* context.encoder<LanguageTokenizer>('text_encoder');
   const ids = tokenizer.encode(qwenChat(text, { thinking }), length);
   const count = filled ? length : ids.length;
   const padded = [...ids, ...new Array<number>(count - ids.length).fill(tokenizer.pad)];

@@ -57,7 +57,7 @@ export const stableDiffusion: Family = {
     const { configs, request, guided } = context;
     const { prompt, negativePrompt = '', clipSkip: skip = 0, guidanceScale } = request;
     const reader: ClipReader = {
-      encoder: await context.encoder('text_encoder'),
+      name: 'text_encoder',
       form: { skip, norm: true },
       prompt,
       negativePrompt: guided ? negativePrompt : undefined,

@@ -69,8 +69,8 @@ export const stableDiffusionXL: Family = {
     const zeros = guided && absent && index.force_zeros_for_empty_prompt !== false;
     // SDXL was trained on the state before the last, without the final norm.
     const form = { skip: clipSkip + 1, norm: false };
-    const reader = async (name: EncoderName, second: boolean): Promise<ClipReader> => ({
-      encoder: await context.encoder(name),
+    const reader = (name: EncoderName, second: boolean): ClipReader => ({
+      name,
       form,
       prompt: (second ? request.prompt2 : undefined) ?? prompt,
       negativePrompt:
@@ -78,8 +78,8 @@ export const stableDiffusionXL: Family = {
       parameters: second ? ['prompt2', 'negativePrompt2'] : ['prompt', 'negativePrompt'],
     });
     const readers = refiner
-      ? [await reader('text_encoder_2', false)]
-      : [await reader('text_encoder', false), await reader('text_encoder_2', true)];
+      ? [reader('text_encoder_2', false)]
+      : [reader('text_encoder', false), reader('text_encoder_2', true)];
     const read = yield* readClipPrompts(context, readers);
 
     // Original size and crop, then the target size or a score; rows before columns.

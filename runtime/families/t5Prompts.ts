@@ -72,7 +72,7 @@ export async function* readT5(
   const key = JSON.stringify([name, text, length, version]);
   const held = remembered.get(key) as Embeddings | undefined;
   if (held) return held;
-  const { graph, tokenizer, shared } = await context.encoder<LanguageTokenizer>(name);
+  const { graph, tokenizer, shared } = yield* context.encoder<LanguageTokenizer>(name);
   const ids = tokenizer.encode(text, length);
   const filled = [...ids, ...new Array<number>(length - ids.length).fill(tokenizer.pad)];
   const rows = [{ input_ids: int64s(filled, [1, length]) }];
@@ -105,7 +105,7 @@ export async function* readClipRow(
   const key = JSON.stringify([name, text, 'row', variant, version]);
   const held = remembered.get(key) as ClipRow | undefined;
   if (held) return held;
-  const encoder = await context.encoder<Tokenizer>(name);
+  const encoder = yield* context.encoder<Tokenizer>(name);
   const { tokenizer, graph } = encoder;
   const { length, start, end, pad } = tokenizer;
   const ids = [

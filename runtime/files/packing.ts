@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type FileHandle, open } from 'node:fs/promises';
+import type { HeldWeights } from '../messages.ts';
 import { toFloat16 } from '../tensors/float16.ts';
 import { type BlockFormat, blockFormats, isBlockDtype, isFloat8 } from './blocks.ts';
 import { ModelError } from './reading.ts';
@@ -317,4 +318,20 @@ function transposed(values: Float32Array, rows: number, columns: number): Float3
     for (let column = 0; column < columns; column++) turned[column * rows + row] = values[row * columns + column]!;
   }
   return turned;
+}
+
+/** What an element takes as float32, over what it takes as it is stored; 1 for all others. */
+const widening: Partial<Record<StoredDtype, number>> = { F16: 2, BF16: 2, F64: 0.5 };
+
+/** Bytes of a tensor in memory, where the network computes in float32. */
+export function widenedBytes(tensor: StoredTensor, weights: HeldWeights = 'auto'): number {
+  const { dtype, length, shape } = tensor;
+  const [rows, columns] = matrixOf(tensor);
+  const small = smallestExact(dtype);
+  const floats = small ? rows * columns * 4 : length * (widening[dtype] ?? 1);
+  if (weights === 'float16' || shape.length < 2 || columns % BLOCK !== 0) return floats;
+  const isLinear = shape.slice(2).every((size) => size === 1);
+  const bits = weights === 'int4' ? 4 : (small?.bits ?? (weights === 'int8' && isLinear ? 8 : undefined));
+  // For each block a scale, and a sum that onnxruntime adds when it packs the codes.
+  return bits === undefined ? floats : rows * columns * (bits / 8 + 8 / BLOCK);
 }

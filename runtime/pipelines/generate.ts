@@ -18,10 +18,11 @@ import type { WeightedEmbedding } from '../text/prompt.ts';
 import { type DenoiseOptions, denoise } from './denoise.ts';
 import { decodeLatents, encodeImage, type LatentScaling, scalingOf } from './images.ts';
 import { type Blend, latentMask } from './inpainting.ts';
-import { type GraphFeatures, type LazyGraph, loadAll, type Needed } from './lazyGraph.ts';
+import type { GraphFeatures, LazyGraph, Needed } from './lazyGraph.ts';
 import type { Model } from './model.ts';
 import type { ImagePromptNetworks, ModelCache } from './modelCache.ts';
 import { type Plan, planRun } from './plan.ts';
+import { type Phase, RunNetworks } from './residency.ts';
 
 /** The files and networks of one run, opened but not loaded. */
 interface Opened {
@@ -36,8 +37,16 @@ interface Opened {
   scaling: LatentScaling;
 }
 
+/** What a driver adds to a request. */
+export interface RunOptions {
+  /** Ends the wait for memory that other runs hold; whoever drives the run looks at it between calls. */
+  signal?: AbortSignal | undefined;
+  /** What the run takes beside its networks, by an estimate; default 0. */
+  workingBytes?: number | undefined;
+}
+
 /** Latent diffusion: one image of any family, from text, from a picture, or of a part of one. */
-export async function* generate(modelCache: ModelCache, request: GenerateRequest): Run {
+export async function* generate(modelCache: ModelCache, request: GenerateRequest, options: RunOptions = {}): Run {
   const model = await modelCache.model(request.model);
   const plan = planRun(model, request);
   const opened = await open(modelCache, model, request);
@@ -45,22 +54,45 @@ export async function* generate(modelCache: ModelCache, request: GenerateRequest
   const { image } = request;
   if (image && plan.steps === 0) return image.pixels;
 
-  yield* loadAll(neededBy(modelCache, opened, plan, request));
+  const needed = neededBy(modelCache, opened, plan, request);
+  const networks = new RunNetworks(modelCache.residency, needed, options.workingBytes ?? 0, options.signal);
+  try {
+    return yield* draw(modelCache, request, plan, opened, networks);
+  } finally {
+    networks.release();
+  }
+}
 
+async function* draw(
+  modelCache: ModelCache,
+  request: GenerateRequest,
+  plan: Plan,
+  opened: Opened,
+  networks: RunNetworks,
+): Run {
+  const { model, refiner, scaling } = opened;
+  yield* networks.begin();
   yield { type: 'staged', stage: 'encoding' };
-  const { refiner, scaling } = opened;
+  const enter = async function* (phase: Phase): Part<void> {
+    if (yield* networks.enter(phase)) yield { type: 'staged', stage: 'encoding' };
+  };
+  // Only a text that was not read before needs its encoder.
+  const prepare = () => enter('texts');
   const condition = (of: Model, loras: ActiveLoras): Part<Conditioning> =>
-    of.configs.family.condition(contextOf(modelCache, of, request, plan.guided, loras));
+    of.configs.family.condition(contextOf(modelCache, of, request, plan.guided, loras, prepare));
   const prompted = yield* condition(model, opened.loras);
-  const conditioning = yield* withImagePrompts(prompted, request, opened);
   const refined = refiner ? yield* condition(refiner, noLoras) : undefined;
+  yield* enter('pictures');
+  const conditioning = yield* withImagePrompts(prompted, request, opened);
   const noise = createNoise(request.seed);
   // Before all other draws, as in diffusers' pipelines.
-  const controls = yield* controlsOf(opened, request, plan, noise);
+  const guides = yield* encodeGuides(opened, request, plan, noise);
   const start = yield* startOf(request, plan, opened, noise);
   const references = yield* encodeReferences(request, opened);
 
+  yield* networks.enter('denoising');
   yield { type: 'staged', stage: 'denoising' };
+  const controls = await controlsOf(opened, request, plan, guides);
   const { scheduler, first, handover, shape } = plan;
   const denoiser = await model.network('denoiser').graph();
   const { timestep: toTime } = model.configs.family;
@@ -92,6 +124,7 @@ export async function* generate(modelCache: ModelCache, request: GenerateRequest
     latents = yield* denoise({ ...common, denoiser: second, adapters, shallow, first: handover, latents, guidance });
   }
 
+  yield* networks.enter('decoding');
   yield { type: 'staged', stage: 'decoding' };
   return yield* decodeLatents(await opened.decoder.graph(), latents, shape, scaling, model.configs.latentScale);
 }
@@ -133,7 +166,13 @@ async function openRefiner(modelCache: ModelCache, model: Model, path: string): 
   return refiner;
 }
 
-function neededBy(modelCache: ModelCache, opened: Opened, plan: Plan, request: GenerateRequest): Needed[] {
+/** The networks of each phase of a run, in the order in which they are loaded. */
+function neededBy(
+  modelCache: ModelCache,
+  opened: Opened,
+  plan: Plan,
+  request: GenerateRequest,
+): Record<Phase, readonly Needed[]> {
   const { model, refiner, loras, controlNets, encoder, decoder } = opened;
   const encoders = (of: Model, active: ActiveLoras): Needed[] =>
     of.configs.components.filter(isEncoder).map((component) => ({
@@ -145,25 +184,30 @@ function neededBy(modelCache: ModelCache, opened: Opened, plan: Plan, request: G
     { network: of.network('denoiser'), features: { ...features, deep } },
     ...(deep ? [{ network: of.shallowDenoiser(), features }] : []),
   ];
-  return [
-    ...encoders(model, loras),
-    ...denoisers(model, {
-      ...modelCache.adapters.features(loras, 'denoiser'),
-      residuals: controlNets.length > 0,
-      references: (request.references ?? []).length > 0,
-    }),
-    ...controlNets.map((network) => ({ network })),
-    ...opened.imagePrompts.flatMap(({ encoder: pictures, embedder: words }) => [
-      { network: pictures },
-      { network: words },
-    ]),
-    ...(refiner ? [...encoders(refiner, noLoras), ...denoisers(refiner, {})] : []),
-    { network: decoder },
-    ...(request.previews?.tinyDecoder === undefined
-      ? []
-      : [{ network: modelCache.tinyDecoder(request.previews.tinyDecoder), optional: true }]),
-    ...(showsPictures(opened, request, plan) ? [{ network: encoder }] : []),
-  ];
+  const features = {
+    ...modelCache.adapters.features(loras, 'denoiser'),
+    residuals: controlNets.length > 0,
+    references: (request.references ?? []).length > 0,
+  };
+  return {
+    texts: [...encoders(model, loras), ...(refiner ? encoders(refiner, noLoras) : [])],
+    pictures: [
+      ...opened.imagePrompts.flatMap(({ encoder: pictures, embedder: words }) => [
+        { network: pictures },
+        { network: words },
+      ]),
+      ...(showsPictures(opened, request, plan) ? [{ network: encoder }] : []),
+    ],
+    denoising: [
+      ...denoisers(model, features),
+      ...controlNets.map((network) => ({ network })),
+      ...(refiner ? denoisers(refiner, {}) : []),
+      ...(request.previews?.tinyDecoder === undefined
+        ? []
+        : [{ network: modelCache.tinyDecoder(request.previews.tinyDecoder), optional: true }]),
+    ],
+    decoding: [{ network: decoder }],
+  };
 }
 
 /** Whether anything is to be encoded. */
@@ -277,13 +321,20 @@ async function* encodeReferences(
   return encoded;
 }
 
-/** What a family may use to read the prompts of a request. */
+async function* nothing(): Part<void> {}
+
+/**
+ * What a family may use to read the prompts of a request.
+ *
+ * @param prepare - goes before each use of a text encoder
+ */
 export function contextOf(
   modelCache: ModelCache,
   model: Model,
   request: GenerateRequest,
   guided: boolean,
   loras: ActiveLoras,
+  prepare: () => Part<void> = nothing,
 ): ConditioningContext {
   return {
     configs: model.configs,
@@ -291,7 +342,8 @@ export function contextOf(
     guided,
     remembered: model.prompts,
     version: loras.key,
-    async encoder<Tokenizer>(name: EncoderName) {
+    async *encoder<Tokenizer>(name: EncoderName) {
+      yield* prepare();
       const graph = await model.network(name).graph();
       const tokenizer = await model.tokenizer<Tokenizer>(name);
       return { graph, tokenizer, name, shared: modelCache.adapters.row(graph, name, loras) };
@@ -374,15 +426,33 @@ async function shallowOf(
   return { graph, adapters: modelCache.adapters.row(graph, 'denoiser', loras, true), calls };
 }
 
-async function* controlsOf(opened: Opened, request: GenerateRequest, plan: Plan, noise: Noise): Part<Control[]> {
-  const { model, scaling } = opened;
-  const { shape } = plan;
+/** The guide images as the ControlNets of a family read them, in the order of the request: latents, or pixels (undefined). */
+async function* encodeGuides(
+  { model, scaling, encoder }: Opened,
+  request: GenerateRequest,
+  { shape }: Plan,
+  noise: Noise,
+): Part<(Float32Array | undefined)[]> {
+  const encoded: (Float32Array | undefined)[] = [];
+  const { controls } = model.configs.family;
+  for (const { pixels } of request.controlNets ?? []) {
+    const graph = controls?.inLatents ? await encoder.graph() : undefined;
+    encoded.push(graph && (yield* encodeImage({ encoder: graph, pixels, shape, scaling, noise })));
+  }
+  return encoded;
+}
+
+async function controlsOf(
+  { model, controlNets }: Opened,
+  request: GenerateRequest,
+  { shape, scheduler: { callsPerStep } }: Plan,
+  guides: readonly (Float32Array | undefined)[],
+): Promise<Control[]> {
   const { controls: kind } = model.configs.family;
   const controls: Control[] = [];
   for (const [index, guide] of (request.controlNets ?? []).entries()) {
     const { pixels, weight, mode, unionMode, startStep, endStep } = guide;
-    const perStep = plan.scheduler.callsPerStep;
-    const network = opened.controlNets[index]!;
+    const network = controlNets[index]!;
     const source = await network.located();
     const graph = await network.graph();
     const isUnion = graph.takes('control_mode');
@@ -395,8 +465,7 @@ async function* controlsOf(opened: Opened, request: GenerateRequest, plan: Plan,
       const message = `This ControlNet knows ${kinds} kinds of guide images, so no kind ${unionMode}.`;
       throw new RuntimeError('invalidParameter', message, { parameter: 'unionMode' });
     }
-    const encoder = kind?.inLatents ? await opened.encoder.graph() : undefined;
-    const latents = encoder && (yield* encodeImage({ encoder, pixels, shape, scaling, noise }));
+    const latents = guides[index];
     const context = { configs: model.configs, request, shape, references: [] };
     controls.push({
       graph,
@@ -406,7 +475,7 @@ async function* controlsOf(opened: Opened, request: GenerateRequest, plan: Plan,
       mode,
       // Such networks were trained without a picture for the empty prompt.
       conditionalOnly: source.kind === 'safetensors' && source.config.global_pool_conditions === true,
-      calls: [startStep * perStep, endStep * perStep],
+      calls: [startStep * callsPerStep, endStep * callsPerStep],
     });
   }
   return controls;

@@ -3,6 +3,7 @@ import type { ComponentSource } from '../checkpoints/source.ts';
 import { RuntimeError } from '../errors.ts';
 import type { NetworkForm } from '../families/family.ts';
 import { inspectOnnxFile } from '../files/onnxFile.ts';
+import { widenedBytes } from '../files/packing.ts';
 import { fingerprint } from '../files/reading.ts';
 import type { Written } from '../graphs/builder.ts';
 import { Graph } from '../onnx/graph.ts';
@@ -40,6 +41,8 @@ export interface LazyGraphOptions {
   write: (source: Extract<ComponentSource, { kind: 'safetensors' }>, form: NetworkForm) => Written;
   provider: Provider;
   onLoaded: (name: string, loadingMs: number, bytes: number, graph: Graph) => void;
+  /** Told when its memory was freed for another. */
+  onClosed: (name: string) => void;
   /**
    * Resolves when all runs that are under way now have ended: some may be in the middle of a graph that is replaced.
    * Undefined when the one that asks is the only one, so that a graph may be closed before the one that replaces it is
@@ -93,6 +96,35 @@ export class LazyGraph {
     let sum = 0;
     for (const { length } of source.tensors.values()) sum += length;
     return sum;
+  }
+
+  /** Whether the graph is loaded, or is being loaded. */
+  get isOpen(): boolean {
+    return this.held !== undefined;
+  }
+
+  /** About what the weights take in memory. @throws RuntimeError `modelUnavailable` */
+  async heldBytes(): Promise<number> {
+    const source = await this.located();
+    if (source.kind === 'onnx') return this.bytes();
+    const { weights, precision } = this.options.provider;
+    let sum = 0;
+    for (const tensor of source.tensors.values()) {
+      sum += precision === 'float16' ? tensor.length : widenedBytes(tensor, weights);
+    }
+    return sum;
+  }
+
+  /** Frees the memory until a run needs the graph again. No run may be using it. */
+  async close(): Promise<void> {
+    const { held } = this;
+    this.held = undefined;
+    if (!held) return;
+    held.gone = true;
+    // One that could not be loaded has nothing to close.
+    const graph = await held.graph.catch(() => undefined);
+    await graph?.close();
+    if (graph) this.options.onClosed(this.name);
   }
 
   /** Where the weights are. @throws RuntimeError `modelUnavailable` */

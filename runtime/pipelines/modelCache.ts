@@ -14,11 +14,16 @@ import type { PreviewSource } from '../previews/index.ts';
 import { type Embedding, readEmbedding } from '../text/embedding.ts';
 import { LazyGraph, type LazyGraphOptions, unavailable } from './lazyGraph.ts';
 import { Model } from './model.ts';
+import { Residency, type ResidencyOptions, unlimited } from './residency.ts';
 
 export interface ModelCacheOptions {
   provider: Provider;
   /** Told of each network as it has been loaded, for logs. */
   onLoaded: (path: string, component: string, loadingMs: number, bytes: number) => void;
+  /** Told of each network that was closed to make room for others, for logs. */
+  onClosed?: ((path: string, component: string) => void) | undefined;
+  /** Default: no limit. */
+  memory?: ResidencyOptions | undefined;
 }
 
 /** Embeddings kept as they were read; one takes up to 0.6 MB. */
@@ -45,11 +50,12 @@ export interface ImagePromptNetworks {
 }
 
 /**
- * All that a process has opened, by path: models, and what requests add to them. Nothing leaves but with the process, or
- * when its files have changed: the next run then reads them anew.
+ * All that a process has opened, by path: models, and what requests add to them. What is known of files leaves only with the
+ * process, or when they have changed: the next run then reads them anew. Weights leave when others need their place.
  */
 export class ModelCache {
   readonly adapters = new Adapters();
+  readonly residency: Residency;
   private readonly options: ModelCacheOptions;
   private readonly models = new Kept<Promise<Model>>();
   private readonly controlNets = new Kept<LazyGraph>();
@@ -63,6 +69,7 @@ export class ModelCache {
 
   constructor(options: ModelCacheOptions) {
     this.options = options;
+    this.residency = new Residency(options.memory ?? unlimited);
   }
 
   /** Counts a run as under way while `work` lasts. */
@@ -161,7 +168,7 @@ export class ModelCache {
   }
 
   private network(path: string, name: string, parts: Pick<LazyGraphOptions, 'locate' | 'write'>): LazyGraph {
-    const { provider, onLoaded } = this.options;
+    const { provider, onLoaded, onClosed } = this.options;
     return new LazyGraph({
       ...parts,
       name,
@@ -171,6 +178,7 @@ export class ModelCache {
         this.owners.set(graph, { path, component });
         onLoaded(path, component, loadingMs, bytes);
       },
+      onClosed: (component) => onClosed?.(path, component),
       whenUnused: () => (this.users.size <= 1 ? undefined : Promise.all(this.users)),
     });
   }

@@ -16,7 +16,7 @@ import { Progress } from './progress.ts';
 const PATIENCE_MS = 20;
 
 let batcher = new Batcher();
-let modelCache = makeLibrary({ name: 'cpu' });
+let modelCache = makeLibrary({ name: 'cpu' }, 0);
 let probe: Probe | undefined;
 const runs = new Map<number, AbortController>();
 const runOf = new WeakMap<Job, number>();
@@ -33,7 +33,7 @@ process.on('message', (message: ToRuntime) => {
       void start(message);
       break;
     case 'generate':
-      void generate(message.run, message.request);
+      void generate(message);
       break;
     case 'cancel':
       runs.get(message.run)?.abort();
@@ -90,7 +90,7 @@ async function start({
       },
       fits: () => memoryLimitBytes === 0 || process.memoryUsage.rss() <= memoryLimitBytes,
     });
-    modelCache = makeLibrary(chosen);
+    modelCache = makeLibrary(chosen, memoryLimitBytes);
     for (const { name, reason } of chosen.fallbackFrom ?? []) {
       void send({
         type: 'logged',
@@ -108,7 +108,7 @@ async function start({
   }
 }
 
-async function generate(run: number, request: GenerateRequest): Promise<void> {
+async function generate({ run, request, workingBytes }: Extract<ToRuntime, { type: 'generate' }>): Promise<void> {
   const controller = new AbortController();
   const progress = new Progress(request.progress ?? true);
   runs.set(run, controller);
@@ -116,7 +116,7 @@ async function generate(run: number, request: GenerateRequest): Promise<void> {
     await modelCache.use(async () => {
       const source = request.previews && (await modelCache.previewSource(request));
       const job: Job = {
-        run: generateImage(modelCache, request),
+        run: generateImage(modelCache, request, { signal: controller.signal, workingBytes }),
         signal: controller.signal,
         emit: (event) => emit(run, event, progress),
         ...(source && {
@@ -169,9 +169,21 @@ function isOfGraphs(error: unknown): boolean {
   return error instanceof OnnxError || (error instanceof Error && error.cause instanceof OnnxError);
 }
 
-function makeLibrary(provider: Provider): ModelCache {
+function makeLibrary(provider: Provider, memoryLimitBytes: number): ModelCache {
   return new ModelCache({
     provider,
+    // What an accelerator holds of its own memory is not told.
+    memory: {
+      limitBytes: provider.name === 'cpu' ? memoryLimitBytes : 0,
+      usedBytes: () => process.memoryUsage.rss(),
+    },
+    onClosed: (model, component) =>
+      say({
+        type: 'logged',
+        level: 'info',
+        message: 'A component was closed to make room.',
+        fields: { model, component, memoryBytes: process.memoryUsage.rss() },
+      }),
     onLoaded: (path, component, loadingMs, bytes) => {
       const memoryBytes = process.memoryUsage.rss();
       void send({ type: 'loaded', model: path, memoryBytes });

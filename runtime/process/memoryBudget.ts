@@ -46,8 +46,8 @@ export class MemoryBudget {
   private readonly maxModels: number;
   private readonly scales: Scales;
   private readonly now: () => number;
-  /** Of every file that was weighed, and when. */
-  private readonly weighed = new Map<string, { weight: Weight; at: number }>();
+  /** Of every file that was weighed, and when; of a model too large to be held whole, also what its largest phase takes. */
+  private readonly weighed = new Map<string, { weight: Weight; phase?: Weight; at: number }>();
   /** Runs that a process finishes at least, before it is recycled for its memory. */
   private patience = 1;
 
@@ -75,9 +75,14 @@ export class MemoryBudget {
   /** Finds out what the files of a run weigh; a run waits for that only where there is a limit. */
   async weigh(run: Run): Promise<void> {
     const weights = await Promise.all(run.files.map(async (file) => [file, await this.scales.weigh(file)] as const));
-    const at = this.now();
-    for (const [file, weight] of weights) this.weighed.set(file, { weight, at });
     run.weights = new Map(weights);
+    const at = this.now();
+    const isWhole = this.isHeldWhole(run);
+    for (const [file, weight] of weights) {
+      const byPhase = !isWhole && modelsOf(run.request).includes(file);
+      this.weighed.set(file, { weight, at, ...(byPhase && { phase: await this.scales.weighPhase(file, weight) }) });
+    }
+    if (!isWhole) run.weights = this.knownWeights(run, 'phase');
   }
 
   /** Whether all files of a run were weighed a moment ago, so that it need not wait. */
@@ -86,8 +91,29 @@ export class MemoryBudget {
     const weights = run.files.map((file) => this.weighed.get(file));
     // What could not be read may be there by now.
     if (!weights.every((found) => found && found.at >= since && found.weight.stored > 0)) return false;
-    run.weights = new Map(run.files.map((file, index) => [file, weights[index]!.weight]));
+    run.weights = this.knownWeights(run, 'weight');
+    if (this.isHeldWhole(run)) return true;
+    if (modelsOf(run.request).some((model) => !this.weighed.get(model)?.phase)) return false;
+    run.weights = this.knownWeights(run, 'phase');
     return true;
+  }
+
+  private knownWeights({ files }: Run, kind: 'weight' | 'phase'): Map<string, Weight> {
+    return new Map(
+      files.map((file) => {
+        const known = this.weighed.get(file)!;
+        return [file, known[kind] ?? known.weight];
+      }),
+    );
+  }
+
+  /**
+   * Whether all networks of a run are in memory together. On the CPU, where they are not, the process has them in memory one
+   * after the other, see `RunNetworks`.
+   */
+  private isHeldWhole(run: Run): boolean {
+    if (this.limitBytes === 0 || this.onDevice) return true;
+    return this.bytesOf(run, run.files) + this.workingBytes(run) <= this.limitBytes;
   }
 
   isWeighed(run: Run): boolean {
@@ -152,7 +178,7 @@ export class MemoryBudget {
   }
 
   /** What a run takes to compute, beside its weights, by an estimate. */
-  private workingBytes(run: Run): number {
+  workingBytes(run: Run): number {
     return run.pixels * this.pixelBytes(run);
   }
 

@@ -1,10 +1,10 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { openCheckpoint } from '../checkpoints/checkpoint.ts';
+import { isEncoder } from '../checkpoints/configs.ts';
 import { encoderNames } from '../families/family.ts';
 import { locateWeights, networkStem, textStem } from '../files/locateWeights.ts';
-import { BLOCK, matrixOf, smallestExact } from '../files/packing.ts';
-import type { StoredDtype, StoredTensor } from '../files/safetensors.ts';
+import { matrixOf, widenedBytes } from '../files/packing.ts';
 import { isGguf, readWeightsHeader } from '../files/weights.ts';
 import type { GenerateRequest, HeldWeights } from '../messages.ts';
 import { noWidths, type Widths, widthsOf, widthsOfExported } from './working.ts';
@@ -78,6 +78,30 @@ export class Scales {
     return sum;
   }
 
+  /**
+   * Estimates what the heaviest network of a model weighs, or its text encoders together: what has to be in memory at once
+   * where the networks take turns. The model as a whole where its files cannot be opened.
+   */
+  async weighPhase(path: string, whole: Weight): Promise<Weight> {
+    try {
+      const checkpoint = await openCheckpoint(path);
+      const phases = { texts: 0, largest: 0 };
+      for (const component of checkpoint.components) {
+        const source = await checkpoint.component(component);
+        // How an exported graph is divided is not known without loading it.
+        if (source.kind === 'onnx') return whole;
+        let bytes = 0;
+        for (const tensor of source.tensors.values()) bytes += widenedBytes(tensor, this.weights);
+        if (isEncoder(component)) phases.texts += bytes;
+        else phases.largest = Math.max(phases.largest, bytes);
+      }
+      const widened = Math.max(phases.texts, phases.largest);
+      return { ...whole, widened, stored: Math.min(whole.stored, widened) };
+    } catch {
+      return whole;
+    }
+  }
+
   private async weighFile(file: string): Promise<Weight> {
     try {
       const { size, mtimeMs } = await stat(file);
@@ -126,22 +150,6 @@ async function shardsOf(index: string): Promise<string[]> {
   } catch {
     return [];
   }
-}
-
-/** What an element takes as float32, over what it takes as it is stored; 1 for all others. */
-const widening: Partial<Record<StoredDtype, number>> = { F16: 2, BF16: 2, F64: 0.5 };
-
-/** Bytes of a tensor in memory, where the network computes in float32. */
-function widenedBytes(tensor: StoredTensor, weights: HeldWeights): number {
-  const { dtype, length, shape } = tensor;
-  const [rows, columns] = matrixOf(tensor);
-  const small = smallestExact(dtype);
-  const floats = small ? rows * columns * 4 : length * (widening[dtype] ?? 1);
-  if (weights === 'float16' || shape.length < 2 || columns % BLOCK !== 0) return floats;
-  const isLinear = shape.slice(2).every((size) => size === 1);
-  const bits = weights === 'int4' ? 4 : (small?.bits ?? (weights === 'int8' && isLinear ? 8 : undefined));
-  // For each block a scale, and a sum that onnxruntime adds when it packs the codes.
-  return bits === undefined ? floats : rows * columns * (bits / 8 + 8 / BLOCK);
 }
 
 async function readWeight(file: string, size: number, weights: HeldWeights): Promise<Omit<Weight, 'stored'>> {

@@ -502,7 +502,8 @@ export class Supervisor implements Runtime {
     this.live.set(run.id, run);
     run.stage = 'loading';
     this.deadlines.heardOf(run);
-    send(child, { type: 'generate', run: run.id, request: run.request });
+    const workingBytes = this.budget.workingBytes(run);
+    send(child, { type: 'generate', run: run.id, request: run.request, workingBytes });
   }
 
   /** Fails a run that must not be given to any process; true if it did. */

@@ -123,11 +123,11 @@ function median(values: number[]): number {
 }
 
 describe('a memory limit', () => {
-  test('below what a model weighs refuses it before anything is loaded', async () => {
+  test('below what the largest network of a model weighs refuses it before anything is loaded', async () => {
     await using runtime = startRuntime({ provider: 'cpu', threads: 1, log: () => {}, memoryLimitBytes: 1_000_000 });
     await expect(draw(runtime, request(modelFolder('tiny-sd15')))).rejects.toMatchObject({
       code: 'modelUnavailable',
-      message: 'This model needs about 3 MB of memory, but the memory limit is 1 MB.',
+      message: 'This model needs about 2 MB of memory, but the memory limit is 1 MB.',
     });
     expect(runtime.status()).toMatchObject({ models: [], restarts: 0 });
   });
