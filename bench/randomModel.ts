@@ -256,7 +256,8 @@ export function planClip({ hidden, layers }: { hidden: number; layers: number })
  * Streams a safetensors file. Numbers come from one pool of random ones, read over and over from where the last tensor
  * stopped: drawing a thousand million of them would take longer than everything that is measured.
  */
-async function writeWeights(file: string, plan: readonly Planned[], dtype: RandomDtype): Promise<number> {
+/** Writes a safetensors file. Returns its bytes. */
+export async function writeWeights(file: string, plan: readonly Planned[], dtype: RandomDtype): Promise<number> {
   const size = dtype === 'F32' ? 4 : 2;
   const header: Record<string, object> = { __metadata__: { format: 'pt' } };
   let end = 0;

@@ -158,6 +158,46 @@ export async function randomTensors(folder: string, shapes: Shapes, dtype: Block
   return tensors;
 }
 
+/** ggml's numbers of the types that are written here. */
+const ggmlTypes = { F32: 0, F16: 1, Q4_0: 2, Q8_0: 8 } as const;
+
+/** Writes random numbers as a GGUF file, which takes as much of the disk as the real one. */
+export async function writeGguf(file: string, shapes: Shapes, dtype: 'Q4_0' | 'Q8_0'): Promise<void> {
+  const { values, bytes } = blockFormats[dtype];
+  const blocks = randomBlocks(dtype, 2 ** 24 / values);
+  const vectors = new Uint8Array(pool.subarray(0, 2 ** 17).map((value) => 1 + 0.1 * value).buffer);
+  const words = new Uint8Array(toFloat16(pool).buffer);
+  const sourceOf = ([name, ...shape]: Shapes[number]) => {
+    if (name.includes('embed_tokens')) return { type: ggmlTypes.F16, from: words, length: count(shape) * 2 };
+    const isMatrix = shape.length >= 2 && shape[0]! > 1 && shape.at(-1)! % values === 0;
+    if (isMatrix) return { type: ggmlTypes[dtype], from: blocks, length: (count(shape) / values) * bytes };
+    return { type: ggmlTypes.F32, from: vectors, length: count(shape) * 4 };
+  };
+  const u32 = (value: number) => Buffer.from(Uint32Array.of(value).buffer);
+  const u64 = (value: number) => Buffer.from(BigUint64Array.of(BigInt(value)).buffer);
+  const text = (value: string) => Buffer.concat([u64(value.length), Buffer.from(value)]);
+  const header = [Buffer.from('GGUF'), u32(3), u64(shapes.length), u64(0)];
+  let end = 0;
+  for (const named of shapes) {
+    const [name, ...shape] = named;
+    const { type, length } = sourceOf(named);
+    header.push(text(name), u32(shape.length), ...shape.toReversed().map(u64), u32(type), u64(end));
+    end += Math.ceil(length / 32) * 32;
+  }
+  const into = await open(file, 'w');
+  try {
+    const joined = Buffer.concat(header);
+    await into.write(Buffer.concat([joined, Buffer.alloc((32 - (joined.length % 32)) % 32)]));
+    for (const named of shapes) {
+      const { from, length } = sourceOf(named);
+      const filled = Math.ceil(length / 32) * 32;
+      for (let left = filled; left > 0; left -= from.length) await into.write(from, 0, Math.min(from.length, left));
+    }
+  } finally {
+    await into.close();
+  }
+}
+
 /** Of a spread that keeps the size of what 2000 channels give. */
 function randomHalves(length: number): Uint8Array {
   const some = toFloat16(pool.map((value) => 0.02 * value));
