@@ -12,6 +12,7 @@ export type {
   GenerateRequest,
   ImagePromptRequest,
   LogLevel,
+  ModelParts,
   Pixels,
   PreviewRequest,
   RunEvent,

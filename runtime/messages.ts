@@ -9,10 +9,18 @@ export interface Pixels {
   data: Uint8Array;
 }
 
+/** Parts of a model in files of its own that somebody chose, by absolute paths; others are found by the model's own rules. */
+export interface ModelParts {
+  textEncoders?: readonly string[];
+  /** A folder with config.json and weights, or one file. */
+  vae?: string;
+}
+
 /** One run: one image. A task that asks for several results is several runs. */
 export interface GenerateRequest {
   /** Absolute path of the model: a folder in the diffusers layout, or one safetensors file. */
   model: string;
+  parts?: ModelParts;
   prompt: string;
   /** Absent: the unconditional prompt of the model (empty text, or zeros where the model's config forces them). */
   negativePrompt?: string;
@@ -66,7 +74,7 @@ export interface GenerateRequest {
   /** Absolute path of another autoencoder than the model's. */
   vae?: string;
   /** Absolute path of a second model that takes over at a step (from 0), on the same latents. */
-  refiner?: { model: string; startStep: number };
+  refiner?: { model: string; parts?: ModelParts; startStep: number };
   /** Runs only the outermost layers of the denoiser in some steps, at some loss; absent: in none. */
   deepCache?: DeepCacheRequest;
   /** The same for transformers, where little changes; absent: never. */

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import type { Logger } from 'pino';
 import { TaskError } from '../protocol/errors.ts';
-import type { ModelDescription } from '../runtime/index.ts';
+import type { ModelDescription, ModelParts } from '../runtime/index.ts';
 import type { Clock } from './clock.ts';
 import { customaryFolders, type FoundModel, ModelsFolder } from './modelsFolder.ts';
 
@@ -17,6 +17,8 @@ export interface CatalogEntry {
   path: string;
   kind: ModelKind;
   model: ModelDescription;
+  /** The text encoders and the autoencoder that `models.json` gives it. */
+  parts?: ModelParts;
   /** The name of the tiny decoder that its owner chose for it. */
   tinyDecoder?: string;
 }
@@ -38,7 +40,7 @@ export interface CatalogOptions {
   /** Names of VAEs for models that hold none, some after an architecture and `=`; default none. */
   defaultVaes?: readonly string[];
   /** Reads what a folder or a file is. */
-  describe: (path: string) => Promise<ModelDescription>;
+  describe: (path: string, parts?: ModelParts) => Promise<ModelDescription>;
   log: Logger;
   clock: Clock;
 }
@@ -77,7 +79,7 @@ export class Catalog {
   #entries: CatalogEntry[] = [];
   #lookedAt = Number.NEGATIVE_INFINITY;
   #looking: Promise<void> | undefined;
-  /** Descriptions by path: hundreds of files are not read each time somebody looks. */
+  /** Descriptions by path and chosen parts: hundreds of files are not read each time somebody looks. */
   #described = new Map<string, Described>();
   /** Paths whose names others had; each is told once. */
   readonly #told = new Set<string>();
@@ -152,7 +154,7 @@ export class Catalog {
     for (const folder of this.#folders) {
       for (const found of await folder.look()) {
         const known = await this.#describe(found);
-        described.set(found.path, known);
+        described.set(keyOf(found), known);
         const ids = this.#untaken(found, taken);
         const [air] = ids;
         if (air === undefined) continue;
@@ -161,7 +163,9 @@ export class Catalog {
         if (model.available && model.kind === 'textEncoder') continue;
         const tinyDecoder = found.tinyDecoder ?? model.tinyDecoder;
         const kind = kindOf(found, model);
-        entries.push({ air, ids, path: found.path, kind, model, ...(tinyDecoder !== undefined && { tinyDecoder }) });
+        const { path, parts } = found;
+        const chosen = { ...(parts && { parts }), ...(tinyDecoder !== undefined && { tinyDecoder }) };
+        entries.push({ air, ids, path, kind, model, ...chosen });
       }
     }
     const isDefault = ({ ids }: CatalogEntry) => Number(isNamed(ids, this.#options.defaultModel));
@@ -187,16 +191,22 @@ export class Catalog {
     return ids;
   }
 
-  async #describe({ path: file, stamp }: FoundModel): Promise<Described> {
-    const known = this.#described.get(file);
+  async #describe(found: FoundModel): Promise<Described> {
+    const { path: file, stamp, parts, fault } = found;
+    const known = this.#described.get(keyOf(found));
     const now = this.#options.clock.now();
     if (known?.stamp === stamp) {
       const freshMs = Math.max(brokenFreshMs, known.tookMs * brokenPatience);
       if (known.model.available || now - known.at < freshMs) return known;
     }
-    const model = await this.#options.describe(file);
+    const model = await this.#options.describe(file, parts);
+    if (fault !== undefined) Object.assign(model, { available: false, reason: fault });
     return { stamp, at: now, tookMs: this.#options.clock.now() - now, model };
   }
+}
+
+function keyOf({ path: file, parts }: FoundModel): string {
+  return JSON.stringify([file, parts]);
 }
 
 /** What cannot be read is what its folder says it is. */
@@ -209,7 +219,8 @@ function kindOf({ place }: FoundModel, { kind, available }: ModelDescription): M
 /**
  * `models.json` first, then the name, then the place: two files of one name in two subfolders can still be told apart.
  */
-function idsOf({ place, names }: FoundModel): string[] {
+function idsOf({ place, names, isVariant }: FoundModel): string[] {
+  if (isVariant) return names;
   const base = path.posix.basename(place);
   const name = base.replace(/\.(safetensors|ckpt|pt|pth|bin|gguf)$/i, '');
   return [...new Set([...names, `local:${name}@1`, name, `local:${place}@1`, place])];

@@ -2,8 +2,8 @@
 import { createServer, type Server as HttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
-import { type ModelDescription, type Runtime, startDescriber, startRuntime } from '../runtime/index.ts';
-import { Catalog } from './catalog.ts';
+import { type Runtime, startDescriber, startRuntime } from '../runtime/index.ts';
+import { Catalog, type CatalogOptions } from './catalog.ts';
 import { type Clock, systemClock, type Timer } from './clock.ts';
 import { type Config, completeConfig } from './config.ts';
 import type { Context } from './context.ts';
@@ -43,7 +43,7 @@ export interface ServerOptions extends Partial<Config> {
   /** Default: lines of JSON on stderr, as `logLevel` says. */
   log?: Logger;
   /** Reads what a model folder is; default: the runtime's way, in a process of its own. */
-  describe?: (folder: string) => Promise<ModelDescription>;
+  describe?: CatalogOptions['describe'];
   /** Default: the system's. */
   clock?: Clock;
 }
@@ -115,7 +115,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
         modelsDirs: [path.join(packageRoot, 'models'), ...config.modelsDir],
         defaultModel: config.defaultModel,
         defaultVaes: config.defaultVae,
-        describe: givenDescribe ?? ((path) => describer.describe(path)),
+        describe: givenDescribe ?? ((path, parts) => describer.describe(path, parts)),
         log,
         clock,
       }),

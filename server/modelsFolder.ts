@@ -1,7 +1,7 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, readFile, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Logger } from 'pino';
-import type { ModelDescription } from '../runtime/index.ts';
+import type { ModelDescription, ModelParts } from '../runtime/index.ts';
 
 /** Something in a models folder that is a model by its looks. */
 export interface FoundModel {
@@ -15,6 +15,12 @@ export interface FoundModel {
   names: string[];
   /** The tiny decoder that `models.json` gives it. */
   tinyDecoder?: string;
+  /** The text encoders and the autoencoder that `models.json` gives it. */
+  parts?: ModelParts;
+  /** Why what `models.json` says of its parts cannot be used; a sentence. */
+  fault?: string;
+  /** An entry of `models.json` before this one has the same file, with other parts: the model has the names of its entry alone. */
+  isVariant?: boolean;
 }
 
 /** What other tools call the folders of each kind; looked into where they are no model themselves. */
@@ -35,22 +41,26 @@ const mostBytes = 4 * 2 ** 20;
 /** Pickled files and other formats cannot be used; they are found so that people read why. */
 const modelFile = /\.(safetensors|ckpt|pt|pth|bin|gguf)$/i;
 
-/** A value of `models.json`: where the model is, below the models folder, and what else is known of it. */
+/** What `models.json` says of a model: its names, and what else is known of it. */
 interface Named {
-  place: string;
-  aliases: string[];
+  names: string[];
   tinyDecoder?: string;
+  /** As they stand there, whatever they are. */
+  parts: { textEncoders?: unknown; vae?: unknown };
 }
 
 interface Names {
   stamp: string;
-  places: Map<string, { names: string[]; tinyDecoder?: string }>;
+  /** For each place below the models folder what its entries say: one, or one for each choice of parts. */
+  places: Map<string, Named[]>;
 }
 
 /**
  * One models folder. Models are its subfolders with a `model_index.json`, or with a `config.json` that names a class,
  * and its files; one level deeper, those in folders that are customary. `models.json` gives them ids:
  * `{ "civitai:4384@128713": "dreamshaper", "runware:100@1": { "file": "loras/pixel.safetensors", "aliases": ["pixel"] } }`.
+ * They also choose the parts of a denoiser's file: `"textEncoders": ["text_encoders/clip_l.safetensors"], "vae": "vae/ae.safetensors"`,
+ * below the models folder.
  */
 export class ModelsFolder {
   readonly #folder: string;
@@ -73,10 +83,62 @@ export class ModelsFolder {
         // What a person has to say of a single file stands beside it.
         const [stamp, beside] = await Promise.all([stampOf(file), stampOf(`${file}.json`)]);
         if (stamp === undefined) return [];
-        return [{ path: file, place, stamp: `${stamp} ${beside}`, names: [], ...places.get(place) }];
+        const common = { path: file, place, stamp: `${stamp} ${beside}`, names: [] };
+        const named = places.get(place);
+        if (named === undefined) return [common];
+        return await Promise.all(
+          named.map(async ({ names, tinyDecoder, parts }, index) => ({
+            ...common,
+            names,
+            ...(tinyDecoder !== undefined && { tinyDecoder }),
+            ...(await this.#choose(parts, common.stamp)),
+            ...(index > 0 && { isVariant: true }),
+          })),
+        );
       }),
     );
     return found.flat();
+  }
+
+  /** The parts that an entry of `models.json` chooses, and the stamp of the model with them. */
+  async #choose(
+    { textEncoders, vae }: Named['parts'],
+    stamp: string,
+  ): Promise<Pick<FoundModel, 'stamp' | 'parts' | 'fault'>> {
+    const isList = Array.isArray(textEncoders) && textEncoders.length > 0;
+    const chosen = [
+      ...(isList ? textEncoders : [textEncoders]).map((where) => ({ where, said: 'textEncoders' as const })),
+      { where: vae, said: 'vae' as const },
+    ].filter(({ where }) => where !== undefined);
+    if (chosen.length === 0) return { stamp };
+    const files: string[] = [];
+    try {
+      if (textEncoders !== undefined && !isList) throw new Error('"textEncoders" must be a list of files');
+      for (const { where, said } of chosen) files.push(await this.#inside(where, said));
+    } catch (error) {
+      const { message } = error as Error;
+      return { stamp: `${stamp} ${message}`, fault: `What models.json says of it cannot be used: ${message}.` };
+    }
+    const stamps = await Promise.all(files.map(async (file) => `${file} ${await stampOf(file)}`));
+    return {
+      stamp: [stamp, ...stamps].join(' '),
+      parts: {
+        ...(isList && { textEncoders: files.slice(0, textEncoders.length) }),
+        ...(vae !== undefined && { vae: files.at(-1)! }),
+      },
+    };
+  }
+
+  /** The absolute path of what an entry names, links followed. Throws half a sentence for what is not in the models folder. */
+  async #inside(where: unknown, said: string): Promise<string> {
+    if (typeof where !== 'string' || where === '') throw new Error(`"${said}" must name files of the models folder`);
+    const root = await realpath(this.#folder);
+    const file = await realpath(path.join(root, where)).catch(() => undefined);
+    if (file === undefined) throw new Error(`"${said}" names ${where}, which is not there`);
+    if (path.isAbsolute(where) || !file.startsWith(root + path.sep)) {
+      throw new Error(`"${said}" names ${where}, which is not in the models folder`);
+    }
+    return file;
   }
 
   async #places(below: string, deeper: boolean): Promise<string[]> {
@@ -110,14 +172,16 @@ export class ModelsFolder {
       const content: unknown = JSON.parse(text);
       if (!isObject(content)) throw new TypeError('It is not an object that maps AIRs to models.');
       for (const [air, value] of Object.entries(content)) {
-        const named = namedBy(value);
+        const named = namedBy(air, value);
         if (named === undefined) {
           this.#log.error({ file, air }, 'An entry of models.json is broken and ignored: it needs "folder" or "file".');
           continue;
         }
-        const { place, aliases, tinyDecoder } = named;
-        const { names = [], ...known } = places.get(place) ?? {};
-        places.set(place, { ...known, names: [...names, air, ...aliases], ...(tinyDecoder && { tinyDecoder }) });
+        const { place, ...said } = named;
+        const before = places.get(place) ?? [];
+        const same = before.find(({ parts }) => JSON.stringify(parts) === JSON.stringify(said.parts));
+        if (same) Object.assign(same, { ...said, names: [...same.names, ...said.names] });
+        else places.set(place, [...before, said]);
       }
     } catch (error) {
       this.#log.error({ file, err: error }, 'The file models.json cannot be read; its names are ignored.');
@@ -129,14 +193,16 @@ export class ModelsFolder {
 }
 
 /** Undefined for what is neither a place nor an object with one. */
-function namedBy(value: unknown): Named | undefined {
-  const { file, folder, aliases, tinyDecoder } = isObject(value) ? value : { folder: value };
+function namedBy(air: string, value: unknown): (Named & { place: string }) | undefined {
+  const { file, folder, aliases, tinyDecoder, textEncoders, vae } = isObject(value) ? value : { folder: value };
   const where = file ?? folder;
   if (typeof where !== 'string' || where === '') return undefined;
+  const others = Array.isArray(aliases) ? aliases.filter((alias): alias is string => typeof alias === 'string') : [];
   return {
     place: path.posix.join(where),
-    aliases: Array.isArray(aliases) ? aliases.filter((alias): alias is string => typeof alias === 'string') : [],
-    ...(typeof tinyDecoder === 'string' && { tinyDecoder }),
+    names: [air, ...others],
+    ...(typeof tinyDecoder === 'string' && tinyDecoder !== '' && { tinyDecoder }),
+    parts: { textEncoders, vae },
   };
 }
 

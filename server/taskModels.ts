@@ -1,7 +1,7 @@
 import type { WeightedModel } from '../protocol/companions.ts';
 import { parameterCode, TaskError } from '../protocol/errors.ts';
 import type { ImageInferenceTask } from '../protocol/tasks/imageInference.ts';
-import type { WeightedFile } from '../runtime/index.ts';
+import type { GenerateRequest, WeightedFile } from '../runtime/index.ts';
 import { type Catalog, type CatalogEntry, isNamed, kindNames } from './catalog.ts';
 
 /** Where the runtime finds what a task names. All are of the right kind, and made for the model as far as that is known. */
@@ -14,17 +14,25 @@ export interface TaskModels {
   /** Paths, in the order of the task's IP-Adapters. */
   ipAdapters: string[];
   vae?: string;
-  refiner?: string;
+  refiner?: Chosen;
+}
+
+/** A model and the parts that `models.json` gives it, as requests name them. */
+type Chosen = Pick<GenerateRequest, 'model' | 'parts'>;
+
+export function chosenOf({ path: model, parts }: CatalogEntry): Chosen {
+  return { model, ...(parts && { parts }) };
 }
 
 /** Finds all models of a task. Throws a TaskError that says which parameter names the wrong one, and what would do. */
 export async function findTaskModels(task: ImageInferenceTask, catalog: Catalog): Promise<TaskModels> {
   const main = await catalog.find(task.model);
-  const fitting = async (name: string, kind: CatalogEntry['kind'], parameter: string) => {
+  const fittingEntry = async (name: string, kind: CatalogEntry['kind'], parameter: string) => {
     const entry = await catalog.find(name, kind, parameter);
     checkFit(entry, main, parameter);
-    return entry.path;
+    return entry;
   };
+  const fitting = async (...wanted: Parameters<typeof fittingEntry>) => (await fittingEntry(...wanted)).path;
   const weighted = (models: readonly WeightedModel[], kind: 'lora' | 'embedding') =>
     Promise.all(
       models.map(async ({ model, weight, parameter }) => ({
@@ -43,7 +51,9 @@ export async function findTaskModels(task: ImageInferenceTask, catalog: Catalog)
       task.ipAdapters.map(({ model, parameter }) => fitting(model, 'ipAdapter', `${parameter}.model`)),
     ),
     ...(await vaeOf(task, main, catalog, fitting)),
-    ...(task.refiner && { refiner: await fitting(task.refiner.model, 'checkpoint', 'refiner.model') }),
+    ...(task.refiner && {
+      refiner: chosenOf(await fittingEntry(task.refiner.model, 'checkpoint', 'refiner.model')),
+    }),
   };
 }
 

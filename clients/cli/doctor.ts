@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Examination } from '../../runtime/index.ts';
+import { chosenOf } from '../../server/taskModels.ts';
 import { findEntry, openLocal } from './models/local.ts';
 import { localOptions, localOptionsHelp } from './models/options.ts';
 import { table, terminalWidth } from './table.ts';
@@ -44,7 +45,7 @@ export async function doctor(args: string[]): Promise<void> {
   const found: { device: string; examination: Examination }[] = [];
   for (const name of device) {
     const packedFolder = join(dataDir, 'weights');
-    const wanted = { device: name, precision, weights, packedFolder, model: entry.model.folder };
+    const wanted = { device: name, precision, weights, packedFolder, ...chosenOf(entry) };
     found.push({ device: name, examination: await examine({ ...wanted, ...(threads > 0 && { threads }) }) });
   }
   if (values.json === true) {

@@ -20,7 +20,7 @@ import { type LoraComponent, loraComponents } from './loraKeys.ts';
 
 /** A model whose networks LoRAs change. */
 export interface LoraModel {
-  configs: ModelConfigs & { readonly path: string };
+  configs: ModelConfigs & { readonly path: string; readonly partFiles?: readonly string[] };
   source(component: LoraComponent): Promise<ComponentWeights>;
 }
 
@@ -112,7 +112,8 @@ export class Adapters {
   }
 
   private async lora(model: LoraModel, path: string): Promise<Lora> {
-    const key = `${model.configs.path}|${fingerprint([model.configs.path, path])}`;
+    const { path: own, partFiles = [] } = model.configs;
+    const key = `${own}|${fingerprint([own, ...partFiles, path])}`;
     const lora = this.read.get(key);
     if (lora) return lora;
     let reading = this.reading.get(key);

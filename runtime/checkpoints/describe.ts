@@ -26,7 +26,7 @@ import type { StoredTensors } from '../files/safetensors.ts';
 import { readWeightsHeader } from '../files/weights.ts';
 import { type AutoencoderTinyConfig, writeTinyDecoder } from '../graphs/autoencoderTiny.ts';
 import { checkShapes } from '../graphs/checkShapes.ts';
-import { type Checkpoint, openCheckpoint } from './checkpoint.ts';
+import { type Checkpoint, openCheckpoint, type PartPlaces, partFilesOf } from './checkpoint.ts';
 import { componentLabel, isEncoder } from './configs.ts';
 import { classNameOf, readFolderSettings, readIndex } from './folder.ts';
 import { openImagePrompts } from './imagePrompts.ts';
@@ -99,13 +99,15 @@ export interface ModelDescription {
  * found when the server starts and not in the middle of a task.
  *
  * @param path - absolute
- * @param besides - see `withSeparateParts`
  */
-export async function describeModel(path: string, besides: readonly string[] = []): Promise<ModelDescription> {
+export async function describeModel(path: string, places: PartPlaces = {}): Promise<ModelDescription> {
   const description = emptyDescription(path);
   try {
-    if (await isFolder(path)) await describeFolder(description, path);
-    else await describeFile(description, path, besides);
+    if (await isFolder(path)) await describeFolder(description, path, places);
+    else await describeFile(description, path, places);
+    if (description.kind !== 'checkpoint' && partFilesOf(places).length > 0) {
+      throw new ModelError('Only a model that makes images can be given text encoders and an autoencoder.');
+    }
     description.available = true;
   } catch (error) {
     description.reason = error instanceof Error ? error.message : String(error);
@@ -142,7 +144,7 @@ export function emptyDescription(path: string): ModelDescription {
   };
 }
 
-async function describeFolder(description: ModelDescription, folder: string): Promise<void> {
+async function describeFolder(description: ModelDescription, folder: string, places: PartPlaces): Promise<void> {
   const hasIndex = await isFile(join(folder, 'model_index.json'));
   const config = hasIndex ? undefined : await readJson(join(folder, 'config.json'));
   applySettings(description, await readFolderSettings(folder));
@@ -152,7 +154,7 @@ async function describeFolder(description: ModelDescription, folder: string): Pr
       throw new ModelError(`The folder has no model_index.json, and its ${pickled} cannot help: ${pickleReason}`);
     description.className = classNameOf(await readIndex(folder));
     if (imagePromptKindOf(description.className)) return describeImagePrompts(description);
-    return describeCheckpoint(description);
+    return describeCheckpoint(description, places);
   }
   description.className = typeof config._class_name === 'string' ? config._class_name : '';
   const kind = (Object.keys(partClasses) as PartKind[]).find((each) =>
@@ -167,7 +169,7 @@ async function describeFolder(description: ModelDescription, folder: string): Pr
   await describePart(description, kind);
 }
 
-async function describeFile(description: ModelDescription, file: string, besides: readonly string[]): Promise<void> {
+async function describeFile(description: ModelDescription, file: string, places: PartPlaces): Promise<void> {
   const name = basename(file);
   if (isPickle(name)) throw new ModelError(`${name} cannot be used: ${pickleReason}`);
   if (!(await isFile(file))) throw new ModelError(`There is no folder or file ${file}.`);
@@ -178,7 +180,7 @@ async function describeFile(description: ModelDescription, file: string, besides
   if (kind === 'checkpoint') {
     // Told also of what cannot be used.
     description.family = familyOfFile(tensors)?.name ?? 'unknown';
-    return describeCheckpoint(description, besides);
+    return describeCheckpoint(description, places);
   }
   const title = metadata['modelspec.title'];
   if (title) description.name = title;
@@ -198,8 +200,8 @@ function applySettings(description: ModelDescription, settings: ModelSettings): 
   description.tags = settings.tags ?? [];
 }
 
-async function describeCheckpoint(description: ModelDescription, besides: readonly string[] = []): Promise<void> {
-  const checkpoint = await openCheckpoint(description.folder, besides);
+async function describeCheckpoint(description: ModelDescription, places: PartPlaces): Promise<void> {
+  const checkpoint = await openCheckpoint(description.folder, places);
   const { settings, configs, family, latentScale } = checkpoint;
   applySettings(description, settings);
   description.className = checkpoint.className;

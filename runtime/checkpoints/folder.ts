@@ -16,7 +16,7 @@ import { locateWeights, networkStem, textStem } from '../files/locateWeights.ts'
 import { inspectOnnxFile } from '../files/onnxFile.ts';
 import { inPart, isFile, isFolder, isObject, ModelError, parsed, readJson } from '../files/reading.ts';
 import { readStoredTensors } from '../files/safetensors.ts';
-import type { Checkpoint } from './checkpoint.ts';
+import type { Checkpoint, PartPlaces } from './checkpoint.ts';
 import { completeConfigs, componentLabel, isEncoder } from './configs.ts';
 import { openPart } from './part.ts';
 import { readSettings } from './settings.ts';
@@ -29,8 +29,8 @@ import type { ComponentSource } from './source.ts';
  *
  * @throws {ModelError} naming the part and the reason
  */
-export async function openFolder(folder: string): Promise<Checkpoint> {
-  const configs = await readModelConfigs(folder);
+export async function openFolder(folder: string, places: PartPlaces): Promise<Checkpoint> {
+  const configs = await readModelConfigs(folder, places);
   const { family } = configs;
   const { vaePath, tokenizerPaths } = configs.settings;
   return {
@@ -59,7 +59,13 @@ export async function openFolder(folder: string): Promise<Checkpoint> {
 }
 
 /** Reads and parses every JSON file of a model folder. */
-export async function readModelConfigs(folder: string): Promise<ModelConfigs> {
+export async function readModelConfigs(
+  folder: string,
+  { textEncoders, vae: otherVae }: PartPlaces,
+): Promise<ModelConfigs> {
+  if (textEncoders) {
+    throw new ModelError('The folder has text encoders of its own; only a model in files can be given others.');
+  }
   const index = await readIndex(folder);
   const className = classNameOf(index);
   const family = familyOfPipeline(className);
@@ -74,6 +80,7 @@ export async function readModelConfigs(folder: string): Promise<ModelConfigs> {
   const scheduler = await readJson(join(folder, 'scheduler', 'scheduler_config.json'));
   if (!scheduler) throw new ModelError('The scheduler is missing: there is no scheduler/scheduler_config.json.');
   const settings = await readFolderSettings(folder);
+  if (otherVae !== undefined) settings.vaePath = otherVae;
   const { vaePath, configs: corrected = {} } = settings;
   const read = (component: Component) =>
     inPart(componentLabel({ family }, component), () => readComponentConfig(folder, family, component));

@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { Family, ModelSettings, SeparatePart } from '../families/family.ts';
 import { isWeightsFile } from '../files/names.ts';
-import { ModelError } from '../files/reading.ts';
+import { isFile, ModelError } from '../files/reading.ts';
 import type { StoredTensor, StoredTensors } from '../files/safetensors.ts';
 import { readWeightsHeader } from '../files/weights.ts';
 
@@ -21,22 +21,18 @@ export function modelRoots(file: string): string[] {
   return customary.test(basename(here)) ? [dirname(here), here] : [here];
 }
 
-/** A denoiser's tensors and those of its parts, in the layout of an all-in-one file, and the files that they come from. */
-export interface Assembled {
-  tensors: StoredTensors;
-  /** Absolute paths of the files of parts. */
-  files: string[];
-}
-
 /**
  * Puts a model together from the file of its denoiser and the files of its parts. For `models/diffusion_models/dream.gguf`,
- * each part that the file lacks is, in this order:
+ * each part is, in this order:
  *
- * 1. the file that `dream.gguf.json` names (`"textEncoders": ["../text_encoders/encoder.safetensors"]`, `"vae"`);
- * 2. the first file by name, of those that hold such a part, in `text_encoders/`, `clip/` or `vae/` beside or below the
+ * 1. the file that somebody names, in `models.json` or in `dream.gguf.json` (`"textEncoders":
+ *    ["../text_encoders/encoder.safetensors"]`, `"vae"`): it must be there, and hold a part of the model;
+ * 2. what the file itself holds;
+ * 3. the first file by name, of those that hold such a part, in `text_encoders/`, `clip/` or `vae/` beside or below the
  *    folder of the denoiser, or in that folder itself; files whose names the part prefers come before all others.
  *
  * @param besides - further folders like that of the denoiser, such as a models folder that the file is to go to
+ * @returns the tensors of all, in the layout of an all-in-one file
  * @throws {ModelError} naming the part and where to put it
  */
 export async function withSeparateParts(
@@ -45,7 +41,7 @@ export async function withSeparateParts(
   tensors: StoredTensors,
   settings: ModelSettings,
   besides: readonly string[],
-): Promise<Assembled> {
+): Promise<StoredTensors> {
   const { parts = [] } = family.file ?? {};
   const names = [...tensors.keys()];
   // An autoencoder has two customary prefixes, whatever the family.
@@ -54,48 +50,74 @@ export async function withSeparateParts(
     (part) => !prefixesOf(part).some((prefix) => names.some((name) => name.startsWith(prefix))),
   );
   const whole = new Map<string, StoredTensor>(tensors);
-  const files: string[] = [];
-  const search = new Search(file, settings, besides);
-  for (const part of lacking) {
+  const named = await namedEncoders(file, family, settings);
+  const search = new Search(file, besides);
+  for (const part of new Set([...named.keys(), ...lacking])) {
     // Another autoencoder, folder or file, is read where the settings name it; and a request may bring one.
     if (part.part === 'vae' && settings.vaePath !== undefined) continue;
-    const found = await search.find(part);
+    const found = named.get(part) ?? (await search.find(part));
     if (found) {
-      files.push(found.file);
-      for (const [name, tensor] of part.rename?.(found.tensors) ?? found.tensors) whole.set(part.prefix + name, tensor);
+      for (const name of tensors.keys()) if (name.startsWith(part.prefix)) whole.delete(name);
+      for (const [name, tensor] of part.rename?.(found) ?? found) whole.set(part.prefix + name, tensor);
     } else if (part.part !== 'vae' && !part.optional) {
       throw new ModelError(
         `The ${part.part} is missing: ${basename(file)} does not hold ${part.title}. Put a file with it, such as ${part.example}, into text_encoders/ beside the folder of ${basename(file)}.`,
       );
     }
   }
-  return { tensors: whole, files };
+  return whole;
+}
+
+/** The text encoders that the settings name. @throws {ModelError} for a file that holds none of the model's */
+async function namedEncoders(
+  file: string,
+  { title, file: layout }: Family,
+  { textEncoderPaths = [] }: ModelSettings,
+): Promise<Map<SeparatePart, StoredTensors>> {
+  const encoders = (layout?.parts ?? []).filter(({ part }) => part !== 'vae');
+  const named = new Map<SeparatePart, StoredTensors>();
+  for (const given of textEncoderPaths) {
+    const path = resolve(dirname(file), given);
+    if (!(await isFile(path))) {
+      throw new ModelError(
+        `The text encoder ${basename(path)} that is named for it is not there: there is no ${path}.`,
+      );
+    }
+    const { tensors } = await readWeightsHeader(path);
+    const part = encoders.find(({ recognises }) => recognises(tensors));
+    if (!part) {
+      const wanted = encoders.map((each) => each.title).join(', ') || 'none beside its file';
+      throw new ModelError(
+        `${basename(path)}, which is named for it, holds no text encoder that ${title} has: ${wanted}.`,
+      );
+    }
+    if (named.has(part)) throw new ModelError(`Two of the files that are named for it hold ${part.title}.`);
+    named.set(part, tensors);
+  }
+  return named;
 }
 
 /** Reads each header once, however many parts are looked for. */
 class Search {
   private readonly file: string;
-  private readonly settings: ModelSettings;
   private readonly besides: readonly string[];
   private readonly headers = new Map<string, Promise<StoredTensors | undefined>>();
 
-  constructor(file: string, settings: ModelSettings, besides: readonly string[]) {
+  constructor(file: string, besides: readonly string[]) {
     this.besides = besides;
     this.file = file;
-    this.settings = settings;
   }
 
-  async find(part: SeparatePart): Promise<{ file: string; tensors: StoredTensors } | undefined> {
+  async find(part: SeparatePart): Promise<StoredTensors | undefined> {
     for (const file of await this.candidates(part)) {
       const tensors = await this.header(file);
-      if (tensors && part.recognises(tensors)) return { file, tensors };
+      if (tensors && part.recognises(tensors)) return tensors;
     }
     return undefined;
   }
 
   private async candidates({ part, prefers }: SeparatePart): Promise<string[]> {
     const here = dirname(this.file);
-    const named = (part === 'vae' ? [] : (this.settings.textEncoderPaths ?? [])).map((path) => resolve(here, path));
     const names = part === 'vae' ? folders.vae : folders.encoder;
     const roots = [...modelRoots(this.file), ...this.besides];
     const places = [...roots.flatMap((root) => names.map((name) => join(root, name))), here, ...this.besides];
@@ -107,7 +129,7 @@ class Search {
     }
     const others = found.filter((file) => file !== this.file);
     const isFirst = (file: string) => prefers === undefined || prefers.test(basename(file));
-    return [...named, ...others.filter(isFirst), ...others.filter((file) => !isFirst(file))];
+    return [...others.filter(isFirst), ...others.filter((file) => !isFirst(file))];
   }
 
   /** Undefined for what cannot be read: it may be a broken file of another model. */

@@ -1,9 +1,9 @@
 import { basename, dirname, resolve } from 'node:path';
 import { type Config, type FileParts, type ModelFile, type ModelSettings, tokenizerOf } from '../families/family.ts';
 import { familyOfFile } from '../families/index.ts';
-import { ModelError } from '../files/reading.ts';
+import { inPart, ModelError } from '../files/reading.ts';
 import { readWeightsHeader } from '../files/weights.ts';
-import type { Checkpoint } from './checkpoint.ts';
+import type { Checkpoint, PartPlaces } from './checkpoint.ts';
 import { completeConfigs } from './configs.ts';
 import { findTokenizer } from './findTokenizer.ts';
 import { openPart } from './part.ts';
@@ -23,15 +23,20 @@ import { correctionsIn, readSettings } from './settings.ts';
  *
  * @throws {ModelError | SafetensorsError} naming the part and the reason
  */
-export async function openSingleFile(file: string, besides: readonly string[] = []): Promise<Checkpoint> {
+export async function openSingleFile(
+  file: string,
+  { textEncoders, vae, besides = [] }: PartPlaces,
+): Promise<Checkpoint> {
   const { tensors: own, metadata } = await readWeightsHeader(file);
   const settings = await readSettings(`${file}.json`);
+  if (textEncoders) settings.textEncoderPaths = [...textEncoders];
+  if (vae !== undefined) settings.vaePath = vae;
   const said = { ...settingsOf(metadata), ...settings };
   const family = familyOfFile(own);
   if (!family?.file) {
     throw new ModelError(`${basename(file)} holds no denoiser in a layout that is known (model.diffusion_model.…).`);
   }
-  const { tensors, files } = await withSeparateParts(file, family, own, settings, besides);
+  const tensors = await withSeparateParts(file, family, own, settings, besides);
   const { vaePath } = settings;
   const source: ModelFile = {
     path: file,
@@ -39,11 +44,16 @@ export async function openSingleFile(file: string, besides: readonly string[] = 
     metadata,
     settings: said,
     corrections: correctionsIn(family, settings, `${basename(file)}.json`),
-    otherVae: () => (vaePath === undefined ? undefined : openPart(resolve(dirname(file), vaePath), 'vae')),
+    otherVae: () =>
+      vaePath === undefined ? undefined : inPart('vae', () => openPart(resolve(dirname(file), vaePath), 'vae')),
   };
   const read = await family.file.read(source);
   const { parts } = read;
   const configOf = (part: keyof FileParts['parts']): Config => parts[part]?.config ?? {};
+  const files = new Set(
+    Object.values(parts).flatMap((part) => [...part.tensors.values()].map((tensor) => tensor.file)),
+  );
+  files.delete(file);
   const { predictionType: _, ...rest } = said;
   const configs = completeConfigs({
     family,
@@ -65,7 +75,7 @@ export async function openSingleFile(file: string, besides: readonly string[] = 
   return {
     ...configs,
     path: file,
-    partFiles: files,
+    partFiles: [...files],
     component: async (component) => {
       const part = parts[component.startsWith('vae_') ? 'vae' : (component as keyof FileParts['parts'])];
       if (!part || !configs.components.includes(component)) throw new ModelError(`This model has no ${component}.`);

@@ -47,7 +47,7 @@ export interface RunOptions {
 
 /** Latent diffusion: one image of any family, from text, from a picture, or of a part of one. */
 export async function* generate(modelCache: ModelCache, request: GenerateRequest, options: RunOptions = {}): Run {
-  const model = await modelCache.model(request.model);
+  const model = await modelCache.model(request.model, request.parts);
   const plan = planRun(model, request);
   const opened = await open(modelCache, model, request);
   yield { type: 'started', steps: plan.steps };
@@ -141,7 +141,7 @@ async function open(modelCache: ModelCache, model: Model, request: GenerateReque
   const vae = request.vae === undefined ? undefined : await modelCache.vae(request.vae);
   return {
     model,
-    refiner: request.refiner && (await openRefiner(modelCache, model, request.refiner.model)),
+    refiner: request.refiner && (await openRefiner(modelCache, model, request.refiner)),
     loras: request.loras?.length ? await modelCache.adapters.open(model, request.loras) : noLoras,
     controlNets: (request.controlNets ?? []).map(({ model: path }) => modelCache.controlNet(path)),
     imagePrompts: await Promise.all(
@@ -154,8 +154,12 @@ async function open(modelCache: ModelCache, model: Model, request: GenerateReque
 }
 
 /** A model that can take the latents of another over. @throws RuntimeError `invalidParameter` where it cannot */
-async function openRefiner(modelCache: ModelCache, model: Model, path: string): Promise<Model> {
-  const refiner = await modelCache.model(path);
+async function openRefiner(
+  modelCache: ModelCache,
+  model: Model,
+  wanted: NonNullable<GenerateRequest['refiner']>,
+): Promise<Model> {
+  const refiner = await modelCache.model(wanted.model, wanted.parts);
   const kindOf = ({ configs: { family, configs } }: Model) =>
     [family.name, configs.scheduler.prediction_type ?? 'epsilon'].join();
   if (kindOf(refiner) !== kindOf(model) || refiner.configs.input !== 'latents') {

@@ -1,13 +1,13 @@
 import { basename, extname } from 'node:path';
 import { Adapters } from '../addons/loras.ts';
 import { Cache } from '../cache.ts';
-import { openCheckpoint } from '../checkpoints/checkpoint.ts';
+import { openCheckpoint, partFilesOf } from '../checkpoints/checkpoint.ts';
 import { openImagePrompts } from '../checkpoints/imagePrompts.ts';
 import { openPart } from '../checkpoints/part.ts';
 import { networkOf } from '../families/index.ts';
 import { fingerprint } from '../files/reading.ts';
 import { writeTinyDecoder } from '../graphs/autoencoderTiny.ts';
-import type { GenerateRequest } from '../messages.ts';
+import type { GenerateRequest, ModelParts } from '../messages.ts';
 import type { Graph } from '../onnx/graph.ts';
 import type { Provider } from '../onnx/providers.ts';
 import type { PreviewSource } from '../previews/index.ts';
@@ -88,11 +88,14 @@ export class ModelCache {
   }
 
   /** What the model's files say; no graph is loaded. @throws RuntimeError `modelUnavailable` with the reason */
-  model(path: string): Promise<Model> {
-    return opened(this.models, path, async () => {
-      const checkpoint = await openCheckpoint(path);
-      return new Model(checkpoint, (name, parts) => this.network(path, name, parts));
-    });
+  model(path: string, parts: ModelParts = {}): Promise<Model> {
+    const files = partFilesOf(parts);
+    const open = async () => {
+      const checkpoint = await openCheckpoint(path, parts);
+      return new Model(checkpoint, (name, connected) => this.network(path, name, connected));
+    };
+    // The same file with other parts is another model.
+    return opened(this.models, [path, ...files].join('\n'), open, [path, ...files]);
   }
 
   controlNet(path: string): LazyGraph {
@@ -156,8 +159,8 @@ export class ModelCache {
   }
 
   /** What previews of a request are made from. @throws RuntimeError `modelUnavailable` with the reason */
-  async previewSource({ model, previews }: GenerateRequest): Promise<PreviewSource> {
-    const latentRgb = await (await this.model(model)).latentRgb();
+  async previewSource({ model, parts, previews }: GenerateRequest): Promise<PreviewSource> {
+    const latentRgb = await (await this.model(model, parts)).latentRgb();
     const path = previews?.tinyDecoder;
     return { latentRgb, tiny: path === undefined ? undefined : () => this.tinyDecoder(path).graph() };
   }
@@ -193,29 +196,36 @@ export class Kept<V> {
     this.held = new Cache(size);
   }
 
-  of(path: string, make: () => V): V {
-    const version = fingerprint([path]);
-    const held = this.held.get(path);
+  /** @param files - what it is made of; default: the one that `key` is the path of */
+  of(key: string, make: () => V, files: readonly string[] = [key]): V {
+    const version = fingerprint(files);
+    const held = this.held.get(key);
     if (held?.version === version) return held.value;
     const value = make();
-    this.held.set(path, { version, value });
+    this.held.set(key, { version, value });
     return value;
   }
 
   /** Forgets a value, unless a newer one has taken its place. */
-  forget(path: string, value: V): void {
-    if (this.held.get(path)?.value === value) this.held.delete(path);
+  forget(key: string, value: V): void {
+    if (this.held.get(key)?.value === value) this.held.delete(key);
   }
 }
 
 /** The held promise, or a new one; one that fails is forgotten, as its file may be mended before the next try. */
-export function opened<V>(kept: Kept<Promise<V>>, path: string, open: () => Promise<V>): Promise<V> {
-  return kept.of(path, () => {
+export function opened<V>(
+  kept: Kept<Promise<V>>,
+  key: string,
+  open: () => Promise<V>,
+  files?: readonly string[],
+): Promise<V> {
+  const make = () => {
     const value = open().catch((error) => {
       // A slow failure may come after the file has changed and was opened anew.
-      kept.forget(path, value);
+      kept.forget(key, value);
       throw unavailable(error);
     });
     return value;
-  });
+  };
+  return kept.of(key, make, files);
 }

@@ -1,5 +1,7 @@
+import { partFilesOf } from '../checkpoints/checkpoint.ts';
 import type { Stage } from '../messages.ts';
 import type { Clock } from './clock.ts';
+import { partsOf } from './needs.ts';
 import { UNTOLD_MS } from './progress.ts';
 import type { Run } from './run.ts';
 
@@ -102,7 +104,8 @@ export class Deadlines {
 /** What a stage takes at the slowest rate, as far as it depends on the number of weights. */
 function workMs(stage: Stage, { request, weights, pixels }: Run): number {
   if (stage !== 'encoding' && stage !== 'denoising') return 0;
-  const count = weights?.get(request.model)?.count ?? 0;
+  const files = [request.model, ...partFilesOf(partsOf(request, request.model))];
+  const count = files.reduce((sum, file) => sum + (weights?.get(file)?.count ?? 0), 0);
   const tokens = stage === 'encoding' ? TEXT_TOKENS : TEXT_TOKENS + pixels / TOKEN_PIXELS;
   // A multiplication and an addition for each weight and token; most runs have two branches.
   return ((2 * 2 * count * tokens) / SLOWEST_RATE) * 1000;

@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { join } from 'node:path';
 import { emptyDescription, type ModelDescription } from '../checkpoints/describe.ts';
+import type { ModelParts } from '../messages.ts';
 import { type Clock, machineClock } from './clock.ts';
 import { childEnvironment } from './environment.ts';
 import { packageRoot } from './runtimeProcess.ts';
@@ -9,6 +10,7 @@ import { packageRoot } from './runtimeProcess.ts';
 export interface ToDescribe {
   id: number;
   path: string;
+  parts: ModelParts | undefined;
 }
 
 /** Its answer. */
@@ -33,7 +35,7 @@ export interface Describer extends AsyncDisposable {
    *
    * @param path - absolute
    */
-  describe(path: string): Promise<ModelDescription>;
+  describe(path: string, parts?: ModelParts): Promise<ModelDescription>;
   /** Ends the process; what is still to be described is unavailable. */
   close(): Promise<void>;
 }
@@ -72,9 +74,9 @@ class ProcessDescriber implements Describer {
     this.clock = clock ?? machineClock;
   }
 
-  describe(path: string): Promise<ModelDescription> {
+  describe(path: string, parts?: ModelParts): Promise<ModelDescription> {
     return new Promise((resolve) => {
-      this.waiting.push({ id: ++this.ids, path, resolve });
+      this.waiting.push({ id: ++this.ids, path, parts, resolve });
       if (!this.current) this.next();
     });
   }
@@ -109,7 +111,8 @@ class ProcessDescriber implements Describer {
     this.child.ref();
     this.child.channel?.ref();
     // A channel that is gone is followed by `exit`.
-    this.child.send({ id: current.id, path: current.path } satisfies ToDescribe, () => {});
+    const { id, path, parts } = current;
+    this.child.send({ id, path, parts } satisfies ToDescribe, () => {});
     this.timer = this.clock.after(this.limitMs, () => {
       this.end();
       this.giveUp(`Reading its files took longer than ${this.limitMs / 1000} s.`);

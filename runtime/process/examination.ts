@@ -1,7 +1,7 @@
 import { fork } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import type { HeldWeights } from '../messages.ts';
+import type { HeldWeights, ModelParts } from '../messages.ts';
 import { childEnvironment } from './environment.ts';
 import { packageRoot } from './runtimeProcess.ts';
 
@@ -14,6 +14,7 @@ export interface ToExamine {
   threads?: number | undefined;
   /** Absolute path of a folder or file. */
   model: string;
+  parts?: ModelParts | undefined;
 }
 
 /** What computes here. */

@@ -15,7 +15,15 @@ function send(message: FromExamining): Promise<void> {
   return new Promise((resolve) => process.send?.(message, undefined, undefined, () => resolve()));
 }
 
-async function examine({ device, precision, weights, packedFolder, threads, model: path }: ToExamine): Promise<void> {
+async function examine({
+  device,
+  precision,
+  weights,
+  packedFolder,
+  threads,
+  model: path,
+  parts,
+}: ToExamine): Promise<void> {
   try {
     const chosen = await chooseProvider(device, { threads, ...(precision && { precision }) });
     const provider = { ...chosen, weights, packedFolder };
@@ -34,7 +42,7 @@ async function examine({ device, precision, weights, packedFolder, threads, mode
       },
     });
     const modelCache = new ModelCache({ provider: { ...provider, explains: true }, onLoaded: () => {} });
-    const model = await modelCache.model(path);
+    const model = await modelCache.model(path, parts);
     for (const component of model.configs.components) {
       const part = componentLabel(model.configs, component);
       const network = model.network(component);

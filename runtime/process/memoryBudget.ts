@@ -1,6 +1,6 @@
 import { RuntimeError } from '../errors.ts';
 import type { HeldWeights } from '../messages.ts';
-import { modelsOf, Scales, type Weight } from './needs.ts';
+import { modelsOf, partsOf, Scales, type Weight } from './needs.ts';
 import { isSubset, MODEST_PIXELS } from './quarantine.ts';
 import type { Run } from './run.ts';
 import type { RuntimeProcess } from './runtimeProcess.ts';
@@ -74,13 +74,18 @@ export class MemoryBudget {
 
   /** Finds out what the files of a run weigh; a run waits for that only where there is a limit. */
   async weigh(run: Run): Promise<void> {
-    const weights = await Promise.all(run.files.map(async (file) => [file, await this.scales.weigh(file)] as const));
+    const weigh = async (file: string) => [file, await this.scales.weigh(file, partsOf(run.request, file))] as const;
+    const weights = await Promise.all(run.files.map(weigh));
     run.weights = new Map(weights);
     const at = this.now();
     const isWhole = this.isHeldWhole(run);
     for (const [file, weight] of weights) {
       const byPhase = !isWhole && modelsOf(run.request).includes(file);
-      this.weighed.set(file, { weight, at, ...(byPhase && { phase: await this.scales.weighPhase(file, weight) }) });
+      this.weighed.set(file, {
+        weight,
+        at,
+        ...(byPhase && { phase: await this.scales.weighPhase(file, partsOf(run.request, file), weight) }),
+      });
     }
     if (!isWhole) run.weights = this.knownWeights(run, 'phase');
   }

@@ -1,12 +1,12 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { openCheckpoint } from '../checkpoints/checkpoint.ts';
+import { openCheckpoint, partFilesOf } from '../checkpoints/checkpoint.ts';
 import { isEncoder } from '../checkpoints/configs.ts';
 import { encoderNames } from '../families/family.ts';
 import { locateWeights, networkStem, textStem } from '../files/locateWeights.ts';
 import { matrixOf, widenedBytes } from '../files/packing.ts';
 import { isGguf, readWeightsHeader } from '../files/weights.ts';
-import type { GenerateRequest, HeldWeights } from '../messages.ts';
+import type { GenerateRequest, HeldWeights, ModelParts } from '../messages.ts';
 import { noWidths, type Widths, widthsOf, widthsOfExported } from './working.ts';
 
 /** Bytes of weights, estimated from what lies on disk. */
@@ -26,12 +26,18 @@ export function modelsOf({ model, refiner }: GenerateRequest): string[] {
   return [...new Set([model, ...(refiner ? [refiner.model] : [])])];
 }
 
+/** The parts that were chosen for one of its models. */
+export function partsOf({ model, parts, refiner }: GenerateRequest, path: string): ModelParts {
+  return (path === model ? parts : path === refiner?.model ? refiner.parts : undefined) ?? {};
+}
+
 /** Every folder and file that a request needs, the models first. */
 export function filesOf(request: GenerateRequest): string[] {
   const { controlNets = [], imagePrompts = [], loras = [], embeddings = [], vae, previews } = request;
   return [
     ...new Set([
       ...modelsOf(request),
+      ...modelsOf(request).flatMap((model) => partFilesOf(partsOf(request, model))),
       ...[...controlNets, ...imagePrompts].map(({ model }) => model),
       ...[...loras, ...embeddings].map(({ path }) => path),
       ...(vae === undefined ? [] : [vae]),
@@ -65,10 +71,15 @@ export class Scales {
     this.weights = weights;
   }
 
-  /** @param path absolute; a folder of a model or of a single network, or one file */
-  async weigh(path: string): Promise<Weight> {
+  /**
+   * @param path - absolute; a folder of a model or of a single network, or one file
+   * @param parts - of a model, chosen by name: they weigh by themselves
+   */
+  async weigh(path: string, parts: ModelParts = {}): Promise<Weight> {
     const sum: Weight = { stored: 0, widened: 0, count: 0, widths: { ...noWidths } };
-    for (const file of await weightFiles(path)) {
+    const chosen = partFilesOf(parts);
+    for (const file of await weightFiles(path, parts)) {
+      if (chosen.some((part) => file === part || dirname(file) === part)) continue;
       const { stored, widened, count, widths } = await this.weighFile(file);
       sum.count += count;
       sum.stored += stored;
@@ -82,9 +93,9 @@ export class Scales {
    * Estimates what the heaviest network of a model weighs, or its text encoders together: what has to be in memory at once
    * where the networks take turns. The model as a whole where its files cannot be opened.
    */
-  async weighPhase(path: string, whole: Weight): Promise<Weight> {
+  async weighPhase(path: string, parts: ModelParts | undefined, whole: Weight): Promise<Weight> {
     try {
-      const checkpoint = await openCheckpoint(path);
+      const checkpoint = await openCheckpoint(path, parts);
       const phases = { texts: 0, largest: 0 };
       for (const component of checkpoint.components) {
         const source = await checkpoint.component(component);
@@ -117,10 +128,10 @@ export class Scales {
 }
 
 /** The files whose weights are loaded: of several forms of the same component one is taken. */
-async function weightFiles(path: string): Promise<string[]> {
+async function weightFiles(path: string, parts: ModelParts): Promise<string[]> {
   const names = await namesIn(path);
   // Of a file that cannot be opened, the run says why.
-  if (!names) return [path, ...((await openCheckpoint(path).catch(() => undefined))?.partFiles ?? [])];
+  if (!names) return [path, ...((await openCheckpoint(path, parts).catch(() => undefined))?.partFiles ?? [])];
   if (!names.includes('model_index.json')) return chosenOf(path, names);
   const chosen: string[] = [];
   let hasOnnxDecoder = false;

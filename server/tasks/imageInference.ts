@@ -31,7 +31,7 @@ import { toTaskError } from '../taskErrors.ts';
 import { checkRoom, storeImage } from '../taskImages.ts';
 import { logEnd } from '../taskLog.ts';
 import type { TaskMeter } from '../taskMeter.ts';
-import { findTaskModels, findTinyDecoder } from '../taskModels.ts';
+import { chosenOf, findTaskModels, findTinyDecoder } from '../taskModels.ts';
 import { readPictures, type TaskPictures } from '../taskPictures.ts';
 import { fingerprintOf, TaskRecord } from '../taskRecords.ts';
 import { workOf } from '../work.ts';
@@ -204,7 +204,7 @@ async function planTask(task: ImageInferenceTask, caller: Caller, context: Conte
     air: main.air,
     model,
     request: {
-      model: main.path,
+      ...chosenOf(main),
       prompt: task.positivePrompt,
       ...(negativePrompt !== undefined && { negativePrompt }),
       ...(positivePrompt2 !== undefined && { prompt2: positivePrompt2 }),
@@ -225,7 +225,7 @@ async function planTask(task: ImageInferenceTask, caller: Caller, context: Conte
       ...(loras.length > 0 && { loras }),
       ...(embeddings.length > 0 && { embeddings }),
       ...(vae !== undefined && { vae }),
-      ...(refiner !== undefined && { refiner: { model: refiner, startStep: refinerStart(task, steps) } }),
+      ...(refiner !== undefined && { refiner: { ...refiner, startStep: refinerStart(task, steps) } }),
       ...caches.request,
       ...(previews !== false && {
         previews: {

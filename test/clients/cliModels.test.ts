@@ -23,6 +23,7 @@ import { humanBytes, humanTime, Transfer } from '../../clients/cli/transfer.ts';
 import { parts } from '../helpers/checkpointFiles.ts';
 import { bytesOf, runHere, start } from '../helpers/cli.ts';
 import { modelFolder } from '../helpers/goldens.ts';
+import { writeFluxFiles } from '../helpers/separateFiles.ts';
 import { readContents, writeGoldenSingleFile, writeSafetensors } from '../helpers/singleFile.ts';
 
 const unet = 'unet/diffusion_pytorch_model.safetensors';
@@ -215,6 +216,47 @@ describe('latentwire models add', () => {
     );
     expect(Object.keys(await at.names()).sort()).toEqual(numbers.map((n) => `a:b@${n}`));
     expect(await at.there()).toEqual(['models.json', ...numbers.map((n) => `n${n}.safetensors`)]);
+  });
+
+  test('brings in the parts that are chosen for a file, and writes them into models.json', async () => {
+    await using at = await setUp();
+    const own = path.join(at.folder, 'own');
+    const file = await writeFluxFiles(own, { denoiser: '.', encoders: 'e', vae: 'v' });
+    await mkdir(path.join(at.modelsDir, 'clip'), { recursive: true });
+    const clip = path.join(at.modelsDir, 'clip', 'l.safetensors');
+    await rename(path.join(own, 'e', 'clip_l.safetensors'), clip);
+    for (const name of ['tokenizer', 'tokenizer_2']) await rename(path.join(own, name), path.join(own, `dev.${name}`));
+    const t5 = path.join(own, 'e', 't5xxl.safetensors');
+    const vae = path.join(own, 'v', 'ae.safetensors');
+    const parts = ['--text-encoder', clip, '--text-encoder', t5, '--vae', vae];
+    const wrong = await at.models('add', file, '--text-encoder', vae);
+    expect(wrong).toMatchObject({ code: 1, stdout: '' });
+    expect(wrong.stderr).toMatch(/ae\.safetensors, which is named for it, holds no text encoder that FLUX\.1 has/);
+    expect(await at.there()).toEqual(['clip']);
+    const added = await at.models('add', file, '--air', 'bfl:dev@1', ...parts);
+    expect(added).toMatchObject({ code: 0, stdout: 'bfl:dev@1\n' });
+    expect(added.stderr).toContain('It is put together with l.safetensors, t5xxl.safetensors, ae.safetensors.');
+    const named = {
+      file: 'dev.safetensors',
+      textEncoders: ['clip/l.safetensors', 'text_encoders/t5xxl.safetensors'],
+      vae: 'vae/ae.safetensors',
+    };
+    expect(await at.names()).toEqual({ 'bfl:dev@1': named });
+    expect((await stat(path.join(at.modelsDir, named.vae))).ino).toBe((await stat(vae)).ino);
+    expect(await readdir(path.join(at.modelsDir, 'vae'))).toEqual(['ae.safetensors', 'ae.safetensors.json']);
+    // What is there already is only named, and keeps its parts.
+    const there = path.join(at.modelsDir, 'dev.safetensors');
+    expect(await at.models('add', there, '--air', 'bfl:dev@1', '--alias', 'dev1')).toMatchObject({ code: 0 });
+    expect(await at.names()).toEqual({ 'bfl:dev@1': { ...named, aliases: ['dev1'] } });
+    expect((await at.models('add', file, '--name', 'again', '--vae', vae)).stderr).toMatch(
+      /vae\/ae\.safetensors is there already/,
+    );
+    const { stdout } = await at.models();
+    expect(stdout).toMatch(/^bfl:dev@1 +checkpoint +flux1 .*It is put together with/m);
+    await rm(clip);
+    expect((await at.models()).stdout).toMatch(
+      /^bfl:dev@1 .* cannot be used: What models\.json says of it cannot be used: "textEncoders" names clip\/l\.safetensors, which is not there\.$/m,
+    );
   });
 
   test('gives an AIR that two processes want at once to one of them, and says so to the other', async () => {

@@ -19,6 +19,7 @@ import {
   readSchnellGoldens,
 } from '../helpers/fluxGoldens.ts';
 import { modelsFolder, relativeError } from '../helpers/goldens.ts';
+import { fluxCorrections, writeFluxFiles } from '../helpers/separateFiles.ts';
 import { readContents, writeSafetensors } from '../helpers/singleFile.ts';
 import { drawn, drive, largestDifference, openModels, readPixels, trajectoryOf } from '../helpers/trajectories.ts';
 import { writeTransformerFile } from '../helpers/transformerGoldens.ts';
@@ -383,13 +384,6 @@ describe('files of FLUX.1', () => {
   afterAll(() => rm(folder, { recursive: true }));
 
   const request: GenerateRequest = { ...common, steps: 2, guidanceScale: 3.5 };
-  // What shapes do not tell of so small a model.
-  const corrections = {
-    vae: { norm_num_groups: 4 },
-    text_encoder: { num_attention_heads: 4, eos_token_id: 2 },
-    transformer: { axes_dims_rope: [4, 6, 6] },
-  };
-
   test('a folder is described by its family', async () => {
     expect(await describeModel(model)).toMatchObject({
       available: true,
@@ -408,7 +402,7 @@ describe('files of FLUX.1', () => {
   test('a checkpoint of ComfyUI draws what the folder draws, with tokenizers found beside it', async () => {
     const file = join(folder, 'all.safetensors');
     await writeTransformerFile('tiny-flux-dev/comfy', file);
-    await writeFile(`${file}.json`, JSON.stringify(corrections));
+    await writeFile(`${file}.json`, JSON.stringify(fluxCorrections));
     await cp(join(model, 'tokenizer'), join(folder, 'tokenizer'), { recursive: true });
     const { reason } = await describeModel(file);
     expect(reason).toMatch(
@@ -429,31 +423,19 @@ describe('files of FLUX.1', () => {
   });
 
   test('a transformer draws with the text encoders and the autoencoder that lie beside it', async () => {
-    const [models, all] = [join(folder, 'separate'), join(folder, 'parts.safetensors')];
-    for (const name of ['diffusion_models', 'text_encoders', 'vae'])
-      await mkdir(join(models, name), { recursive: true });
-    const file = join(models, 'diffusion_models', 'dev.safetensors');
-    await writeTransformerFile('tiny-flux-dev/bfl', file);
-    expect((await describeModel(file)).reason).toMatch(/^The text_encoder is missing: .* clip_l\.safetensors,/);
-    await writeTransformerFile('tiny-flux-dev/ae', join(models, 'vae', 'ae.safetensors'));
-    await writeTransformerFile('tiny-flux-dev/comfy', all);
-    const contents = [...(await readContents(all))];
-    for (const name of ['clip_l', 't5xxl']) {
-      const prefix = `text_encoders.${name}.transformer.`;
-      const own = contents.filter(([key]) => key.startsWith(prefix));
-      const target = join(models, 'text_encoders', `${name}.safetensors`);
-      await writeSafetensors(target, new Map(own.map(([key, content]) => [key.slice(prefix.length), content])));
-    }
-    await writeFile(`${file}.json`, JSON.stringify(corrections));
-    for (const name of ['tokenizer', 'tokenizer_2'])
-      await cp(join(model, name), join(models, name), { recursive: true });
+    const models = join(folder, 'separate');
+    const alone = join(models, 'diffusion_models', 'dev.safetensors');
+    await mkdir(join(models, 'diffusion_models'), { recursive: true });
+    await writeTransformerFile('tiny-flux-dev/bfl', alone);
+    expect((await describeModel(alone)).reason).toMatch(/^The text_encoder is missing: .* clip_l\.safetensors,/);
+    const file = await writeFluxFiles(models);
     expect(await describeModel(file)).toMatchObject({
       available: true,
       reason: 'It is put together with clip_l.safetensors, t5xxl.safetensors, ae.safetensors.',
     });
     const quantized = join(models, 'diffusion_models', 'dev-q4_0.gguf');
     await cp(join(modelsFolder, 'tiny-flux-dev-q4_0.gguf'), quantized);
-    await writeFile(`${quantized}.json`, JSON.stringify(corrections));
+    await writeFile(`${quantized}.json`, JSON.stringify(fluxCorrections));
     expect(await describeModel(quantized)).toMatchObject({ available: true, family: 'flux', precision: 'Q4_0' });
     const denoiser = await (await modelCache.model(file)).source('denoiser');
     const names = denoiser.kind === 'safetensors' ? [...denoiser.tensors.keys()] : [];

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { describeModel } from '../../runtime/checkpoints/describe.ts';
-import type { GenerateRequest } from '../../runtime/messages.ts';
+import type { GenerateRequest, ModelParts } from '../../runtime/messages.ts';
+import { filesOf, partsOf, Scales } from '../../runtime/process/needs.ts';
 import { modelsFolder } from '../helpers/goldens.ts';
 import { readContents, writeSafetensors } from '../helpers/singleFile.ts';
 import { drawn, openModels } from '../helpers/trajectories.ts';
@@ -54,6 +55,51 @@ describe('a model in separate files', () => {
     });
     const modelCache = openModels();
     expect(await drawn(modelCache, { ...request, model: denoiser() })).toEqual(await drawn(modelCache, request));
+  });
+
+  test('draws with parts that are chosen by name, wherever they are, and before what lies beside it', async () => {
+    const other = join(models, 'other');
+    await mkdir(other);
+    const chosen = { textEncoders: [join(other, 'mine.safetensors')], vae: join(whole, 'vae') };
+    await cp(encoder(), chosen.textEncoders[0]!);
+    const described = await describeModel(denoiser(), chosen);
+    expect(described).toMatchObject({
+      available: true,
+      reason: 'It is put together with mine.safetensors, diffusion_pytorch_model.safetensors.',
+    });
+    const named = { ...request, model: denoiser(), parts: chosen };
+    const modelCache = openModels();
+    expect(await drawn(modelCache, named)).toEqual(await drawn(modelCache, request));
+    expect(filesOf(named)).toEqual([denoiser(), ...chosen.textEncoders, chosen.vae]);
+    const scales = new Scales();
+    const weighed = await Promise.all(filesOf(named).map((file) => scales.weigh(file, partsOf(named, file))));
+    const byRules = await scales.weigh(denoiser());
+    expect(weighed.reduce((sum, { count }) => sum + count, 0)).toBe(byRules.count);
+  });
+
+  test('refuses parts that are chosen by name and cannot be its own', async () => {
+    const reasonOf = async (file: string, chosen: ModelParts) => (await describeModel(file, chosen)).reason;
+    const gone = join(models, 'gone.safetensors');
+    expect(await reasonOf(denoiser(), { textEncoders: [gone] })).toBe(
+      `The text encoder gone.safetensors that is named for it is not there: there is no ${gone}.`,
+    );
+    expect(await reasonOf(denoiser(), { textEncoders: [vae()] })).toBe(
+      'ae.safetensors, which is named for it, holds no text encoder that Z-Image has: the text encoder Qwen3.',
+    );
+    expect(await reasonOf(denoiser(), { textEncoders: [encoder(), encoder()] })).toBe(
+      'Two of the files that are named for it hold the text encoder Qwen3.',
+    );
+    expect(await reasonOf(denoiser(), { vae: gone })).toBe(
+      'The vae cannot be used: gone.safetensors cannot be opened: there is no such file.',
+    );
+    expect(await reasonOf(whole, { textEncoders: [encoder()] })).toMatch(/^The folder has text encoders of its own/);
+    expect(await reasonOf(join(whole, 'vae'), { vae: vae() })).toMatch(/^Only a model that makes images can be given/);
+    const settings = { textEncoders: ['../vae/ae.safetensors'], vae: { norm_num_groups: 4 } };
+    const copy = join(models, 'diffusion_models', 'copy.safetensors');
+    await cp(denoiser(), copy);
+    await writeFile(`${copy}.json`, JSON.stringify(settings));
+    expect(await reasonOf(copy, {})).toMatch(/^ae\.safetensors, which is named for it, holds no text encoder/);
+    await rm(copy);
   });
 
   test('says which text encoder is missing, and where to put it', async () => {

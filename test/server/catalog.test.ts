@@ -1,8 +1,9 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import pino from 'pino';
 import { describe, expect, test, vi } from 'vitest';
+import type { ModelParts } from '../../runtime/index.ts';
 import { Catalog } from '../../server/catalog.ts';
 import { ManualClock } from '../helpers/clock.ts';
 import { describeTestModel } from '../helpers/server.ts';
@@ -188,6 +189,78 @@ describe('files', () => {
     );
     expect((await catalog.find('civitai:1@2', 'lora')).ids).toContain('local:pixel-lora@1');
     expect((await catalog.find('first')).tinyDecoder).toBe('taesd');
+  });
+
+  test('are given parts by models.json, and are models of their own for each choice of them', async () => {
+    await using models = await makeModels('first');
+    for (const place of [
+      'dev.gguf',
+      'text_encoders/a.safetensors',
+      'text_encoders/b.safetensors',
+      'vae/ae.safetensors',
+    ])
+      await models.write(place);
+    const named = { file: 'dev.gguf', vae: 'vae/ae.safetensors' };
+    const names = {
+      'a:a@1': { ...named, textEncoders: ['text_encoders/a.safetensors', 'vae/../text_encoders/b.safetensors'] },
+      'a:b@1': { ...named, aliases: ['bare'] },
+      'a:c@1': { ...named, tinyDecoder: 'taesd' },
+    };
+    await models.write('models.json', JSON.stringify(names));
+    const described: unknown[] = [];
+    const clock = new ManualClock();
+    const describe = async (file: string, parts?: ModelParts) => {
+      if (file.endsWith('.gguf')) described.push(parts);
+      return describeTestModel(file);
+    };
+    const catalog = new Catalog({ modelsDirs: [models.folder], defaultModel: 'first', log, clock, describe });
+    const inside = (place: string) => path.join(models.folder, place);
+    const vae = inside('vae/ae.safetensors');
+    const textEncoders = [inside('text_encoders/a.safetensors'), inside('text_encoders/b.safetensors')];
+    expect(await catalog.find('dev')).toMatchObject({ air: 'a:a@1', parts: { textEncoders, vae } });
+    const second = await catalog.find('bare');
+    expect(second).toMatchObject({ ids: ['a:b@1', 'bare', 'a:c@1'], path: inside('dev.gguf'), tinyDecoder: 'taesd' });
+    expect(second.parts).toEqual({ vae });
+    expect(described).toEqual([{ textEncoders, vae }, { vae }]);
+    // Another file in the place of a part is another model.
+    await models.write('vae/ae.safetensors', 'longer');
+    await clock.advance(looksAgainMs);
+    await catalog.list();
+    expect(described).toHaveLength(4);
+  });
+
+  test.each([
+    [{ vae: 'vae/gone.safetensors' }, '"vae" names vae/gone.safetensors, which is not there'],
+    [
+      { textEncoders: ['../outside.safetensors'] },
+      '"textEncoders" names ../outside.safetensors, which is not in the models folder',
+    ],
+    [{ vae: '/etc/hostname' }, '"vae" names /etc/hostname, which is not there'],
+    [{ vae: '.' }, '"vae" names ., which is not in the models folder'],
+    [{ vae: 'vae/link.safetensors' }, '"vae" names vae/link.safetensors, which is not in the models folder'],
+    [
+      { vae: 'linked/outside.safetensors' },
+      '"vae" names linked/outside.safetensors, which is not in the models folder',
+    ],
+    [{ textEncoders: 'text_encoders/a.safetensors' }, '"textEncoders" must be a list of files'],
+    [{ textEncoders: [] }, '"textEncoders" must be a list of files'],
+    [{ textEncoders: [7] }, '"textEncoders" must name files of the models folder'],
+    [{ vae: {} }, '"vae" must name files of the models folder'],
+  ])('whose parts are %j are listed with the reason', async (parts, reason) => {
+    await using outer = await makeModels();
+    const folder = path.join(outer.folder, 'models');
+    for (const place of ['models/dev.gguf', 'models/text_encoders/a.safetensors', 'outside.safetensors'])
+      await outer.write(place);
+    await mkdir(path.join(folder, 'vae'));
+    await symlink(path.join(outer.folder, 'outside.safetensors'), path.join(folder, 'vae', 'link.safetensors'));
+    await symlink(outer.folder, path.join(folder, 'linked'));
+    await outer.write('models/models.json', JSON.stringify({ 'a:b@1': { file: 'dev.gguf', ...parts } }));
+    const [entry] = (await open([folder]).list()).filter(({ ids }) => ids.includes('a:b@1'));
+    expect(entry?.model).toMatchObject({
+      available: false,
+      reason: `What models.json says of it cannot be used: ${reason}.`,
+    });
+    expect(entry).not.toHaveProperty('parts');
   });
 
   test('of one name: the first has it, the other is still there under its place, and that is told once', async () => {

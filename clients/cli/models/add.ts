@@ -5,6 +5,7 @@ import {
   foreignKind,
   isWeightsFile,
   type ModelDescription,
+  type ModelParts,
   weightsStem,
 } from '../../../runtime/index.ts';
 import { interruptible } from '../interrupt.ts';
@@ -29,6 +30,9 @@ Options:
   --air AIR            A name for tasks, such as civitai:4384@128713. Default: local:NAME@1
   --name NAME          What to call it in the models folder. Default: as the folder or file is called
   --alias NAME         Another name for tasks; may be given more than once
+  --text-encoder FILE  A text encoder for a denoiser's file; may be given more than once. Default: those that are found in
+                       text_encoders/ of the models folder. One from elsewhere is brought there
+  --vae PATH           The VAE for a model, in the same way, in vae/
   --tokenizer FOLDER   vocab.json and merges.txt of a single file whose vocabulary is not CLIP's; others need none
   --link               Only link: the same bytes under a second name, on the same file system (hard links)
   --copy               Only copy. Default: link where that works, else copy
@@ -42,6 +46,8 @@ const options = {
   air: { type: 'string' },
   name: { type: 'string' },
   alias: { type: 'string', multiple: true },
+  'text-encoder': { type: 'string', multiple: true },
+  vae: { type: 'string' },
   tokenizer: { type: 'string' },
   link: { type: 'boolean' },
   copy: { type: 'boolean' },
@@ -57,7 +63,8 @@ export async function add(args: string[]): Promise<void> {
   const isFolder = await checkSource(source);
   if (isFolder && values.tokenizer !== undefined) throw new UsageError('--tokenizer is for single files.');
   const local = openLocal(values);
-  const found = await describeModel(source, [local.modelsDir]);
+  const chosen = partsGiven(values);
+  const found = await describeModel(source, { ...chosen, besides: [local.modelsDir] });
   checkUsable(found);
   if (values.kind !== undefined && values.kind !== found.kind) {
     throw new Error(`${source} is of the kind ${found.kind}, not ${values.kind}.`);
@@ -68,10 +75,11 @@ export async function add(args: string[]): Promise<void> {
   const names: Names = { air: values.air, aliases: values.alias ?? [], force: values.force === true };
   if (!target.inside) await checkNewName(local, name);
   await checkNames(local, names, path.join(target.folder, target.item));
-  // Of what lies there already, only a tokenizer can be missing.
-  if (!target.inside || values.tokenizer !== undefined) {
+  const parts = await placeParts(chosen, local.modelsDir);
+  // Of what lies there already, only a tokenizer or a part can be missing.
+  if (!target.inside || values.tokenizer !== undefined || parts.some(({ sources }) => sources.length > 0)) {
     const sources = isFolder ? await filesOf(source, name) : await fileWithCompany(source, name, values.tokenizer);
-    const work = (signal: AbortSignal) => bring(target, name, sources, how, local.modelsDir, signal);
+    const work = (signal: AbortSignal) => bring(target, name, sources, parts, how, local.modelsDir, signal);
     await interruptible(work, 'Stopped; nothing was added.');
   }
   const place = path.relative(local.modelsDir, path.join(target.folder, target.item));
@@ -79,8 +87,62 @@ export async function add(args: string[]): Promise<void> {
     process.stderr.write(`Tasks do not name a text encoder: models that need it find it in ${target.folder}.\n`);
     return;
   }
-  await writeNames(local, place, names, isFolder);
-  await tell(local, place);
+  await writeNames(local, place, { ...names, parts: partsBelow(parts) }, isFolder);
+  await tell(local, place, values.air);
+}
+
+function partsGiven(values: { 'text-encoder'?: string[] | undefined; vae?: string | undefined }): ModelParts {
+  const { 'text-encoder': encoders, vae } = values;
+  return {
+    ...(encoders && { textEncoders: encoders.map((file) => path.resolve(file)) }),
+    ...(vae !== undefined && { vae: path.resolve(vae) }),
+  };
+}
+
+/** A part that was chosen for a model. */
+interface PlacedPart {
+  field: keyof ModelParts;
+  /** Below the models folder, with slashes. */
+  place: string;
+  /** Its files, where it does not lie there yet; they go to the hidden folder `.parts` of the staging. */
+  sources: Source[];
+}
+
+/** Where chosen parts lie or go. Throws a sentence where another file of that name is in the way. */
+async function placeParts(chosen: ModelParts, modelsDir: string): Promise<PlacedPart[]> {
+  const place = async (file: string, field: keyof ModelParts, folder: string): Promise<PlacedPart> => {
+    const below = path.relative(await realpath(modelsDir), await realpath(file));
+    if (below !== '' && !below.startsWith('..') && !path.isAbsolute(below)) {
+      return { field, place: below.split(path.sep).join('/'), sources: [] };
+    }
+    const item = `${folder}/${path.basename(file)}`;
+    if (await stat(path.join(modelsDir, item)).catch(() => undefined)) {
+      throw new Error(`${path.join(modelsDir, item)} is there already. Name that one, or rename ${file}.`);
+    }
+    const isFolder = (await stat(file)).isDirectory();
+    const name = path.basename(file);
+    const found = isFolder ? await filesOf(file, name) : await fileWithCompany(file, weightsStem(name), undefined);
+    const sources = found.map((source) => ({ ...source, to: path.join('.parts', folder, source.to) }));
+    return { field, place: item, sources };
+  };
+  const { textEncoders = [], vae } = chosen;
+  return await Promise.all([
+    ...textEncoders.map((file) => place(file, 'textEncoders', 'text_encoders')),
+    ...(vae === undefined ? [] : [place(vae, 'vae', 'vae')]),
+  ]);
+}
+
+/** The parts as requests name them, those that are brought in being in `staged` still; without it, as `models.json` has them. */
+function partsBelow(parts: readonly PlacedPart[], modelsDir?: string, staged?: string): ModelParts {
+  const pathsOf = (wanted: keyof ModelParts) =>
+    parts
+      .filter(({ field }) => field === wanted)
+      .map(({ place, sources }) => {
+        if (modelsDir === undefined || staged === undefined) return place;
+        return sources.length > 0 ? path.join(staged, '.parts', place) : path.join(modelsDir, place);
+      });
+  const [textEncoders, [vae]] = [pathsOf('textEncoders'), pathsOf('vae')];
+  return { ...(textEncoders.length > 0 && { textEncoders }), ...(vae !== undefined && { vae }) };
 }
 
 /** Where a model goes, or is. */
@@ -136,12 +198,14 @@ async function checkSource(source: string): Promise<boolean> {
 async function bring(
   { folder, item, inside }: Target,
   name: string,
-  sources: readonly Source[],
+  own: readonly Source[],
+  parts: readonly PlacedPart[],
   how: How,
   modelsDir: string,
   signal: AbortSignal,
 ): Promise<void> {
   await using staging = await openStaging(modelsDir);
+  const sources = [...own, ...parts.flatMap((part) => part.sources)];
   await checkSpace(staging.folder, await bytesToCopy(sources, staging.folder, how));
   const bytes = sources.reduce((sum, source) => sum + source.bytes, 0);
   const transfer = new Transfer(`adding ${name}`, bytes);
@@ -152,12 +216,19 @@ async function bring(
     transfer.end();
   }
   // What was checked is the original; this is what will be used.
-  checkUsable(await describeModel(path.join(staging.folder, item), [modelsDir]));
+  const chosen = partsBelow(parts, modelsDir, staging.folder);
+  checkUsable(await describeModel(path.join(staging.folder, item), { ...chosen, besides: [modelsDir] }));
   signal.throwIfAborted();
-  const items = [...new Set(sources.map(({ to }) => to.split(path.sep)[0]!))];
+  const items = [...new Set(own.map(({ to }) => to.split(path.sep)[0]!))];
   const missing = inside ? items.filter((each) => /\.tokenizer(_[23])?$/.test(each)) : items;
   await mkdir(folder, { recursive: true });
   const moves = missing.map((each) => [path.join(staging.folder, each), path.join(folder, each)] as const);
+  // The items of `.parts/vae/` go to `vae/` of the models folder.
+  const brought = parts.flatMap((part) => part.sources.map(({ to }) => path.join(...to.split(path.sep).slice(1, 3))));
+  for (const place of new Set(brought)) {
+    await mkdir(path.dirname(path.join(modelsDir, place)), { recursive: true });
+    moves.push([path.join(staging.folder, '.parts', place), path.join(modelsDir, place)]);
+  }
   await locked(modelsDir, () => settle(moves));
   if (inside) return;
   const told = [

@@ -1,7 +1,7 @@
 import path from 'node:path';
-import { weightsStem } from '../../../runtime/index.ts';
+import { type ModelParts, weightsStem } from '../../../runtime/index.ts';
 import { findEntry, type Local } from './local.ts';
-import { changeNamesFile, checkAir, ownerIn, readNamesFile, takeIds } from './namesFile.ts';
+import { changeNamesFile, checkAir, ownerIn, placeOf, readNamesFile, takeIds } from './namesFile.ts';
 import { checkFree, checkName } from './staging.ts';
 
 /** What tasks are to call a model, beside its own name. */
@@ -46,10 +46,11 @@ export async function checkNames(local: Local, { air, aliases, force }: Names, f
 export async function writeNames(
   local: Local,
   place: string,
-  { air, aliases, force }: Names,
+  { air, aliases, force, parts = {} }: Names & { parts?: ModelParts },
   isFolder: boolean,
 ): Promise<void> {
-  if (air === undefined && aliases.length === 0) return;
+  const choosesParts = Object.keys(parts).length > 0;
+  if (air === undefined && aliases.length === 0 && !choosesParts) return;
   const where = place.split(path.sep).join('/');
   const key = air ?? `local:${weightsStem(path.posix.basename(where))}@1`;
   await changeNamesFile(local.modelsDir, (names) => {
@@ -60,8 +61,12 @@ export async function writeNames(
         `${owner.id} was given to ${owner.place} in the meantime, so ${where} is there now without its names. Add it again with others.`,
       );
     }
+    const { [key]: before } = names;
     takeIds(names, [key, ...aliases]);
-    const named = isFolder ? { folder: where } : { file: where };
-    names[key] = aliases.length > 0 ? { ...named, aliases: [...aliases] } : isFolder ? where : named;
+    // What else an entry says of the same model stays.
+    const { aliases: _, ...known } = typeof before === 'object' && placeOf(before) === where ? before : {};
+    const named = { ...known, ...(isFolder ? { folder: where } : { file: where }), ...parts };
+    const isPlain = isFolder && Object.keys(named).length === 1;
+    names[key] = aliases.length > 0 ? { ...named, aliases: [...aliases] } : isPlain ? where : named;
   });
 }

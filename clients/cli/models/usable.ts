@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { isWeightsFile, type ModelDescription, weightsStem } from '../../../runtime/index.ts';
+import { isNamed } from '../../../server/catalog.ts';
 import { noteOf } from '../../../server/taskModels.ts';
 import type { Local } from './local.ts';
 
@@ -16,14 +17,16 @@ function lacksTokenizer({ available, reason, folder }: ModelDescription): boolea
  * Says how to use a model that has come: its AIR, alone, on stdout. Throws where it cannot be used.
  *
  * @param place - where it is, below the models folder
+ * @param air - what it was called, where it was
  */
-export async function tell({ modelsDir, list, defaultVaes }: Local, place: string): Promise<void> {
+export async function tell({ modelsDir, list, defaultVaes }: Local, place: string, air?: string): Promise<void> {
   const file = path.join(modelsDir, place);
   const entries = await list();
-  const entry = entries.find(({ model }) => model.folder === file);
+  const own = entries.filter(({ model }) => model.folder === file);
+  const entry = own.find(({ ids }) => air !== undefined && isNamed(ids, air)) ?? own[0];
   if (entry === undefined) throw new Error(`${file} is there now, but under a name that another model has.`);
-  const { air, model } = entry;
-  process.stdout.write(`${air}\n`);
+  const { model } = entry;
+  process.stdout.write(`${entry.air}\n`);
   if (model.available) {
     const note = noteOf(entry, entries, defaultVaes);
     process.stderr.write(`It can be used now.${note === undefined ? '' : ` ${note}`}\n`);
