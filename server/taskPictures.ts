@@ -1,4 +1,5 @@
 import type { ImageReference } from '../protocol/images.ts';
+import { type Size, sizeLike } from '../protocol/sizes.ts';
 import type { ImageInferenceTask } from '../protocol/tasks/imageInference.ts';
 import type { ModelDescription, Pixels } from '../runtime/index.ts';
 import type { Caller } from './caller.ts';
@@ -11,6 +12,8 @@ import { useImage } from './taskImages.ts';
 
 /** The pictures that a task names, for all of its results. */
 export interface TaskPictures {
+  /** Of the picture that is drawn. */
+  size: Size;
   /** Absent: the run starts from noise alone. */
   canvas?: Canvas;
   /** In the order of the task's ControlNets. */
@@ -24,19 +27,16 @@ export interface TaskPictures {
 /** Encoders look at a few hundred pixels on each side. */
 const MOST_PROMPT_PIXELS = 1024 ** 2;
 
-interface Size {
-  width: number;
-  height: number;
-}
-
 /**
  * Fetches and decodes the pictures of a task, all at once and each once for each size that it is needed in. Throws
  * TaskError; stops fetching when `signal` is aborted.
+ *
+ * @param given - the size of the picture; undefined: that of its first reference
  */
 export async function readPictures(
   task: ImageInferenceTask,
-  size: Size,
-  model: Pick<ModelDescription, 'mostReferences' | 'mostReferencePixels' | 'keepsPixels'>,
+  given: Size | undefined,
+  model: Pick<ModelDescription, 'mostReferences' | 'mostReferencePixels' | 'keepsPixels' | 'sizeMultiple'>,
   signal: AbortSignal,
   caller: Caller,
   context: Context,
@@ -44,29 +44,36 @@ export async function readPictures(
   const pictures = new Pictures(signal, caller, context);
   // Those that the model does not take are not fetched; the run refuses them.
   const referred = task.referenceImages.slice(0, model.mostReferences + 1);
-  const [canvas, guides, references, prompts] = await Promise.all([
-    canvasOf(task, size, model.keepsPixels, pictures),
+  const decoded = referred.map(({ image, parameter }) => pictures.ownSize(image, parameter, model.mostReferencePixels));
+  const decided =
+    given ?? decoded[0]!.then((first) => sizeLike(first, model.sizeMultiple, context.config.maxOutputPixels));
+  const [size, canvas, guides, references, prompts] = await Promise.all([
+    decided,
+    canvasOf(task, decided, model.keepsPixels, pictures),
     Promise.all(
-      task.controlNet.map(({ guideImage, parameter }) => pictures.decoded(guideImage, `${parameter}.guideImage`, size)),
+      task.controlNet.map(async ({ guideImage, parameter }) =>
+        pictures.decoded(guideImage, `${parameter}.guideImage`, await decided),
+      ),
     ),
-    Promise.all(referred.map(({ image, parameter }) => pictures.ownSize(image, parameter, model.mostReferencePixels))),
+    Promise.all(decoded),
     Promise.all(
       task.ipAdapters.map(({ guideImage, parameter }) =>
         pictures.ownSize(guideImage, `${parameter}.guideImage`, MOST_PROMPT_PIXELS),
       ),
     ),
   ]);
-  return { guides, references, prompts, ...(canvas && { canvas }) };
+  return { size, guides, references, prompts, ...(canvas && { canvas }) };
 }
 
 async function canvasOf(
   task: ImageInferenceTask,
-  size: Size,
+  decided: Size | Promise<Size>,
   keepsPixels: boolean,
   pictures: Pictures,
 ): Promise<Canvas | undefined> {
   const { seedImage, maskImage, maskMargin, outpaint } = task;
   if (seedImage === undefined) return undefined;
+  const size = await decided;
   if (outpaint !== undefined) {
     const { left, right, top, bottom } = outpaint;
     const kept = { width: size.width - left - right, height: size.height - top - bottom };

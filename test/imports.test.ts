@@ -24,8 +24,8 @@ const imports = files.flatMap(importsOf);
 /** What the files of a folder may import. First match wins: narrower folders come first. */
 const rules: { files: RegExp; own: RegExp; packages: RegExp; why: string }[] = [
   {
-    files: /^protocol\/(errors|events|frames|json|replies)\.ts$/,
-    own: /^protocol\/(errors|events|frames|json|replies)\.ts$/,
+    files: /^protocol\/(errors|events|frames|json|replies|sizes)\.ts$/,
+    own: /^protocol\/(errors|events|frames|json|replies|sizes)\.ts$/,
     packages: /^$/,
     why: 'browsers load these files as they are',
   },
@@ -56,7 +56,7 @@ const rules: { files: RegExp; own: RegExp; packages: RegExp; why: string }[] = [
   },
   {
     files: /^clients\/typescript\//,
-    own: /^clients\/typescript\/|^protocol\/(errors|events|frames|json|replies)\.ts$/,
+    own: /^clients\/typescript\/|^protocol\/(errors|events|frames|json|replies|sizes)\.ts$/,
     packages: /^ws$/,
     why: 'runs in browsers and in Node',
   },
@@ -68,7 +68,7 @@ const rules: { files: RegExp; own: RegExp; packages: RegExp; why: string }[] = [
   },
   {
     files: /^clients\//,
-    own: /^clients\/|^protocol\/(errors|events|frames|json|replies)\.ts$/,
+    own: /^clients\/|^protocol\/(errors|events|frames|json|replies|sizes)\.ts$/,
     packages: /^$/,
     why: 'as little as possible',
   },

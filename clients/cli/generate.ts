@@ -20,8 +20,8 @@ Options:
   -o, --output FILE    Where to write: .png, .jpg or .webp. Default: named after the prompt and the seed, .png
   --negative TEXT      What to keep out
   --model AIR          Default: the server's
-  --width PIXELS       Default: the model's
-  --height PIXELS      Default: the model's
+  --width PIXELS       Default: the model's; with --reference, the first one's
+  --height PIXELS      The same
   --steps COUNT        Default: the model's
   --guidance NUMBER    How closely to follow the prompt. Default: the model's
   --scheduler NAME     Default: the model's

@@ -104,6 +104,7 @@ settings.shownSeed = () => stage.picture?.result?.seed;
 gallery.onchoose = choose;
 stage.ondrag = fillDrag;
 
+references.onsize = (size) => settings.likeReference(size);
 settings.onmodel = (model) => {
   for (const list of [loras, embeddings, controlNets, otherModels, references]) list.model = model;
 };
@@ -195,7 +196,8 @@ async function generate(recipe: Recipe, numberResults: number): Promise<void> {
   const decoder = settings.previewDecoder;
   const task: ImageTask = {
     ...parameters,
-    ...((recipe.outpaint || !settings.isOwnSize(recipe)) && { width, height }),
+    // The size that is shown: without one, a picture gets that of its first reference.
+    ...((recipe.outpaint || referenceImages || !settings.isOwnSize(recipe)) && { width, height }),
     ...(from && { seedImage: from.imageUUID }),
     ...(maskImage && { maskImage: maskImage.imageUUID }),
     ...(controlNet && {

@@ -5,6 +5,8 @@ import { ImageSlot, makeSlot, type Upload } from './imageSlot.ts';
 /** The pictures that the prompt refers to, for models that draw by them. Hidden for all others. */
 export class References {
   onchange: () => void = () => {};
+  /** Told of the size of the first picture, once it is there. */
+  onsize: (size: { width: number; height: number }) => void = () => {};
   readonly #upload: Upload;
   readonly #shown: () => UploadedImage | undefined;
   readonly #section = find('references', HTMLDetailsElement);
@@ -12,7 +14,7 @@ export class References {
   readonly #list = this.#section.querySelector('ul')!;
   readonly #adder = this.#section.querySelector<HTMLButtonElement>(':scope > button')!;
   /** Kept, hidden, while a model without references is chosen. */
-  #rows: { item: HTMLLIElement; slot: ImageSlot }[] = [];
+  #rows: { item: HTMLLIElement; slot: ImageSlot; thumbnail: HTMLImageElement }[] = [];
   #most = 0;
 
   /** @param shown - the finished picture that the page shows */
@@ -29,6 +31,7 @@ export class References {
   set model(model: ModelInfo | undefined) {
     this.#most = model?.referenceImages ?? 0;
     this.#draw();
+    this.#tellSize();
   }
 
   /** Those that have a picture, as many as the model takes. */
@@ -52,7 +55,7 @@ export class References {
     const remove = make('button', { type: 'button', textContent: 'Remove', ariaLabel: 'Remove this reference image' });
     const parts = makeSlot('Drop a picture here that the prompt speaks of.', useShown, remove);
     const slot = new ImageSlot(parts, this.#upload, 'The prompt may speak of this one.');
-    const row = { item: make('li', {}, parts.slot), slot };
+    const row = { item: make('li', {}, parts.slot), slot, thumbnail: parts.thumbnail };
     useShown.addEventListener('click', () => {
       const shown = this.#shown();
       if (shown) slot.image = shown;
@@ -64,8 +67,16 @@ export class References {
       this.#adder.focus();
     });
     slot.onchange = () => this.#draw();
+    row.thumbnail.addEventListener('load', () => this.#tellSize());
     this.#rows.push(row);
     return row;
+  }
+
+  #tellSize(): void {
+    const [first] = this.#rows;
+    if (!first || first.thumbnail.hidden || this.#most === 0) return;
+    const { naturalWidth: width, naturalHeight: height } = first.thumbnail;
+    if (width > 0) this.onsize({ width, height });
   }
 
   #draw(): void {

@@ -1,3 +1,4 @@
+import { type Size, sizeLike } from '../../protocol/sizes.ts';
 import type { LatentwireError, ModelInfo } from '../typescript/index.ts';
 import { find, kept, make } from './elements.ts';
 import type { Recipe } from './recipe.ts';
@@ -54,6 +55,9 @@ const wellKnown = [
   'PNDMScheduler',
   'LCM',
 ];
+
+/** Reference pictures are scaled down to so many pixels. */
+const mostReferencePixels = 1024 ** 2;
 
 /** The form: what the next picture will be made with. Remembered by the browser. */
 export class Settings {
@@ -164,6 +168,20 @@ export class Settings {
   isOwnSize({ model: air, width, height }: Recipe): boolean {
     const info = this.#models.find((one) => one.air === air);
     return info?.defaultWidth === width && info.defaultHeight === height;
+  }
+
+  /** As the server would size a picture after one that it refers to; what somebody has filled in stays. */
+  likeReference(size: Size): void {
+    if (this.#touched.has(width) || this.#touched.has(height)) return;
+    const fitting = sizeLike(size, this.#model?.sizeMultiple ?? 8, mostReferencePixels);
+    const [before, now] = [
+      [width.value, height.value],
+      [String(fitting.width), String(fitting.height)],
+    ] as const;
+    // The model may be told of by a change, and the size of the reference by the model.
+    if (before.join() === now.join()) return;
+    [width.value, height.value] = now;
+    this.#changed();
   }
 
   setPrompt(text: string): void {

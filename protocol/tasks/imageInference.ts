@@ -40,6 +40,7 @@ import {
 } from '../parameters.ts';
 import { imageFormat, type PreviewOptions, previews } from '../previews.ts';
 import { type ReferenceImage, referenceImages } from '../references.ts';
+import { sideRange } from '../sizes.ts';
 
 /** Ways to deliver an image; `imageURL` is always there. */
 export type OutputType = 'URL' | 'base64Data' | 'dataURI';
@@ -196,8 +197,8 @@ const shape = {
   promptWeighting: choice(['compel', 'sdEmbeds', 'none'], 'none'),
   usePromptWeighting: boolean(false),
   model: text({ min: 1, max: 256 }),
-  width: integer({ min: 64, max: 2048, multipleOf: 8 }),
-  height: integer({ min: 64, max: 2048, multipleOf: 8 }),
+  width: integer({ ...sideRange, multipleOf: 8 }),
+  height: integer({ ...sideRange, multipleOf: 8 }),
   steps: integer({ min: 1, max: 100 }),
   scheduler: text({ min: 1, max: 100 }),
   seed,

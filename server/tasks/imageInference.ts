@@ -3,6 +3,7 @@ import { unionModes } from '../../protocol/companions.ts';
 import { parameterCode, TaskError } from '../../protocol/errors.ts';
 import type { PreviewOptions } from '../../protocol/previews.ts';
 import type { MayWarn, Warning } from '../../protocol/replies.ts';
+import type { Size } from '../../protocol/sizes.ts';
 import { stepRange } from '../../protocol/steps.ts';
 import type { ImageInferenceTask } from '../../protocol/tasks/imageInference.ts';
 import {
@@ -41,8 +42,13 @@ interface Plan {
   /** The name of its model in the catalog. */
   air: string;
   model: ModelDescription;
-  /** All but the seed and the pictures. */
-  request: Omit<GenerateRequest, 'seed' | 'image' | 'mask' | 'controlNets' | 'references' | 'imagePrompts'>;
+  /** Of the picture; undefined: as its first reference, which is still to be read. */
+  size: Size | undefined;
+  /** All but the size, the seed and the pictures. */
+  request: Omit<
+    GenerateRequest,
+    'width' | 'height' | 'seed' | 'image' | 'mask' | 'controlNets' | 'references' | 'imagePrompts'
+  >;
   /** How far image-to-image leaves the seed image. */
   strength: number;
   /** All but their guide images, in the order of the task. */
@@ -178,18 +184,7 @@ async function planTask(task: ImageInferenceTask, caller: Caller, context: Conte
     context.catalog,
   );
   const { model } = main;
-  const width = task.width ?? model.defaultWidth;
-  const height = task.height ?? model.defaultHeight;
-  for (const [parameter, value] of Object.entries({ width, height })) {
-    if (value % model.sizeMultiple !== 0) {
-      throw new TaskError(parameterCode('invalid', parameter), {
-        message: `\`${parameter}\` must be a multiple of ${model.sizeMultiple} for this model.`,
-        parameter,
-        type: 'integer',
-      });
-    }
-  }
-  checkOutputPixels(width, height, model.sizeMultiple, context.config.maxOutputPixels);
+  const size = sizeOf(task, model, context.config.maxOutputPixels);
   const steps = task.steps ?? model.defaultSteps;
   const { negativePrompt, positivePrompt2, negativePrompt2, promptWeighting, shift, clipSkip, imageGuidanceScale } =
     task;
@@ -203,6 +198,7 @@ async function planTask(task: ImageInferenceTask, caller: Caller, context: Conte
   return {
     air: main.air,
     model,
+    size,
     request: {
       ...chosenOf(main),
       prompt: task.positivePrompt,
@@ -210,8 +206,6 @@ async function planTask(task: ImageInferenceTask, caller: Caller, context: Conte
       ...(positivePrompt2 !== undefined && { prompt2: positivePrompt2 }),
       ...(negativePrompt2 !== undefined && { negativePrompt2 }),
       ...(promptWeighting !== undefined && { promptWeighting }),
-      width,
-      height,
       steps,
       guidanceScale: guidanceScaleOf(task, model),
       ...(imageGuidanceScale !== undefined && { imageGuidanceScale }),
@@ -279,14 +273,13 @@ function cachesOf(
 }
 
 /** What getTaskDetails repeats of a task: enough to ask for the same again beside its prompts and images. */
-function settingsOf(task: ImageInferenceTask, { air, request, seed, strength }: Plan): Record<string, unknown> {
-  const { width, height, steps, guidanceScale, scheduler } = request;
+function settingsOf(task: ImageInferenceTask, { air, size, request, seed, strength }: Plan): Record<string, unknown> {
+  const { steps, guidanceScale, scheduler } = request;
   const { trueCFGScale, CFGNormalization, CFGTruncation, maxSequenceLength, shift, clipSkip } = task;
   const { numberResults, outputType, outputFormat, deliveryMethod } = task;
   return {
     model: air,
-    width,
-    height,
+    ...size,
     steps,
     CFGScale: guidanceScale,
     ...(scheduler !== undefined && { scheduler }),
@@ -303,6 +296,26 @@ function settingsOf(task: ImageInferenceTask, { air, request, seed, strength }: 
     outputFormat,
     deliveryMethod,
   };
+}
+
+/** What the task asks for, else the model's own; undefined where the first of its references decides. */
+function sizeOf(task: ImageInferenceTask, model: ModelDescription, mostPixels: number): Size | undefined {
+  const isOpen = task.width === undefined && task.height === undefined;
+  if (isOpen && task.referenceImages.length > 0 && task.seedImage === undefined && model.mostReferences > 0) {
+    return undefined;
+  }
+  const { width = model.defaultWidth, height = model.defaultHeight } = task;
+  for (const [parameter, value] of Object.entries({ width, height })) {
+    if (value % model.sizeMultiple !== 0) {
+      throw new TaskError(parameterCode('invalid', parameter), {
+        message: `\`${parameter}\` must be a multiple of ${model.sizeMultiple} for this model.`,
+        parameter,
+        type: 'integer',
+      });
+    }
+  }
+  checkOutputPixels(width, height, model.sizeMultiple, mostPixels);
+  return { width, height };
 }
 
 /** Names the longer side, and how long it may be beside the other. */
@@ -380,8 +393,9 @@ async function runTask(
   context: Context,
 ): Promise<void> {
   try {
-    const pictures = await readPictures(task, plan.request, plan.model, record.signal, caller, context);
+    const pictures = await readPictures(task, plan.size, plan.model, record.signal, caller, context);
     if (record.state !== 'unfinished') return;
+    record.settings = settingsOf(task, { ...plan, size: pictures.size });
     const request = withPictures(plan, pictures);
     const work = workOf({ ...request, seed: plan.seed }, plan.model);
     const runs = Array.from({ length: task.numberResults }, (_, index) => {
@@ -400,7 +414,7 @@ async function runTask(
 
 function withPictures(
   { request, controlNets, imagePrompts, strength }: Plan,
-  { canvas, guides, references, prompts }: TaskPictures,
+  { size, canvas, guides, references, prompts }: TaskPictures,
 ): Omit<GenerateRequest, 'seed'> {
   // Percentages that round to the same step leave nothing between them.
   const acting = controlNets
@@ -408,6 +422,7 @@ function withPictures(
     .filter(({ startStep, endStep }) => startStep < endStep);
   return {
     ...request,
+    ...size,
     ...(canvas && { image: { pixels: canvas.image, strength } }),
     ...(canvas?.mask && { mask: canvas.mask }),
     ...(acting.length > 0 && { controlNets: acting }),

@@ -250,15 +250,19 @@ describe.skipIf(chromiumPath === undefined)('the playground', () => {
     await references.locator('input[type="file"]').setInputFiles({ name: 't.png', mimeType: 'image/png', buffer });
     await add.click();
     expect(await add.isDisabled()).toBe(true);
+    // Until somebody changes it, the size is that of the first reference.
+    await expect.poll(() => page.locator('#width').inputValue()).toBe('96');
     await photograph('references');
     await generate(page, 'the teal one');
     await expect.poll(() => runtime.requests.length).toBe(1);
     expect(runtime.requests[0]!.negativePrompt).toBeUndefined();
-    expect(runtime.requests[0]!.references).toMatchObject([{ width: 96, height: 64 }]);
+    expect(runtime.requests[0]).toMatchObject({ width: 96, height: 64, references: [{ width: 96, height: 64 }] });
+    await page.locator('#height').fill('128');
     await page.getByRole('button', { name: 'Remove this reference image' }).first().click();
     await generate(page, 'without it');
     await expect.poll(() => runtime.requests.length).toBe(2);
     expect(runtime.requests[1]!.references).toBeUndefined();
+    expect(runtime.requests[1]).toMatchObject({ width: 96, height: 128 });
     expect(errors).toEqual([]);
   });
 
