@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import { TaskError } from '../protocol/errors.ts';
 import type { ModelDescription, ModelParts } from '../runtime/index.ts';
 import type { Clock } from './clock.ts';
-import { customaryFolders, type FoundModel, ModelsFolder } from './modelsFolder.ts';
+import { customaryFolders, type FoundModel, ModelsFolder, partFolders } from './modelsFolder.ts';
 
 export type ModelKind = ModelDescription['kind'];
 
@@ -69,6 +69,7 @@ export const kindNames: Record<ModelKind, string> = {
   vae: 'a VAE',
   tinyVae: 'a tiny decoder',
   textEncoder: 'a text encoder',
+  imageEncoder: 'an encoder of pictures',
   ipAdapter: 'an IP-Adapter',
 };
 
@@ -160,7 +161,7 @@ export class Catalog {
         if (air === undefined) continue;
         const { model } = known;
         // Tasks do not name it: models that need one find it by what it holds.
-        if (model.available && model.kind === 'textEncoder') continue;
+        if (model.available && partFolders[model.kind] !== undefined) continue;
         const tinyDecoder = found.tinyDecoder ?? model.tinyDecoder;
         const kind = kindOf(found, model);
         const { path, parts } = found;

@@ -31,8 +31,15 @@ export const customaryFolders: Record<string, ModelDescription['kind']> = {
   embeddings: 'embedding',
   lora: 'lora',
   loras: 'lora',
+  style_models: 'ipAdapter',
   unet: 'checkpoint',
   vae: 'vae',
+};
+
+/** Folders of what tasks do not name: models that need it find it there. */
+export const partFolders: Partial<Record<ModelDescription['kind'], string>> = {
+  imageEncoder: 'clip_vision',
+  textEncoder: 'text_encoders',
 };
 
 /** Bytes of the largest config that is read here. */

@@ -153,7 +153,8 @@ async function describeFolder(description: ModelDescription, folder: string, pla
     if (pickled)
       throw new ModelError(`The folder has no model_index.json, and its ${pickled} cannot help: ${pickleReason}`);
     description.className = classNameOf(await readIndex(folder));
-    if (imagePromptKindOf(description.className)) return describeImagePrompts(description);
+    const imagePrompt = imagePromptKindOf(description.className);
+    if (imagePrompt) return describeImagePrompts(description, imagePrompt.architecture);
     return describeCheckpoint(description, places);
   }
   description.className = typeof config._class_name === 'string' ? config._class_name : '';
@@ -186,6 +187,7 @@ async function describeFile(description: ModelDescription, file: string, places:
   if (title) description.name = title;
   applySettings(description, await readSettings(`${file}.json`));
   if (kind === 'vae') return describePart(description, kind);
+  if (kind === 'ipAdapter') return describeImagePrompts(description, architecture, places.besides);
   if (note !== undefined) description.reason = note;
   description.architecture = architecture;
   description.family = familyOfArchitecture(architecture);
@@ -244,8 +246,7 @@ async function describeCheckpoint(description: ModelDescription, places: PartPla
   }
 
   if (checkpoint.partFiles?.length) {
-    const names = checkpoint.partFiles.map((file) => basename(file)).join(', ');
-    description.reason = [description.reason, `It is put together with ${names}.`].filter(Boolean).join(' ');
+    description.reason = [description.reason, putTogether(checkpoint.partFiles)].filter(Boolean).join(' ');
   }
 
   const kinds = new Set<string>();
@@ -289,6 +290,10 @@ async function describeCheckpoint(description: ModelDescription, places: PartPla
   }
 }
 
+function putTogether(files: readonly string[]): string {
+  return `It is put together with ${files.map((file) => basename(file)).join(', ')}.`;
+}
+
 /** Sizes by default must be ones that the model takes. */
 function checkDefaults({ defaultWidth, defaultHeight, sizeMultiple }: ModelDescription): void {
   for (const [field, value] of Object.entries({ defaultWidth, defaultHeight })) {
@@ -314,11 +319,17 @@ async function describePart(description: ModelDescription, kind: PartKind): Prom
 }
 
 /** What makes words of pictures. */
-async function describeImagePrompts(description: ModelDescription): Promise<void> {
+async function describeImagePrompts(
+  description: ModelDescription,
+  architecture: Architecture,
+  besides?: readonly string[],
+): Promise<void> {
   description.kind = 'ipAdapter';
-  description.architecture = imagePromptKindOf(description.className)!.architecture;
-  description.family = familyOfArchitecture(description.architecture);
-  const { encoder, embedder } = await openImagePrompts(description.folder);
+  description.architecture = architecture;
+  description.family = familyOfArchitecture(architecture);
+  const { kind, encoder, embedder, partFiles } = await openImagePrompts(description.folder, besides);
+  description.className = kind.pipeline;
+  if (partFiles) description.reason = putTogether(partFiles);
   description.precision = precisionOf(encoder.tensors);
   for (const { tensors } of [encoder, embedder]) {
     for (const bytes of (await sizesOf(tensors)).values()) description.sizeBytes += bytes;

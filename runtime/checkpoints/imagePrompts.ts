@@ -1,10 +1,12 @@
 import { basename, join } from 'node:path';
 import type { ImagePromptKind } from '../families/family.ts';
-import { imagePromptKindOf } from '../families/index.ts';
+import { imagePromptKindOf, imagePromptKindOfFile } from '../families/index.ts';
 import { locateWeights, networkStem, textStem } from '../files/locateWeights.ts';
-import { inPart, ModelError, readJson } from '../files/reading.ts';
+import { inPart, isFolder, isObject, ModelError, readJson } from '../files/reading.ts';
 import { readStoredTensors } from '../files/safetensors.ts';
+import { readWeightsHeader } from '../files/weights.ts';
 import { readIndex } from './folder.ts';
+import { Search } from './separateParts.ts';
 import type { SafetensorsSource } from './source.ts';
 
 /** What makes words of pictures: an encoder of pictures, and what turns its states into words. */
@@ -14,17 +16,35 @@ export interface ImagePromptSource {
   embedder: SafetensorsSource;
   /** Pixels on each side of the square that the encoder is shown. */
   size: number;
+  /** Files beside the one that was opened, absolute; default none. */
+  partFiles?: readonly string[];
 }
 
 /** Most pixels on a side; published encoders have 384. */
 const MOST_PIXELS = 2048;
 
 /**
- * A folder in the diffusers layout with `image_encoder` and `image_embedder`. Both are checked.
+ * A folder in the diffusers layout with `image_encoder` and `image_embedder`, or a file with the latter alone, whose encoder lies
+ * in `clip_vision/` as ComfyUI has it. Both parts are checked.
  *
+ * @param besides - see `withSeparateParts`
  * @throws {ModelError} naming the part and the reason
  */
-export async function openImagePrompts(folder: string): Promise<ImagePromptSource> {
+export async function openImagePrompts(path: string, besides: readonly string[] = []): Promise<ImagePromptSource> {
+  const source = (await isFolder(path)) ? await inFolder(path) : await inFile(path, besides);
+  const { kind, encoder, embedder, size } = source;
+  await inPart('image_encoder', () => kind.writeEncoder(encoder.config, encoder.tensors, {}));
+  await inPart('image_embedder', () => kind.writeEmbedder(embedder.config, embedder.tensors, {}));
+  kind.check(encoder.tensors, embedder.tensors);
+  if (!Number.isInteger(size) || size < 1 || size > MOST_PIXELS) {
+    throw new ModelError(
+      `The image_encoder cannot be used: its config says image_size: ${size}; it must be from 1 to ${MOST_PIXELS}.`,
+    );
+  }
+  return source;
+}
+
+async function inFolder(folder: string): Promise<ImagePromptSource> {
   const { _class_name: className } = await readIndex(folder);
   const { kind } = imagePromptKindOf(className) ?? {};
   if (!kind) {
@@ -41,12 +61,33 @@ export async function openImagePrompts(folder: string): Promise<ImagePromptSourc
       return { kind: 'safetensors', config, tensors: await readStoredTensors(file) };
     });
   const [encoder, embedder] = [await read('image_encoder', textStem), await read('image_embedder', networkStem)];
-  await inPart('image_encoder', () => kind.writeEncoder(encoder.config, encoder.tensors, {}));
-  await inPart('image_embedder', () => kind.writeEmbedder(embedder.config, embedder.tensors, {}));
-  kind.check(encoder.tensors, embedder.tensors);
-  const { image_size: size } = encoder.config;
-  if (!Number.isInteger(size) || Number(size) < 1 || Number(size) > MOST_PIXELS) {
-    throw new ModelError(`image_encoder/config.json says image_size: ${size}; it must be from 1 to ${MOST_PIXELS}.`);
+  return { kind, encoder, embedder, size: Number(encoder.config.image_size) };
+}
+
+/** What shapes do not tell stands under `"image_encoder"` in `<file>.json`. */
+async function inFile(file: string, besides: readonly string[]): Promise<ImagePromptSource> {
+  const name = basename(file);
+  const { tensors } = await readWeightsHeader(file);
+  const { kind } = imagePromptKindOfFile(tensors) ?? {};
+  if (!kind) throw new ModelError(`${name} holds nothing that makes words of pictures.`);
+  const { title, example, prefers, recognises, configOf } = kind.file.encoder;
+  const found = await new Search(file, besides).find({
+    folders: ['clip_vision'],
+    prefers,
+    recognises: (others) => recognises(others, tensors),
+  });
+  if (!found) {
+    throw new ModelError(
+      `The image_encoder is missing: ${name} does not hold ${title}. Put a file with it, such as ${example}, into clip_vision/ beside the folder of ${name}.`,
+    );
   }
-  return { kind, encoder, embedder, size: Number(size) };
+  const own = (await readJson(`${file}.json`))?.image_encoder;
+  const config: Record<string, unknown> = { ...configOf(found), ...(isObject(own) ? own : {}) };
+  return {
+    kind,
+    encoder: { kind: 'safetensors', config, tensors: found },
+    embedder: { kind: 'safetensors', config: {}, tensors },
+    size: Number(config.image_size),
+    partFiles: [...new Set([...found.values()].map((tensor) => tensor.file))],
+  };
 }

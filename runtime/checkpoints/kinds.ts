@@ -5,12 +5,24 @@ import {
   architectureOfLora,
   architectureOfTextWidth,
   familyOfFile,
+  holdsImageEncoder,
   holdsTextEncoder,
+  imagePromptKindOfFile,
 } from '../families/index.ts';
 import type { StoredTensors } from '../files/safetensors.ts';
 
 /** What a folder or file in the models directory is. */
-export type Kind = 'checkpoint' | 'lora' | 'embedding' | 'controlNet' | 'vae' | 'tinyVae' | 'textEncoder' | 'ipAdapter';
+export type Kind =
+  | 'checkpoint'
+  | 'lora'
+  | 'embedding'
+  | 'controlNet'
+  | 'vae'
+  | 'tinyVae'
+  | 'ipAdapter'
+  /** Parts of other models; nobody names them in a task. */
+  | 'textEncoder'
+  | 'imageEncoder';
 
 export interface Recognised {
   kind: Kind;
@@ -43,6 +55,9 @@ export function recognise(
   if (familyOfFile(tensors) || starts('model.diffusion_model.')) return { kind: 'checkpoint', architecture: 'unknown' };
   if (holdsLora(tensors)) return lora(file, tensors, metadata);
   if (holdsTextEncoder(tensors)) return { kind: 'textEncoder', architecture: 'unknown' };
+  if (holdsImageEncoder(tensors)) return { kind: 'imageEncoder', architecture: 'unknown' };
+  const imagePrompt = imagePromptKindOfFile(tensors);
+  if (imagePrompt) return { kind: 'ipAdapter', architecture: imagePrompt.architecture };
   if (starts('control_model.')) {
     return unknown(
       'controlNet',

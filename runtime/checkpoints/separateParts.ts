@@ -12,8 +12,8 @@ const folders = {
   vae: ['vae'],
 } as const;
 
-/** Folders of denoisers and whole models within a models folder. */
-const customary = /^(diffusion_models|unet|checkpoints)$/i;
+/** Folders within a models folder of what is put together with files of other folders. */
+const customary = /^(diffusion_models|unet|checkpoints|style_models)$/i;
 
 /** The models folder of a file, as far as that can be told: the folder that it lies in, and the one above a customary one. */
 export function modelRoots(file: string): string[] {
@@ -55,7 +55,8 @@ export async function withSeparateParts(
   for (const part of new Set([...named.keys(), ...lacking])) {
     // Another autoencoder, folder or file, is read where the settings name it; and a request may bring one.
     if (part.part === 'vae' && settings.vaePath !== undefined) continue;
-    const found = named.get(part) ?? (await search.find(part));
+    const found =
+      named.get(part) ?? (await search.find({ ...part, folders: part.part === 'vae' ? folders.vae : folders.encoder }));
     if (found) {
       for (const name of tensors.keys()) if (name.startsWith(part.prefix)) whole.delete(name);
       for (const [name, tensor] of part.rename?.(found) ?? found) whole.set(part.prefix + name, tensor);
@@ -97,8 +98,15 @@ async function namedEncoders(
   return named;
 }
 
-/** Reads each header once, however many parts are looked for. */
-class Search {
+/** What is looked for. */
+interface Sought extends Pick<SeparatePart, 'recognises'> {
+  /** Beside the folder of the file that needs it. */
+  folders: readonly string[];
+  prefers?: RegExp | undefined;
+}
+
+/** Looks for the parts of one file; reads each header once, however many they are. */
+export class Search {
   private readonly file: string;
   private readonly besides: readonly string[];
   private readonly headers = new Map<string, Promise<StoredTensors | undefined>>();
@@ -108,17 +116,17 @@ class Search {
     this.file = file;
   }
 
-  async find(part: SeparatePart): Promise<StoredTensors | undefined> {
-    for (const file of await this.candidates(part)) {
+  /** The tensors of the first file that holds it, see `withSeparateParts`. */
+  async find(sought: Sought): Promise<StoredTensors | undefined> {
+    for (const file of await this.candidates(sought)) {
       const tensors = await this.header(file);
-      if (tensors && part.recognises(tensors)) return tensors;
+      if (tensors && sought.recognises(tensors)) return tensors;
     }
     return undefined;
   }
 
-  private async candidates({ part, prefers }: SeparatePart): Promise<string[]> {
+  private async candidates({ folders: names, prefers }: Sought): Promise<string[]> {
     const here = dirname(this.file);
-    const names = part === 'vae' ? folders.vae : folders.encoder;
     const roots = [...modelRoots(this.file), ...this.besides];
     const places = [...roots.flatMap((root) => names.map((name) => join(root, name))), here, ...this.besides];
     const found: string[] = [];

@@ -288,6 +288,20 @@ export interface FileParts {
 export interface ImagePromptKind {
   /** `_class_name` in `model_index.json` of a folder with both, `image_encoder` and `image_embedder`. */
   readonly pipeline: string;
+  /** A file with the latter alone, and the encoder that lies in another one. */
+  readonly file: {
+    recognises(tensors: StoredTensors): boolean;
+    readonly encoder: {
+      /** As in `SeparatePart`. */
+      readonly title: string;
+      readonly example: string;
+      readonly prefers?: RegExp;
+      /** Whether a file holds such an encoder, and where `embedder` is given one that fits it. */
+      recognises(tensors: StoredTensors, embedder?: StoredTensors): boolean;
+      /** The config that the shapes stand for, `image_size` among it. */
+      configOf(tensors: StoredTensors): Config;
+    };
+  };
   /** The graph from `pixel_values` [batch, 3, size, size] in [-1, 1] to `last_hidden_state`. */
   writeEncoder(config: Config, tensors: StoredTensors, form: NetworkForm): Written;
   /** The graph from those states, as `image_embeds`, to `prompt_embeds` [batch, words, width]. */

@@ -115,6 +115,19 @@ export function imagePromptKindOf(
   return family && { kind: family.imagePrompts!, architecture: family.architectures[0]! };
 }
 
+/** The same for the tensors of a file. */
+export function imagePromptKindOfFile(
+  tensors: StoredTensors,
+): { kind: ImagePromptKind; architecture: Architecture } | undefined {
+  const family = all.find(({ imagePrompts }) => imagePrompts?.file.recognises(tensors));
+  return family && { kind: family.imagePrompts!, architecture: family.architectures[0]! };
+}
+
+/** Whether a file holds an encoder of pictures for what makes words of them. */
+export function holdsImageEncoder(tensors: StoredTensors): boolean {
+  return all.some(({ imagePrompts }) => imagePrompts?.file.encoder.recognises(tensors));
+}
+
 export function familyNamed(name: string): Family | undefined {
   return all.find((family) => family.name === name);
 }

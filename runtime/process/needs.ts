@@ -2,6 +2,7 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { openCheckpoint, partFilesOf } from '../checkpoints/checkpoint.ts';
 import { isEncoder } from '../checkpoints/configs.ts';
+import { openImagePrompts } from '../checkpoints/imagePrompts.ts';
 import { encoderNames } from '../families/family.ts';
 import { locateWeights, networkStem, textStem } from '../files/locateWeights.ts';
 import { matrixOf, widenedBytes } from '../files/packing.ts';
@@ -130,8 +131,12 @@ export class Scales {
 /** The files whose weights are loaded: of several forms of the same component one is taken. */
 async function weightFiles(path: string, parts: ModelParts): Promise<string[]> {
   const names = await namesIn(path);
-  // Of a file that cannot be opened, the run says why.
-  if (!names) return [path, ...((await openCheckpoint(path, parts).catch(() => undefined))?.partFiles ?? [])];
+  if (!names) {
+    const opening = openCheckpoint(path, parts).catch(() => openImagePrompts(path));
+    // Of a file that cannot be opened, the run says why.
+    const opened = await opening.catch(() => undefined);
+    return [path, ...(opened?.partFiles ?? [])];
+  }
   if (!names.includes('model_index.json')) return chosenOf(path, names);
   const chosen: string[] = [];
   let hasOnnxDecoder = false;
@@ -148,7 +153,7 @@ async function weightFiles(path: string, parts: ModelParts): Promise<string[]> {
 async function chosenOf(folder: string, names: readonly string[]): Promise<string[]> {
   const onnx = names.filter((name) => /^model\.onnx|\.onnx[._]data$|^weights\.pb$/.test(name));
   if (onnx.length > 0) return onnx.map((name) => join(folder, name));
-  const stem = basename(folder).startsWith('text_encoder') ? textStem : networkStem;
+  const stem = /^(text|image)_encoder/.test(basename(folder)) ? textStem : networkStem;
   const file = await locateWeights(folder, stem, basename(folder)).catch(() => undefined);
   if (file === undefined) return [];
   return file.endsWith('.json') ? shardsOf(file) : [file];

@@ -18,6 +18,7 @@ const categories: Record<ModelKind, ModelItem['category']> = {
   ipAdapter: 'ipadapter',
   // Never listed.
   textEncoder: 'checkpoint',
+  imageEncoder: 'checkpoint',
 };
 
 /** What of a task makes the negative prompt count. */

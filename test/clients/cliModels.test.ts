@@ -22,7 +22,7 @@ import { table } from '../../clients/cli/table.ts';
 import { humanBytes, humanTime, Transfer } from '../../clients/cli/transfer.ts';
 import { parts } from '../helpers/checkpointFiles.ts';
 import { bytesOf, runHere, start } from '../helpers/cli.ts';
-import { modelFolder } from '../helpers/goldens.ts';
+import { modelFolder, modelsFolder } from '../helpers/goldens.ts';
 import { writeFluxFiles } from '../helpers/separateFiles.ts';
 import { readContents, writeGoldenSingleFile, writeSafetensors } from '../helpers/singleFile.ts';
 
@@ -257,6 +257,23 @@ describe('latentwire models add', () => {
     expect((await at.models()).stdout).toMatch(
       /^bfl:dev@1 .* cannot be used: What models\.json says of it cannot be used: "textEncoders" names clip\/l\.safetensors, which is not there\.$/m,
     );
+  });
+
+  test('brings an encoder of pictures into clip_vision/, where FLUX.1 Redux finds it', async () => {
+    await using at = await setUp();
+    const [encoder, file] = ['siglip', 'flux1-redux-dev'].map((name) => path.join(at.folder, `${name}.safetensors`));
+    await cp(path.join(modelsFolder, 'tiny-flux-redux', 'image_encoder/model.safetensors'), encoder!);
+    await cp(path.join(modelsFolder, 'tiny-flux-redux', 'image_embedder/diffusion_pytorch_model.safetensors'), file!);
+    expect(await at.models('add', file!)).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('The image_encoder is missing'),
+    });
+    const added = await at.models('add', encoder!);
+    expect(added).toMatchObject({ code: 0, stdout: '' });
+    expect(added.stderr).toMatch(/Tasks do not name an encoder of pictures: .* find it in .*clip_vision\.\n/);
+    expect(await at.models('add', file!)).toMatchObject({ code: 0, stdout: 'local:flux1-redux-dev@1\n' });
+    expect(await at.there()).toEqual(['clip_vision', 'flux1-redux-dev.safetensors']);
+    expect((await at.models()).stdout).toMatch(/^local:flux1-redux-dev@1 +ipAdapter +flux1 .*siglip\.safetensors/m);
   });
 
   test('gives an AIR that two processes want at once to one of them, and says so to the other', async () => {

@@ -5,9 +5,13 @@ import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readImagePrompt, squarePixels } from '../../runtime/addons/imagePrompts.ts';
 import { describeModel } from '../../runtime/checkpoints/describe.ts';
+import { openImagePrompts } from '../../runtime/checkpoints/imagePrompts.ts';
+import { fluxRedux } from '../../runtime/families/fluxRedux.ts';
 import type { ImagePrompt } from '../../runtime/families/imagePrompts.ts';
+import { readStoredTensors, type StoredTensor } from '../../runtime/files/safetensors.ts';
 import type { ControlNetRequest, GenerateRequest } from '../../runtime/messages.ts';
 import { contextOf, generate } from '../../runtime/pipelines/generate.ts';
+import { Scales } from '../../runtime/process/needs.ts';
 import type { Embeddings, Run } from '../../runtime/run.ts';
 import { createScheduler } from '../../runtime/schedulers/index.ts';
 import { createNoise } from '../../runtime/tensors/noise.ts';
@@ -20,7 +24,7 @@ import {
 } from '../helpers/fluxGoldens.ts';
 import { modelsFolder, relativeError } from '../helpers/goldens.ts';
 import { fluxCorrections, writeFluxFiles } from '../helpers/separateFiles.ts';
-import { readContents, writeSafetensors } from '../helpers/singleFile.ts';
+import { type Content, readContents, writeSafetensors } from '../helpers/singleFile.ts';
 import { drawn, drive, largestDifference, openModels, readPixels, trajectoryOf } from '../helpers/trajectories.ts';
 import { writeTransformerFile } from '../helpers/transformerGoldens.ts';
 
@@ -39,6 +43,10 @@ afterAll(async () => {
   const opened = await modelCache.model(model);
   for (const component of opened.configs.components) await (await opened.network(component).graph()).close();
 });
+
+function half({ dtype, shape: [length], bytes }: Content): Content {
+  return { dtype, shape: [length! / 2], bytes: bytes.subarray(0, bytes.length / 2) };
+}
 
 /** A mask of one byte for each pixel. */
 async function readMask(file: string): Promise<Uint8Array> {
@@ -356,6 +364,77 @@ describe('FLUX.1 Redux', () => {
     const request = { ...(await requestOf(each)), model, imagePrompts: [{ model: redux, pixels, weight: 1 }] };
     const drawnPixels = await drawn(modelCache, request);
     expect(largestDifference(drawnPixels, await readPixels(each.image))).toBeLessThanOrEqual(tolerances.picture);
+  });
+
+  test('as one file, with an encoder from clip_vision/, draws what the folder draws', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'flux-redux-'));
+    try {
+      const [styles, encoders] = [join(folder, 'style_models'), join(folder, 'clip_vision')];
+      for (const each of [styles, encoders]) await mkdir(each);
+      const file = join(styles, 'flux1-redux-dev.safetensors');
+      await cp(join(redux, 'image_embedder', 'diffusion_pytorch_model.safetensors'), file);
+      expect([...(await readStoredTensors(file)).keys()].sort()).toEqual(
+        ['down', 'up'].flatMap((way) => [`redux_${way}.bias`, `redux_${way}.weight`]),
+      );
+      // CLIP's encoder and one of another width are passed over.
+      const siglip = join(redux, 'image_encoder', 'model.safetensors');
+      const contents = [...(await readContents(siglip))];
+      const row = contents.find(([name]) => name === 'vision_model.post_layernorm.bias')![1];
+      const clip = [...contents, ['vision_model.embeddings.class_embedding', row] as const];
+      await writeSafetensors(join(encoders, 'a-clip_vision_h.safetensors'), clip);
+      const last = 'vision_model.post_layernorm.weight';
+      const wider = contents.map(([name, content]) => [name, name === last ? half(content) : content] as const);
+      await writeSafetensors(join(encoders, 'b-other.safetensors'), wider);
+      const missing = await describeModel(file);
+      expect(missing).toMatchObject({ kind: 'ipAdapter', family: 'flux', available: false });
+      expect(missing.reason).toBe(
+        'The image_encoder is missing: flux1-redux-dev.safetensors does not hold the picture encoder SigLIP. Put a file with it, such as sigclip_vision_patch14_384.safetensors, into clip_vision/ beside the folder of flux1-redux-dev.safetensors.',
+      );
+
+      const encoder = join(encoders, 'sigclip_vision_patch14_384.safetensors');
+      await cp(siglip, encoder);
+      // What shapes do not tell of so small an encoder.
+      const said = { image_encoder: { num_attention_heads: 4, image_size: 34 } };
+      await writeFile(`${file}.json`, JSON.stringify(said));
+      expect(await describeModel(file)).toMatchObject({
+        kind: 'ipAdapter',
+        available: true,
+        architecture: 'flux1',
+        className: 'FluxPriorReduxPipeline',
+        reason: 'It is put together with sigclip_vision_patch14_384.safetensors.',
+      });
+      expect(await describeModel(encoder)).toMatchObject({ kind: 'imageEncoder', available: true });
+      const [whole, parts] = [await openImagePrompts(redux), await openImagePrompts(file)];
+      expect(parts.size).toBe(whole.size);
+      const scales = new Scales();
+      expect((await scales.weigh(file)).count).toBe((await scales.weigh(redux)).count);
+
+      const each = cases.find(({ kind }) => kind === 'redux')!;
+      const pixels = await readPixels(each.reduxImage!);
+      const draw = async (path: string) =>
+        drawn(modelCache, { ...(await requestOf(each)), model, imagePrompts: [{ model: path, pixels, weight: 1 }] });
+      const single = await draw(file);
+      expect(largestDifference(single, await readPixels(each.image))).toBeLessThanOrEqual(tolerances.picture);
+      expect(single).toEqual(await draw(redux));
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  test.each([
+    [729, 14, 384],
+    [256, 14, 224],
+    [256, 16, 256],
+    [576, 16, 384],
+    [1024, 16, 512],
+    [16, 9, 36],
+  ])('an encoder of %i patches of %i pixels is shown a picture of %i', (positions, side, size) => {
+    const stored = (...shape: number[]) => ({ shape }) as Partial<StoredTensor> as StoredTensor;
+    const tensors = new Map([
+      ['vision_model.embeddings.patch_embedding.weight', stored(8, 3, side, side)],
+      ['vision_model.embeddings.position_embedding.weight', stored(positions, 8)],
+    ]);
+    expect(fluxRedux.file.encoder.configOf(tensors)).toEqual({ image_size: size });
   });
 
   test('is an IP-Adapter in the catalog, and other families take none', async () => {

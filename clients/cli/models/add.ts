@@ -8,6 +8,8 @@ import {
   type ModelParts,
   weightsStem,
 } from '../../../runtime/index.ts';
+import { kindNames } from '../../../server/catalog.ts';
+import { partFolders } from '../../../server/modelsFolder.ts';
 import { interruptible } from '../interrupt.ts';
 import { humanBytes, Transfer } from '../transfer.ts';
 import { readArguments, readOnly, UsageError } from '../usage.ts';
@@ -23,7 +25,7 @@ import { checkUsable, tell } from './usable.ts';
 export const addHelp = `Usage: latentwire models add PATH [options]
 
 Brings a model into the models folder: a diffusers folder, or a .safetensors or .gguf file (checkpoint, denoiser, text
-encoder, LoRA, embedding, ControlNet or VAE). It is checked first; of one that is broken nothing is left behind. One that lies in the models folder already is
+encoder, LoRA, embedding, ControlNet, VAE, FLUX.1 Redux or its image encoder). It is checked first; of one that is broken nothing is left behind. One that lies in the models folder already is
 only given names, or a tokenizer. The AIR to use is all that goes to stdout.
 
 Options:
@@ -36,7 +38,7 @@ Options:
   --tokenizer FOLDER   vocab.json and merges.txt of a single file whose vocabulary is not CLIP's; others need none
   --link               Only link: the same bytes under a second name, on the same file system (hard links)
   --copy               Only copy. Default: link where that works, else copy
-  --kind KIND          Refuse it if it is not that: ${'checkpoint, lora, embedding, controlNet, vae, tinyVae or textEncoder'}
+  --kind KIND          Refuse it if it is not that: ${'checkpoint, lora, embedding, controlNet, vae, tinyVae, ipAdapter, textEncoder or imageEncoder'}
   --force              Take the AIR or alias from the model that has it in models.json
 ${localOptionsHelp}
 `;
@@ -83,8 +85,10 @@ export async function add(args: string[]): Promise<void> {
     await interruptible(work, 'Stopped; nothing was added.');
   }
   const place = path.relative(local.modelsDir, path.join(target.folder, target.item));
-  if (found.kind === 'textEncoder') {
-    process.stderr.write(`Tasks do not name a text encoder: models that need it find it in ${target.folder}.\n`);
+  if (partFolders[found.kind] !== undefined) {
+    process.stderr.write(
+      `Tasks do not name ${kindNames[found.kind]}: models that need it find it in ${target.folder}.\n`,
+    );
     return;
   }
   await writeNames(local, place, { ...names, parts: partsBelow(parts) }, isFolder);
@@ -171,8 +175,7 @@ async function targetOf(
   }
   const ending = path.extname(item).toLowerCase();
   const wanted = name ?? weightsStem(item);
-  // Models that are put together from several files look for their text encoders there.
-  const folder = kind === 'textEncoder' ? path.join(modelsDir, 'text_encoders') : modelsDir;
+  const folder = path.join(modelsDir, partFolders[kind] ?? '');
   return { folder, item: isFolder ? wanted : wanted + ending, inside: false };
 }
 

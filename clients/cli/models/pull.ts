@@ -1,6 +1,7 @@
 import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { describeModel } from '../../../runtime/index.ts';
+import { partFolders } from '../../../server/modelsFolder.ts';
 import { interruptible } from '../interrupt.ts';
 import { Transfer } from '../transfer.ts';
 import { readArguments, readOnly, UsageError } from '../usage.ts';
@@ -62,7 +63,7 @@ export async function pull(args: string[]): Promise<void> {
     return await fetchModel(hub, await hub.list(id, revision), wishes, local.modelsDir, name);
   }, 'Stopped. What has come is kept; the same command goes on from there.');
   if (item !== path.basename(item)) {
-    process.stderr.write(`Tasks do not name a text encoder: models that need it find it in ${path.dirname(item)}.\n`);
+    process.stderr.write(`Tasks do not name this: models that need it find it in ${path.dirname(item)}.\n`);
     return;
   }
   const free = findEntry(await local.list(), id) === undefined;
@@ -114,9 +115,8 @@ export async function fetchModel(
   await removeStrays(staging.folder, new Set(paths));
   const isFile = selection.layout === 'file';
   const from = isFile ? path.join(staging.folder, paths[0]!) : staging.folder;
-  // Models that are put together from several files look for their text encoders there.
-  const isEncoder = isFile && (await describeModel(from)).kind === 'textEncoder';
-  const item = path.join(isEncoder ? 'text_encoders' : '', isFile ? name + path.extname(from) : name);
+  const folder = isFile ? partFolders[(await describeModel(from)).kind] : undefined;
+  const item = path.join(folder ?? '', isFile ? name + path.extname(from) : name);
   await mkdir(path.dirname(path.join(modelsDir, item)), { recursive: true });
   await locked(modelsDir, () => settle([[from, path.join(modelsDir, item)]]));
   if (isFile) await rm(staging.folder, { recursive: true });
