@@ -124,7 +124,7 @@ export class ModelsFolder {
       for (const { where, said } of chosen) files.push(await this.#inside(where, said));
     } catch (error) {
       const { message } = error as Error;
-      return { stamp: `${stamp} ${message}`, fault: `What models.json says of it cannot be used: ${message}.` };
+      return { stamp: `${stamp} ${message}`, fault: `In models.json, ${message}.` };
     }
     const stamps = await Promise.all(files.map(async (file) => `${file} ${await stampOf(file)}`));
     return {

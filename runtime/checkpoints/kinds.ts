@@ -51,7 +51,20 @@ export function recognise(
     architecture: 'unknown',
     reason: `${file} cannot be used: ${reason}`,
   });
+  const withoutConfig = () =>
+    unknown(
+      'controlNet',
+      'it is a ControlNet without its config. Put it into a folder as diffusion_pytorch_model.safetensors, with its config.json beside it.',
+    );
 
+  if (starts('input_hint_block.') && starts('controlnet_blocks.')) {
+    return unknown(
+      'controlNet',
+      "it is a ControlNet of FLUX.1 in XLabs' form, which looks at the guide image through layers of its own; those are not supported. Use one in the diffusers layout that takes the guide image as latents: a folder with config.json and diffusion_pytorch_model.safetensors.",
+    );
+  }
+  // Before the transformer that it is a part of.
+  if (starts('controlnet_x_embedder.')) return withoutConfig();
   if (familyOfFile(tensors) || starts('model.diffusion_model.')) return { kind: 'checkpoint', architecture: 'unknown' };
   if (holdsLora(tensors)) return lora(file, tensors, metadata);
   if (holdsTextEncoder(tensors)) return { kind: 'textEncoder', architecture: 'unknown' };
@@ -64,12 +77,7 @@ export function recognise(
       'it is a ControlNet in the original layout. Use the same ControlNet in the diffusers layout: a folder with config.json and diffusion_pytorch_model.safetensors.',
     );
   }
-  if (starts('controlnet_cond_embedding.') || starts('controlnet_down_blocks.')) {
-    return unknown(
-      'controlNet',
-      'it is a ControlNet without its config. Put it into a folder as diffusion_pytorch_model.safetensors, with its config.json beside it.',
-    );
-  }
+  if (starts('controlnet_cond_embedding.') || starts('controlnet_down_blocks.')) return withoutConfig();
   if (starts('first_stage_model.decoder.') || tensors.has('decoder.conv_in.weight')) {
     return { kind: 'vae', architecture: 'unknown' };
   }

@@ -58,6 +58,11 @@ const controlNet: NetworkKind = {
   input: 'controlnet_cond',
   write: (_config, tensors, form) => writeFluxControlNet(tensors, form),
   check(config, tensors) {
+    if ([...tensors.keys()].some((name) => name.startsWith('input_hint_block.'))) {
+      throw new ModelError(
+        "it is in XLabs' form, which looks at the guide image through layers of its own (input_hint_block); supported are those that take it as latents.",
+      );
+    }
     checkTransformerShapes('fluxControlNet', tensors);
     checkSize(config, 'num_mode', tensors.get('controlnet_mode_embedder.weight')?.shape[0]);
     checkSize(config, 'in_channels', tensors.get('x_embedder.weight')?.shape[1]);

@@ -309,6 +309,40 @@ test('Control is shown a sample of its picture, drawn before the noise', async (
   await (await opened.network('denoiser').graph()).close();
 });
 
+test('ControlNets in the form of XLabs, and files without their config, are told as what they are', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'flux-control-'));
+  try {
+    const file = join(folder, 'canny.safetensors');
+    const weights = 'diffusion_pytorch_model.safetensors';
+    const contents = await readContents(join(modelsFolder, 'tiny-flux-controlnet', weights));
+    await writeSafetensors(file, contents);
+    const described = { kind: 'controlNet', available: false };
+    expect(await describeModel(file)).toMatchObject({
+      ...described,
+      reason: expect.stringMatching(/^canny\.safetensors cannot be used: it is a ControlNet without its config\./),
+    });
+    const [any] = contents.values();
+    const own = ['controlnet_blocks.0', 'input_hint_block.0', 'pos_embed_input'].map(
+      (name) => [`${name}.weight`, any!] as const,
+    );
+    await writeSafetensors(file, own);
+    expect(await describeModel(file)).toMatchObject({
+      ...described,
+      reason: expect.stringContaining("in XLabs' form"),
+    });
+    // The same, as diffusers has it.
+    const copy = join(folder, 'hinted');
+    await cp(join(modelsFolder, 'tiny-flux-controlnet'), copy, { recursive: true });
+    await writeSafetensors(join(copy, weights), [...contents, ['input_hint_block.conv_in.weight', any!]]);
+    expect(await describeModel(copy)).toMatchObject({
+      ...described,
+      reason: expect.stringContaining("in XLabs' form"),
+    });
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
 describe('FLUX.1 Redux', () => {
   const goldens = readFluxReduxGoldens();
   const redux = join(modelsFolder, 'tiny-flux-redux');

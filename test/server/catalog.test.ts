@@ -258,7 +258,7 @@ describe('files', () => {
     const [entry] = (await open([folder]).list()).filter(({ ids }) => ids.includes('a:b@1'));
     expect(entry?.model).toMatchObject({
       available: false,
-      reason: `What models.json says of it cannot be used: ${reason}.`,
+      reason: `In models.json, ${reason}.`,
     });
     expect(entry).not.toHaveProperty('parts');
   });
