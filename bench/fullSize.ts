@@ -14,8 +14,8 @@ import { median } from './figures.ts';
 import type { FullSizeCall, FullSizeOpened, FullSizeQuestion } from './fullSizeChild.ts';
 import { decoderOperations, unetOperations, shapes as unets } from './gpu/shapes.ts';
 import { readOptions, text, whole } from './options.ts';
-import { count, planVae } from './randomModel.ts';
-import { kleinShapes, qwen3Shapes, zImageShapes } from './wideModels.ts';
+import { planVae } from './randomModel.ts';
+import { wideNetwork } from './wideNetworks.ts';
 
 const options = readOptions({
   /** Also: decoder, sd15, sdxl, whose weights are stored as F16. */
@@ -59,36 +59,16 @@ const productsOf = { layer: layer.rows * layer.inner * layer.out };
 
 /** Multiplications of one call, in matrices alone. */
 function products(network: FullSizeQuestion['network']): number {
-  const matrices = (shapes: [string, ...number[]][], rowsOf: (name: string) => number) =>
-    shapes.reduce((sum, [name, ...shape]) => sum + (shape.length === 2 ? count(shape) * rowsOf(name) : 0), 0);
-  const picture = (size / 16) ** 2;
-  const isOnce = (name: string) => /time_guidance|modulation|norm_out|t_embedder|pad_token|embed_tokens/i.test(name);
   switch (network) {
-    case 'klein':
-      return matrices(kleinShapes(), (name) => {
-        if (isOnce(name)) return 1;
-        if (/context|add_|to_add/.test(name)) return 512;
-        return name.startsWith('single') ? picture + 512 : picture;
-      });
-    case 'z-image':
-      return matrices(zImageShapes(), (name) => {
-        if (isOnce(name)) return 1;
-        if (/context|cap_/.test(name)) return 32;
-        return name.startsWith('layers') ? picture + 32 : picture;
-      });
     case 'decoder':
       return decoderOperations(planVae({ width: 128, latents: 16 }), size / 8) / 2;
     case 'sd15':
     case 'sdxl':
       return unetOperations(unets[network].unet.plan(), size / 8) / 2;
-    default: {
-      const layers = network === 'klein text' ? 27 : 35;
-      const rows = network === 'klein text' ? 512 : 30;
-      return matrices(
-        qwen3Shapes().filter(([name]) => Number(/layers\.(\d+)/.exec(name)?.[1] ?? 99) < layers),
-        () => rows,
-      );
-    }
+    case 'layer':
+      return productsOf.layer;
+    default:
+      return wideNetwork(network).multiplications(size).matrices;
   }
 }
 

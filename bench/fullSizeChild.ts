@@ -1,26 +1,20 @@
 /** A process that opens one network of a large model with random weights, and computes one call for each message. */
-import { flux2Positions } from '../runtime/families/flux2.ts';
-import { rotaryRow } from '../runtime/families/rotary.ts';
-import { zImagePositions } from '../runtime/families/zImage.ts';
 import type { BlockDtype } from '../runtime/files/blocks.ts';
 import { writeVaeDecoder } from '../runtime/graphs/autoencoderKL.ts';
 import { GraphBuilder, type Written } from '../runtime/graphs/builder.ts';
-import { writeFlux2Transformer } from '../runtime/graphs/flux2Transformer.ts';
 import { linear } from '../runtime/graphs/layers.ts';
-import { writeQwen3 } from '../runtime/graphs/qwen3.ts';
 import { type UNet2DConditionConfig, writeUNet2DCondition } from '../runtime/graphs/unet2DCondition.ts';
-import { writeZImageTransformer } from '../runtime/graphs/zImageTransformer.ts';
 import type { HeldWeights } from '../runtime/messages.ts';
 import { formOn, openWritten } from '../runtime/onnx/openWritten.ts';
 import type { Provider } from '../runtime/onnx/providers.ts';
-import { createNoise } from '../runtime/tensors/noise.ts';
 import { floats, type Tensor } from '../runtime/tensors/tensor.ts';
 import { shapes as unets } from './gpu/shapes.ts';
 import { type ResidentMemory, residentMemory } from './process.ts';
-import { decoderShapes, kleinShapes, qwen3Shapes, randomTensors, shapesOf, zImageShapes } from './wideModels.ts';
+import { decoderShapes, randomTensors, shapesOf } from './wideModels.ts';
+import { normal, type WideName, wideNetwork } from './wideNetworks.ts';
 
 export interface FullSizeQuestion {
-  network: 'klein' | 'z-image' | 'klein text' | 'z-image text' | 'decoder' | 'sd15' | 'sdxl' | 'layer';
+  network: WideName | 'decoder' | 'sd15' | 'sdxl' | 'layer';
   /** How weights are stored; `F32` for a layer alone. */
   dtype: BlockDtype | 'F16' | 'F32';
   /** How they are held. */
@@ -53,9 +47,6 @@ const question = JSON.parse(process.argv[2]!) as FullSizeQuestion;
 const { network, dtype, size, folder } = question;
 const { threads, weights } = question;
 const provider: Provider = { name: 'cpu', threads, weights, packedFolder: `${folder}/packed` };
-/** Of a prompt with a few words; klein fills all prompts to 512. */
-const WORDS = 30;
-const LENGTH = network.startsWith('klein') ? 512 : WORDS;
 
 const begun = performance.now();
 const [written, feeds] = await prepare();
@@ -77,61 +68,16 @@ process.on('message', async () => {
   process.send!({ ms, cpuMs: (user + system) / 1000, memory: residentMemory(), areNumbers } satisfies FullSizeCall);
 });
 
-function normal(...dims: number[]): Tensor {
-  return floats(createNoise(3n).normal(dims.reduce((product, dim) => product * dim, 1)), dims);
-}
-
 async function prepare(): Promise<[Written, Record<string, Tensor>]> {
   const form = formOn(provider);
   const blocks = dtype === 'F32' || dtype === 'F16' ? 'Q8_0' : dtype;
-  const timestep = floats(Float32Array.of(0.7), [1]);
   switch (network) {
-    case 'klein': {
-      const config = { axes_dims_rope: [32, 32, 32, 32], rope_theta: 2000 };
-      const side = size / 16;
-      const ids = flux2Positions(LENGTH, { rows: side, columns: side }, []);
-      return [
-        writeFlux2Transformer(config, await randomTensors(folder, kleinShapes(), blocks), form),
-        {
-          sample: normal(1, 128, side, side),
-          timestep,
-          encoder_hidden_states: normal(1, LENGTH, 7680),
-          ...rotaryRow(ids, config.axes_dims_rope, config.rope_theta),
-        },
-      ];
-    }
-    case 'z-image': {
-      const config = { axes_dims: [32, 48, 48], rope_theta: 256 };
-      const side = size / 8;
-      const ids = zImagePositions(side / 2, side / 2, LENGTH);
-      return [
-        writeZImageTransformer(config, await randomTensors(folder, zImageShapes(), blocks), form),
-        {
-          sample: normal(1, 16, side, side),
-          timestep,
-          encoder_hidden_states: normal(1, LENGTH, 2560),
-          ...rotaryRow(ids, config.axes_dims, config.rope_theta),
-        },
-      ];
-    }
+    case 'klein':
+    case 'z-image':
     case 'klein text':
     case 'z-image text': {
-      const isKlein = network === 'klein text';
-      const states = isKlein ? [9, 18, 27] : [-2];
-      const written = writeQwen3({}, await randomTensors(folder, qwen3Shapes(), blocks), {
-        ...form,
-        states,
-        attentionMask: isKlein,
-      });
-      const ids = BigInt64Array.from({ length: LENGTH }, (_, i) => BigInt((i * 4001) % 151_000));
-      const mask = Int32Array.from({ length: LENGTH }, (_, i) => (i < WORDS ? 1 : 0));
-      return [
-        written,
-        {
-          input_ids: { dtype: 'int64', data: ids, dims: [1, LENGTH] },
-          ...(isKlein && { attention_mask: { dtype: 'int32', data: mask, dims: [1, LENGTH] } satisfies Tensor }),
-        },
-      ];
+      const { shapes, write, feeds } = wideNetwork(network);
+      return [write(await randomTensors(folder, shapes, blocks), form), feeds(size, 1)];
     }
     case 'decoder': {
       const config = { norm_num_groups: 32, scaling_factor: 0.3611 };

@@ -15,7 +15,8 @@ import { BenchServer } from './benchServer.ts';
 import { BenchClient } from './client.ts';
 import { readOptions, text, whole } from './options.ts';
 import { planVae, writeWeights } from './randomModel.ts';
-import { kleinShapes, qwen3Shapes, writeGguf, zImageShapes } from './wideModels.ts';
+import { writeGguf } from './wideModels.ts';
+import { kleinShapes, qwen3Shapes, zImageShapes } from './wideShapes.ts';
 
 const options = readOptions({
   models: text('klein,z-image'),

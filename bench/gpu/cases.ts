@@ -12,12 +12,18 @@ export interface Question {
   budgetMs: number;
   /** Cases that another process began already. */
   done: string[];
+  /** Those of them in which it died. */
+  died: string[];
   /** Floating-point operations a second of a large matrix product, by precision; absent where it was not measured. */
   speed: { float16?: number; float32?: number };
+  /** Bytes a second of memory traffic; absent where it was not measured. */
+  bandwidth?: number | undefined;
   /** Of a device whose products took too long to be measured. */
   slow: boolean;
   /** Whether the device has half precision at all; what the networks compute in is for the provider to say. */
   half: boolean;
+  /** Whether transformers are measured in a tiny size, to try everything. */
+  tiny: boolean;
   /** As `adapter` found it; absent where that was not asked for. */
   provider?: Provider | undefined;
   /** A folder for what is written meanwhile. */
@@ -29,7 +35,12 @@ export interface Expected {
   ms?: number | undefined;
   /** Of one call; with the speed of the device and of earlier cases it tells how long a call takes. */
   operations?: number | undefined;
+  /** How much of the time that is left it may take before its process is ended; default all. */
+  part?: number | undefined;
 }
+
+/** No case is ended earlier than this. */
+const LEAST_LIMIT_MS = 10_000;
 
 export class Cases {
   readonly question: Question;
@@ -106,7 +117,8 @@ export class Cases {
       this.skip(name, `would take about ${seconds(ms)}, and ${seconds(left)} are left`);
       return false;
     }
-    this.#tell({ begin: name });
+    const { part = 1 } = expected;
+    this.#tell({ begin: name, ...(part < 1 && { limitMs: Math.max(LEAST_LIMIT_MS, part * left) }) });
     try {
       const finding = await work();
       this.#tell({ row: { state: 'measured', name, ...finding } });
@@ -135,14 +147,15 @@ export class Cases {
 
   /**
    * Medians of calls, after one that does not count, for a tenth of the time that is left and 3 s at most. A call that takes
-   * longer than that is measured once.
+   * longer than that is measured once; in a tiny size, where figures mean nothing, all are.
    */
   async time(call: () => Promise<unknown>, options: { most?: number } = {}): Promise<Timed> {
     const first = await clocked(call);
     const withinMs = Math.min(3000, this.leftMs() / 10);
     const times: number[] = [];
     let spent = 0;
-    while (times.length === 0 || (times.length < (options.most ?? 30) && spent + first / 2 < withinMs)) {
+    const most = this.question.tiny ? 1 : (options.most ?? 30);
+    while (times.length === 0 || (times.length < most && spent + first / 2 < withinMs)) {
       times.push(await clocked(call));
       spent += times.at(-1)!;
       if (times.length === 1 && spent > this.leftMs() / 2) break;

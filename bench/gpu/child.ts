@@ -6,6 +6,7 @@ import { measureEmbedded } from './embedded.ts';
 import { measureMixed } from './mixed.ts';
 import { measureNetworks } from './networks.ts';
 import { measurePeak } from './peak.ts';
+import { measureTransformers } from './transformers.ts';
 
 const kinds: Record<string, (cases: Cases) => Promise<void>> = {
   adapter: measureAdapter,
@@ -13,7 +14,9 @@ const kinds: Record<string, (cases: Cases) => Promise<void>> = {
   correctness: measureCorrectness,
   embedded: measureEmbedded,
   sd15: (cases) => measureNetworks(cases, 'sd15'),
+  klein: (cases) => measureTransformers(cases, 'klein'),
   sdxl: (cases) => measureNetworks(cases, 'sdxl'),
+  'z-image': (cases) => measureTransformers(cases, 'z-image'),
   mixed: measureMixed,
 };
 

@@ -17,8 +17,10 @@ import { generate as diffusion } from '../../runtime/pipelines/generate.ts';
 import { ModelCache } from '../../runtime/pipelines/modelCache.ts';
 import type { Tensor } from '../../runtime/tensors/tensor.ts';
 import { planUNet, vocabularySize } from '../randomModel.ts';
+import { randomTensors } from '../wideModels.ts';
 import { type Cases, clocked, seconds } from './cases.ts';
 import { tokenIds, waves } from './tinyGraphs.ts';
+import { tinyTransformers } from './tinyTransformers.ts';
 import { writeWeights } from './weights.ts';
 
 /** The embedded model. */
@@ -26,6 +28,8 @@ export const pocket = fileURLToPath(new URL('../../../models/pocket', import.met
 
 interface Network {
   name: string;
+  /** On the device; on the CPU weights are floats, so that nothing is rounded but what is asked about. */
+  weights?: 'stored';
   write: (form: { precision: Precision } & ReturnType<typeof formOn>) => Promise<Written> | Written;
   feeds: Record<string, Tensor>;
 }
@@ -37,14 +41,16 @@ export async function measureCorrectness(cases: Cases): Promise<void> {
   if (!halves) cases.skip('half precision', 'the device does not have it');
   const cpu: Provider = { name: 'cpu' };
   await cases.within(0.7, async () => {
-    for (const { name, write, feeds } of networks) {
-      const open = async (on: Provider, precision: Precision) =>
-        openWritten(await write({ ...formOn(on), precision }), `${name} in ${precision}`, on);
+    for (const { name, write, feeds, weights = 'float16' } of networks) {
+      const open = async (device: Provider, precision: Precision, weights: Provider['weights']) => {
+        const on = { ...device, weights, packedFolder: cases.question.temp };
+        return openWritten(await write({ ...formOn(on), precision }), `${name} in ${precision}`, on);
+      };
       let right: Record<string, Float32Array> | undefined;
       for (const precision of halves ? (['float32', 'float16'] as const) : (['float32'] as const)) {
         await cases.each(`${name}, ${precision}`, {}, async () => {
-          right ??= await answers(await open(cpu, 'float32'), feeds);
-          const graph = await open(provider, precision);
+          right ??= await answers(await open(cpu, 'float32', 'float16'), feeds);
+          const graph = await open(provider, precision, weights);
           let found: Record<string, Float32Array> = {};
           const ms = await clocked(async () => {
             found = await answers(graph, feeds);
@@ -82,6 +88,23 @@ async function networksOf(cases: Cases): Promise<Network[]> {
     const write: Network['write'] = (form) => stableDiffusionXL.networks.denoiser.write(config, weights, form);
     return { name, write, feeds: { ...row(shape.text), ...feeds } };
   };
+  const transformers = tinyTransformers().map(({ name, dtype, shapes, write, feeds }): Network => {
+    const written = async () => {
+      const folder = join(temp, name.replaceAll(/\W+/g, '-'));
+      await mkdir(folder, { recursive: true });
+      return randomTensors(folder, shapes, dtype);
+    };
+    let weights: ReturnType<typeof written> | undefined;
+    return {
+      name,
+      write: async (form) => {
+        weights ??= written();
+        return write(await weights, form);
+      },
+      feeds,
+      ...(dtype !== 'F16' && { weights: 'stored' }),
+    };
+  });
   // From the smallest to the largest: on a slow device the time is over in the middle of one.
   return [
     {
@@ -107,6 +130,7 @@ async function networksOf(cases: Cases): Promise<Network[]> {
         time_ids: { dtype: 'float32', dims: [1, 6], data: Float32Array.of(512, 512, 0, 0, 512, 512) },
       },
     ),
+    ...transformers,
     await component('vae_encoder', { sample: waves([1, 3, 8 * side, 8 * side]) }),
   ];
 }

@@ -10,11 +10,13 @@ import { mkdir, mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { minutes, readOptions, text } from '../options.ts';
+import { flag, minutes, readOptions, text } from '../options.ts';
 import { type Question, seconds } from './cases.ts';
 import { killAll, type Measured, measure } from './measuring.ts';
 import { type PartName, parts, shareOf } from './parts.ts';
-import { Report, type Row, tableOf } from './report.ts';
+import { counterparts, FOUR_BITS, Report, type Row, tableOf } from './report.ts';
+import { shapes } from './shapes.ts';
+import { transformerForPython, transformerNames } from './transformerShapes.ts';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const options = readOptions({
@@ -25,6 +27,8 @@ const options = readOptions({
   python: text('python3'),
   /** Names of parts, with commas between them. */
   only: text(parts.map(({ name }) => name).join(',')),
+  /** Transformers in a tiny size, to try everything where there is no GPU; their figures mean nothing. */
+  tiny: flag(),
   /** The folder for bench-gpu.json and bench-gpu.md. */
   out: text(join(root, 'bench/results')),
 });
@@ -84,13 +88,16 @@ function whyNot(name: PartName): string | undefined {
 async function latentwire(part: PartName, budgetMs: number): Promise<void> {
   const until = performance.now() + budgetMs;
   const done: string[] = [];
-  for (let tries = 0; tries < 4; tries++) {
+  const died: string[] = [];
+  for (let tries = 0; tries < 12; tries++) {
     const left = until - performance.now();
     const question: Question = {
       kind: part,
       device: options.device,
       budgetMs: Math.min(left, leftMs() - spareMs),
       done,
+      died,
+      tiny: options.tiny,
       temp,
       ...known(),
     };
@@ -99,18 +106,25 @@ async function latentwire(part: PartName, budgetMs: number): Promise<void> {
       args: [fileURLToPath(new URL('./child.js', import.meta.url)), JSON.stringify(question)],
       env: { ...process.env, TMPDIR: temp },
       limitMs: limitOf(left),
-      onRow: (row) => report.add({ part, ...row }),
+      onRow: (row) => {
+        report.add({ part, ...row });
+        done.push(row.name);
+      },
     });
     done.push(...ended.begun);
     if (ended.death === undefined) return;
     report.add(deathOf(part, ended));
     if (ended.dead === undefined || until - performance.now() < 3000) return;
+    died.push(ended.dead);
   }
 }
 
 /** The same work in PyTorch, and the ratio of each row to ours. */
 async function pytorch(part: PartName, budgetMs: number): Promise<void> {
   const theirs: Row[] = [];
+  // Alone it measures everything.
+  const measured = chosen.length > 1 ? only : parts.map(({ name }) => name);
+  const transformers = transformerNames.filter((name) => measured.includes(name));
   const ended = await measure({
     command: options.python,
     args: [
@@ -118,6 +132,10 @@ async function pytorch(part: PartName, budgetMs: number): Promise<void> {
       join(root, 'bench/gpu/pytorch.py'),
       '--seconds',
       String(Math.floor(Math.min(budgetMs, leftMs() - spareMs) / 1000)),
+      '--unets',
+      measured.filter((name) => name in shapes).join(','),
+      '--transformers',
+      JSON.stringify(Object.fromEntries(transformers.map((name) => [name, transformerForPython(name, options.tiny)]))),
     ],
     env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1', TORCHINDUCTOR_CACHE_DIR: join(temp, 'inductor') },
     limitMs: limitOf(budgetMs),
@@ -128,16 +146,16 @@ async function pytorch(part: PartName, budgetMs: number): Promise<void> {
   });
   if (ended.death !== undefined) report.add(deathOf(part, ended));
   for (const row of theirs) {
-    const ours = report.rows.find((own) => own.name === row.name && own.part !== part);
-    if (typeof ours?.value !== 'number' || typeof row.value !== 'number') continue;
-    report.add({
-      part,
-      name: `${row.name}: ours`,
-      state: 'measured',
-      value: ours.value / row.value,
-      unit: row.unit === 'ms' ? "× PyTorch's time" : "× PyTorch's speed",
-      detail: `${ours.value.toPrecision(4)} against ${row.value.toPrecision(4)} ${row.unit ?? ''}`,
-    });
+    for (const ours of counterparts(report.rows, row)) {
+      report.add({
+        part,
+        name: `${row.name}: ours${ours.name.endsWith(FOUR_BITS) ? FOUR_BITS : ''}`,
+        state: 'measured',
+        value: Number(ours.value) / Number(row.value),
+        unit: row.unit === 'ms' ? "× PyTorch's time" : "× PyTorch's speed",
+        detail: `${Number(ours.value).toPrecision(4)} against ${Number(row.value).toPrecision(4)} ${row.unit ?? ''}`,
+      });
+    }
   }
 }
 
@@ -154,7 +172,7 @@ function deathOf(part: PartName, { death, dead }: Measured): Row {
 }
 
 /** What earlier parts found out about the device. */
-function known(): Pick<Question, 'speed' | 'slow' | 'half' | 'provider'> {
+function known(): Pick<Question, 'speed' | 'bandwidth' | 'slow' | 'half' | 'provider'> {
   const find = (name: string) => report.rows.find((row) => row.name === name);
   const speed: Question['speed'] = {};
   for (const precision of ['float16', 'float32'] as const) {
@@ -162,8 +180,10 @@ function known(): Pick<Question, 'speed' | 'slow' | 'half' | 'provider'> {
     if (typeof found === 'number') speed[precision] = found;
   }
   const provider = find('provider')?.provider;
+  const traffic = find('memory traffic')?.numbers?.bytesPerSecond;
+  const bandwidth = typeof traffic === 'number' ? traffic : undefined;
   const slow = report.of('peak').length > 0 && speed[provider?.precision ?? 'float32'] === undefined;
-  return { speed, slow, half: (find('half precision')?.value ?? 'yes') === 'yes', provider };
+  return { speed, bandwidth, slow, half: (find('half precision')?.value ?? 'yes') === 'yes', provider };
 }
 
 async function finish(remark?: string): Promise<void> {

@@ -5,8 +5,8 @@ import type { Finding } from './report.ts';
 
 /** A line of a measuring process's output, as JSON. Other lines are ignored. */
 export type Told =
-  /** A case begins; if the process dies now, this is what it died of. */
-  { begin: string } | { row: Finding & { state: 'measured' | 'skipped' | 'failed' } };
+  /** A case begins; if the process dies now, this is what it died of. It is ended where it takes longer. */
+  { begin: string; limitMs?: number } | { row: Finding & { state: 'measured' | 'skipped' | 'failed' } };
 
 export interface Measured {
   /** How the process ended, where it did not end well. */
@@ -51,18 +51,23 @@ export function measure(options: {
     alive.add(child);
     const begun: string[] = [];
     let open = false;
-    let late = false;
+    let late: number | undefined;
     let lastWords = '';
-    const timer = setTimeout(() => {
-      late = true;
-      killGroup(child);
-    }, limitMs);
+    const endAfter = (ms: number) =>
+      setTimeout(() => {
+        late = ms;
+        killGroup(child);
+      }, ms);
+    const timer = endAfter(limitMs);
+    let ofCase: NodeJS.Timeout | undefined;
     createInterface({ input: child.stdout }).on('line', (line) => {
       const told = read(line);
       if (told === undefined) return;
+      clearTimeout(ofCase);
       if ('begin' in told) {
         begun.push(told.begin);
         open = true;
+        if (told.limitMs !== undefined) ofCase = endAfter(told.limitMs);
       } else {
         open = false;
         onRow(told.row);
@@ -73,6 +78,7 @@ export function measure(options: {
     });
     const end = (death: string | undefined) => {
       clearTimeout(timer);
+      clearTimeout(ofCase);
       // A server that outlived its parent would go on using the device.
       killGroup(child);
       alive.delete(child);
@@ -82,7 +88,7 @@ export function measure(options: {
     // `close` comes when all output has been read; what a killed process leaves alive holds it open no longer than that.
     child.once('exit', () => killGroup(child));
     child.once('close', (code, signal) => {
-      if (late) return end(`took longer than ${Math.round(limitMs / 1000)} s`);
+      if (late !== undefined) return end(`took longer than ${Math.round(late / 100) / 10} s`);
       if (code === 0) return end(undefined);
       const how = signal === null ? `ended with ${code}` : `was ended by ${signal}`;
       const said = sentenceOf(lastWords);

@@ -1,15 +1,11 @@
-/** Networks of Stable Diffusion's sizes with random half-precision weights: (d) of the table. */
-import { mkdir, realpath, rm, statfs } from 'node:fs/promises';
-import { freemem } from 'node:os';
-import { join } from 'node:path';
+/** UNets, decoders and text encoders of Stable Diffusion's sizes with random half-precision weights: (d) of the table. */
 import { stableDiffusionXL } from '../../runtime/families/stableDiffusionXL.ts';
-import type { StoredTensors } from '../../runtime/files/safetensors.ts';
 import type { Graph } from '../../runtime/onnx/graph.ts';
-import { formOn, openWritten } from '../../runtime/onnx/openWritten.ts';
+import { formOn } from '../../runtime/onnx/openWritten.ts';
 import type { Provider } from '../../runtime/onnx/providers.ts';
-import type { Tensor } from '../../runtime/tensors/tensor.ts';
 import { vocabularySize } from '../randomModel.ts';
-import { type Cases, clocked, seconds } from './cases.ts';
+import { type Cases, seconds } from './cases.ts';
+import { expectedCall, gib, measureCall, rowsText, withGraph } from './opened.ts';
 import {
   decoderOperations,
   encoderOperations,
@@ -58,14 +54,14 @@ async function unet(cases: Cases, provider: Provider, shape: ModelShape): Promis
     cases.skip(`${title} UNet`, `${about}: a step of 512² would take about ${seconds(first)}, and ${left} are left`);
     return;
   }
-  await withGraph(cases, provider, `${title} UNet, opening`, shape.unet, async (graph) => {
+  await withNetwork(cases, provider, `${title} UNet, opening`, shape.unet, async (graph) => {
     for (const [pixels, rows] of steps) {
       const side = pixels / 8;
       const operations = rows * unetOperations(plan, side);
-      await cases.each(`${title} step, ${pixels}², ${rowsText(rows)}`, { operations }, async () => {
-        const { ms, firstMs, calls, finite } = await timed(cases, graph, {
+      await cases.each(`${title} step, ${pixels}², ${rowsText(rows)}`, expectedCall(operations), async () => {
+        const feeds = {
           sample: waves([rows, 4, side, side]),
-          timestep: { dtype: 'float32', dims: [rows], data: new Float32Array(rows).fill(500) },
+          timestep: { dtype: 'float32', dims: [rows], data: new Float32Array(rows).fill(500) } as const,
           encoder_hidden_states: waves([rows, 77, shape.text]),
           ...(shape.pooled !== undefined && {
             text_embeds: waves([rows, shape.pooled]),
@@ -73,10 +69,10 @@ async function unet(cases: Cases, provider: Provider, shape: ModelShape): Promis
               dtype: 'float32',
               dims: [rows, 6],
               data: Float32Array.from({ length: 6 * rows }, (_, i) => [pixels, pixels, 0, 0, pixels, pixels][i % 6]!),
-            },
+            } as const,
           }),
-        });
-        return told(cases, operations, ms, firstMs, calls, `${(ms / rows).toFixed(1)} ms a row${finite}`);
+        };
+        return measureCall(cases, graph, feeds, { operations, rows });
       });
     }
   });
@@ -90,14 +86,11 @@ async function decoder(cases: Cases, provider: Provider, shape: ModelShape): Pro
     cases.skip(`${title} decoder`, `512² would take about ${seconds(cases.callMs(operations)!)}`);
     return;
   }
-  await withGraph(cases, provider, `${title} decoder, opening`, shape.decoder, async (graph) => {
+  await withNetwork(cases, provider, `${title} decoder, opening`, shape.decoder, async (graph) => {
     for (const pixels of [512, 1024]) {
       const operations = decoderOperations(plan, pixels / 8);
-      await cases.each(`${title} decoding, ${pixels}²`, { operations }, async () => {
-        const { ms, firstMs, calls, finite } = await timed(cases, graph, {
-          latent_sample: waves([1, 4, pixels / 8, pixels / 8]),
-        });
-        return told(cases, operations, ms, firstMs, calls, finite);
+      await cases.each(`${title} decoding, ${pixels}²`, expectedCall(operations), async () => {
+        return measureCall(cases, graph, { latent_sample: waves([1, 4, pixels / 8, pixels / 8]) }, { operations });
       });
     }
   });
@@ -110,103 +103,26 @@ async function encoder(cases: Cases, provider: Provider, shape: ModelShape): Pro
     cases.skip(`${title} text encoder`, `a text would take about ${seconds(cases.callMs(operations)!)}`);
     return;
   }
-  await withGraph(cases, provider, `${title} text encoder, opening`, shape.encoder, async (graph) => {
-    await cases.each(`${title} text`, { operations }, async () => {
-      const { ms, firstMs, calls, finite } = await timed(cases, graph, { input_ids: tokenIds(vocabularySize) });
-      return told(cases, operations, ms, firstMs, calls, `77 tokens${finite}`);
+  await withNetwork(cases, provider, `${title} text encoder, opening`, shape.encoder, async (graph) => {
+    await cases.each(`${title} text`, expectedCall(operations), async () => {
+      return measureCall(cases, graph, { input_ids: tokenIds(vocabularySize) }, { operations, about: '77 tokens' });
     });
   });
 }
 
-/** Opens a network of random weights, which is a figure of its own, and closes it when the figures are there. */
-async function withGraph(
+function withNetwork(
   cases: Cases,
   provider: Provider,
   name: string,
-  network: NetworkShape,
+  { component, config, plan: planned }: NetworkShape,
   use: (graph: Graph) => Promise<void>,
 ): Promise<void> {
-  const plan = network.plan();
+  const plan = planned();
   const bytes = halfBytes(plan);
-  const lacking = await shortage(cases, provider, bytes);
-  if (lacking !== undefined) return cases.skip(name, lacking);
-  const folder = join(await realpath(cases.question.temp), 'network');
-  await mkdir(folder, { recursive: true });
-  const open = (weights: StoredTensors) =>
-    openWritten(
-      stableDiffusionXL.networks[network.component]!.write(network.config, weights, formOn(provider)),
-      name,
-      provider,
-    );
-  try {
-    let graph: Graph | undefined;
-    await cases.each(name, {}, async () => {
-      const weights = await writeWeights(folder, plan);
-      const ms = await clocked(async () => {
-        const form = { ...formOn(provider), precision: 'float16' } as const;
-        graph = await openWritten(
-          stableDiffusionXL.networks[network.component]!.write(network.config, weights, form),
-          name,
-          provider,
-        );
-      });
-      return {
-        value: ms / 1000,
-        unit: 's',
-        detail: `${gib(bytes)} of weights, of files that the system holds in memory; computes in ${provider.precision ?? 'float32'}`,
-      };
-    });
-    // Where an earlier process died in one of the cases, the graph is opened again for the others.
-    if (graph === undefined && cases.question.done.includes(name)) {
-      graph = await open(await writeWeights(folder, plan));
-    }
-    if (graph === undefined) return;
-    await use(graph);
-    await graph.close();
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
-}
-
-/** Why the weights should not be loaded here; undefined when there is room. */
-async function shortage(cases: Cases, provider: Provider, bytes: number): Promise<string | undefined> {
-  const disk = await statfs(cases.question.temp);
-  const free = disk.bavail * disk.bsize;
-  // Tensors of one spread share their bytes, so the file is far smaller.
-  if (free < bytes / 4 + 2 ** 28)
-    return `needs ${gib(bytes / 4)} of disk in ${cases.question.temp}, and ${gib(free)} are free`;
-  // Half precision becomes float32 on the CPU; an imitated GPU holds everything in the memory of the machine.
-  const needed = provider.name === 'cpu' || cases.slow ? 3 * bytes : bytes / 2;
-  if (freemem() < needed) return `needs ${gib(needed)} of memory, and ${gib(freemem())} are free`;
-  return undefined;
-}
-
-async function timed(cases: Cases, graph: Graph, feeds: Record<string, Tensor>) {
-  const [output] = graph.outputs;
-  let last: Record<string, Tensor> = {};
-  const call = async () => {
-    last = await graph.run(feeds, [output!.name]);
+  const write = async (folder: string) => {
+    const weights = await writeWeights(folder, plan);
+    return stableDiffusionXL.networks[component]!.write(config, weights, formOn(provider));
   };
-  const times = await cases.time(call);
-  const values = last[output!.name]!.data as Float32Array;
-  const wrong = values.reduce((sum, value) => sum + (Number.isFinite(value) ? 0 : 1), 0);
-  return { ...times, finite: wrong === 0 ? '' : `; ${wrong} of ${values.length} values are not finite` };
-}
-
-function told(cases: Cases, operations: number, ms: number, firstMs: number, calls: number, more: string) {
-  cases.learn(operations, ms);
-  const speed = operations / (ms / 1000);
-  const share = cases.peak === undefined ? '' : `, ${Math.round((100 * speed) / cases.peak)} % of the best product`;
-  const first = `first call ${seconds(firstMs)}`;
-  const text = `${(speed / 1e12).toPrecision(3)} TFLOP/s${share}; ${first}, median of ${calls}`;
-  const lead = more.startsWith(';') || more === '' ? `${text}${more}` : `${more}; ${text}`;
-  return { value: ms, unit: 'ms', detail: lead, numbers: { operations, firstMs, calls } };
-}
-
-function rowsText(rows: number): string {
-  return rows === 1 ? '1 row' : `${rows} rows`;
-}
-
-function gib(bytes: number): string {
-  return `${(bytes / 2 ** 30).toFixed(2)} GiB`;
+  // Tensors of one spread share their bytes, so the file is far smaller.
+  return withGraph(cases, provider, name, { bytes, diskBytes: bytes / 4, write }, use);
 }

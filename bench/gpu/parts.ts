@@ -11,14 +11,16 @@ export interface Part {
 }
 
 export const parts = [
-  { name: 'adapter', seconds: 15, leastSeconds: 3, by: 'latentwire' },
-  { name: 'peak', seconds: 15, leastSeconds: 3, by: 'latentwire' },
-  { name: 'correctness', seconds: 25, leastSeconds: 5, by: 'latentwire' },
-  { name: 'embedded', seconds: 35, leastSeconds: 10, by: 'latentwire' },
-  { name: 'sd15', seconds: 45, leastSeconds: 10, by: 'latentwire' },
-  { name: 'sdxl', seconds: 40, leastSeconds: 10, by: 'latentwire' },
-  { name: 'pytorch', seconds: 40, leastSeconds: 15, by: 'pytorch' },
-  { name: 'mixed', seconds: 25, leastSeconds: 12, by: 'latentwire' },
+  { name: 'adapter', seconds: 10, leastSeconds: 3, by: 'latentwire' },
+  { name: 'peak', seconds: 12, leastSeconds: 3, by: 'latentwire' },
+  { name: 'correctness', seconds: 18, leastSeconds: 5, by: 'latentwire' },
+  { name: 'embedded', seconds: 22, leastSeconds: 10, by: 'latentwire' },
+  { name: 'klein', seconds: 50, leastSeconds: 10, by: 'latentwire' },
+  { name: 'sd15', seconds: 24, leastSeconds: 10, by: 'latentwire' },
+  { name: 'z-image', seconds: 40, leastSeconds: 10, by: 'latentwire' },
+  { name: 'sdxl', seconds: 20, leastSeconds: 10, by: 'latentwire' },
+  { name: 'pytorch', seconds: 30, leastSeconds: 15, by: 'pytorch' },
+  { name: 'mixed', seconds: 14, leastSeconds: 12, by: 'latentwire' },
 ] as const satisfies readonly Part[];
 
 export type PartName = (typeof parts)[number]['name'];

@@ -1,10 +1,11 @@
-"""The same networks as shapes.ts in PyTorch, for `npm run bench:gpu`: what our figures have to be compared with.
+"""The same networks as shapes.ts and transformerShapes.ts in PyTorch, for `npm run bench:gpu`: what our figures have to be
+compared with.
 
-    python bench/gpu/pytorch.py --seconds 60
+    python bench/gpu/pytorch.py --seconds 60 --unets sd15,sdxl --transformers JSON
 
-Half precision, channels-last, fused attention, random weights made on the device; on the CPU float32. With torch.compile
-where it works and where there is time. Prints a line of JSON for each case, as measuring.ts reads them; the names of
-cases are those of networks.ts.
+Half precision (transformers: bfloat16), channels-last, fused attention, random weights made on the device; on the CPU float32.
+With torch.compile where it works and where there is time. Prints a line of JSON for each case, as measuring.ts reads them; the
+names of cases are those of networks.ts and transformers.ts. JSON is what `transformerForPython` tells of each transformer.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import statistics
 import sys
 import time
 
+BEGUN = time.perf_counter()
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "reference"))
 
 
@@ -31,6 +33,7 @@ except ImportError:
     row("skipped", "PyTorch", detail=f"{sys.executable} has no torch")
     sys.exit(0)
 
+import transformer as wide
 import unet as reference
 from torch import nn
 from torch.nn import functional as F
@@ -78,21 +81,31 @@ class Clip(nn.Module):
         return self.layers(self.tokens(ids) + self.positions.weight)
 
 
+def reason(error):
+    return str(error).splitlines()[0][:300] if str(error) else type(error).__name__
+
+
 class Bench:
     def __init__(self, seconds):
-        self.ends = time.perf_counter() + seconds
+        # Importing PyTorch is a part of the time.
+        self.ends = BEGUN + seconds
         self.cuda = torch.cuda.is_available()
         self.device = torch.device("cuda" if self.cuda else "cpu")
         self.dtype = torch.float16 if self.cuda else torch.float32
+        # Activations of transformers exceed what float16 holds, so people run them in this.
+        self.wide = torch.bfloat16 if self.cuda else torch.float32
         self.speed = None
+        self.best = 0
         self.late = []
 
     def left(self):
         return self.ends - time.perf_counter()
 
-    def make(self, network):
+    def make(self, build, dtype=None):
         """Random weights on the device; the networks are built without memory first."""
-        network = network.to_empty(device=self.device).to(self.dtype, memory_format=torch.channels_last)
+        with torch.device("meta"):
+            network = build()
+        network = network.to_empty(device=self.device).to(dtype or self.dtype, memory_format=torch.channels_last)
         for name, parameter in network.named_parameters():
             if parameter.dim() < 2:
                 nn.init.constant_(parameter, 1.0 if name.endswith("weight") else 0.0)
@@ -133,10 +146,11 @@ class Bench:
                 times.append(self.clock(call))
             ms = 1000 * statistics.median(times)
             self.speed = operations / (ms / 1000)
+            self.best = max(self.best, self.speed)
             row("measured", name, value=ms, unit="ms", detail=f"first call {first:.1f} s, median of {len(times)}")
             return ms
         except Exception as error:
-            row("failed", name, detail=str(error).splitlines()[0][:300] if str(error) else type(error).__name__)
+            row("failed", name, detail=reason(error))
             if self.cuda:
                 torch.cuda.empty_cache()
             return None
@@ -150,42 +164,98 @@ class Bench:
             given += [random(rows, 1280), torch.tensor([sizes] * rows, device=self.device)]
         return given
 
-    def model(self, title, config, clip, ends):
-        """One model's networks; `ends` is when the next one has its turn."""
-        last, self.ends = self.ends, min(self.ends, ends)
+    def guarded(self, title, work):
+        """What fails outside of a case, such as weights that do not fit, leaves the other models."""
+        try:
+            work()
+        except Exception as error:
+            row("failed", title, detail=reason(error))
+        if self.cuda:
+            torch.cuda.empty_cache()
+
+    def model(self, name, transformers):
+        if name in transformers:
+            self.transformer(name, transformers[name])
+        else:
+            self.unet(*UNETS[name][:3])
+
+    def model_compiled(self, name, transformers):
+        if name in transformers:
+            self.transformer_compiled(name, transformers[name])
+        else:
+            title, config, _, pixels = UNETS[name]
+            self.unet_compiled(title, config, pixels)
+
+    def unet(self, title, config, clip):
         work = lambda pixels, of: OPERATIONS[of][0 if pixels == 512 else 1]
-        with torch.device("meta"):
-            network = reference.UNet(config)
-        network = self.make(network)
+        network = self.make(lambda: reference.UNet(config))
         for pixels, rows in STEPS:
             given = self.feeds(pixels, rows, config)
-            name = f"{title} step, {pixels}², {'1 row' if rows == 1 else f'{rows} rows'}"
-            self.measure(name, lambda: network(*given), rows * work(pixels, title))
-        with torch.device("meta"):
-            text = Clip(*clip)
-        text = self.make(text)
+            self.measure(step_name(title, pixels, rows), lambda: network(*given), rows * work(pixels, title))
+        text = self.make(lambda: Clip(*clip))
         ids = torch.arange(77, device=self.device)[None]
         self.measure(f"{title} text", lambda: text(ids), TEXT_OPERATIONS[title])
-        with torch.device("meta"):
-            decoder = reference.Vae(VAE)
-        decoder = self.make(decoder)
+        decoder = self.make(lambda: reference.Vae(VAE))
         for pixels in (512, 1024):
             latents = torch.randn(1, 4, pixels // 8, pixels // 8, device=self.device, dtype=self.dtype)
             latents = latents.contiguous(memory_format=torch.channels_last)
             self.measure(f"{title} decoding, {pixels}²", lambda: decoder(latents), work(pixels, "decoder"))
-        del decoder, text
-        self.ends = last
-        return network
 
-    def compiled(self, title, network, config, pixels):
+    def unet_compiled(self, title, config, pixels):
+        def prepare():
+            network, given = self.make(lambda: reference.UNet(config)), self.feeds(pixels, 1, config)
+            return network, given
+
+        self.compiled(step_name(title, pixels, 1), prepare, OPERATIONS[title][0 if pixels == 512 else 1])
+
+    def transformer_feeds(self, name, told, pixels, rows):
+        random = lambda *shape: torch.randn(*shape, device=self.device, dtype=self.wide)
+        time = torch.full((rows,), 0.7, device=self.device)
+        size = told["size"]
+        # Positions cost the same whatever they are.
+        if name == "klein":
+            side, tokens = pixels // 16, told["text"]["tokens"]
+            sample, positions = random(rows, 128, side, side), side**2 + tokens
+        else:
+            side, tokens = pixels // 8, told["text"]["tokens"]
+            up = lambda length: -(-length // 32) * 32
+            sample, positions = random(rows, 16, side, side), up(side**2 // 4) + up(tokens)
+        angles = torch.arange(positions * size["head"] // 2, device=self.device).reshape(positions, -1) * 0.37
+        return [sample, time, random(rows, tokens, size["text"]), angles.cos(), angles.sin()]
+
+    def transformer(self, name, told):
+        title, text = told["title"], told["text"]
+        build = lambda: TRANSFORMERS[name](**told["size"])
+        network = self.make(build, self.wide)
+        for pixels, rows, operations in told["steps"]:
+            given = self.transformer_feeds(name, told, pixels, rows)
+            self.measure(step_name(title, pixels, rows), lambda: network(*given), operations)
+        del network
+        encoder = self.make(lambda: wide.Qwen3(**text["size"]), self.wide)
+        ids = torch.arange(text["tokens"], device=self.device)[None]
+        mask = (torch.arange(text["tokens"], device=self.device) < 30) if text["isFilled"] else None
+        self.measure(f"{title} text", lambda: encoder(ids, mask), text["operations"])
+
+    def transformer_compiled(self, name, told):
+        pixels, rows, operations = told["steps"][1]
+
+        def prepare():
+            network = self.make(lambda: TRANSFORMERS[name](**told["size"]), self.wide)
+            return network, self.transformer_feeds(name, told, pixels, rows)
+
+        self.compiled(step_name(told["title"], pixels, rows), prepare, operations)
+
+    def compiled(self, step, prepare, operations):
         """Compiling takes half a minute and more, so it comes last."""
-        name = f"{title} step, {pixels}², 1 row, torch.compile"
+        name = f"{step}, torch.compile"
         if self.left() < 30:
             row("skipped", name, detail=f"compiling takes half a minute and more, and {max(0, self.left()):.0f} s are left")
             return
-        given = self.feeds(pixels, 1, config)
+        network, given = prepare()
+        # The last case was of another kind.
+        self.speed = max(self.best, self.speed)
         fast = torch.compile(network, mode="max-autotune-no-cudagraphs" if self.left() > 120 else "default")
-        self.measure(name, lambda: fast(*given), OPERATIONS[title][0 if pixels == 512 else 1])
+        self.measure(name, lambda: fast(*given), operations)
 
     def product(self):
         size = 8192 if self.cuda else 1024
@@ -200,27 +270,48 @@ class Bench:
         row("measured", name, value=2 * size**3 / seconds / 1e12, unit="TFLOP/s", detail=f"{size}×{size}, the best of 10")
 
 
+UNETS = {"sd15": ("SD 1.5", SD15, (768, 12), 512), "sdxl": ("XL", XL, (1280, 32), 1024)}
+TRANSFORMERS = {"klein": wide.Flux2, "z-image": wide.ZImage}
+# Bytes of the GPU that a model needs, and the part of the time that it gets of what those before it left.
+NEEDS = {"klein": (12e9, 0.35), "sd15": (4e9, 0.35), "z-image": (16e9, 0.4), "sdxl": (12e9, 0.5)}
+
+
+def step_name(title, pixels, rows):
+    return f"{title} step, {pixels}², {'1 row' if rows == 1 else f'{rows} rows'}"
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=60)
-    bench = Bench(parser.parse_args().seconds)
+    parser.add_argument("--unets", default="sd15,sdxl")
+    parser.add_argument("--transformers", type=json.loads, default={})
+    options = parser.parse_args()
+    bench = Bench(options.seconds)
     on = torch.cuda.get_device_name() if bench.cuda else f"CPU, {torch.get_num_threads()} threads"
     row("measured", "PyTorch", value=torch.__version__, detail=f"{on}; {str(bench.dtype).removeprefix('torch.')}")
     torch.backends.cudnn.benchmark = True
+    titles = {name: UNETS[name][0] for name in UNETS if name in options.unets.split(",")}
+    titles |= {name: told["title"] for name, told in options.transformers.items()}
     with torch.inference_mode():
         bench.product()
-        half = time.perf_counter() + bench.left() * 0.4
-        sd15 = bench.model("SD 1.5", SD15, (768, 12), half)
-        xl = None
-        if bench.cuda and torch.cuda.mem_get_info()[0] < 12e9:
-            row("skipped", "XL", detail=f"needs 12 GB of the GPU, and {torch.cuda.mem_get_info()[0] / 1e9:.1f} are free")
-        elif not bench.cuda:
-            row("skipped", "XL", detail="too large for PyTorch on a CPU")
-        else:
-            xl = bench.model("XL", XL, (1280, 32), time.perf_counter() + bench.left() * 0.7)
-        bench.compiled("SD 1.5", sd15, SD15, 512)
-        if xl is not None:
-            bench.compiled("XL", xl, XL, 1024)
+        fitting = []
+        for name, (needed, part) in NEEDS.items():
+            if name not in titles:
+                continue
+            title = titles[name]
+            if bench.cuda and torch.cuda.mem_get_info()[0] < needed:
+                free = torch.cuda.mem_get_info()[0] / 1e9
+                row("skipped", title, detail=f"needs {needed / 1e9:.0f} GB of the GPU, and {free:.1f} are free")
+                continue
+            if not bench.cuda and name != "sd15" and not title.startswith("tiny"):
+                row("skipped", title, detail="too large for PyTorch on a CPU")
+                continue
+            fitting.append(name)
+            last, bench.ends = bench.ends, time.perf_counter() + part * bench.left()
+            bench.guarded(title, lambda: bench.model(name, options.transformers))
+            bench.ends = last
+        for name in fitting:
+            bench.guarded(titles[name], lambda: bench.model_compiled(name, options.transformers))
     if bench.late:
         others = f", nor for {', '.join(bench.late[1:])}" if bench.late[1:] else ""
         row("skipped", bench.late[0], detail=f"no time was left{others}")

@@ -24,6 +24,17 @@ export interface Row {
 /** What a part measured of something that others measure too: the same name means the same work. */
 export type Finding = Omit<Row, 'part' | 'state'>;
 
+/** At the end of the names of rows of weights in blocks of 4 bits. */
+export const FOUR_BITS = ', 4 bits';
+
+/** Our rows of the same work as one of PyTorch's, which may be compiled there, and has 16 bits where ours may have 4. */
+export function counterparts(rows: readonly Row[], theirs: Row): Row[] {
+  const name = theirs.name.replace(/, torch\.compile$/, '');
+  const isFigure = ({ value }: Row) => typeof value === 'number';
+  const isSame = (own: Row) => own.name === name || own.name === `${name}${FOUR_BITS}`;
+  return isFigure(theirs) ? rows.filter((own) => own.part !== theirs.part && isFigure(own) && isSame(own)) : [];
+}
+
 /** Collects rows and keeps the files in a folder up to date, so that a run that is cut leaves what it found. */
 export class Report {
   readonly rows: Row[] = [];

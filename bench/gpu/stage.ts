@@ -29,7 +29,9 @@ for (const folder of ['bench', 'clients', 'protocol', 'runtime', 'server']) {
   copy(join(root, 'dist', folder), join('dist', folder), (file) => !/\.(d\.ts|map)$/.test(file));
 }
 copy(join(root, 'dist', 'test', 'helpers'), join('dist', 'test', 'helpers'), (file) => !/\.(d\.ts|map)$/.test(file));
-for (const script of ['gpu/pytorch.py', 'reference/unet.py']) copy(join(root, 'bench', script), join('bench', script));
+for (const script of ['gpu/pytorch.py', 'reference/transformer.py', 'reference/unet.py']) {
+  copy(join(root, 'bench', script), join('bench', script));
+}
 if (!process.argv.includes('--without-model')) {
   const model = join(root, 'models', 'pocket');
   copy(model, join('models', 'pocket'), (file) => !/(^|[/\\])training$|\.(jpg|webp|md)$/.test(relative(model, file)));

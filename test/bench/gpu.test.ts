@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Question } from '../../bench/gpu/cases.ts';
 import { measure } from '../../bench/gpu/measuring.ts';
 import { type Part, parts, shareOf } from '../../bench/gpu/parts.ts';
-import { Report, type Row, tableOf } from '../../bench/gpu/report.ts';
+import { counterparts, Report, type Row, tableOf } from '../../bench/gpu/report.ts';
 import { decoderOperations, halfBytes, shapes, unetOperations } from '../../bench/gpu/shapes.ts';
 import { writeWeights } from '../../bench/gpu/weights.ts';
 import { stableDiffusionXL } from '../../runtime/families/stableDiffusionXL.ts';
@@ -75,6 +76,17 @@ describe('a measuring process', () => {
     expect(ended).toEqual({ death: 'took longer than 2 s', begun: ['first', 'second'], dead: 'second' });
   });
 
+  test('is ended when a case takes longer than it may', async () => {
+    const program = `${begun} tell({ row: { state: 'measured', name: 'second' } });
+      tell({ begin: 'quick', limitMs: 300 });
+      tell({ row: { state: 'measured', name: 'quick' } });
+      setTimeout(() => { tell({ begin: 'third', limitMs: 300 }); for (;;) {} }, 600);`;
+    const { rows, ended } = await run(program);
+    // The limit of a case that has ended is no more.
+    expect(rows.map(({ name }) => name)).toEqual(['first', 'second', 'quick']);
+    expect(ended).toMatchObject({ death: 'took longer than 0.3 s', dead: 'third' });
+  });
+
   test('leaves what it found when it crashes, and how', async () => {
     const { rows, ended } = await run(`${begun} process.kill(process.pid, 'SIGSEGV'); for (;;) {}`);
     expect(rows).toHaveLength(1);
@@ -120,6 +132,24 @@ describe('the report', () => {
     expect((await onDisk()).rows).toHaveLength(2);
     expect(await readFile(join(folder, 'bench-gpu.md'), 'utf8')).toContain('traffic');
   });
+});
+
+test('a row of PyTorch is compared with ours of the same work, in 16 and in 4 bits', () => {
+  const row = (part: string, name: string, value?: number): Row => ({ part, name, state: 'measured', value });
+  const rows = [
+    row('klein', 'step', 5),
+    row('klein', 'step, 4 bits', 6),
+    row('klein', 'step, 2 rows', 9),
+    row('pytorch', 'step', 4),
+    { part: 'klein', name: 'text', state: 'failed' } as const,
+  ];
+  const ours = (name: string, value?: number) =>
+    counterparts(rows, row('pytorch', name, value)).map((own) => own.value);
+  expect(ours('step', 4)).toEqual([5, 6]);
+  expect(ours('step, torch.compile', 4)).toEqual([5, 6]);
+  expect(ours('step, 2 rows', 4)).toEqual([9]);
+  expect(ours('text', 4)).toEqual([]);
+  expect(ours('step')).toEqual([]);
 });
 
 test('the networks have as many weights as the published ones', () => {
@@ -188,13 +218,60 @@ describe('a run', () => {
 
   test('compares the embedded model with the CPU, and tells what it left out', async () => {
     const only = ['--only', 'adapter,correctness,pytorch', '--python', 'none'];
-    const { stdout, find } = await run('--device', 'cpu', '--minutes', '0.5', ...only);
+    const { stdout, find } = await run('--device', 'cpu', '--minutes', '5', ...only);
     expect(find('provider')?.value).toBe('cpu');
     // The reference is the same provider, so float32 is the same to the bit.
     expect(find('embedded unet, float32')).toMatchObject({ state: 'measured', value: 0 });
     expect(find('embedded text_encoder, float32')).toMatchObject({ state: 'measured', value: 0 });
+    for (const family of ['SD 3.5', 'FLUX.1', 'FLUX.2 klein', 'Z-Image']) {
+      expect(find(`tiny transformer like ${family}, float32`), family).toMatchObject({ state: 'measured', value: 0 });
+    }
+    // On the CPU products of blocks round what they multiply to 8 bits.
+    const rounded = find('tiny transformer like FLUX.2 klein in Q4_0, float32')?.value;
+    expect(rounded).toBeGreaterThan(1e-4);
+    expect(rounded).toBeLessThan(0.1);
     expect(find('pytorch')).toMatchObject({ state: 'skipped', detail: '--python none' });
     expect(stdout).toContain('embedded unet, float32');
+  });
+
+  test('measures transformers and their text encoders, in half precision and in 4 bits', async () => {
+    const { find } = await run('--device', 'cpu', '--minutes', '5', '--only', 'klein,z-image', '--tiny');
+    for (const title of ['tiny FLUX.2 klein', 'tiny Z-Image']) {
+      for (const ending of ['', ', 4 bits']) {
+        for (const work of [' step, 64², 1 row', ' step, 128², 2 rows', ' text']) {
+          const row = find(`${title}${work}${ending}`);
+          expect(row, `${title}${work}${ending}`).toMatchObject({ state: 'measured', unit: 'ms' });
+          expect(row!.detail).not.toContain('not finite');
+        }
+        expect(find(`${title}, opening${ending}`)).toMatchObject({ state: 'measured', unit: 's' });
+        expect(find(`${title}, memory${ending}`)).toMatchObject({ state: 'measured', unit: 'GiB' });
+      }
+    }
+    const bytesOf = (name: string) => find(name)?.numbers?.weightBytes as number;
+    const [whole, few] = ['', ', 4 bits'].map((ending) => bytesOf(`tiny Z-Image step, 64², 1 row${ending}`));
+    // On the CPU scales are float32: five bits for each weight of a matrix.
+    expect(few! / whole!).toBeCloseTo(5 / 16, 1);
+  });
+
+  test('goes on behind what a process died of, but not with more of the same', async () => {
+    const title = 'tiny FLUX.2 klein';
+    const died = [`${title} step, 128², 1 row`];
+    const done = [`${title}, opening`, ...died, ...[`${title} text`, `${title} text, 4 bits`]];
+    const asked = { kind: 'klein', device: 'cpu', budgetMs: 120_000, speed: {}, slow: false, half: true, tiny: true };
+    const question: Question = { ...asked, temp: folder, done, died };
+    const rows: Omit<Row, 'part'>[] = [];
+    const child = join(import.meta.dirname, '../../dist/bench/gpu/child.js');
+    const onRow = (row: Omit<Row, 'part'>) => rows.push(row);
+    const args = [child, JSON.stringify(question)];
+    await measure({ command: process.execPath, args, limitMs: 120_000, onRow });
+    const states = Object.fromEntries(rows.map(({ name, state }) => [name, state]));
+    expect(states).toMatchObject({
+      [`${title} step, 64², 1 row`]: 'measured',
+      [`${title} step, 64², 2 rows`]: 'skipped',
+      [`${title} step, 128², 2 rows`]: 'skipped',
+      [`${title} step, 128², 1 row, 4 bits`]: 'measured',
+    });
+    for (const name of done) expect(states).not.toHaveProperty([name]);
   });
 
   test('says why a device does not start, and leaves out what needs it', async () => {
