@@ -60,7 +60,7 @@ export function recognise(
   if (starts('input_hint_block.') && starts('controlnet_blocks.')) {
     return unknown(
       'controlNet',
-      "it is a ControlNet of FLUX.1 in XLabs' form, which looks at the guide image through layers of its own; those are not supported. Use one in the diffusers layout that takes the guide image as latents: a folder with config.json and diffusion_pytorch_model.safetensors.",
+      "it is a ControlNet in XLabs' form, which looks at the guide image through layers of its own; those are not supported. Use one in the diffusers layout that takes the guide image as latents: a folder with config.json and diffusion_pytorch_model.safetensors.",
     );
   }
   // Before the transformer that it is a part of.
