@@ -6,7 +6,7 @@ import { inPart, isFolder, isObject, ModelError, readJson } from '../files/readi
 import { readStoredTensors } from '../files/safetensors.ts';
 import { readWeightsHeader } from '../files/weights.ts';
 import { readIndex } from './folder.ts';
-import { Search } from './separateParts.ts';
+import { missingPart, Search } from './separateParts.ts';
 import type { SafetensorsSource } from './source.ts';
 
 /** What makes words of pictures: an encoder of pictures, and what turns its states into words. */
@@ -19,6 +19,9 @@ export interface ImagePromptSource {
   /** Files beside the one that was opened, absolute; default none. */
   partFiles?: readonly string[];
 }
+
+/** Where ComfyUI has encoders of pictures. */
+const folder = 'clip_vision';
 
 /** Most pixels on a side; published encoders have 384. */
 const MOST_PIXELS = 2048;
@@ -72,14 +75,12 @@ async function inFile(file: string, besides: readonly string[]): Promise<ImagePr
   if (!kind) throw new ModelError(`${name} holds nothing that makes words of pictures.`);
   const { title, example, prefers, recognises, configOf } = kind.file.encoder;
   const found = await new Search(file, besides).find({
-    folders: ['clip_vision'],
+    folders: [folder],
     prefers,
     recognises: (others) => recognises(others, tensors),
   });
   if (!found) {
-    throw new ModelError(
-      `The image_encoder is missing: ${name} does not hold ${title}. Put a file with it, such as ${example}, into clip_vision/ beside the folder of ${name}.`,
-    );
+    throw missingPart(file, 'which makes words of pictures', { part: 'image_encoder', title, example, folder });
   }
   const own = (await readJson(`${file}.json`))?.image_encoder;
   const config: Record<string, unknown> = { ...configOf(found), ...(isObject(own) ? own : {}) };

@@ -42,14 +42,18 @@ export async function withSeparateParts(
   settings: ModelSettings,
   besides: readonly string[],
 ): Promise<StoredTensors> {
-  const { parts = [] } = family.file ?? {};
-  const names = [...tensors.keys()];
-  // An autoencoder has two customary prefixes, whatever the family.
-  const prefixesOf = ({ part, prefix }: SeparatePart) => (part === 'vae' ? ['vae.', 'first_stage_model.'] : [prefix]);
-  const lacking = parts.filter(
-    (part) => !prefixesOf(part).some((prefix) => names.some((name) => name.startsWith(prefix))),
-  );
   const whole = new Map<string, StoredTensor>(tensors);
+  const lacking: SeparatePart[] = [];
+  for (const part of family.file?.parts ?? []) {
+    const holds = (prefix: string) => [...tensors.keys()].some((name) => name.startsWith(prefix));
+    const prefix = [part.prefix, ...(part.otherPrefixes ?? [])].find(holds);
+    if (prefix === undefined) lacking.push(part);
+    else if (prefix !== part.prefix) {
+      for (const [name, tensor] of tensors) {
+        if (name.startsWith(prefix) && whole.delete(name)) whole.set(part.prefix + name.slice(prefix.length), tensor);
+      }
+    }
+  }
   const named = await namedEncoders(file, family, settings);
   const search = new Search(file, besides);
   for (const part of new Set([...named.keys(), ...lacking])) {
@@ -58,15 +62,26 @@ export async function withSeparateParts(
     const found =
       named.get(part) ?? (await search.find({ ...part, folders: part.part === 'vae' ? folders.vae : folders.encoder }));
     if (found) {
-      for (const name of tensors.keys()) if (name.startsWith(part.prefix)) whole.delete(name);
+      for (const name of [...whole.keys()]) if (name.startsWith(part.prefix)) whole.delete(name);
       for (const [name, tensor] of part.rename?.(found) ?? found) whole.set(part.prefix + name, tensor);
     } else if (part.part !== 'vae' && !part.optional) {
-      throw new ModelError(
-        `The ${part.part} is missing: ${basename(file)} does not hold ${part.title}. Put a file with it, such as ${part.example}, into text_encoders/ beside the folder of ${basename(file)}.`,
-      );
+      throw missingPart(file, `a model of ${family.title}`, { ...part, folder: folders.encoder[0] });
     }
   }
   return whole;
+}
+
+/** Says which part a file lacks, how people's files of it are called, and where to put one. */
+export function missingPart(
+  file: string,
+  what: string,
+  { part, title, example, folder }: Pick<SeparatePart, 'title' | 'example'> & { part: string; folder: string },
+): ModelError {
+  const here = dirname(file);
+  const beside = customary.test(basename(here)) ? `${basename(here)}/` : basename(file);
+  return new ModelError(
+    `The ${part} is missing: ${basename(file)}, ${what}, does not hold ${title}. Put a file with it, such as ${example}, into ${folder}/ beside ${beside}.`,
+  );
 }
 
 /** The text encoders that the settings name. @throws {ModelError} for a file that holds none of the model's */

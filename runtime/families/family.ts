@@ -233,9 +233,11 @@ export interface SeparatePart {
   part: EncoderName | 'vae';
   /** What stands before the names of its tensors in an all-in-one file: `text_encoders.t5xxl.transformer.` */
   prefix: string;
+  /** What some all-in-one files have there instead. */
+  otherPrefixes?: readonly string[];
   /** What people call it: `the text encoder T5 XXL`. */
   title: string;
-  /** How published files of it are called: `t5xxl_fp16.safetensors`. */
+  /** How published files of it are called, in words: `t5xxl_fp16.safetensors or t5xxl_fp8_e4m3fn.safetensors`. */
   example: string;
   /** Whether a model does without it; default false. */
   optional?: boolean;
@@ -251,7 +253,7 @@ export interface SeparatePart {
 export interface ModelFile {
   /** Absolute path of the file, or of the one with the denoiser. */
   path: string;
-  /** In the layout of an all-in-one file. */
+  /** In the layout of an all-in-one file, each part below its `prefix`; no required text encoder is missing. */
   tensors: StoredTensors;
   metadata: Readonly<Record<string, string>>;
   settings: ModelSettings;

@@ -22,13 +22,13 @@ import type {
 import { fluxLoraAliases, fluxTransformerTensors, isFluxTransformer } from './fluxKeys.ts';
 import { fluxRedux } from './fluxRedux.ts';
 import { classifierFree, unguided } from './guidance.ts';
-import { autoencoderOf, encoderBelow, encoderIn, transformerIn } from './inferConfigs.ts';
+import { autoencoderOf, below, encoderIn, transformerIn } from './inferConfigs.ts';
 import { fluxLatentRgb } from './latentRgb.ts';
 import { hardLatentMask, pixelMask } from './masks.ts';
 import { checkSize, clipText, vaeDecoder, vaeEncoder } from './networks.ts';
 import { croppedTo } from './referencePictures.ts';
 import { type Grid, rotaryRow } from './rotary.ts';
-import { autoencoderPart, clipLPart, t5Part } from './separateParts.ts';
+import { autoencoderPart, clipLPart, t5PartOf } from './separateParts.ts';
 import { readClipRow, readT5, refuseWeights, t5In, t5Text } from './t5Prompts.ts';
 
 const transformer: NetworkKind = {
@@ -68,6 +68,8 @@ const controlNet: NetworkKind = {
     checkSize(config, 'in_channels', tensors.get('x_embedder.weight')?.shape[1]);
   },
 };
+
+const t5Part = t5PartOf('text_encoder_2');
 
 /** Features of a token: 2 × 2 positions of 16 channels. */
 const TOKEN_FEATURES = 64;
@@ -191,7 +193,7 @@ export const flux: Family = {
   file: {
     recognises: isFluxTransformer,
     read: readFluxFile,
-    parts: [clipLPart, t5Part('text_encoder_2'), autoencoderPart(TOKEN_FEATURES / 4)],
+    parts: [clipLPart, t5Part, autoencoderPart(TOKEN_FEATURES / 4)],
     padToken: () => '<|endoftext|>',
   },
 };
@@ -292,8 +294,6 @@ async function readFluxFile(file: ModelFile): Promise<FileParts> {
     const config = { ...configOf(found), ...corrections('denoiser').own };
     return { tensors: found, config };
   });
-  const clip = encoderBelow(file, ['clip_l'], 'text_encoder');
-  const t5 = encoderBelow(file, ['t5xxl'], 'text_encoder_2');
   const vae = await autoencoderOf(file);
   const isDistilled = !takesGuidance(denoiser.config);
   const input = inputOf({ configs: { denoiser: denoiser.config } });
@@ -310,9 +310,14 @@ async function readFluxFile(file: ModelFile): Promise<FileParts> {
     parts: {
       denoiser,
       text_encoder: await inPart('text_encoder', () =>
-        encoderIn({ tensors: withoutProjection(clip), activation: 'quick_gelu' }, corrections('text_encoder')),
+        encoderIn(
+          { tensors: withoutProjection(below(tensors, clipLPart.prefix)), activation: 'quick_gelu' },
+          corrections('text_encoder'),
+        ),
       ),
-      text_encoder_2: await inPart('text_encoder_2', () => t5In(t5, corrections('text_encoder_2'))),
+      text_encoder_2: await inPart('text_encoder_2', () =>
+        t5In(below(tensors, t5Part.prefix), corrections('text_encoder_2')),
+      ),
       // A factor of its own, by which it is told from the autoencoder of Stable Diffusion 1, whose activations are smaller.
       ...(vae && { vae: { ...vae, config: { scaling_factor: 0.3611, shift_factor: 0.1159, ...vae.config } } }),
     },

@@ -10,10 +10,10 @@ import type { Row } from '../run.ts';
 import { floats } from '../tensors/tensor.ts';
 import type { Config, Family, FileParts, LoraLayerShape, ModelFile, NetworkKind } from './family.ts';
 import { flux2LoraAliases, flux2TransformerTensors, isFlux2Transformer } from './flux2Keys.ts';
-import { autoencoderOf, encoderBelow, transformerIn } from './inferConfigs.ts';
+import { autoencoderOf, below, transformerIn } from './inferConfigs.ts';
 import { flux2LatentRgb } from './latentRgb.ts';
 import { checkSize, vaeDecoder, vaeEncoder } from './networks.ts';
-import { QWEN_LENGTH, QWEN_NAMES, qwen3In, qwen3Text, readQwenPrompt } from './qwenPrompts.ts';
+import { QWEN_LENGTH, qwen3In, qwen3Text, readQwenPrompt } from './qwenPrompts.ts';
 import { croppedTo } from './referencePictures.ts';
 import { checkAxes, type Grid, rotaryRow } from './rotary.ts';
 import { autoencoderPart, qwen3Part } from './separateParts.ts';
@@ -217,7 +217,7 @@ async function readFlux2File(file: ModelFile): Promise<FileParts> {
     };
     return { tensors: found, config };
   });
-  const encoder = encoderBelow(file, QWEN_NAMES, 'text_encoder');
+  const encoder = below(tensors, qwen3Part.prefix);
   const vae = await autoencoderOf(file);
   return {
     className: 'Flux2KleinPipeline',

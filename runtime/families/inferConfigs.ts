@@ -1,7 +1,6 @@
-import { basename } from 'node:path';
 import { inPart, ModelError } from '../files/reading.ts';
 import type { StoredTensor, StoredTensors } from '../files/safetensors.ts';
-import type { Config, Corrections, EncoderName, ModelFile, PartSource } from './family.ts';
+import type { Config, Corrections, ModelFile, PartSource } from './family.ts';
 import { autoencoderPath, clipTensors, unetPaths } from './ldmLayout.ts';
 import { CLIP_WORDS } from './networks.ts';
 
@@ -91,28 +90,6 @@ export function encoderIn({ tensors, activation }: Encoder, corrections: Correct
     throw untold(`it has ${width} channels, so not heads of 64`, 'num_attention_heads', corrections);
   }
   return { tensors: kept, config };
-}
-
-/**
- * A text encoder under its name in an all-in-one file.
- *
- * @param names - of which files have one
- * @param part - what the complaint calls it
- * @throws {ModelError} where the file has none
- */
-export function encoderBelow(
-  { path, tensors }: ModelFile,
-  names: readonly [string, ...string[]],
-  part: EncoderName,
-): StoredTensors {
-  const prefixOf = (name: string) => `text_encoders.${name}.transformer.`;
-  for (const name of names) {
-    const found = below(tensors, prefixOf(name));
-    if (found.size > 0) return found;
-  }
-  throw new ModelError(
-    `The ${part} is missing: ${basename(path)} has no tensors named ${prefixOf(names[0])}…, so it is not a whole model.`,
-  );
 }
 
 /** The autoencoder that the settings name, else that of the file; undefined: there is neither. */

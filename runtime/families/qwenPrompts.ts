@@ -38,9 +38,6 @@ export function qwen3Text(states: readonly number[]): EncoderKind {
   };
 }
 
-/** What all-in-one files call a Qwen3 encoder. */
-export const QWEN_NAMES = ['qwen3_4b', 'qwen3_8b', 'qwen3'] as const;
-
 /**
  * The tensors of a Qwen3 encoder in a file, and the config that their shapes stand for.
  *

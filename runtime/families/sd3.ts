@@ -1,5 +1,5 @@
 import { RuntimeError } from '../errors.ts';
-import { inPart, ModelError } from '../files/reading.ts';
+import { inPart } from '../files/reading.ts';
 import { SD3_PATCH, type SD3TransformerConfig, writeSD3Transformer } from '../graphs/sd3Transformer.ts';
 import { checkTransformerShapes } from '../graphs/transformerShapes.ts';
 import type { Embeddings, Part } from '../run.ts';
@@ -14,13 +14,14 @@ import type {
   LoraLayerShape,
   ModelFile,
   NetworkKind,
+  SeparatePart,
 } from './family.ts';
 import { autoencoderOf, below, type Encoder, encoderIn, transformerIn } from './inferConfigs.ts';
 import { sd3LatentRgb } from './latentRgb.ts';
 import { hardLatentMask } from './masks.ts';
 import { checkSize, clipTextProjected, vaeDecoder, vaeEncoder } from './networks.ts';
 import { isSD3Transformer, sd3LoraAliases, sd3TransformerTensors } from './sd3Keys.ts';
-import { clipGPart, clipLPart, sd3AutoencoderPart, t5Part } from './separateParts.ts';
+import { clipGPart, clipLPart, sd3AutoencoderPart, t5PartOf } from './separateParts.ts';
 import { readClipRow, readT5, refuseWeights, t5In, t5Text } from './t5Prompts.ts';
 
 /** Pixels on each side of one position of the latents. */
@@ -46,6 +47,9 @@ const transformer: NetworkKind = {
     checkSize(config, 'pos_embed_max_size', Math.sqrt(positions));
   },
 };
+
+/** Without T5, its part of the text is zeros. */
+const t5Part = { ...t5PartOf('text_encoder_3'), optional: true };
 
 /**
  * Stable Diffusion 3 and 3.5: the states of two CLIP encoders side by side, then those of T5, which a model may lack; the
@@ -116,7 +120,7 @@ export const sd3: Family = {
   file: {
     recognises: isSD3Transformer,
     read: readSD3File,
-    parts: [clipLPart, clipGPart, { ...t5Part('text_encoder_3'), optional: true }, sd3AutoencoderPart],
+    parts: [clipLPart, clipGPart, t5Part, sd3AutoencoderPart],
     padToken: (_parts, tokenizer) => (tokenizer === 'tokenizer_2' ? '!' : '<|endoftext|>'),
   },
 };
@@ -211,13 +215,9 @@ async function readSD3File(file: ModelFile): Promise<FileParts> {
     const found = sd3TransformerTensors(transformerIn(tensors));
     return { tensors: found, config: { ...configOf(found), ...corrections('denoiser').own } };
   });
-  const clip = (part: 'text_encoder' | 'text_encoder_2', name: string, activation: Encoder['activation']) =>
-    inPart(part, () => {
-      const found = below(tensors, `text_encoders.${name}.transformer.`);
-      if (found.size === 0) throw new ModelError(`there are no tensors named text_encoders.${name}.transformer.….`);
-      return encoderIn({ tensors: found, activation }, corrections(part));
-    });
-  const t5 = below(tensors, 'text_encoders.t5xxl.transformer.');
+  const clip = ({ part, prefix }: SeparatePart, activation: Encoder['activation']) =>
+    inPart(part, () => encoderIn({ tensors: below(tensors, prefix), activation }, corrections(part)));
+  const t5 = below(tensors, t5Part.prefix);
   const vae = await autoencoderOf(file);
   return {
     className: 'StableDiffusion3Pipeline',
@@ -225,8 +225,8 @@ async function readSD3File(file: ModelFile): Promise<FileParts> {
     scheduler: { _class_name: 'FlowMatchEulerDiscreteScheduler', num_train_timesteps: 1000, shift: 3 },
     parts: {
       denoiser,
-      text_encoder: await clip('text_encoder', 'clip_l', 'quick_gelu'),
-      text_encoder_2: await clip('text_encoder_2', 'clip_g', 'gelu'),
+      text_encoder: await clip(clipLPart, 'quick_gelu'),
+      text_encoder_2: await clip(clipGPart, 'gelu'),
       ...(t5.size > 0 && {
         text_encoder_3: await inPart('text_encoder_3', () => t5In(t5, corrections('text_encoder_3'))),
       }),

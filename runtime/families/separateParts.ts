@@ -10,6 +10,7 @@ export function autoencoderPart(channels: number): SeparatePart {
   return {
     part: 'vae',
     prefix: 'vae.',
+    otherPrefixes: ['first_stage_model.'],
     title: 'the autoencoder (VAE)',
     example: 'ae.safetensors',
     prefers: /^(?!.*sd[-_. ]?3)/i,
@@ -21,6 +22,7 @@ export function autoencoderPart(channels: number): SeparatePart {
 export const sd3AutoencoderPart: SeparatePart = {
   ...autoencoderPart(16),
   prefix: 'first_stage_model.',
+  otherPrefixes: ['vae.'],
   example: 'sd3.5_vae.safetensors',
   prefers: /sd[-_. ]?3/i,
 };
@@ -29,6 +31,7 @@ export const sd3AutoencoderPart: SeparatePart = {
 export const qwen3Part: SeparatePart = {
   part: 'text_encoder',
   prefix: 'text_encoders.qwen3_4b.transformer.',
+  otherPrefixes: ['text_encoders.qwen3_8b.transformer.', 'text_encoders.qwen3.transformer.'],
   title: 'the text encoder Qwen3',
   example: 'qwen_3_4b.safetensors',
   recognises: (tensors) => tensors.has('model.layers.0.self_attn.q_norm.weight'),
@@ -52,12 +55,12 @@ export const clipGPart: SeparatePart = {
 };
 
 /** T5 XXL's encoder. */
-export function t5Part(part: SeparatePart['part']): SeparatePart {
+export function t5PartOf(part: SeparatePart['part']): SeparatePart {
   return {
     part,
     prefix: 'text_encoders.t5xxl.transformer.',
     title: 'the text encoder T5 XXL',
-    example: 't5xxl_fp16.safetensors',
+    example: 't5xxl_fp16.safetensors or t5xxl_fp8_e4m3fn.safetensors',
     recognises: (tensors) =>
       tensors.has('encoder.block.0.layer.1.DenseReluDense.wi_0.weight') || tensors.has('enc.blk.0.attn_rel_b.weight'),
     rename: t5Tensors,

@@ -5,10 +5,10 @@ import type { GenerateRequest } from '../messages.ts';
 import type { Branch, Row } from '../run.ts';
 import type { Conditioning, Config, Family, FileParts, ModelFile, NetworkKind } from './family.ts';
 import type { Guidance } from './guidance.ts';
-import { autoencoderOf, encoderBelow, transformerIn } from './inferConfigs.ts';
+import { autoencoderOf, below, transformerIn } from './inferConfigs.ts';
 import { fluxLatentRgb } from './latentRgb.ts';
 import { checkSize, vaeDecoder, vaeEncoder } from './networks.ts';
-import { QWEN_LENGTH, QWEN_NAMES, qwen3In, qwen3Text, readQwenPrompt } from './qwenPrompts.ts';
+import { QWEN_LENGTH, qwen3In, qwen3Text, readQwenPrompt } from './qwenPrompts.ts';
 import { checkAxes, rotaryRow } from './rotary.ts';
 import { autoencoderPart, qwen3Part } from './separateParts.ts';
 import { isZImageTransformer, zImageLoraAliases, zImageTransformerTensors } from './zImageKeys.ts';
@@ -162,7 +162,7 @@ async function readZImageFile(file: ModelFile): Promise<FileParts> {
     };
     return { tensors: found, config };
   });
-  const encoder = encoderBelow(file, QWEN_NAMES, 'text_encoder');
+  const encoder = below(tensors, qwen3Part.prefix);
   const vae = await autoencoderOf(file);
   return {
     className: 'ZImagePipeline',

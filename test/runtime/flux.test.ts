@@ -422,7 +422,7 @@ describe('FLUX.1 Redux', () => {
       const missing = await describeModel(file);
       expect(missing).toMatchObject({ kind: 'ipAdapter', family: 'flux', available: false });
       expect(missing.reason).toBe(
-        'The image_encoder is missing: flux1-redux-dev.safetensors does not hold the picture encoder SigLIP. Put a file with it, such as sigclip_vision_patch14_384.safetensors, into clip_vision/ beside the folder of flux1-redux-dev.safetensors.',
+        'The image_encoder is missing: flux1-redux-dev.safetensors, which makes words of pictures, does not hold the picture encoder SigLIP. Put a file with it, such as sigclip_vision_patch14_384.safetensors, into clip_vision/ beside style_models/.',
       );
 
       const encoder = join(encoders, 'sigclip_vision_patch14_384.safetensors');

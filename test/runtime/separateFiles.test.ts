@@ -57,6 +57,19 @@ describe('a model in separate files', () => {
     expect(await drawn(modelCache, { ...request, model: denoiser() })).toEqual(await drawn(modelCache, request));
   });
 
+  test('is one file, too, under any name that such files give its text encoder', async () => {
+    const all = join(models, 'all.safetensors');
+    await writeTransformerFile('tiny-z-image/z_image_all_in_one', all);
+    const contents = [...(await readContents(all))];
+    const renamed = contents.map(([name, each]) => [name.replace('.qwen3_4b.', '.qwen3_8b.'), each] as const);
+    await writeSafetensors(all, renamed);
+    await writeFile(`${all}.json`, JSON.stringify({ vae: { norm_num_groups: 4 } }));
+    expect((await describeModel(all)).reason).toBeUndefined();
+    const modelCache = openModels();
+    expect(await drawn(modelCache, { ...request, model: all })).toEqual(await drawn(modelCache, request));
+    await rm(all);
+  });
+
   test('draws with parts that are chosen by name, wherever they are, and before what lies beside it', async () => {
     const other = join(models, 'other');
     await mkdir(other);
@@ -107,8 +120,28 @@ describe('a model in separate files', () => {
     await cp(denoiser(), alone);
     await rm(encoder());
     const reason = (await describeModel(alone)).reason;
-    expect(reason).toMatch(/^The text_encoder is missing: alone\.safetensors does not hold the text encoder Qwen3\./);
-    expect(reason).toContain('qwen_3_4b.safetensors, into text_encoders/');
+    expect(reason).toBe(
+      'The text_encoder is missing: alone.safetensors, a model of Z-Image, does not hold the text encoder Qwen3. Put a file with it, such as qwen_3_4b.safetensors, into text_encoders/ beside alone.safetensors.',
+    );
+    await rm(alone);
+  });
+
+  test.each([
+    ['tiny-flux-dev/bfl', 'FLUX.1', 'the text encoder CLIP-L', 'clip_l.safetensors'],
+    [
+      'tiny-flux2-klein/diffusion_models/flux-2-klein',
+      'FLUX.2 klein',
+      'the text encoder Qwen3',
+      'qwen_3_4b.safetensors',
+    ],
+    ['tiny-sd3/without-text', 'Stable Diffusion 3', 'the text encoder CLIP-L', 'clip_l.safetensors'],
+  ])('of %s alone is told in the same sentence', async (name, family, title, example) => {
+    const folder = join(models, 'lonely', 'unet');
+    await mkdir(folder, { recursive: true });
+    await writeTransformerFile(name, join(folder, 'dream.safetensors'));
+    expect((await describeModel(join(folder, 'dream.safetensors'))).reason).toBe(
+      `The text_encoder is missing: dream.safetensors, a model of ${family}, does not hold ${title}. Put a file with it, such as ${example}, into text_encoders/ beside unet/.`,
+    );
   });
 
   test('needs an autoencoder from each task where there is none', async () => {
