@@ -82,6 +82,16 @@ export interface RowCounts {
   preview: number;
 }
 
+/** Rows that a call of the denoiser has for one picture: the prompt, and what guidance sets against it. */
+export function branchesOf(
+  request: GenerateRequest,
+  { family, input, guidanceRule }: Pick<ModelTraits, 'family' | 'input' | 'guidanceRule'>,
+): number {
+  if (!isGuided(guidanceRule, request)) return 1;
+  // Editing by two scales has a third branch, which sees neither prompt nor picture.
+  return isGuidedByPicture(input, familyNamed(family)) ? 3 : 2;
+}
+
 /** Counts the rows that a run asks for, from its request alone. A request that the run will refuse is counted somehow. */
 export function countRows(request: GenerateRequest, traits: ModelTraits): RowCounts {
   const { steps, image, mask, controlNets = [], references = [], previews } = request;
@@ -94,9 +104,7 @@ export function countRows(request: GenerateRequest, traits: ModelTraits): RowCou
   const { first, handover, shallow } = plan;
   const calls = scheduler.timesteps.length;
 
-  const guided = isGuided(traits.guidanceRule, request);
-  // Editing by two scales has a third branch, which sees neither prompt nor picture.
-  const branches = guided ? (isGuidedByPicture(input, family) ? 3 : 2) : 1;
+  const branches = branchesOf(request, traits);
   let controlled = 0;
   for (const { startStep, endStep, mode } of controlNets) {
     // A refiner has none; and what prevails over the prompt is not shown to the unconditional branch.

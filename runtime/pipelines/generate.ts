@@ -413,10 +413,9 @@ async function firstBlockCacheOf(
   { firstBlockCache: asked }: GenerateRequest,
 ): Promise<FirstBlockCache | undefined> {
   if (!asked) return undefined;
-  const graph = await model.shallowDenoiser().graph();
-  const adapters = modelCache.adapters.row(graph, 'denoiser', loras, true);
   const { threshold, most, startStep, endStep } = asked;
-  return { graph, adapters, threshold, most, calls: [startStep * callsPerStep, endStep * callsPerStep] };
+  const calls = [startStep * callsPerStep, endStep * callsPerStep] as const;
+  return { ...(await outermostLayers(modelCache, model, loras)), threshold, most, calls };
 }
 
 async function shallowOf(
@@ -425,9 +424,13 @@ async function shallowOf(
   loras: ActiveLoras,
   { shallow: calls }: Plan,
 ): Promise<Shallow | undefined> {
-  if (calls.size === 0) return undefined;
+  return calls.size === 0 ? undefined : { ...(await outermostLayers(modelCache, model, loras)), calls };
+}
+
+/** The graph of the outermost layers of a denoiser, and what LoRAs feed it. */
+async function outermostLayers(modelCache: ModelCache, model: Model, loras: ActiveLoras) {
   const graph = await model.shallowDenoiser().graph();
-  return { graph, adapters: modelCache.adapters.row(graph, 'denoiser', loras, true), calls };
+  return { graph, adapters: modelCache.adapters.row(graph, 'denoiser', loras, true) };
 }
 
 /** The guide images as the ControlNets of a family read them, in the order of the request: latents, or pixels (undefined). */

@@ -1,5 +1,6 @@
 import { RuntimeError } from '../errors.ts';
 import type { HeldWeights } from '../messages.ts';
+import { branchesOf } from '../pipelines/calls.ts';
 import { modelsOf, partsOf, Scales, type Weight } from './needs.ts';
 import { isSubset, MODEST_PIXELS } from './quarantine.ts';
 import type { Run } from './run.ts';
@@ -189,9 +190,12 @@ export class MemoryBudget {
 
   /** What each pixel of a run's picture takes while it is computed; 0 where nothing was weighed. */
   pixelBytes(run: Run): number {
+    const { request, files, weights } = run;
+    const { traits } = weights?.get(request.model) ?? {};
     return workingBytes(
-      run.request,
-      run.files.map((file) => run.weights?.get(file)?.widths ?? noWidths),
+      request,
+      files.map((file) => weights?.get(file)?.widths ?? noWidths),
+      traits ? branchesOf(request, traits) : 1,
     );
   }
 

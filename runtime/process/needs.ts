@@ -8,6 +8,7 @@ import { locateWeights, networkStem, textStem } from '../files/locateWeights.ts'
 import { matrixOf, widenedBytes } from '../files/packing.ts';
 import { isGguf, readWeightsHeader } from '../files/weights.ts';
 import type { GenerateRequest, HeldWeights, ModelParts } from '../messages.ts';
+import type { ModelTraits } from '../pipelines/calls.ts';
 import { noWidths, type Widths, widthsOf, widthsOfExported } from './working.ts';
 
 /** Bytes of weights, estimated from what lies on disk. */
@@ -20,6 +21,8 @@ export interface Weight {
   count: number;
   /** By which the memory grows with the picture. */
   widths: Widths;
+  /** Of a whole model that could be opened: what decides about its branches. */
+  traits?: Pick<ModelTraits, 'family' | 'input' | 'guidanceRule'>;
 }
 
 /** The models of a request, each a network of its own with its text encoders: the one it names, and its refiner. */
@@ -78,8 +81,16 @@ export class Scales {
    */
   async weigh(path: string, parts: ModelParts = {}): Promise<Weight> {
     const sum: Weight = { stored: 0, widened: 0, count: 0, widths: { ...noWidths } };
+    const names = await namesIn(path);
+    const isModel = names === undefined || names.includes('model_index.json');
+    // Of one that cannot be opened, the run says why.
+    const model = isModel ? await openCheckpoint(path, parts).catch(() => undefined) : undefined;
+    if (model) {
+      const { family, input } = model;
+      sum.traits = { family: family.name, input, guidanceRule: family.guidanceRule(model) };
+    }
     const chosen = partFilesOf(parts);
-    for (const file of await weightFiles(path, parts)) {
+    for (const file of await weightFiles(path, names, model?.partFiles)) {
       if (chosen.some((part) => file === part || dirname(file) === part)) continue;
       const { stored, widened, count, widths } = await this.weighFile(file);
       sum.count += count;
@@ -129,13 +140,14 @@ export class Scales {
 }
 
 /** The files whose weights are loaded: of several forms of the same component one is taken. */
-async function weightFiles(path: string, parts: ModelParts): Promise<string[]> {
-  const names = await namesIn(path);
+async function weightFiles(
+  path: string,
+  names: readonly string[] | undefined,
+  partFiles: readonly string[] | undefined,
+): Promise<string[]> {
   if (!names) {
-    const opening = openCheckpoint(path, parts).catch(() => openImagePrompts(path));
-    // Of a file that cannot be opened, the run says why.
-    const opened = await opening.catch(() => undefined);
-    return [path, ...(opened?.partFiles ?? [])];
+    const others = partFiles ?? (await openImagePrompts(path).catch(() => undefined))?.partFiles ?? [];
+    return [path, ...others];
   }
   if (!names.includes('model_index.json')) return chosenOf(path, names);
   const chosen: string[] = [];

@@ -102,9 +102,9 @@ async function blocksIn(file: string): Promise<number[] | undefined> {
  * for its next call, so they add up.
  *
  * @param widths - of each folder and file that the request needs, the models first
+ * @param rows - that the denoiser computes for one picture
  */
-export function workingBytes(request: GenerateRequest, widths: readonly Widths[]): number {
-  const rows = request.guidanceScale > 1 ? 2 : 1;
+export function workingBytes(request: GenerateRequest, widths: readonly Widths[], rows: number): number {
   let states = 0;
   for (const { denoiser } of widths) states += (denoiser * rows) / PIXELS;
   states += Math.max(0, ...widths.map(({ decoder }) => decoder));

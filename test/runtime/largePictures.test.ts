@@ -3,8 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type GenerateRequest, type RuntimeOptions, startRuntime } from '../../runtime/index.ts';
+import { MemoryBudget } from '../../runtime/process/memoryBudget.ts';
 import { Scales } from '../../runtime/process/needs.ts';
-import { noWidths, workingBytes } from '../../runtime/process/working.ts';
+import { newRun } from '../../runtime/process/run.ts';
+import { noWidths, type Widths, workingBytes } from '../../runtime/process/working.ts';
 import { ManualClock } from '../helpers/clock.ts';
 import { modelFolder, modelsFolder } from '../helpers/goldens.ts';
 import { writeOnnxFolder } from '../helpers/onnxFolder.ts';
@@ -57,15 +59,34 @@ describe('the memory that a picture takes', () => {
 
   test('grows with the decoder, guidance, a seed image, and tiny previews', () => {
     const widths = { denoiser: 640, decoder: 256, encoder: 128, tiny: 64 };
-    const plain = workingBytes(request(), [{ ...widths, tiny: 0 }]);
+    const bytes = (held: readonly Widths[], more = {}, rows = 1) => workingBytes(request(more), held, rows);
+    const plain = bytes([{ ...widths, tiny: 0 }]);
     // Stable Diffusion: 5.3 kB a pixel, 1.4 GB for 512².
     expect(plain).toBe(5 * 4 * (640 / 64 + 256) + 48);
-    expect(workingBytes(request({ guidanceScale: 5 }), [{ ...widths, tiny: 0 }])).toBe(plain + 200);
+    expect(bytes([{ ...widths, tiny: 0 }], {}, 2)).toBe(plain + 200);
     const image = { pixels: { width: 64, height: 64, data: new Uint8Array() }, strength: 1 };
-    expect(workingBytes(request({ image }), [{ ...widths, tiny: 0 }])).toBe(plain + 2560);
-    expect(workingBytes(request(), [widths])).toBe(plain + 1280);
+    expect(bytes([{ ...widths, tiny: 0 }], { image })).toBe(plain + 2560);
+    expect(bytes([widths])).toBe(plain + 1280);
     // Another autoencoder takes the place of the model's own.
-    expect(workingBytes(request(), [widths, { ...noWidths, decoder: 256 }])).toBe(plain + 1280);
+    expect(bytes([widths, { ...noWidths, decoder: 256 }])).toBe(plain + 1280);
+  });
+
+  test.each([
+    ['tiny-sd15', { guidanceScale: 1 }, 1],
+    ['tiny-sd15', { guidanceScale: 5 }, 2],
+    ['tiny-pix2pix', { guidanceScale: 5 }, 3],
+    // A scale that the network is told is no second branch.
+    ['tiny-flux-dev', { guidanceScale: 5 }, 1],
+    ['tiny-flux-dev', { trueGuidanceScale: 2, negativePrompt: 'blurry' }, 2],
+    ['tiny-flux2-klein', { guidanceScale: 5 }, 1],
+    ['tiny-z-image', { guidanceScale: 1 }, 2],
+  ])('counts the branches of %s with %j', async (name, more, rows) => {
+    const path = join(modelsFolder, name);
+    const budget = new MemoryBudget({ maxModels: 1, limitBytes: 1e9 }, () => 0);
+    const run = newRun(1, request({ model: path, ...more }), new AbortController().signal);
+    await budget.weigh(run);
+    const weights = run.files.map((file) => run.weights!.get(file)!.widths);
+    expect(budget.pixelBytes(run)).toBe(workingBytes(run.request, weights, rows));
   });
 });
 
