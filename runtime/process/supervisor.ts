@@ -10,10 +10,12 @@ import { KeptBatches } from './keptBatches.ts';
 import { LoadingLog } from './loadingLog.ts';
 import { MemoryBudget } from './memoryBudget.ts';
 import { modelsOf } from './needs.ts';
-import { type Deadly, isSubset, MODEST_PIXELS, Quarantine } from './quarantine.ts';
+import { type Deadly, isSubset, Quarantine } from './quarantine.ts';
+import { asideError, lostTwice } from './refusals.ts';
 import { leaveOutTinyDecoder, newRun, type Run } from './run.ts';
 import type { Loss, Runtime, RuntimeOptions, RuntimeStatus } from './runtime.ts';
 import { type Broken, deferred, dismiss, forget, type RuntimeProcess, send, startProcess } from './runtimeProcess.ts';
+import { Turns } from './turns.ts';
 
 export const DEFAULT_LIVE_RUNS = 16;
 export const DEFAULT_MAX_MODELS = 2;
@@ -24,23 +26,11 @@ const RESTART_DELAYS_MS = [0, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000];
 /** After so many starts in a row that came to nothing, runs fail instead of waiting for the next try. */
 const HOPELESS_STARTS = 3;
 
-/** Runs of held models that may go before one that takes another process, and for how long. */
-const MOST_PASSES = 8;
-const PASSING_MS = 10_000;
-
 /** What starting a process takes, until one was seen to start. */
 const USUAL_START_MS = 500;
 
 /** How long a process that has grown is idle before it is replaced; the next run of its models loads them again. */
 const REST_MS = 10_000;
-
-/**
- * How long a process is kept, after a run, for another run that it can do, while one waits that takes another process:
- * this share of what changing processes cost last time, at most so long. Two users who take turns with two models, each
- * sending the next task when the last one is done, would otherwise change processes for every task.
- */
-const LINGER_SHARE = 0.1;
-const MOST_LINGER_MS = 1_000;
 
 /** What a process of several shares with the others, and tells them. */
 export interface Siblings {
@@ -81,6 +71,7 @@ export class Supervisor implements Runtime {
   private readonly figures: BatchFigures;
   private readonly loading: LoadingLog;
   private readonly quarantine: Quarantine;
+  private readonly turns: Turns;
   private readonly growth = new Growth();
   private readonly clock: Clock;
   private readonly failures = new Failures();
@@ -92,14 +83,10 @@ export class Supervisor implements Runtime {
   private losses = 0;
   private failedStarts = 0;
   private provider: { name: string; reason: string; precision: 'float32' | 'float16' } | undefined;
-  /** Milliseconds that the last start of a process took, with the loading for its first run. */
-  private changeMs = 0;
   /** Milliseconds that the last start of a process took. */
   private startMs = USUAL_START_MS;
   /** When the next process is started, after one was lost. */
   private restartAt = 0;
-  /** When the process last ended a run. */
-  private lastEndAt = 0;
   private lingering: ReturnType<Clock['after']> | undefined;
   private restarting: ReturnType<Clock['after']> | undefined;
   /** Fires when the process has had nothing to do for a while. */
@@ -125,6 +112,7 @@ export class Supervisor implements Runtime {
       deviceLimitBytes: options.deviceMemoryLimitBytes ?? 0,
     };
     this.budget = new MemoryBudget(limits, () => clock.now(), options.weights);
+    this.turns = new Turns(this.budget, clock);
     const batches = siblings?.batches ?? new KeptBatches(options.batchesFile, options.log);
     this.figures = new BatchFigures(batches, options.log);
     this.loading = new LoadingLog(options.log);
@@ -412,7 +400,7 @@ export class Supervisor implements Runtime {
       this.losses = 0;
       this.quarantine.survived(run);
       this.growth.finished(run.pixels, this.budget.pixelBytes(run));
-      if (++child.finished === 1) this.changeMs = child.startMs + event.timings.loadingMs;
+      if (++child.finished === 1) this.turns.changeMs = child.startMs + event.timings.loadingMs;
     }
     if (event.type === 'started') {
       if (run.started) return;
@@ -425,7 +413,7 @@ export class Supervisor implements Runtime {
   /** Ends a run for its reader and frees its place. A run whose signal was aborted always ends in the signal's reason. */
   private settle(run: Run, error?: RuntimeError, last?: RunEvent): void {
     this.loading.end(run, 'broken off');
-    if (this.live.delete(run.id)) this.lastEndAt = this.clock.now();
+    if (this.live.delete(run.id)) this.turns.lastEndAt = this.clock.now();
     this.deadlines.end(run);
     const place = this.waiting.indexOf(run);
     if (place >= 0) this.waiting.splice(place, 1);
@@ -461,29 +449,17 @@ export class Supervisor implements Runtime {
       if (this.live.size > 0 && [first, ...this.live.values()].some(({ deaths }) => deaths > 0)) return;
       // Checked even if others will pass it: no room is made for a run that is refused.
       if (this.refused(first)) continue;
-      if (this.budget.fits(child, first, this.live.values())) {
-        this.give(child, first);
+      const turn = this.turns.next(child, [first, ...this.waiting.slice(1)], this.live);
+      if (turn.does === 'give') {
+        if (turn.run !== first) {
+          if (this.refused(turn.run)) continue;
+          first.passes++;
+        }
+        this.give(child, turn.run);
         continue;
       }
-      first.heldUpAt ??= this.clock.now();
-      const heldUpMs = this.clock.now() - first.heldUpAt;
-      const passing = first.passes < MOST_PASSES && heldUpMs < PASSING_MS;
-      const other =
-        passing &&
-        this.waiting.find(
-          (run) => run.deaths === 0 && this.budget.isWeighed(run) && this.budget.fits(child, run, this.live.values()),
-        );
-      if (other) {
-        if (this.refused(other)) continue;
-        first.passes++;
-        this.give(child, other);
-        continue;
-      }
-      if (this.live.size > 0) return;
-      const lingerMs = Math.min(this.changeMs * LINGER_SHARE, MOST_LINGER_MS) - (this.clock.now() - this.lastEndAt);
-      if (passing && child.finished > 0 && lingerMs > 0) {
-        this.lingering = this.clock.after(lingerMs, () => this.pump());
-      } else {
+      if (turn.does === 'linger') this.lingering = this.clock.after(turn.ms, () => this.pump());
+      if (turn.does === 'replace') {
         this.log('info', 'The runtime process is replaced to make room for another model.', {
           held: [...child.touched],
           needed: first.files,
@@ -508,23 +484,12 @@ export class Supervisor implements Runtime {
 
   /** Fails a run that must not be given to any process; true if it did. */
   private refused(run: Run): boolean {
-    const error = this.setAside(run) ?? this.budget.tooLarge(run);
+    const aside = this.quarantine.against(run);
+    const error = aside ? asideError(run, aside) : this.budget.tooLarge(run);
     if (error === undefined) return false;
     if (leaveOutTinyDecoder(run)) return this.refused(run);
     this.settle(run, error);
     return true;
-  }
-
-  private setAside(run: Run): RuntimeError | undefined {
-    const found = this.quarantine.against(run);
-    if (!found) return undefined;
-    const { reason, retryAfterMs, fromPixels } = found;
-    if (fromPixels === 0) return new RuntimeError('modelUnavailable', reason, { retryAfterMs });
-    const { width, height } = run.request;
-    return new RuntimeError('invalidParameter', reason, {
-      parameter: width >= height ? 'width' : 'height',
-      retryAfterMs,
-    });
   }
 
   /** Replaces a process that grew by more than its usual work, once it has been idle for a while. */
@@ -677,18 +642,4 @@ export class Supervisor implements Runtime {
   private log(level: LogLevel, message: string, fields?: object): void {
     this.options.log(level, message, fields);
   }
-}
-
-function lostTwice({ pixels, request: { width, height } }: Run, broken: Broken | undefined): RuntimeError {
-  if (broken?.deviceLost) {
-    return new RuntimeError('deviceLost', `The device was lost twice during this run: ${broken.reason}.`);
-  }
-  if (pixels <= MODEST_PIXELS) {
-    return new RuntimeError('runtimeLost', 'The runtime process was lost twice during this run.');
-  }
-  return new RuntimeError(
-    'runtimeLost',
-    `The runtime process was lost twice while it drew ${width}×${height} pixels, which may be more than its memory allows; ask for a smaller picture.`,
-    { parameter: width >= height ? 'width' : 'height' },
-  );
 }

@@ -1,0 +1,31 @@
+/** Errors of runs that the process has nothing to say about. */
+import { RuntimeError } from '../errors.ts';
+import { MODEST_PIXELS, type SetAside } from './quarantine.ts';
+import type { Run } from './run.ts';
+import type { Broken } from './runtimeProcess.ts';
+
+/** Of a run that is set aside, for its model or for its size. */
+export function asideError({ request }: Run, { reason, retryAfterMs, fromPixels }: SetAside): RuntimeError {
+  if (fromPixels === 0) return new RuntimeError('modelUnavailable', reason, { retryAfterMs });
+  return new RuntimeError('invalidParameter', reason, { parameter: longerSide(request), retryAfterMs });
+}
+
+/** Of a run during which the process was lost twice. @param broken - where it was killed for failing every call */
+export function lostTwice({ pixels, request }: Run, broken: Broken | undefined): RuntimeError {
+  if (broken?.deviceLost) {
+    return new RuntimeError('deviceLost', `The device was lost twice during this run: ${broken.reason}.`);
+  }
+  if (pixels <= MODEST_PIXELS) {
+    return new RuntimeError('runtimeLost', 'The runtime process was lost twice during this run.');
+  }
+  const { width, height } = request;
+  return new RuntimeError(
+    'runtimeLost',
+    `The runtime process was lost twice while it drew ${width}×${height} pixels, which may be more than its memory allows; ask for a smaller picture.`,
+    { parameter: longerSide(request) },
+  );
+}
+
+function longerSide({ width, height }: { width: number; height: number }): 'width' | 'height' {
+  return width >= height ? 'width' : 'height';
+}
