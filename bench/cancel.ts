@@ -38,9 +38,12 @@ const longTask = (seed: number) => ({
 
 const endedAt = new Map<bigint, number>();
 const waitingFor = new Map<bigint, () => void>();
+/** When pictures of others were decoded: such a call is longer than a step, and nothing interrupts it either. */
+const decodings: { from: number; to: number }[] = [];
 
-function onEnded({ seed, at }: RunEnded): void {
+function onEnded({ seed, at, decodingFrom }: RunEnded): void {
   endedAt.set(seed, at);
+  if (decodingFrom !== undefined) decodings.push({ from: decodingFrom, to: at });
   waitingFor.get(seed)?.();
 }
 
@@ -81,6 +84,8 @@ class Others implements AsyncDisposable {
 }
 
 interface Cancelled {
+  /** When the cancel was sent. */
+  at: number;
   /** From the cancel's frame until the runtime said that the run is over. */
   stoppedMs: number;
   /** Until the client was told. */
@@ -125,7 +130,7 @@ async function cancelRunning(client: BenchClient, stepMs: number): Promise<Cance
   void client.cancel(task.taskUUID);
   await task.ended;
   const toldMs = now() - at;
-  return { stoppedMs: (await endOf(seed)) - at, toldMs, stepsAfter };
+  return { at, stoppedMs: (await endOf(seed)) - at, toldMs, stepsAfter };
 }
 
 /** All but the first of many tasks of one client are waiting when they are cancelled. */
@@ -162,7 +167,10 @@ for (const count of options.others) {
   while (others.stepsAt.length < from) await sleep(20);
   const cancelled: Cancelled[] = [];
   for (let trial = 0; trial < trials; trial++) cancelled.push(await cancelRunning(client, aloneMs));
-  const stopped = cancelled.map(({ stoppedMs }) => stoppedMs);
+  const metDecoding = ({ at, stoppedMs }: Cancelled) =>
+    decodings.some(({ from, to }) => from < at + stoppedMs && to > at);
+  const stopped = cancelled.filter((each) => !metDecoding(each)).map(({ stoppedMs }) => stoppedMs);
+  const besideDecoding = cancelled.filter(metDecoding).map(({ stoppedMs }) => stoppedMs);
   const told = cancelled.map(({ toldMs }) => toldMs);
   const step = count === 0 ? { ms: aloneMs, runs: 1 } : stepTogether(others.stepsAt.slice(from), aloneMs);
   const who = count === 0 ? 'alone' : `beside ${count}`;
@@ -186,6 +194,16 @@ for (const count of options.others) {
     },
     inSteps(0.5),
     inSteps(0.99, '≤ 1.1'),
+    ...(besideDecoding.length === 0
+      ? []
+      : [
+          {
+            name: `${who}: run stopped, at most, where another picture was decoded`,
+            value: Math.max(...besideDecoding) / step.ms,
+            unit: 'steps',
+            detail: `${besideDecoding.length} cancels; ${Math.max(...besideDecoding).toFixed(1)} ms`,
+          },
+        ]),
     {
       name: `${who}: client told, p99`,
       value: quantile(told, 0.99),

@@ -9,6 +9,8 @@ import { now } from './process.ts';
 export interface RunEnded {
   seed: bigint;
   at: number;
+  /** When it began to decode; absent: it did not get so far. */
+  decodingFrom?: number;
 }
 
 const config = loadConfig(process.argv.slice(2), {});
@@ -20,11 +22,16 @@ const real = startRuntime({
 });
 
 async function* generate(request: GenerateRequest, signal: AbortSignal): AsyncGenerator<RunEvent, void, undefined> {
+  let decodingFrom: number | undefined;
   try {
-    yield* real.generate(request, signal);
+    for await (const event of real.generate(request, signal)) {
+      if (event.type === 'staged' && event.stage === 'decoding') decodingFrom = now();
+      yield event;
+    }
   } finally {
+    const ended: RunEnded = { seed: request.seed, at: now(), ...(decodingFrom !== undefined && { decodingFrom }) };
     // The callback keeps a send into a channel that closes meanwhile from throwing.
-    process.send?.({ seed: request.seed, at: now() } satisfies RunEnded, undefined, undefined, () => {});
+    process.send?.(ended, undefined, undefined, () => {});
   }
 }
 
