@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util';
 import { checkDevices, deviceText, parseDevice, providerNames } from '../runtime/index.ts';
 import { parseProxy } from './proxies.ts';
 
-/** A value that an option does not take, said as a sentence. The command line ends with status 2. */
+/** An option has an invalid value; the message is a sentence. The command line ends with status 2. */
 export class ConfigError extends Error {
   readonly exitCode = 2;
 
@@ -16,31 +16,31 @@ export class ConfigError extends Error {
   }
 }
 
-/** One option: what it takes, what it is without being given, and what it means. */
+/** One option: its type, default and meaning. */
 interface Option<T> {
-  /** How often it may be given, and whether it needs a value at all. */
+  /** `value` takes one value, `list` several, `switch` none. */
   kind: 'value' | 'list' | 'switch';
-  /** Stands for the value in `--help`. */
+  /** Name of the value in `--help`. */
   placeholder: string;
   default: T;
-  /** The default in words, where the value itself says too little. */
+  /** The default in words, if the value itself is unclear. */
   defaultText?: string;
   /** Meaning, unit, and what happens at the limit. */
   doc: string;
   /** Turns the text of a flag or variable into the value, or throws a sentence that follows the option's name. */
   parse: (text: string) => T extends readonly (infer Item)[] ? Item : T;
-  /** The same for an object in the config file, where an entry may be one. */
+  /** The same for an object in the config file, if an entry may be one. */
   parseObject?: (value: Record<string, unknown>) => T extends readonly (infer Item)[] ? Item : T;
 }
 
-/** A key, and what its holders may do. */
+/** An API key and the rights of its holders. */
 export interface ApiKey {
   key: string;
-  /** Part of the machine beside other keys'; default 1. */
+  /** Share of the machine relative to other keys; default 1. */
   weight?: number;
   /** Highest `priority` of their tasks, 0 to 9; default 9. */
   maxPriority?: number;
-  /** Whether priority goes before others' turns; default false. */
+  /** Whether its priorities also count against other keys' tasks; default false. */
   overtakes?: boolean;
   /** Unfinished results; default 0, no limit. */
   queueLimit?: number;
@@ -51,13 +51,17 @@ export interface ApiKey {
 const home = path.join(os.homedir(), '.latentwire');
 
 /**
- * Every option, once. The key gives the flag (`--max-pixels`), the variable (`LATENTWIRE_MAX_PIXELS`) and the key of
- * the config file (`maxPixels`); help text and the table of docs/options.md are made from the same lines.
+ * Every option. The key gives the flag (`--max-pixels`), the variable (`LATENTWIRE_MAX_PIXELS`) and the key of the config
+ * file (`maxPixels`). The help text and the table of docs/options.md are generated from this object.
  */
 export const options = {
-  host: text('127.0.0.1', 'ADDRESS', 'Address to listen on. Beyond loopback it takes an API key, or `--allow-open`.'),
-  port: integer(7420, 0, 65_535, 'PORT', 'Port to listen on; 0 picks a free one.'),
-  dataDir: text(home, 'FOLDER', 'Where uploaded and generated images are kept; created when missing.', {
+  host: text(
+    '127.0.0.1',
+    'ADDRESS',
+    'Address to listen on. Addresses other than loopback require an API key or `--allow-open`.',
+  ),
+  port: integer(7420, 0, 65_535, 'PORT', 'Port to listen on; 0 chooses a free port.'),
+  dataDir: text(home, 'FOLDER', 'Folder for uploaded and generated images. The server creates it if it is missing.', {
     parse: (value) => path.resolve(value),
     defaultText: '~/.latentwire',
   }),
@@ -66,7 +70,7 @@ export const options = {
     placeholder: 'SIZE',
     default: 10e9,
     defaultText: '10GB',
-    doc: 'Bytes of all images together: a size such as 10GB, or 0 for no limit. Beyond it, the images go that were not drawn from or fetched for longest; those of unfinished tasks and pinned ones stay.',
+    doc: 'Total size of all images, such as 10GB; 0 sets no limit. Above it the server deletes the least recently used images, but no pinned ones and none of unfinished tasks.',
     parse: parseSize,
   },
   imageTtl: {
@@ -74,32 +78,32 @@ export const options = {
     placeholder: 'DURATION',
     default: 0,
     defaultText: '0, for ever',
-    doc: 'How long an image is kept after it was last drawn from or fetched: 30d, 12h, 90m, 45s, or 0 for ever.',
+    doc: 'How long the server keeps an image after its last use: 30d, 12h, 90m, 45s, or 0 for ever.',
     parse: parseDuration,
   },
   withoutMetadata: flag(
-    'Write into no image how it was drawn (prompts, model, seed and settings), whatever a task says. A task says it by `includeMetadata: false`.',
+    'Write no metadata (prompts, model, seed, settings) into images, whatever tasks ask for. A single task can do that by `includeMetadata: false`.',
   ),
   modelsDir: list<string>(
     [path.join(home, 'models')],
     'FOLDER',
-    'A folder whose subfolders are models. The embedded model is always there.',
+    'A folder with models. The embedded model is always available.',
     {
       parse: (value) => path.resolve(value),
       defaultText: '~/.latentwire/models',
     },
   ),
-  defaultModel: text('local:pocket@1', 'AIR', 'The model of tasks that name none.'),
+  defaultModel: text('local:pocket@1', 'AIR', 'Model of tasks that name none.'),
   defaultVae: list<string>(
     [],
     'AIR',
-    'The VAE of tasks that name none, for models that hold none: the first one made for the model’s architecture. Before it may stand that architecture (`sdxl=local:my-vae@1`), where the file does not tell it; sd means sd1x and sd2x.',
+    'VAE for models without one, if the task names none: the first in this list that fits the architecture of the model. If the file of the VAE does not tell its architecture, write it first: `sdxl=local:my-vae@1`; sd means sd1x and sd2x.',
     { defaultText: 'none', parse: parseDefaultVae },
   ),
   device: list<string>(
     ['auto'],
     'NAME',
-    'What computes: auto, cpu, webgpu, cuda, coreml or dml; with several GPUs also cuda:1 or dml:1. auto takes the fastest that starts here. Several devices share the work, each in a process of its own: `--device cuda:0 --device cuda:1`. If one named here does not start, the server ends with the reason.',
+    'Device to compute on: auto, cpu, webgpu, cuda, coreml or dml; with several GPUs also cuda:1 or dml:1. auto uses the fastest device that starts. Several devices share the work, each in a separate process: `--device cuda:0 --device cuda:1`. If a device named here does not start, the server exits with the reason.',
     { defaultText: 'auto', parse: parseDeviceName },
   ),
   threads: integer(
@@ -107,26 +111,26 @@ export const options = {
     0,
     1024,
     'COUNT',
-    'Threads of the CPU provider; 0 takes as many as there are cores, or their part of them where `--device` names cpu several times.',
+    'Threads of the CPU provider; 0 uses one for each core. If `--device` names cpu several times, 0 divides the cores among them.',
   ),
   precision: choice(
     'auto',
     ['auto', 'float32', 'float16'],
     'PRECISION',
-    'What the networks of safetensors models compute in. auto takes float16 on a GPU that gives the right numbers in it, and float32 on a CPU. float16 halves the memory; if the GPU gives wrong numbers in it, the server ends with the reason. Models exported to ONNX keep their own.',
+    'Precision of the networks of safetensors models. auto uses float16 on a GPU that computes correctly in it, else float32. float16 halves the memory; if the GPU gives wrong results in it, the server exits with the reason. Models exported to ONNX keep their own precision.',
   ),
   weights: choice(
     'auto',
     ['auto', 'stored', 'int8', 'int4', 'float16'],
     'FORM',
-    'How networks with safetensors or GGUF weights hold them. stored keeps blocks of GGUF and 8-bit floats in 4 or 8 bits, and floats as floats; auto does so too, but holds small networks (less than 400 MiB) as floats, which is more exact. int8 and int4 hold the matrices of linear layers in so many bits, however they are stored: less memory, at some loss in the picture. float16 holds all weights as floats (float32 where the network computes in it, as on a CPU). What is held otherwise than it is stored is repacked once, into `weights` in the data folder, and mapped from there afterwards; files whose model is gone are removed when another one is written.',
+    'Form of safetensors and GGUF weights in memory. stored holds GGUF blocks and 8-bit floats in 4 or 8 bits, and floats as floats. auto is stored, but holds networks of less than 400 MiB as floats, which is more exact. int8 and int4 hold the matrices of linear layers in 8 or 4 bits: less memory, lower picture quality. float16 holds all weights as floats (float32 if the network computes in it, as on a CPU). The server repacks weights once if their form differs from the file, into `weights` in the data folder, and maps them from there. It removes files of deleted models when it writes another.',
   ),
   batchSize: {
     kind: 'value',
     placeholder: 'auto|ROWS',
     default: 0,
     defaultText: 'auto',
-    doc: 'Rows that one call of a network may take, of one result or of several: a guided result is two rows. auto finds out what pays, once for each network, size and machine, and keeps it in the data folder (`batches.json`); a number from 1 to 64 is taken as it is, costs speed or memory where it is not the best, and lets pictures depend on what else is drawn in their last bits.',
+    doc: 'Rows in one call of a network, from one or several results; a guided result is two rows. auto measures the best number once for each network, size and machine and keeps it in the data folder (`batches.json`). A number from 1 to 64 is used as it is: it may cost speed or memory, and the last bits of a picture may then depend on other running tasks.',
     parse: (value) => {
       if (value.trim().toLowerCase() === 'auto') return 0;
       const rows = Number(value);
@@ -140,14 +144,14 @@ export const options = {
     1,
     1000,
     'COUNT',
-    'Models held in memory at once, on each device. One more, and the process that holds them is replaced by one that loads what is needed now; of the results handed to it (`--concurrency`) those for models it holds go first, at most 8 of them and for at most 10 s.',
+    'Models in memory on each device. To load one more, the server replaces the process of the device. Among the running results (`--concurrency`), those of loaded models then go first: at most 8 of them, for at most 10 s.',
   ),
   memoryLimit: {
     kind: 'value',
     placeholder: 'SIZE',
     default: fourFifthsOfMemory(),
-    defaultText: '80 % of the memory there is',
-    doc: 'Memory for models: a size such as 8GB or 7500MiB, or bytes; 0 sets no limit. A model that would not fit beside the others makes them leave first. On the CPU, a model that does not fit whole has its text encoders, denoiser and autoencoder in memory one after the other; one whose largest part does not fit is refused. Models of 16 bits count double on the CPU. A process that is past it after a task is replaced. Several devices have equal parts of it.',
+    defaultText: '80 % of the memory',
+    doc: 'Memory for models: a size such as 8GB or 7500MiB, or bytes; 0 sets no limit. A model that does not fit beside the others replaces them. On the CPU, a model larger than the limit has its text encoders, denoiser and autoencoder in memory one after the other; a model whose largest part does not fit is refused. Models of 16 bits count double on the CPU. The server replaces a process that exceeds the limit after a task. Several devices have equal parts of it.',
     parse: parseSize,
   },
   deviceMemoryLimit: {
@@ -155,23 +159,25 @@ export const options = {
     placeholder: 'SIZE',
     default: 0,
     defaultText: '0, no limit',
-    doc: 'Memory that models and pictures may take on each GPU, by an estimate: a size such as 11GB, or 0 for no limit. They count against this and no more against `--memory-limit`: a model that would not fit beside the others makes them leave first, and a model or picture too large for all of it is refused. No effect on the CPU.',
+    doc: 'Memory for models and pictures on each GPU, by an estimate: a size such as 11GB; 0 sets no limit. With it, models on a GPU do not count against `--memory-limit`. A model that does not fit beside the others replaces them; a model or picture larger than the limit is refused. No effect on the CPU.',
     parse: parseSize,
   },
   apiKey: list<string | ApiKey>(
     [],
     'KEY',
-    'A key that clients must send. Prefer the variable or the file: other users of the machine can read flags. In the file also {"key": "…", "weight": 2, "maxPriority": 5, "overtakes": false, "queueLimit": 20, "runLimit": 4}: its part of the machine, the highest priority of its tasks, whether that goes before other keys’ turns, and how many results it may have unfinished and begun (0: no limit).',
+    'A key that clients must send. Prefer the variable or the file: other users of the machine can read flags. The file also takes {"key": "…", "weight": 2, "maxPriority": 5, "overtakes": false, "queueLimit": 20, "runLimit": 4}: the share of the machine, the highest priority of its tasks, whether their priority also counts against other keys, and how many unfinished and running results it may have (0: no limit).',
     {
       parseObject: parseApiKey,
-      defaultText: 'none: everybody who reaches the server may use it',
+      defaultText: 'none: everybody who can reach the server may use it',
     },
   ),
-  allowOpen: flag('Listen beyond loopback without any API key. Everybody who reaches the port can then use it.'),
+  allowOpen: flag(
+    'Listen on other addresses than loopback without an API key. Everybody who can reach the port may then use the server.',
+  ),
   allowedOrigins: list<string>(
     [],
     'ORIGIN',
-    'A web origin (https://example.org) whose pages may use a server without API keys; `*` allows all. The server’s own page always may.',
+    'A web origin (https://example.org) whose pages may use a server without API keys; `*` allows all. The server’s own page is always allowed.',
     {
       parse: parseOrigin,
       defaultText: 'none',
@@ -179,108 +185,113 @@ export const options = {
   ),
   publicUrl: text('', 'URL', 'Base of image URLs, for a server behind a proxy.', {
     parse: parsePublicUrl,
-    defaultText: 'the address the client came by',
+    defaultText: 'the address of the request',
   }),
   trustedProxy: list<string>(
     [],
     'ADDRESS',
-    'A reverse proxy in front of this server: an address, a network such as 10.0.0.0/8, `loopback` or `private`. Its `X-Forwarded-For`, `-Host` and `-Proto` say who a client is and by what URL it came; those of others are not read.',
+    'A reverse proxy in front of this server: an address, a network such as 10.0.0.0/8, `loopback` or `private`. The server reads the client’s address and URL from its `X-Forwarded-For`, `-Host` and `-Proto`, and ignores those headers from others.',
     { parse: parseTrustedProxy, defaultText: 'none' },
   ),
   allowPrivateUrls: flag(
-    'Fetch image URLs that lead to this machine or to private networks. Only where every client is trusted with them.',
+    'Fetch image URLs of this machine and of private networks. Use it only if you trust every client with them.',
   ),
   maxUploadBytes: integer(
     32 * 1024 * 1024,
     1024,
     1024 ** 3,
     'BYTES',
-    'Largest encoded image taken in; a larger one is an error of its task. Requests may be half as large again, for base64.',
+    'Largest encoded image that the server accepts; a larger one is an error of its task. Requests may be 1.5 times as large, for base64.',
   ),
   maxPixels: integer(
     16_777_216,
     4096,
     1_000_000_000,
     'PIXELS',
-    'Largest image taken in, width × height; read from its header before anything is decoded.',
+    'Largest image that the server accepts, width × height. It checks the header before it decodes the image.',
   ),
   maxOutputPixels: integer(
     4_194_304,
     16_384,
     1_000_000_000,
     'PIXELS',
-    'Largest picture drawn, width × height; a larger one is an error of its task. One that would not fit into `--memory-limit` with its model is refused too.',
+    'Largest picture to generate, width × height; a larger one is an error of its task. A picture that does not fit into `--memory-limit` with its model is refused too.',
   ),
   queueLimit: integer(
     100,
     1,
     100_000,
     'COUNT',
-    'Results that may wait. A task that would go beyond is answered with serviceUnavailable, which says when to try again; a client with less than its part of a full queue is let in.',
+    'Results that may wait. Above it a task is answered with serviceUnavailable and the time to try again. A full queue still accepts tasks of a client that has less than its share of it.',
   ),
   concurrency: integer(
     16,
     1,
     1024,
     'COUNT',
-    'Results handed to each device at once, which takes turns between them step by step and draws several in one call where that pays. From 4 on, a quarter is kept for clients that have none there.',
+    'Results that run on each device at once. The device alternates between them step by step and batches several in one call if that is faster. From 4 on, a quarter of the places is reserved for clients that have no running result.',
   ),
   queueOrder: choice(
     'fair',
     ['fair', 'arrival'],
     'ORDER',
-    'Whose waiting result is handed over next: that of the client that has had the least work for its weight, or the one that came first. With arrival, priorities count only for keys that may overtake; those handed over take turns in either order, so with `--concurrency 1` results are drawn one by one as they came.',
+    'Which waiting result starts next: fair takes that of the client with the least work for its weight, arrival the oldest. With arrival, priorities count only for keys that may overtake. Running results alternate in both orders, so `--concurrency 1` with arrival draws results one by one in the order of arrival.',
   ),
   sessionQueueLimit: integer(
     0,
     0,
     100_000,
     'COUNT',
-    'Unfinished results that one session may have, or all HTTP requests of one address; 0 sets no limit. A task that would go beyond is answered with rateLimitExceeded, which says when to try again.',
+    'Unfinished results of one session, or of all HTTP requests of one address; 0 sets no limit. Above it a task is answered with rateLimitExceeded and the time to try again.',
   ),
   sessionRunLimit: integer(
     0,
     0,
     1024,
     'COUNT',
-    'Results of one session handed to the runtime at once; 0 sets no limit. The others wait.',
+    'Results of one session that run at once; 0 sets no limit. The others wait.',
   ),
   previewSize: integer(
     0,
     0,
     2048,
     'PIXELS',
-    'Longer side of previews, where the task names no size; 0 leaves them as small as the decoder makes them, for the client to enlarge.',
+    'Longer side of previews, if the task names no size; 0 sends them in the size of the decoder, and the client enlarges them.',
   ),
   sessionKeepMs: integer(
     180_000,
     0,
     86_400_000,
     'MS',
-    'How long a session waits for its client to come back, in milliseconds; results made meanwhile are delivered then.',
+    'How long a session waits for its client to reconnect, in milliseconds. The client then gets the results of that time.',
   ),
   slowReaderMs: integer(
     60_000,
     100,
     3_600_000,
     'MS',
-    'How long a client may take no result although more than 256 KiB wait for it, in milliseconds; then its socket is closed with 4008, and the session can be resumed.',
+    'How long a client may read nothing while more than 256 KiB wait for it, in milliseconds. The server then closes its socket with 4008; the client can resume the session.',
   ),
   taskKeepMs: integer(
     3_600_000,
     120_000,
     86_400_000,
     'MS',
-    'How long finished tasks can be asked for with getResponse, in milliseconds. Their images stay.',
+    'How long getResponse returns finished tasks, in milliseconds. Their images stay.',
   ),
   shutdownGraceMs: integer(
     20_000,
     0,
     3_600_000,
     'MS',
-    'How long running tasks may go on after SIGTERM or SIGINT, in milliseconds.',
+    'How long running tasks may continue after SIGTERM or SIGINT, in milliseconds.',
   ),
-  logLevel: choice('info', ['debug', 'info', 'warn', 'error', 'silent'], 'LEVEL', 'How much is logged to stderr.'),
+  logLevel: choice(
+    'info',
+    ['debug', 'info', 'warn', 'error', 'silent'],
+    'LEVEL',
+    'Lowest level of log lines on stderr.',
+  ),
 } satisfies Record<string, Option<unknown>>;
 
 type OptionName = keyof typeof options;
@@ -289,14 +300,14 @@ type ValueOf<O> = O extends Option<infer T> ? T : never;
 /** All options with their values. */
 export type Config = { [Name in OptionName]: ValueOf<(typeof options)[Name]> };
 
-/** What the server is without flags, variables or file. */
+/** The options without flags, variables or file. */
 export function defaultConfig(): Config {
   return Object.fromEntries(names().map((name) => [name, options[name].default])) as Config;
 }
 
 /**
- * Reads the options; a flag wins over a variable, a variable over the config file (`--config`, `LATENTWIRE_CONFIG`), the
- * file over the default. `help` is left to the command line. Throws ConfigError.
+ * Reads the options. A flag overrides a variable, a variable the config file (`--config`, `LATENTWIRE_CONFIG`), and the file
+ * the default. The command line handles `help`. Throws ConfigError.
  */
 export function loadConfig(argv: readonly string[], env: Readonly<Record<string, string | undefined>>): Config {
   const given = parseFlags(argv);
@@ -324,17 +335,17 @@ export function loadConfig(argv: readonly string[], env: Readonly<Record<string,
 }
 
 /**
- * The options of a program that starts a server: each value is checked as if it stood in the config file, and those left
- * out have their defaults. Throws ConfigError, also for a name that is no option.
+ * The options of a program that starts a server. It checks each value like one of the config file and adds the defaults.
+ * Throws ConfigError, also for an unknown name.
  */
 export function completeConfig(given: Readonly<Record<string, unknown>>): Config {
   const config: Record<string, unknown> = defaultConfig();
   for (const [name, value] of Object.entries(given)) {
     if (!Object.hasOwn(options, name)) {
-      throw new ConfigError(`There is no option \`${name}\`. Known: ${names().join(', ')}.`);
+      throw new ConfigError(`Unknown option \`${name}\`. Known: ${names().join(', ')}.`);
     }
     const option: Option<unknown> = options[name as OptionName];
-    // A default may be what no text stands for: 0 for `auto`, or an empty text for none.
+    // No text stands for some defaults: 0 for `auto`, an empty text for none.
     if (value === undefined || value === option.default) continue;
     if (typeof option.default === 'string' && typeof value !== 'string') {
       throw new ConfigError(`\`${name}\` must be a text.`);
@@ -346,7 +357,7 @@ export function completeConfig(given: Readonly<Record<string, unknown>>): Config
   return complete;
 }
 
-/** What one option alone cannot tell. Throws ConfigError. */
+/** Checks options against each other. Throws ConfigError. */
 export function checkConfig(config: Config): void {
   try {
     checkDevices(config.device);
@@ -355,13 +366,13 @@ export function checkConfig(config: Config): void {
   }
   if (config.apiKey.length === 0 && !config.allowOpen && !isLoopbackHost(config.host)) {
     throw new ConfigError(
-      `Listening on ${config.host} without an API key would open the server to everybody who reaches it. ` +
-        'Set LATENTWIRE_API_KEY, or give --allow-open if that is what you want.',
+      `Without an API key, everybody who can reach ${config.host} could use the server. ` +
+        'Set LATENTWIRE_API_KEY, or give --allow-open.',
     );
   }
 }
 
-/** Whether only this machine can reach a server that listens there. */
+/** Whether only this machine can reach a server that listens on that address. */
 export function isLoopbackHost(host: string): boolean {
   const address = host.toLowerCase().replace(/^\[|\]$/g, '');
   if (address === 'localhost' || address.endsWith('.localhost')) return true;
@@ -424,7 +435,7 @@ function parseFlags(argv: readonly string[]): Flags {
     });
     return values as Flags;
   } catch (cause) {
-    // "Unknown option '--prot'. To specify a positional argument …": the first sentence says it.
+    // "Unknown option '--prot'. To specify a positional argument …": the first sentence is enough.
     const said = cause instanceof Error ? cause.message.split('. ')[0] : String(cause);
     throw new ConfigError(`${said}. See latentwire serve --help.`, { cause });
   }
@@ -459,7 +470,7 @@ function fromTexts(option: Option<unknown>, name: string, given: Flags[string]):
     try {
       return option.parse(String(text));
     } catch (error) {
-      // Never the value itself: it may be a key that was given to the wrong option.
+      // The message omits the value: it may be a key given to the wrong option.
       throw new ConfigError(`${name} ${error instanceof Error ? error.message : error}.`, { cause: error });
     }
   };
@@ -488,7 +499,7 @@ function fromJson(option: Option<unknown>, name: string, value: unknown): unknow
   if (!items.every((item) => scalar.includes(typeof item)) || (Array.isArray(value) && option.kind !== 'list')) {
     throw new ConfigError(`${name} must be ${option.kind === 'list' ? 'a list of texts' : 'one plain value'}.`);
   }
-  // What a program gives, and what the parsed options hold, is milliseconds.
+  // Programs and parsed options give durations in milliseconds.
   const isMs = option.kind === 'value' && option.parse === parseDuration && typeof value === 'number';
   return fromTexts(option, name, option.kind === 'list' ? items.map(String) : `${value}${isMs ? 'ms' : ''}`);
 }

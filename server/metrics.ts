@@ -9,7 +9,7 @@ import { packageVersion } from './packageRoot.ts';
 import { type RunMetrics, TaskMeter } from './taskMeter.ts';
 import type { TaskRecord } from './taskRecords.ts';
 
-/** `encoding`: a newer one came while another was encoded. `slow_reader`: its reader had not taken those before. */
+/** `encoding`: a newer preview came while one was encoded. `slow_reader`: the reader had not read the previews before. */
 export type DropReason = 'encoding' | 'slow_reader';
 
 /** What a session counts. */
@@ -22,7 +22,7 @@ const waitBuckets = [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300
 const rowBuckets = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64];
 const stageBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
 
-/** As much of a metric as the table shows; the library keeps `type` out of its declarations. */
+/** The fields of a metric that the table shows; the library does not declare `type`. */
 interface MetricRow {
   name: string;
   type: string;
@@ -30,12 +30,12 @@ interface MetricRow {
   help: string;
 }
 
-/** Figures of Node and of the process are the same for every server in it. Made with the first of them. */
+/** All servers of a process share its metrics. The first server creates them. */
 let processRegistry: Registry | undefined;
 
 /**
- * What one server counts, for Prometheus to collect. Labels take few values, all of the operator's making: devices, models by
- * their AIR, outcomes, error codes, stages. Whatever a client can choose is none of them.
+ * The metrics of one server for Prometheus. Labels take few values, and none that a client can choose: devices, AIRs of
+ * models, outcomes, error codes, stages.
  */
 export class Metrics implements PreviewMeter {
   readonly #registry = new Registry();
@@ -52,12 +52,12 @@ export class Metrics implements PreviewMeter {
   readonly #received: Counter;
   readonly #sent: Counter;
   readonly #opened: Counter;
-  /** A plain number, because a thousand readers of one preview are a thousand times this. */
+  /** A plain number for speed: a thousand readers of one preview count a thousand times. */
   #previewsSent = 0;
 
   readonly #batchRows: Histogram<'model' | 'graph' | 'device'>;
   readonly #graphSeconds: Counter<'model' | 'graph' | 'device'>;
-  /** Calls that the histogram holds, by what they are told apart by. */
+  /** Calls counted in the histogram, by their labels. */
   readonly #calls = new Map<string, number>();
   readonly #runtime: Runtime;
   readonly #clock: Clock;
@@ -65,7 +65,7 @@ export class Metrics implements PreviewMeter {
 
   /**
    * @param sessions - how many there are, those without a socket too
-   * @param models - AIRs of models and parts, and where they lie
+   * @param models - AIRs of models and parts, and their paths
    * @param storage - how full the store of images is
    */
   constructor(
@@ -78,7 +78,7 @@ export class Metrics implements PreviewMeter {
     this.#clock = clock;
     this.#runtime = runtime;
     this.#models = models;
-    // From the start on, so that the first look tells the delay of the event loop too.
+    // Starts now, so that the first scrape includes the delay of the event loop.
     ofProcess();
     const registers = [this.#registry];
     const gauge = (name: string, help: string, read: () => number | undefined) => {
@@ -87,7 +87,7 @@ export class Metrics implements PreviewMeter {
         help,
         registers,
         collect() {
-          // What is not known is left out, rather than told as 0.
+          // An unknown value is left out instead of 0.
           const value = read();
           if (value === undefined) this.remove();
           else this.set(value);
@@ -109,39 +109,39 @@ export class Metrics implements PreviewMeter {
     this.#runs = {
       waiting: new Gauge({
         name: 'latentwire_queue_waiting',
-        help: 'Results that wait for the runtime.',
+        help: 'Results waiting in the queue.',
         labelNames: ['model'],
         registers,
       }),
       running: new Gauge({
         name: 'latentwire_queue_running',
-        help: 'Results that the runtime is drawing now.',
+        help: 'Results running now.',
         labelNames: ['model'],
         registers,
       }),
       waitSeconds: new Histogram({
         name: 'latentwire_queue_wait_seconds',
-        help: 'Time from queueing a result until the runtime began it.',
+        help: 'Time from queueing a result until it started.',
         labelNames: ['model'],
         buckets: waitBuckets,
         registers,
       }),
       stageSeconds: new Histogram({
         name: 'latentwire_stage_seconds',
-        help: 'Time that a finished result spent in a stage: loading (only if something had to be loaded), encoding, denoising or decoding.',
+        help: 'Time of a finished result in a stage: loading (only if something was loaded), encoding, denoising or decoding.',
         labelNames: ['model', 'stage'],
         buckets: stageBuckets,
         registers,
       }),
       steps: new Counter({
         name: 'latentwire_steps_total',
-        help: 'Denoising steps taken. rate() of it is steps per second.',
+        help: 'Denoising steps. Its rate() is steps per second.',
         labelNames: ['model'],
         registers,
       }),
       results: new Counter({
         name: 'latentwire_results_total',
-        help: 'Results drawn.',
+        help: 'Finished results.',
         labelNames: ['model'],
         registers,
       }),
@@ -155,13 +155,13 @@ export class Metrics implements PreviewMeter {
     });
     this.#graphSeconds = new Counter({
       name: 'latentwire_graph_seconds_total',
-      help: 'Time spent in calls of a network. rate() of it is the part of the time that the network computes.',
+      help: 'Time in calls of a network. Its rate() is the fraction of time that the network computes.',
       labelNames: ['model', 'graph', 'device'],
       registers,
     });
     this.#tasks = new Counter({
       name: 'latentwire_tasks_total',
-      help: 'Image tasks that ended, by outcome: finished, failed (with the code of the error), cancelled or superseded.',
+      help: 'Ended image tasks by outcome: finished, failed (with the error code), cancelled or superseded.',
       labelNames: ['outcome', 'code'],
       registers,
     });
@@ -172,10 +172,10 @@ export class Metrics implements PreviewMeter {
       buckets: waitBuckets,
       registers,
     });
-    counter('latentwire_previews_sent_total', 'Previews sent, once for each reader.', () => this.#previewsSent);
+    counter('latentwire_previews_sent_total', 'Previews sent, counted for each reader.', () => this.#previewsSent);
     this.#previewsDropped = new Counter({
       name: 'latentwire_previews_dropped_total',
-      help: 'Previews dropped for newer ones: while encoding, or because of a slow_reader.',
+      help: 'Previews dropped for newer ones, while encoding or because of a slow_reader.',
       labelNames: ['reason'],
       registers,
     });
@@ -189,8 +189,8 @@ export class Metrics implements PreviewMeter {
       help: 'Bytes of the images stored.',
       registers,
     });
-    gauge('latentwire_images', 'Images that are kept.', () => storage()?.images);
-    gauge('latentwire_image_bytes', 'Bytes of the images that are kept.', () => storage()?.bytes);
+    gauge('latentwire_images', 'Images in the store.', () => storage()?.images);
+    gauge('latentwire_image_bytes', 'Bytes of the images in the store.', () => storage()?.bytes);
     this.#imagesEvicted = new Counter({
       name: 'latentwire_images_evicted_total',
       help: 'Images deleted to stay within the quota, or for their age.',
@@ -209,16 +209,16 @@ export class Metrics implements PreviewMeter {
       help: 'WebSockets opened.',
       registers,
     });
-    gauge('latentwire_sessions', 'Sessions, including those that wait for their client to come back.', sessions);
+    gauge('latentwire_sessions', 'Sessions, including those that wait for their client to reconnect.', sessions);
     this.#received = new Counter({
       name: 'latentwire_socket_received_bytes_total',
-      help: 'Bytes received on WebSockets, as they are on the wire.',
+      help: 'Bytes received on WebSockets, on the wire.',
       registers,
       collect: () => this.#countAllBytes(),
     });
     this.#sent = new Counter({
       name: 'latentwire_socket_sent_bytes_total',
-      help: 'Bytes sent on WebSockets, as they are on the wire.',
+      help: 'Bytes sent on WebSockets, on the wire.',
       registers,
       collect: () => this.#countAllBytes(),
     });
@@ -245,7 +245,7 @@ export class Metrics implements PreviewMeter {
     );
     ofDevices(
       'latentwire_runtime_restarts_total',
-      'Times that the runtime process was lost and started again.',
+      'Unplanned restarts of the runtime process.',
       ({ restarts }) => restarts,
     );
     ofDevices(
@@ -255,13 +255,13 @@ export class Metrics implements PreviewMeter {
     );
     ofDevices(
       'latentwire_device_memory_bytes',
-      'What models and pictures take of a GPU’s memory, by an estimate. Only with --device-memory-limit.',
+      'Estimated memory of models and pictures on a GPU. Only with --device-memory-limit.',
       ({ deviceMemory }) => deviceMemory?.estimatedBytes,
     );
-    ofDevices('latentwire_runtime_models', 'Models that a device holds.', ({ models }) => models.length);
+    ofDevices('latentwire_runtime_models', 'Models loaded on a device.', ({ models }) => models.length);
     new Gauge({
       name: 'latentwire_info',
-      help: 'Always 1. The labels tell the version and the provider.',
+      help: 'Always 1. The labels are the version and the provider.',
       labelNames: ['version', 'provider'],
       registers,
       collect() {
@@ -277,7 +277,7 @@ export class Metrics implements PreviewMeter {
     return this.#registry.contentType;
   }
 
-  /** Everything, in the text format that Prometheus collects. */
+  /** All metrics in the text format of Prometheus. */
   async text(): Promise<string> {
     await this.#countCalls();
     return (await Promise.all([this.#registry.metrics(), ofProcess().metrics()])).join('\n');
@@ -297,7 +297,7 @@ export class Metrics implements PreviewMeter {
     return new TaskMeter(model, this.#runs);
   }
 
-  /** `model` is absent where the task was refused before it was known. */
+  /** `model` is absent if the task was refused before its model was known. */
   taskEnded({ state, error, cancelReason, startedAt }: TaskRecord, model?: string): void {
     if (state === 'unfinished') return;
     const outcome = state === 'cancelled' ? cancelReason : state;

@@ -131,7 +131,7 @@ describe('the options of a program that starts a server', () => {
       '`concurrency` must be a whole number from 1 to 1024.',
     );
     await expect(startServer({ memoryLimit: 5 })).rejects.toThrow('`memoryLimit` must be 0 for no limit, or 1MB');
-    await expect(startServer({ concurency: 2 } as object)).rejects.toThrow('There is no option `concurency`.');
+    await expect(startServer({ concurency: 2 } as object)).rejects.toThrow('Unknown option `concurency`.');
   });
 });
 
@@ -152,7 +152,7 @@ describe('says in a sentence what is wrong', () => {
     [['--prot', '1'], {}, "Unknown option '--prot'"],
     [['serve'], {}, 'Unexpected argument'],
     [['--config', '/nowhere/x.json'], {}, 'The config file /nowhere/x.json cannot be read.'],
-    [['--host', '0.0.0.0'], {}, 'Listening on 0.0.0.0 without an API key'],
+    [['--host', '0.0.0.0'], {}, 'Without an API key, everybody who can reach 0.0.0.0'],
   ])('%j %j', (argv, env, message) => {
     const run = () => loadConfig(argv, env);
     expect(run).toThrow(ConfigError);
@@ -202,12 +202,9 @@ describe('devices', () => {
   test.each([
     [['tpu'], '--device must be auto, cuda, webgpu, coreml, dml, cpu, or a GPU by its number such as cuda:1 or dml:1.'],
     [['cpu:1'], /^--device must be auto, /],
-    [
-      ['cuda', 'cuda:0'],
-      /^`device`: cuda \(which is cuda:0\) is named twice, but a GPU takes one process; only cpu may/,
-    ],
+    [['cuda', 'cuda:0'], /^`device`: cuda \(which is cuda:0\) is named twice\. Only cpu may/],
     [['webgpu', 'cpu', 'webgpu'], /^`device`: webgpu is named twice/],
-    [['auto', 'cpu'], '`device`: auto picks one device and cannot stand beside others: name each of them.'],
+    [['auto', 'cpu'], '`device`: auto chooses one device and cannot be combined with others: name each device.'],
     [[''], /^`device`: No device is named\. There are: auto, cuda/],
   ])('%j are refused with the reason', (names, message) => {
     const load = () =>
