@@ -9,15 +9,15 @@ import { readArguments, UsageError } from './usage.ts';
 
 export const doctorHelp = `Usage: latentwire doctor [options]
 
-Tells what computes on this machine and why: the device, its precision, whether its fused attention gives right numbers, and
-on which of the providers the nodes of a model's networks run. Options of the server are read from the same variables.
+Shows the device that the server would use and why, its precision, whether its fused attention is correct, and the provider
+of each node of a model's networks. Reads the same variables as the server.
 
 Options:
-  --model AIR          The model to look at. Default: local:pocket@1, the embedded one
+  --model AIR          The model to examine. Default: local:pocket@1, the embedded one
   --device NAME        auto, cpu, webgpu, cuda, coreml or dml. Default: LATENTWIRE_DEVICE, else auto
   --precision NAME     auto, float32 or float16. Default: LATENTWIRE_PRECISION, else auto
   --weights FORM       auto, stored, int8, int4 or float16. Default: LATENTWIRE_WEIGHTS, else auto
-  --json               Everything that was found, as JSON
+  --json               Print the whole result as JSON
 ${localOptionsHelp}
 `;
 
@@ -58,7 +58,7 @@ export async function doctor(args: string[]): Promise<void> {
 
 /** The report as text. */
 export function reportOf(air: string, { provider, graphs, memoryBytes }: Examination, width = terminalWidth()): string {
-  const widened = provider.widened.length > 0 ? ` In float32 all the same: ${provider.widened.join(', ')}.` : '';
+  const widened = provider.widened.length > 0 ? ` Still in float32: ${provider.widened.join(', ')}.` : '';
   const rows = [
     ['Provider', provider.name, provider.reason],
     ...provider.passedOver.map(({ name, reason }) => ['', name, `not used: ${reason}`]),
@@ -68,10 +68,10 @@ export function reportOf(air: string, { provider, graphs, memoryBytes }: Examina
       'Attention',
       provider.attention,
       provider.attention === 'fused'
-        ? "onnxruntime's fused attention gives right numbers."
-        : 'Written out in plain operators: the fused one is missing or gives wrong numbers.',
+        ? "onnxruntime's fused attention is correct."
+        : 'Plain operators, because the fused one is missing or gives wrong results.',
     ],
-    ['Memory', humanBytes(memoryBytes), `of the process, with all networks of ${air} open`],
+    ['Memory', humanBytes(memoryBytes), `of the process with all networks of ${air} open`],
   ];
   const networks = graphs.map(({ name, weightBytes, openMs, error, placements }) => [
     name,

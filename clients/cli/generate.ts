@@ -13,31 +13,31 @@ import { readArguments, readNumber, UsageError } from './usage.ts';
 
 export const generateHelp = `Usage: latentwire generate PROMPT [options]
 
-Makes a picture and writes it to a file, whose path is all that goes to stdout. Uses the server that is running; where
-none is, one is started for this call. Ctrl-C cancels.
+Generates a picture, writes it to a file, and prints only the path of the file to stdout. Uses the running server, or
+starts one for this call. Ctrl-C cancels.
 
 Options:
-  -o, --output FILE    Where to write: .png, .jpg or .webp. Default: named after the prompt and the seed, .png
-  --negative TEXT      What to keep out
+  -o, --output FILE    Output file: .png, .jpg or .webp. Default: a .png named after prompt and seed
+  --negative TEXT      The negative prompt
   --model AIR          Default: the server's
-  --width PIXELS       Default: the model's; with --reference, the first one's
+  --width PIXELS       Default: the model's, or that of the first --reference
   --height PIXELS      The same
   --steps COUNT        Default: the model's
   --guidance NUMBER    How closely to follow the prompt. Default: the model's
   --scheduler NAME     Default: the model's
-  --seed NUMBER        Repeats a picture. Default: random
+  --seed NUMBER        The same seed gives the same picture. Default: random
   --count COUNT        Pictures with the same settings and different seeds. Default: 1
   --seed-image FILE    The picture to start from: a file, a URL, or the UUID of an image of the server
-  --strength NUMBER    How far to leave the seed image, 0 to 1. Default: the model's
-  --mask FILE          With a seed image: white is painted anew, black is kept. A file, a URL or a UUID, as above
-  --reference FILE     A picture that the prompt refers to, for models that draw by them. May be given more than once
+  --strength NUMBER    How much to change the seed image, 0 to 1. Default: the model's
+  --mask FILE          With a seed image: white parts change, black parts stay. A file, a URL or a UUID, as above
+  --reference FILE     A reference picture, for models that take them. May be given more than once
   --lora NAME[:WEIGHT]          A LoRA of the server, by AIR or name. Default weight: 1. May be given more than once
   --embedding NAME[:WEIGHT]     A textual inversion, likewise
   --control NAME=FILE[:WEIGHT]  A ControlNet and its guide image (a file, a URL or a UUID), likewise
-  --image-prompt NAME=FILE[:WEIGHT]  A picture that is read like words of the prompt, and the model that does so, likewise
-  --vae NAME           Another autoencoder than the model's
+  --image-prompt NAME=FILE[:WEIGHT]  An image prompt model (IP-Adapter) and its picture, likewise
+  --vae NAME           An autoencoder to use instead of the model's
   --prompt-weighting SYNTAX     compel or sdEmbeds: weights of words within the prompt, such as (red:1.3)
-  --deep-cache STEPS   Only every so many steps run the whole network: faster, and a slightly other picture. 2 or 3
+  --deep-cache STEPS   Run the whole network only every so many steps, such as 2 or 3: faster, with a slightly different picture
 ${serverOptionsHelp}
 `;
 
@@ -107,7 +107,7 @@ export async function generate(args: string[]): Promise<void> {
     }),
     promptWeighting: values['prompt-weighting'],
     outputFormat: formats[extension as keyof typeof formats],
-    // The bytes come with the answer: a server's URLs need not be reachable from here.
+    // Base64, because the server's URLs may be unreachable from here.
     outputType: 'base64Data' as const,
     previews: false,
   };
@@ -128,7 +128,7 @@ async function run(
   const progress = new Progress(task.numberResults ?? 1);
   const generation = client.generate(task);
   const cancel = () => {
-    // A second Ctrl-C ends the program at once, as it would without this.
+    // A second Ctrl-C then ends the program at once.
     process.off('SIGINT', cancel);
     generation.cancel().catch(() => {});
   };

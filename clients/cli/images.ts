@@ -10,17 +10,17 @@ export const imagesHelp = `Usage: latentwire images [list] [options]
        latentwire images pin UUID…
        latentwire images unpin UUID…
 
-Looks after the images of this machine, also while a server runs.
+Manages the stored images of this machine, also while a server runs.
 
-  list      What is kept, those used last at the end, and how much it is
-  prune     Deletes images: those not used for 30d, 12h …; or the ones not used for longest until the rest is no more than
-            10GB …; or those named. Pinned ones stay, unless they are named.
-  pin       Keeps images from being deleted to make room; unpin lets go of them
+  list      Lists the images, least recently used first, and their total size
+  prune     Deletes images: those unused for 30d, 12h …; or the least recently used until the rest is at most 10GB …; or
+            those named. Keeps pinned images unless they are named.
+  pin       Protects images from automatic deletion; unpin removes the protection
 
 Options:
   --data-dir FOLDER  The data folder of the server (default: ~/.latentwire)
-  --json             list as JSON, a line each
-  --dry-run          prune tells what it would delete
+  --json             list prints one JSON object for each image
+  --dry-run          prune only shows how much it would delete
 `;
 
 /** `latentwire images …`; without the name of a command, `list`. */
@@ -48,7 +48,7 @@ export async function images(args: string[]): Promise<void> {
       for (const image of named(store, names)) await pinImage(image, command === 'pin');
       return;
     default:
-      throw new UsageError(`There is no command "images ${command}". See latentwire images --help.`);
+      throw new UsageError(`Unknown command "images ${command}". See latentwire images --help.`);
   }
 }
 
@@ -79,7 +79,7 @@ function choose(
   { 'unused-for': unusedFor, to }: { 'unused-for'?: string | undefined; to?: string | undefined },
 ): StoredImage[] {
   const ways = [names.length > 0, unusedFor !== undefined, to !== undefined].filter(Boolean).length;
-  if (ways !== 1) throw new UsageError('Name what to delete: --unused-for DURATION, --to SIZE, or UUIDs.');
+  if (ways !== 1) throw new UsageError('Give exactly one of --unused-for DURATION, --to SIZE, or UUIDs.');
   if (names.length > 0) return named(store, names);
   const loose = store.list().filter(({ pinned }) => !pinned);
   if (unusedFor !== undefined) {
@@ -108,7 +108,7 @@ function named(store: ImageStore, names: readonly string[]): StoredImage[] {
   const all = new Map(store.list().map((image) => [image.imageUUID, image]));
   return names.map((name) => {
     const image = all.get(name.toLowerCase());
-    if (image === undefined) throw new Error(`No image ${name} is kept here.`);
+    if (image === undefined) throw new Error(`There is no image ${name} here.`);
     return image;
   });
 }

@@ -1,7 +1,7 @@
 /**
- * Runs work that Ctrl-C aborts in good order. A second Ctrl-C ends the program at once, as it would without this.
+ * Runs work that Ctrl-C aborts by a signal. A second Ctrl-C ends the program at once.
  *
- * @param said - what the program says when it was stopped so
+ * @param said - the message after an interruption
  */
 export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>, said: string): Promise<T> {
   const controller = new AbortController();
@@ -15,7 +15,7 @@ export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>
   try {
     return await work(controller.signal);
   } catch (error) {
-    // Whatever the abort broke, this is why.
+    // An error after the abort is its consequence.
     throw controller.signal.aborted ? controller.signal.reason : error;
   } finally {
     process.off('SIGINT', stop);

@@ -2,20 +2,20 @@ import { generate, generateHelp } from './generate.ts';
 import { models, modelsHelp } from './models/index.ts';
 import { UsageError } from './usage.ts';
 
-// Clients know the protocol and nothing else of the server; this program is the one exception, because it is also how the
-// server is started. It imports `server/` dynamically, where it serves, so that talking to a server loads none of it.
+// Clients import only the protocol. This program is the exception, because it also starts the server. It imports `server/`
+// dynamically, so that commands which only use a server load none of it.
 
 const help = `Usage: latentwire <command> [options]
 
 Commands:
-  serve              Run the server: tasks over one WebSocket, a page to try it at its address
-  generate PROMPT    Make a picture and write it to a file
-  images             List, prune and pin the images that are kept on this machine
-  models             List, add, fetch and remove the models of this machine
-  doctor             Tell what computes here, and where the networks of a model run
+  serve              Run the server; open its address in a browser for the built-in page
+  generate PROMPT    Generate a picture and write it to a file
+  images             List, prune and pin the stored images of this machine
+  models             List, add, download and remove the models of this machine
+  doctor             Show the device and precision, and where the networks of a model run
 
-  latentwire <command> --help tells the options of a command.
-  latentwire --version tells the version.
+  latentwire <command> --help shows the options of a command.
+  latentwire --version shows the version.
 `;
 
 async function serveHelp(): Promise<string> {
@@ -25,18 +25,18 @@ async function serveHelp(): Promise<string> {
 Options:
 ${optionsHelp()}
 
-Each option is also a variable (--max-pixels is LATENTWIRE_MAX_PIXELS) and a key of the config file (maxPixels).
+Each option also has a variable (--max-pixels: LATENTWIRE_MAX_PIXELS) and a key in the config file (maxPixels).
 `;
 }
 
-/** Runs a command line, without the program's own name. Says on the error output what went wrong. @returns the exit code */
+/** Runs a command line, without the program's name. Writes errors to stderr. @returns the exit code */
 export async function runProgram(args: string[]): Promise<number> {
   try {
     await main(args);
     return 0;
   } catch (error) {
     process.stderr.write(`latentwire: ${error instanceof Error ? error.message : error}\n`);
-    // A broken option of the server is a mistake in the call, too; its error says so by this field.
+    // A ConfigError carries its exit code.
     return (error as { exitCode?: number }).exitCode ?? 1;
   }
 }
@@ -74,7 +74,7 @@ async function main([command, ...rest]: string[]): Promise<void> {
     case undefined:
       throw new UsageError(`A command is missing.\n\n${help.trimEnd()}`);
     default:
-      throw new UsageError(`There is no command "${command}". See latentwire --help.`);
+      throw new UsageError(`Unknown command "${command}". See latentwire --help.`);
   }
 }
 

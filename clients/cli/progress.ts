@@ -2,7 +2,7 @@ import type { GenerationEvent, ImageResult } from '../typescript/index.ts';
 
 const barWidth = 24;
 
-/** Tells on stderr how far a task is: one line that moves on a terminal, a few plain lines elsewhere. */
+/** Shows the progress of a task on stderr: one moving line on a terminal, a few plain lines elsewhere. */
 export class Progress {
   readonly #count: number;
   readonly #live = process.stderr.isTTY === true;
@@ -17,7 +17,7 @@ export class Progress {
   heard(event: Exclude<GenerationEvent, { event: 'result' }>): void {
     switch (event.event) {
       case 'queued':
-        if (event.position > 0) this.#say(`waiting for ${event.position} before this one`);
+        if (event.position > 0) this.#say(`${event.position} ahead in the queue`);
         break;
       case 'loading':
         if (this.#live) this.#say(`loading ${event.component} ${bar(event.progress / 100)} ${this.#time()}`);
@@ -36,7 +36,7 @@ export class Progress {
 
   wrote(name: string, { seed, warnings = [] }: ImageResult): void {
     this.#clear();
-    // Warnings are the task's, so each of its results repeats them.
+    // Each result of a task repeats its warnings.
     for (const { message } of this.#warned ? [] : warnings) process.stderr.write(`Warning: ${message}\n`);
     this.#warned ||= warnings.length > 0;
     process.stderr.write(`seed ${seed}, ${this.#time()}\n`);

@@ -15,8 +15,8 @@ export interface ServerChoice {
 }
 
 /**
- * Runs `use` with a connected client. Where no server was named and none answers at the usual place, one is started in
- * this process and stopped afterwards.
+ * Runs `use` with a connected client. If no server was named and none answers at the default address, starts one in this
+ * process and stops it afterwards.
  */
 export async function withServer(choice: ServerChoice, use: (client: Client) => Promise<void>): Promise<void> {
   const { LATENTWIRE_URL, LATENTWIRE_API_KEY } = process.env;
@@ -41,7 +41,7 @@ async function withOwnServer(use: (client: Client) => Promise<void>): Promise<vo
   const { loadConfig, startServer } = await import('../../server/index.ts');
   const config = loadConfig([], process.env);
   process.stderr.write('No server is running; starting one for this call.\n');
-  // For this process alone: any free port of the loopback address, so that no key is needed.
+  // Only this process uses it, on a free port of the loopback address, so it needs no key.
   const server = await startServer({ ...config, host: '127.0.0.1', port: 0, apiKey: [], logLevel: 'error' });
   try {
     const client = connect({ url: server.url });

@@ -2,8 +2,8 @@ const gap = '  ';
 const indent = '    ';
 
 /**
- * Lines of text in columns. Where a terminal (`width` in characters given) is too narrow for the last one, it goes below
- * its row, wrapped; elsewhere nothing is moved, because what reads it may be a program.
+ * Lines of text in columns. If a terminal (`width` in characters) is too narrow for the last column, that goes below its row,
+ * wrapped. Without `width` nothing moves, because a program may read it.
  */
 export function table(rows: readonly (readonly string[])[], width = Number.POSITIVE_INFINITY): string {
   const widths: number[] = [];
@@ -19,7 +19,7 @@ export function table(rows: readonly (readonly string[])[], width = Number.POSIT
   return lines.map((line) => `${line.trimEnd()}\n`).join('');
 }
 
-/** The width to give to {@link table}: that of the terminal that stdout is, if it is one. */
+/** The `width` for {@link table}: that of stdout, if it is a terminal. */
 export function terminalWidth(): number | undefined {
   return process.stdout.isTTY ? process.stdout.columns : undefined;
 }

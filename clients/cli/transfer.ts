@@ -1,12 +1,12 @@
 import { bar } from './progress.ts';
 
-/** The rate is that of the last few seconds. */
+/** The rate covers the last few seconds. */
 const rateWindowMs = 5_000;
 const redrawMs = 100;
-/** Where no terminal is, a line for each tenth, but not more often than this. */
+/** Without a terminal: one line for each tenth, at most this often. */
 const lineMs = 1_000;
 
-/** Tells on stderr how far bytes have come: a bar that moves on a terminal, a few plain lines elsewhere. */
+/** Shows the progress of a transfer on stderr: a moving bar on a terminal, a few plain lines elsewhere. */
 export class Transfer {
   readonly #what: string;
   readonly #ofBytes: number;
@@ -19,31 +19,31 @@ export class Transfer {
   #drawnTenth = 0;
   #lineShown = false;
 
-  /** @param what - what is done, such as `copying dreamshaper` */
+  /** @param what - such as `copying dreamshaper` */
   constructor(what: string, ofBytes: number) {
     this.#what = what;
     this.#ofBytes = ofBytes;
   }
 
-  /** Bytes that have just been moved. */
+  /** Counts bytes that have just been moved. */
   advance(bytes: number): void {
     this.#moved += bytes;
     this.#done += bytes;
     this.#draw();
   }
 
-  /** Bytes that were there already, or, below zero, that have to be moved again; they say nothing about the rate. */
+  /** Counts bytes that were there already, or (negative) that must be moved again. They do not count for the rate. */
   skip(bytes: number): void {
     this.#done += bytes;
   }
 
-  /** A sentence above the bar. */
+  /** Prints a sentence above the bar. */
   say(sentence: string): void {
     this.#clear();
     process.stderr.write(`${sentence}\n`);
   }
 
-  /** Takes the bar away; `done` tells the whole of it. */
+  /** Removes the bar; with `done` prints a summary. */
   end(done = false): void {
     this.#clear();
     if (!done) return;
@@ -58,7 +58,7 @@ export class Transfer {
     if (this.#live) {
       if (now - this.#drawnAt < redrawMs) return;
       const line = `${this.#what} ${bar(done)} ${this.#figures(now)}`;
-      // A line that wraps cannot be taken back.
+      // A wrapped line cannot be erased.
       process.stderr.write(`\r\x1b[K${line.slice(0, (process.stderr.columns ?? 80) - 1)}`);
       this.#lineShown = true;
     } else {
@@ -86,7 +86,7 @@ export class Transfer {
   }
 }
 
-/** `2.1 GB`, in powers of a thousand, as model sites tell sizes. */
+/** `2.1 GB`, in powers of a thousand, as on model sites. */
 export function humanBytes(bytes: number): string {
   const units = ['bytes', 'kB', 'MB', 'GB', 'TB'];
   let value = Math.max(0, bytes);

@@ -1,6 +1,6 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 
-/** The call itself is wrong; ends the program with 2. */
+/** The command line is wrong. The program ends with 2. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
   readonly exitCode = 2;
@@ -8,7 +8,7 @@ export class UsageError extends Error {
 
 type Options = NonNullable<ParseArgsConfig['options']>;
 
-/** `parseArgs`, with mistakes as usage errors in one sentence. */
+/** `parseArgs`, which throws a usage error of one sentence. */
 export function readArguments<const O extends Options>(
   command: string,
   args: string[],
@@ -32,7 +32,8 @@ export function readNumber(name: string, text: string | undefined): number | und
 /** The one argument of a command that takes exactly one. */
 export function readOnly(positionals: readonly string[], what: string): string {
   const [only, ...more] = positionals;
-  if (only === undefined || only === '') throw new UsageError(`Say ${what}.`);
-  if (more.length > 0) throw new UsageError(`Unexpected argument "${more[0]}": the command takes only ${what}.`);
+  if (only === undefined || only === '') throw new UsageError(`Argument missing: ${what}.`);
+  if (more.length > 0)
+    throw new UsageError(`Unexpected argument "${more[0]}": the command takes only one argument, ${what}.`);
   return only;
 }

@@ -167,8 +167,8 @@ class Row {
     );
     if (!guide) return;
     const useShown = make('button', { type: 'button', textContent: 'Picture shown' });
-    const parts = makeSlot('Drop a guide image here: edges, depth, a pose.', useShown);
-    this.#slot = new ImageSlot(parts, guide.upload, 'The picture follows this one.');
+    const parts = makeSlot('Drop a guide image here, such as edges, depth or a pose.', useShown);
+    this.#slot = new ImageSlot(parts, guide.upload, 'This is the guide image.');
     this.#slot.image = companion.guideImage;
     this.#slot.onchange = () => this.onchange();
     useShown.addEventListener('click', () => {

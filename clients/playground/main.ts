@@ -343,7 +343,7 @@ addEventListener('keydown', (event) => {
 actions.seedImage.addEventListener('click', () => {
   const { imageUUID, imageURL } = stage.picture!.result!;
   seedImage.image = { imageUUID, imageURL };
-  announce('This is the seed image now');
+  announce('Set as seed image');
 });
 actions.reuse.addEventListener('click', () => {
   const { result } = stage.picture!;
@@ -459,13 +459,11 @@ find('examples', HTMLUListElement).append(
 );
 
 pictures.onfull = () => {
-  settings.showError(
-    new Error('The browser has no room for more pictures in the gallery. Delete some, or download this one.'),
-  );
+  settings.showError(new Error('The browser has no space for more pictures. Delete some, or download this one.'));
 };
 if (!(await pictures.isLasting())) {
   find('gallery-empty', HTMLElement).textContent =
-    'This browser keeps no gallery: pictures are here until you close the tab.';
+    'This browser cannot store a gallery. Pictures are lost when you close the tab.';
 }
 await pictures.loadMore().catch(() => {});
 if (stage.picture === undefined) choose(pictures.all[0]);

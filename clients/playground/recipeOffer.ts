@@ -16,7 +16,7 @@ export class RecipeOffer {
     button.addEventListener('click', () => {
       const unused = use(this.#found!);
       button.hidden = true;
-      words.textContent = unused.length > 0 ? `Not used: ${listed(unused)}.` : 'Its settings are in use.';
+      words.textContent = unused.length > 0 ? `Ignored: ${listed(unused)}.` : 'Settings applied.';
       // The button that had the focus is gone.
       find('prompt', HTMLTextAreaElement).focus();
     });

@@ -53,8 +53,8 @@ export class References {
   #add(): { item: HTMLLIElement; slot: ImageSlot } {
     const useShown = make('button', { type: 'button', textContent: 'Picture shown' });
     const remove = make('button', { type: 'button', textContent: 'Remove', ariaLabel: 'Remove this reference image' });
-    const parts = makeSlot('Drop a picture here that the prompt speaks of.', useShown, remove);
-    const slot = new ImageSlot(parts, this.#upload, 'The prompt may speak of this one.');
+    const parts = makeSlot('Drop a reference picture here.', useShown, remove);
+    const slot = new ImageSlot(parts, this.#upload, 'The prompt can refer to this picture.');
     const row = { item: make('li', {}, parts.slot), slot, thumbnail: parts.thumbnail };
     useShown.addEventListener('click', () => {
       const shown = this.#shown();

@@ -109,7 +109,7 @@ export class SeedImage {
     } catch {
       if (this.#slot.image !== image) return;
       this.#restored = undefined;
-      const message = 'The server no longer has the mask; paint it anew.';
+      const message = 'The server no longer has the mask. Paint it again.';
       this.#slot.complain(message);
       throw new Error(message);
     }
@@ -133,9 +133,9 @@ export class SeedImage {
     this.#extension.hidden = !hasImage || hasMask;
     const grows = this.#extension.value !== undefined;
     this.#slot.filledText = hasMask
-      ? 'Only what you painted changes.'
+      ? 'Only the painted part changes.'
       : grows
-        ? 'The next picture goes on around this one.'
+        ? 'The next picture extends this one.'
         : 'The next picture starts from this one.';
     paint.hidden = !hasImage || grows;
     paint.textContent = hasMask ? 'Edit the mask' : 'Paint a mask';
@@ -148,6 +148,6 @@ export class SeedImage {
   #drawHint(): void {
     const isLow = Number(strength.value) <= lowStrength;
     const what = this.#brush.isEmpty ? 'anything' : 'anything you painted';
-    strengthHint.textContent = isLow ? `So low that hardly ${what} will change` : usualHint;
+    strengthHint.textContent = isLow ? `Hardly ${what} will change` : usualHint;
   }
 }

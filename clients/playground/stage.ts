@@ -59,7 +59,7 @@ export class Stage {
       frame.style.setProperty('--ratio', '1');
       strip.parentElement!.hidden = false;
       strip.replaceChildren(...Array.from({ length: 21 }, () => make('span')));
-      caption.textContent = 'Every step of a picture stays here, to look back at.';
+      caption.textContent = 'The steps of a picture appear here.';
       return;
     }
     frame.style.setProperty('--ratio', String(picture.recipe.width / picture.recipe.height));
@@ -146,7 +146,7 @@ export class Stage {
     const words = facts.filter(Boolean).join(' · ');
     if (caption.textContent !== words) caption.textContent = words;
     if (state === 'waiting') {
-      this.#say(picture.position ? `Waiting for ${count(picture.position, 'task')} before this one` : 'Starting…');
+      this.#say(picture.position ? `Waiting for ${count(picture.position, 'task')} ahead in the queue` : 'Starting…');
     }
     if (picture.loading && isUnderWay(picture)) {
       const { component, progress } = picture.loading;

@@ -17,23 +17,21 @@ import type { ModelCategory, ModelOf, ModelQuery } from './models.ts';
 import { type ImageTask, type PreviewOptions, wireImages, wirePreviews } from './task.ts';
 
 export interface ConnectOptions {
-  /** Where the server is: `http://127.0.0.1:7420` or `ws://…`; without a path, `/v1`. */
+  /** URL of the server: `http://127.0.0.1:7420` or `ws://…`; without a path, `/v1`. */
   url: string | URL;
-  /** Needed where the server was started with keys. */
+  /** Required if the server has keys. */
   apiKey?: string | undefined;
-  /**
-   * What tasks ask for that say nothing themselves. Default: a small preview at every step, as bytes. `false`: none.
-   */
+  /** Default `previews` of tasks. Default: a small binary preview of every step. `false`: none. */
   previews?: boolean | PreviewOptions;
-  /** Keep trying while no server has answered yet, rather than close with `connectionFailed`. Default false. */
+  /** Keep trying if no server answers at first, instead of closing with `connectionFailed`. Default false. */
   waitForServer?: boolean;
-  /** How a lost connection is taken up again; `false`: it is not, and unfinished tasks fail. */
+  /** Reconnection after a loss; `false`: none, and unfinished tasks fail. */
   reconnect?: false | ReconnectOptions;
-  /** A ping after this long, so that a dead link is noticed. Milliseconds, default 30000. */
+  /** Ping interval to detect a dead link. Milliseconds, default 30000. */
   pingIntervalMs?: number;
-  /** A link that stays silent this long after a ping is given up and made anew. Milliseconds, default 10000. */
+  /** A link without data for this long after a ping is replaced. Milliseconds, default 10000. */
   pongTimeoutMs?: number;
-  /** Default: the platform's own, or the `ws` package where there is none (Node 20). */
+  /** Default: the platform's WebSocket, or the `ws` package if there is none (Node 20). */
   WebSocket?: WebSocketConstructor;
 }
 
@@ -43,42 +41,44 @@ export interface UploadedImage {
 }
 
 export interface Client {
-  /** Resolves once the session is open for the first time; rejects when it never will be. Awaiting it is optional. */
+  /** Resolves once the session is open for the first time; rejects if it never opens. Awaiting it is optional. */
   readonly ready: Promise<void>;
   readonly state: ConnectionStatus;
-  /** What the connection does, from now on, beginning with what it is doing now. */
+  /** States of the connection, from the current one on. */
   readonly status: AsyncIterable<ConnectionStatus>;
   /**
-   * Starts an image task. Before the connection is open, and while it is lost, the task waits; after a loss it goes on
-   * where the server is, and no result is told twice.
+   * Starts an image task. While the connection is not open the task waits. After a loss it continues on the server, and
+   * every result comes once.
    */
   generate(task: ImageTask, options?: { signal?: AbortSignal | undefined }): Generation;
-  /** Makes an image known to the server, which then goes by its UUID. */
+  /** Uploads an image, which then has a UUID. */
   upload(image: ImageInput): Promise<UploadedImage>;
-  /** Deletes an image from the server. Rejects with `forbiddenMedia` where another key made it, `mediaNotFound` where it is gone. */
+  /**
+   * Deletes an image. Rejects with `forbiddenMedia` if it belongs to another key, `mediaNotFound` if it does not exist.
+   */
   deleteImage(imageUUID: string): Promise<void>;
-  /** Cancels tasks by UUID, also ones of an earlier connection of this session. @returns those that were still unfinished. */
+  /** Cancels tasks by UUID, also those of an earlier connection of this session. @returns the cancelled ones. */
   cancel(...taskUUIDs: string[]): Promise<string[]>;
   /**
-   * The server's catalog: models that make images, or those of another category, such as LoRAs. Ones that cannot be used
-   * are listed with the reason. Words alone are a search.
+   * The server's catalog: checkpoints, or models of another category, such as LoRAs. Unusable ones are listed with the
+   * reason. A string is a search.
    */
   models<Category extends ModelCategory = 'checkpoint'>(
     query?: string | ModelQuery<Category>,
   ): Promise<ModelOf<Category>[]>;
-  /** While `reconnecting`: try at once. */
+  /** While `reconnecting`: tries at once. */
   retryNow(): void;
   /** Unfinished tasks fail with `connectionClosed`. */
   close(): void;
   [Symbol.dispose](): void;
 }
 
-/** Most models that the server lists in one answer. */
+/** Maximum number of models in one answer. */
 const modelsAtOnce = 100;
 
-/** Something sent that the server has not answered for the last time. */
+/** A request without its last answer. */
 interface Unanswered {
-  /** Sent again after a loss, with its own UUID: the server attaches the new connection to the task it knows. */
+  /** Sent again after a loss, with the same UUID: the server attaches the new connection to the known task. */
   readonly task: WireTask;
   answered(item: WireItem): boolean;
   happened(event: TaskEvent, image: Uint8Array | undefined): boolean;
@@ -86,7 +86,7 @@ interface Unanswered {
 }
 type WireTask = { taskType: string; taskUUID: string } & Record<string, unknown>;
 
-/** Connects in the background: use the client at once, or await its {@link Client.ready}. */
+/** Connects in the background: use the client at once, or await {@link Client.ready}. */
 export function connect(options: ConnectOptions): Client {
   const unanswered = new Map<string, Unanswered>();
   const ready = deferred<void>();
@@ -128,8 +128,7 @@ export function connect(options: ConnectOptions): Client {
       },
       closed(error) {
         const reason =
-          error ??
-          new LatentwireError({ code: 'connectionClosed', message: 'The connection was closed from this side.' });
+          error ?? new LatentwireError({ code: 'connectionClosed', message: 'The client closed the connection.' });
         ready.reject(reason);
         for (const entry of unanswered.values()) entry.failed(reason);
         unanswered.clear();
@@ -141,7 +140,7 @@ export function connect(options: ConnectOptions): Client {
     if (connection.state.state === 'closed') {
       return entry.failed(
         connection.state.error ??
-          new LatentwireError({ code: 'connectionClosed', message: 'The connection was closed from this side.' }),
+          new LatentwireError({ code: 'connectionClosed', message: 'The client closed the connection.' }),
       );
     }
     unanswered.set(entry.task.taskUUID, entry);
@@ -179,7 +178,7 @@ export function connect(options: ConnectOptions): Client {
       const generation = new GenerationImpl(taskUUID, task.numberResults ?? 1, async () => {
         const stopped = () => settle(taskUUID, (entry) => entry.happened(cancelledHere(taskUUID), undefined));
         if (!connection.open) {
-          // Nobody can say now when the server will stop; here the task is over, and the server hears of it later.
+          // The server will stop it at an unknown time; here the task ends now, and the server gets the cancel later.
           stopped();
           cancel(taskUUID).catch(() => {});
           return;
@@ -200,7 +199,7 @@ export function connect(options: ConnectOptions): Client {
           signal?.throwIfAborted();
           send({
             get task() {
-              // Those that are here are not sent again.
+              // Known results are not sent again.
               return { ...wireTask, numberResults: generation.missing };
             },
             answered: (item) => generation.answered(item),
@@ -211,7 +210,7 @@ export function connect(options: ConnectOptions): Client {
           if (signal?.aborted) generation.happened(cancelledHere(taskUUID), undefined);
           else generation.failed(error as LatentwireError);
         }
-        // Only now: an abort before this line was seen above, and the server never heard of the task.
+        // After the check above: the server never gets a task that was aborted before this line.
         const abort = () => void generation.cancel().catch(() => {});
         signal?.addEventListener('abort', abort, { once: true });
         generation.results.catch(() => {}).finally(() => signal?.removeEventListener('abort', abort));
@@ -237,7 +236,7 @@ export function connect(options: ConnectOptions): Client {
         const page = { limit: modelsAtOnce, offset: found.length };
         const item = (await ask('modelSearch', { ...parameters, ...page })) as unknown as ModelSearchResult;
         found.push(...item.results);
-        // An empty page ends it too: models may go between two of them.
+        // An empty page also ends the loop: models may disappear between two pages.
         if (item.results.length === 0 || found.length >= item.totalResults) return found as ModelOf<Category>[];
       }
     },
@@ -252,7 +251,7 @@ function cancelledHere(taskUUID: string): TaskEvent {
   return { event: 'cancelled', taskType: 'imageInference', taskUUID, reason: 'cancelled' };
 }
 
-/** Version 4. `crypto.randomUUID` is missing where a page comes over plain http from another machine, as in a home network. */
+/** Version 4. `crypto.randomUUID` is missing on pages over plain http from another machine. */
 function newUUID(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   bytes[6] = (bytes[6]! & 0x0f) | 0x40;

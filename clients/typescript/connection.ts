@@ -5,17 +5,17 @@ import { parseJson, stringifyJson } from '../../protocol/json.ts';
 import { LatentwireError } from './errors.ts';
 import { Stream } from './stream.ts';
 
-/** What the connection is doing; `closed` is the last. */
+/** State of the connection; `closed` is final. */
 export type ConnectionStatus =
   | { state: 'connecting' }
-  /** `resumed`: the server still knew the session, so nothing it had to say was lost. */
+  /** `resumed`: the server still had the session, so no message was lost. */
   | { state: 'open'; sessionUUID: string; resumed: boolean }
-  /** The link is gone and will be tried again in `delayMs`; `attempt` counts from 1. */
+  /** The link is lost; the next attempt is in `delayMs`. `attempt` counts from 1. */
   | { state: 'reconnecting'; attempt: number; delayMs: number; cause?: unknown }
-  /** Closed for good: by {@link Client.close} (no error), by a refused key, or because nothing answered. */
+  /** Closed finally: by {@link Client.close} (no error), by a refused key, or because nothing answered. */
   | { state: 'closed'; error?: LatentwireError };
 
-/** As much of the standard WebSocket as is used here; browsers, Node >= 22 and the `ws` package have it. */
+/** The used part of the standard WebSocket, which browsers, Node >= 22 and the `ws` package have. */
 export interface WebSocketLike {
   binaryType: string;
   readonly readyState: number;
@@ -29,11 +29,11 @@ export interface WebSocketLike {
 export type WebSocketConstructor = new (url: string) => WebSocketLike;
 
 export interface ReconnectOptions {
-  /** Wait before the first new attempt; doubles with each, less up to half at random. Milliseconds, default 250. */
+  /** Delay of the first new attempt; doubles each time, minus up to half at random. Milliseconds, default 250. */
   initialDelayMs?: number;
-  /** The longest wait between two attempts. Milliseconds, default 10000. */
+  /** Maximum delay between two attempts. Milliseconds, default 10000. */
   maxDelayMs?: number;
-  /** Attempts without an answer after which the connection is closed with `connectionFailed`. Default: no limit. */
+  /** Failed attempts after which the connection closes with `connectionFailed`. Default: no limit. */
   attempts?: number;
 }
 
@@ -47,13 +47,13 @@ export interface ConnectionOptions {
   WebSocket: WebSocketConstructor | undefined;
 }
 
-/** What the connection tells its owner. */
+/** Callbacks to the owner of the connection. */
 export interface ConnectionListener {
-  /** Authenticated, the first time or again: now is when unanswered tasks are sent. */
+  /** Authenticated, the first time or again: the owner sends unanswered tasks. */
   opened(): void;
   answered(item: WireItem): void;
   failed(error: WireError): void;
-  /** `image` is there for events that came in a binary frame. */
+  /** `image` is present for events of a binary frame. */
   happened(event: TaskEvent, image: Uint8Array | undefined): void;
   closed(error: LatentwireError | undefined): void;
 }
@@ -65,12 +65,12 @@ export interface WireItem {
   [field: string]: unknown;
 }
 
-/** Longest wait for a socket to open and the session to be confirmed. */
+/** Time limit for opening a socket and confirming the session. */
 const openTimeoutMs = 15_000;
 
 /**
- * One lasting connection over as many sockets as it takes: authenticates, resumes the session after a loss, pings, and
- * waits longer before each new attempt. It knows nothing about tasks.
+ * One lasting connection over several sockets: authenticates, resumes the session after a loss, pings, and increases
+ * the delay of each attempt. It has no knowledge of tasks.
  */
 export class Connection {
   readonly status = new Stream<ConnectionStatus>((_kept, status) => [status]);
@@ -80,14 +80,14 @@ export class Connection {
   #socket: WebSocketLike | undefined;
   #sessionUUID: string | undefined;
   #closing = false;
-  /** Cuts the wait before the next attempt short. */
+  /** Ends the current delay. */
   #hurry: () => void = () => {};
 
   constructor(options: ConnectionOptions, listener: ConnectionListener) {
     this.#options = options;
     this.#listener = listener;
     this.status.push(this.state);
-    // A turn later, so that the owner is complete before it hears anything.
+    // Deferred, so that the owner is complete before the first callback.
     queueMicrotask(() => void this.#run());
   }
 
@@ -95,14 +95,14 @@ export class Connection {
     return this.state.state === 'open';
   }
 
-  /** False when the connection is not open; the owner sends again in `opened`. */
+  /** False if the connection is not open; the owner sends again in `opened`. */
   send(tasks: readonly object[]): boolean {
     if (!this.open || this.#socket?.readyState !== 1) return false;
     this.#socket.send(stringifyJson(tasks));
     return true;
   }
 
-  /** While waiting to reconnect: do it now. */
+  /** While waiting to reconnect: reconnects now. */
   retryNow(): void {
     this.#hurry();
   }
@@ -137,7 +137,7 @@ export class Connection {
     }
   }
 
-  /** One socket from its opening to its end. Never throws: how it ended is the answer. */
+  /** One socket, from opening to end. Never throws; returns how it ended. */
   async #live(): Promise<{ opened: boolean; refused?: LatentwireError; cause?: unknown }> {
     let socket: WebSocketLike;
     try {
@@ -186,8 +186,8 @@ export class Connection {
     };
 
     await new Promise<void>((resolve) => {
-      // A browser may take minutes to give up a socket whose peer is gone; waiting for its close event would hold back
-      // the next attempt for as long.
+      // A browser may take minutes to close a socket of a lost peer; waiting for its close event would delay the next
+      // attempt.
       const abandon = (reason: string) => {
         cause ??= new Error(reason);
         socket.close();
@@ -196,7 +196,7 @@ export class Connection {
       const { pingIntervalMs, pongTimeoutMs } = this.#options;
       deadline = setTimeout(() => opened || abandon('The server did not open a session in time.'), openTimeoutMs);
       heartbeat = setInterval(() => {
-        // While a ping is unanswered its own deadline runs, and must not be moved by the next.
+        // An unanswered ping has its own deadline, which the next ping must not move.
         if (!opened || lastHeard < pingedAt) return;
         pingedAt = Date.now();
         socket.send('[{"taskType":"ping","ping":true}]');
@@ -264,7 +264,7 @@ export class Connection {
   }
 }
 
-/** Browsers and Node >= 22 bring their own; Node 20 takes the `ws` package. */
+/** Browsers and Node >= 22 have a WebSocket; Node 20 uses the `ws` package. */
 async function findWebSocket(): Promise<WebSocketConstructor> {
   const { WebSocket } = globalThis as { WebSocket?: WebSocketConstructor };
   if (WebSocket) return WebSocket;

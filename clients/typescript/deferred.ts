@@ -1,4 +1,4 @@
-/** A promise settled from outside; `Promise.withResolvers` came after Node 20. */
+/** A promise settled from outside; Node 20 lacks `Promise.withResolvers`. */
 export function deferred<T>(): { promise: Promise<T>; resolve(value: T): void; reject(reason: unknown): void } {
   let resolve!: (value: T) => void;
   let reject!: (reason: unknown) => void;

@@ -1,8 +1,8 @@
 import type { ErrorCode, WireError } from '../../protocol/errors.ts';
 
-/** What can go wrong on this side of the socket; everything else is the server's own code. */
+/** Error codes of the client; all others are the server's. */
 export type ClientErrorCode =
-  /** The server could not be reached, and nothing asked to keep trying. */
+  /** The server could not be reached, and `retry` was not requested. */
   | 'connectionFailed'
   /** {@link Client.close} was called while the task was unfinished. */
   | 'connectionClosed'
@@ -10,21 +10,21 @@ export type ClientErrorCode =
   | 'taskCancelled'
   /** A newer task of the same lane took its place. */
   | 'taskSuperseded'
-  /** An image given as input could not be read. */
+  /** An input image could not be read. */
   | 'invalidImage';
 
-/** The one error this client throws. Branch on {@link code}; the message is for people. */
+/** The error of this client. Use {@link code}; the message is for people. */
 export class LatentwireError extends Error {
   override readonly name = 'LatentwireError';
   readonly code: ErrorCode | ClientErrorCode;
-  /** The task parameter at fault, as written in the task: `width`, `positivePrompt`. */
+  /** The parameter at fault, as in the task: `width`, `positivePrompt`. */
   readonly parameter: string | undefined;
-  /** What the parameter may be, where that is a list. */
+  /** The allowed values, if they are a list. */
   readonly allowed: readonly unknown[] | undefined;
-  /** The range the parameter may have, where that is a range. */
+  /** The allowed range, if there is one. */
   readonly min: number | undefined;
   readonly max: number | bigint | undefined;
-  /** When it may go better, in milliseconds: where the queue is full, or a limit is reached. */
+  /** Milliseconds until a retry may succeed: if the queue is full, or a limit is reached. */
   readonly retryAfterMs: number | undefined;
   readonly taskUUID: string | undefined;
   readonly taskType: string | undefined;

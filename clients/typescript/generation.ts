@@ -8,16 +8,16 @@ import { Stream } from './stream.ts';
 
 export type { ImageResult };
 
-/** A look at the picture before it is finished. Small by default (a pixel a latent): enlarge it, smoothly. */
+/** A preview. Small by default (one pixel per latent): enlarge it smoothly. */
 export interface Preview {
   event: 'previewed';
   taskUUID: string;
-  /** Which of the task's results, from 0. */
+  /** Index of the result, from 0. */
   resultIndex: number;
-  /** From 0; `steps` is how many are really run. */
+  /** From 0; `steps` is the number of steps that run. */
   step: number;
   steps: number;
-  /** Of the preview, in pixels. */
+  /** Size of the preview in pixels. */
   width: number;
   height: number;
   /** An image file of type {@link mime}. */
@@ -25,25 +25,25 @@ export interface Preview {
   mime: string;
 }
 
-/** What a generation says, in order: queued, loading, started, stepped and previewed, and a result for each image asked for. */
+/** Events of a generation, in order: queued, loading, started, stepped and previewed, and a result for each image. */
 export type GenerationEvent =
   | Exclude<TaskEvent, { event: 'previewed' }>
   | Preview
   | ({ event: 'result' } & ImageResult);
 
 /**
- * One image task on its way. Iterate it for its events, or await {@link result}; both may be done, and leaving the
- * iteration does not stop the task: {@link cancel} does, or the signal given to `generate`.
+ * One image task. Iterate it for its events, or await {@link result}, or both. Leaving the iteration does not stop the
+ * task; {@link cancel} or the signal of `generate` does.
  */
 export interface Generation extends AsyncIterable<GenerationEvent> {
   readonly taskUUID: string;
-  /** The image that is finished first; of a task for one image, that one. Rejects with a {@link LatentwireError}. */
+  /** The first finished image. Rejects with a {@link LatentwireError}. */
   readonly result: Promise<ImageResult>;
-  /** Every image, by its `resultIndex`. */
+  /** All images, by `resultIndex`. */
   readonly results: Promise<ImageResult[]>;
   /**
-   * Stops the task within one step, queued or running. The iteration ends after a `cancelled` event, and results that are
-   * not there yet reject with `taskCancelled`. Does nothing to a finished task.
+   * Cancels the task within one step, queued or running. The iteration ends after a `cancelled` event, and missing
+   * results reject with `taskCancelled`. Does nothing to a finished task.
    */
   cancel(): Promise<void>;
 }
@@ -65,7 +65,7 @@ export class GenerationImpl implements Generation {
     this.#cancel = cancel;
     this.result = this.#first.promise;
     this.results = this.#all.promise;
-    // Whoever only iterates learns of a failure there; without this the process would end by an unhandled rejection.
+    // A caller that only iterates gets the error there; without this the process would end by an unhandled rejection.
     this.result.catch(() => {});
     this.results.catch(() => {});
   }
@@ -78,7 +78,7 @@ export class GenerationImpl implements Generation {
     return this.#events.ended;
   }
 
-  /** Results that are not here yet. */
+  /** Missing results. */
   get missing(): number {
     return this.#expected - this.#finished.length;
   }
@@ -87,10 +87,10 @@ export class GenerationImpl implements Generation {
     if (!this.settled) await this.#cancel();
   }
 
-  /** @returns whether that was the last result. */
+  /** @returns whether it was the last result. */
   answered(item: WireItem): boolean {
     if (typeof item.imageUUID !== 'string') return false;
-    // The same result may come twice: replayed to the resumed session, and again for the task that was sent again.
+    // The same result may come twice: for the resumed session, and for the repeated task.
     if (this.#finished.some((earlier) => earlier.imageUUID === item.imageUUID)) return false;
     const result = item as unknown as ImageResult;
     this.#finished.push(result);
@@ -102,7 +102,7 @@ export class GenerationImpl implements Generation {
     return true;
   }
 
-  /** @returns whether that ended the task. */
+  /** @returns whether it ended the task. */
   happened(event: TaskEvent, image: Uint8Array | undefined): boolean {
     if (event.event === 'previewed') {
       this.#events.push(toPreview(event, image));
@@ -114,7 +114,7 @@ export class GenerationImpl implements Generation {
       event.reason === 'superseded'
         ? new LatentwireError({
             code: 'taskSuperseded',
-            message: 'A newer task took its place.',
+            message: 'A newer task superseded this one.',
             taskUUID: this.taskUUID,
           })
         : new LatentwireError({ code: 'taskCancelled', message: 'The task was cancelled.', taskUUID: this.taskUUID }),
@@ -141,7 +141,7 @@ function toPreview(event: TaskEvent & { event: 'previewed' }, image: Uint8Array 
   return { event: 'previewed', taskUUID, resultIndex, step, steps, width, height, image: bytes, mime };
 }
 
-/** A reader that comes late needs the story so far, but of each picture only its newest look. */
+/** A late reader gets all earlier events, but only the newest preview of each picture. */
 function keepNewestPreview(kept: readonly GenerationEvent[], event: GenerationEvent): GenerationEvent[] {
   const older = (other: GenerationEvent) =>
     other.event === event.event &&

@@ -1,15 +1,15 @@
 import { LatentwireError } from './errors.ts';
 
 /**
- * An image as input: the UUID of an uploaded or generated one, an `http(s)` URL, a data URI, bare base64, or the bytes of
+ * An input image: the UUID of an uploaded or generated one, an `http(s)` URL, a data URI, bare base64, or the bytes of
  * an image file.
  */
 export type ImageInput = string | Uint8Array | ArrayBuffer | Blob;
 
 /**
- * The form an image has inside a task: strings stay as they are, bytes become a data URI.
+ * An image as a task parameter: strings stay unchanged, bytes become a data URI.
  *
- * @param parameter - where the task has it, for the error about bytes that are no image
+ * @param parameter - its name in the task, for errors
  */
 export async function toWireImage(image: ImageInput, parameter?: string): Promise<string> {
   if (typeof image === 'string') return image;
@@ -19,13 +19,13 @@ export async function toWireImage(image: ImageInput, parameter?: string): Promis
       : new Uint8Array(image instanceof ArrayBuffer ? image : await readBlob(image, parameter));
   const mime = sniffMime(bytes) ?? (image instanceof Blob && image.type !== '' ? image.type : undefined);
   if (mime === undefined) {
-    const message = 'These bytes are no image format known here.';
+    const message = 'The image has an unknown format.';
     throw new LatentwireError({ code: 'invalidImage', message, ...(parameter !== undefined && { parameter }) });
   }
   return `data:${mime};base64,${toBase64(bytes)}`;
 }
 
-/** The media type of an image file by its first bytes. */
+/** The media type of an image file, from its first bytes. */
 export function sniffMime(bytes: Uint8Array): string | undefined {
   const starts = (at: number, ...magic: number[]) => magic.every((byte, i) => bytes[at + i] === byte);
   if (starts(0, 0x89, 0x50, 0x4e, 0x47)) return 'image/png';
@@ -36,7 +36,7 @@ export function sniffMime(bytes: Uint8Array): string | undefined {
   return undefined;
 }
 
-/** The bytes behind base64, with or without a data URI's head. */
+/** The bytes of base64, with or without the head of a data URI. */
 export function fromBase64(text: string): Uint8Array<ArrayBuffer> {
   const binary = atob(text.slice(text.indexOf(',') + 1));
   const bytes = new Uint8Array(binary.length);
@@ -54,7 +54,8 @@ async function readBlob(blob: Blob, parameter: string | undefined): Promise<Arra
 }
 
 function toBase64(bytes: Uint8Array): string {
-  // In pieces: a call takes only so many arguments. The size divides by three, so that no piece but the last is padded.
+  // In pieces, because a call has a limited number of arguments. The size divides by three, so only the last piece is
+  // padded.
   const piece = 0x6000;
   let text = '';
   for (let at = 0; at < bytes.length; at += piece) {

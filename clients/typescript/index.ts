@@ -1,4 +1,4 @@
-/** The TypeScript client of Latentwire: one file of a browser's module graph or of Node's, without a bundler. */
+/** The TypeScript client of Latentwire, for browsers and Node, without a bundler. */
 
 export { type Client, type ConnectOptions, connect, type UploadedImage } from './client.ts';
 export type { ConnectionStatus, ReconnectOptions, WebSocketConstructor, WebSocketLike } from './connection.ts';

@@ -1,14 +1,14 @@
 import type { CheckpointItem, PartItem } from '../../protocol/replies.ts';
 
-/** A model that makes images; `air` is what a task's `model` says. */
+/** A checkpoint; `air` is for the `model` of a task. */
 export type ModelInfo = CheckpointItem;
 
-/** What is used beside such a model; its `air` goes into the parameter that `category` tells. */
+/** A part or addon; its `air` is for the parameter of its `category`. */
 export type PartInfo = PartItem;
 
 export type ModelCategory = (ModelInfo | PartInfo)['category'];
 
-/** Which models are listed; all that is named must fit. */
+/** A filter of models; all given fields must match. */
 export interface ModelQuery<Category extends ModelCategory = ModelCategory> {
   /** Default `checkpoint`. */
   category?: Category;
@@ -19,7 +19,7 @@ export interface ModelQuery<Category extends ModelCategory = ModelCategory> {
   tags?: string[];
 }
 
-/** What is known of a model of this category. */
+/** The facts about a model of this category. */
 export type ModelOf<Category extends ModelCategory> = Category extends 'checkpoint'
   ? ModelInfo
   : PartInfo & { category: Category };

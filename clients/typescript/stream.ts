@@ -1,6 +1,6 @@
 /**
- * An async iterable fed from callbacks. Any number of readers may iterate it; each sees what was kept before it came and
- * everything after. A reader that stops early holds nothing back.
+ * An async iterable fed by callbacks. Any number of readers may iterate it; each gets the kept values and all later
+ * ones. A reader that stops early does not delay others.
  */
 export class Stream<T> implements AsyncIterable<T> {
   readonly #readers = new Set<Reader<T>>();
@@ -8,7 +8,7 @@ export class Stream<T> implements AsyncIterable<T> {
   #kept: T[] = [];
   #end: { error?: unknown } | undefined;
 
-  /** @param keep What a reader that comes late still sees, once `value` has been added. */
+  /** @param keep The values for late readers after adding `value`. */
   constructor(keep: (kept: readonly T[], value: T) => T[]) {
     this.#keep = keep;
   }
@@ -26,7 +26,7 @@ export class Stream<T> implements AsyncIterable<T> {
     }
   }
 
-  /** Ends the iteration of every reader, with `error` thrown in it where one is given. */
+  /** Ends the iteration of every reader, with `error` if given. */
   end(error?: unknown): void {
     if (this.#end) return;
     this.#end = error === undefined ? {} : { error };

@@ -36,7 +36,7 @@ describe('the command line', () => {
 
   test.each([
     [[], 'A command is missing'],
-    [['paint'], 'There is no command "paint"'],
+    [['paint'], 'Unknown command "paint"'],
     [['serve', '--port', 'high'], '--port must be a whole number'],
     [['generate'], 'A prompt is missing'],
     [['generate', 'a fox', '--legs', '5'], "Unknown option '--legs'"],

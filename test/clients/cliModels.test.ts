@@ -169,7 +169,7 @@ describe('latentwire models add', () => {
       expect(await at.models('add', at.dream, '--air', taken)).toMatchObject({ code: 1, stdout: '' });
     }
     expect((await at.models('add', at.dream, '--alias', 'x')).stderr).toContain(
-      `x is taken by ${path.join(at.modelsDir, 'other')}`,
+      `${path.join(at.modelsDir, 'other')} has the name x`,
     );
     expect(await at.names()).toEqual(known);
     expect(await at.there()).toEqual(['models.json']);
@@ -188,14 +188,14 @@ describe('latentwire models add', () => {
     await writeFile(path.join(at.modelsDir, 'dream', 'mine'), 'mine');
     expect(await at.models('add', at.dream)).toMatchObject({
       code: 1,
-      stderr: expect.stringContaining('is there already'),
+      stderr: expect.stringContaining('exists already'),
     });
     expect(await readFile(path.join(at.modelsDir, 'dream', 'mine'), 'utf8')).toBe('mine');
     for (const broken of ['{ "a:b@1": ', '{ "a:b@1": null }', '[]']) {
       await writeFile(path.join(at.modelsDir, 'models.json'), broken);
       const { code, stderr } = await at.models('add', at.dream, '--name', 'other', '--air', 'c:d@1');
       expect(code).toBe(1);
-      expect(stderr).toContain('correct it first');
+      expect(stderr).toContain('Correct it first');
     }
     expect(await at.there()).toEqual(['dream', 'models.json']);
   });
@@ -231,11 +231,11 @@ describe('latentwire models add', () => {
     const parts = ['--text-encoder', clip, '--text-encoder', t5, '--vae', vae];
     const wrong = await at.models('add', file, '--text-encoder', vae);
     expect(wrong).toMatchObject({ code: 1, stdout: '' });
-    expect(wrong.stderr).toMatch(/ae\.safetensors, which is named for it, holds no text encoder that FLUX\.1 has/);
+    expect(wrong.stderr).toMatch(/ae\.safetensors, which is named for it, has no text encoder of FLUX\.1:/);
     expect(await at.there()).toEqual(['clip']);
     const added = await at.models('add', file, '--air', 'bfl:dev@1', ...parts);
     expect(added).toMatchObject({ code: 0, stdout: 'bfl:dev@1\n' });
-    expect(added.stderr).toContain('It is put together with l.safetensors, t5xxl.safetensors, ae.safetensors.');
+    expect(added.stderr).toContain('It uses the files l.safetensors, t5xxl.safetensors, ae.safetensors.');
     const named = {
       file: 'dev.safetensors',
       textEncoders: ['clip/l.safetensors', 'text_encoders/t5xxl.safetensors'],
@@ -249,10 +249,10 @@ describe('latentwire models add', () => {
     expect(await at.models('add', there, '--air', 'bfl:dev@1', '--alias', 'dev1')).toMatchObject({ code: 0 });
     expect(await at.names()).toEqual({ 'bfl:dev@1': { ...named, aliases: ['dev1'] } });
     expect((await at.models('add', file, '--name', 'again', '--vae', vae)).stderr).toMatch(
-      /vae\/ae\.safetensors is there already/,
+      /vae\/ae\.safetensors exists already/,
     );
     const { stdout } = await at.models();
-    expect(stdout).toMatch(/^bfl:dev@1 +checkpoint +flux1 .*It is put together with/m);
+    expect(stdout).toMatch(/^bfl:dev@1 +checkpoint +flux1 .*It uses the files/m);
     await rm(clip);
     expect((await at.models()).stdout).toMatch(
       /^bfl:dev@1 .* cannot be used: In models\.json, "textEncoders" names clip\/l\.safetensors, which is not there\.$/m,
@@ -270,7 +270,7 @@ describe('latentwire models add', () => {
     });
     const added = await at.models('add', encoder!);
     expect(added).toMatchObject({ code: 0, stdout: '' });
-    expect(added.stderr).toMatch(/Tasks do not name an encoder of pictures: .* find it in .*clip_vision\.\n/);
+    expect(added.stderr).toMatch(/Tasks do not name an image encoder\. Models find it in .*clip_vision\.\n/);
     expect(await at.models('add', file!)).toMatchObject({ code: 0, stdout: 'local:flux1-redux-dev@1\n' });
     expect(await at.there()).toEqual(['clip_vision', 'flux1-redux-dev.safetensors']);
     expect((await at.models()).stdout).toMatch(/^local:flux1-redux-dev@1 +ipAdapter +flux1 .*siglip\.safetensors/m);
@@ -284,23 +284,23 @@ describe('latentwire models add', () => {
       ['one', 'two'].map((name) => at.begin('add', style, '--name', name, '--air', 'a:b@1').ended),
     );
     expect(ended.map(({ code }) => code).sort()).toEqual([0, 1]);
-    expect(ended.map(({ stderr }) => stderr).join('')).toMatch(/a:b@1 (was given to|is taken by) /);
+    expect(ended.map(({ stderr }) => stderr).join('')).toMatch(/ (got|has) the name a:b@1/);
     expect(Object.keys(await at.names())).toEqual(['a:b@1']);
   });
 
   test.each([
-    [['add'], 2, 'Say which folder or file to add'],
+    [['add'], 2, 'Argument missing: which folder or file to add'],
     [['add', 'a', 'b'], 2, 'Unexpected argument "b"'],
     [['add', 'dream', '--link', '--copy'], 2, '--link or --copy, not both'],
     [['add', 'dream', '--tokenizer', 'x'], 2, '--tokenizer is for single files'],
     [['add', 'nowhere'], 1, 'There is no '],
-    [['add', 'old.ckpt'], 1, 'old.ckpt is a pickle, and opening one can run whatever code'],
+    [['add', 'old.ckpt'], 1, 'old.ckpt is a pickle, and opening a pickle can run code'],
     [['add', 'notes.txt'], 1, 'neither a folder nor a .safetensors or .gguf file: it is text ("x")'],
-    [['add', 'dream', '--air', 'dreamshaper'], 1, '"dreamshaper" is not an AIR: that is provider:model@version'],
+    [['add', 'dream', '--air', 'dreamshaper'], 1, '"dreamshaper" is not an AIR. An AIR is provider:model@version'],
     [['add', 'dream', '--name', '../dream'], 1, '"../dream" cannot be the name of a model'],
     [['add', 'dream', '--name', '.dream'], 1, '".dream" cannot be the name of a model'],
     [['add', 'dream', '--alias', 'two words'], 1, '"two words" cannot be an alias'],
-    [['add', 'dream', '--kind', 'lora'], 1, 'is of the kind checkpoint, not lora'],
+    [['add', 'dream', '--kind', 'lora'], 1, 'is a checkpoint, not a lora'],
   ])('says in a sentence what is wrong: %j', async (args, status, sentence) => {
     await using at = await setUp();
     for (const file of ['old.ckpt', 'notes.txt']) await writeFile(path.join(at.folder, file), 'x');
@@ -492,7 +492,7 @@ describe('latentwire models add, of single files,', () => {
       [`${layer}.lora_down.weight`, { dtype: 'F32', shape: [2, 768], bytes: new Uint8Array(2 * 768 * 4) }],
       [`${layer}.lora_up.weight`, { dtype: 'F32', shape: [320, 2], bytes: new Uint8Array(320 * 2 * 4) }],
     ]);
-    expect((await at.models('add', file, '--kind', 'vae')).stderr).toContain('is of the kind lora, not vae');
+    expect((await at.models('add', file, '--kind', 'vae')).stderr).toContain('is a lora, not a vae');
     expect(await at.models('add', file, '--kind', 'lora')).toMatchObject({ code: 0, stdout: 'local:style@1\n' });
     expect((await at.models('list', 'style')).stdout).toMatch(/^local:style@1 +lora +sd1x +9\.0 kB +float32$/m);
   });
@@ -526,7 +526,7 @@ describe('latentwire models remove', () => {
   });
 
   test.each([
-    ['local:pocket@1', 'comes with the program'],
+    ['local:pocket@1', 'is part of the program'],
     ['nobody', 'There is no model nobody'],
   ])('leaves %s alone', async (name, sentence) => {
     await using at = await setUp();

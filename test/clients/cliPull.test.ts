@@ -137,7 +137,11 @@ describe('latentwire models pull', () => {
       .poll(() => bytesOf(path.join(hub.modelsDir, '.incoming'), /diffusion_pytorch_model/))
       .toBeGreaterThan(0);
     child.kill('SIGINT');
-    expect(await ended).toMatchObject({ code: 130, stdout: '', stderr: expect.stringContaining('goes on from there') });
+    expect(await ended).toMatchObject({
+      code: 130,
+      stdout: '',
+      stderr: expect.stringContaining('resumes the download'),
+    });
     expect(await readdir(hub.modelsDir)).toEqual(['.incoming']);
     delete hub.server.does.slow;
     const before = hub.server.requests.length;
@@ -166,7 +170,7 @@ describe('latentwire models pull', () => {
 
     await using other = await setUp();
     other.server.does.spoils = { path: unet, times: 9 };
-    await expect(other.fetch()).rejects.toThrow(`${unet} was damaged twice: its checksum is another one.`);
+    await expect(other.fetch()).rejects.toThrow(`${unet} arrived damaged twice: its checksum is wrong.`);
     expect(asked(other.server, unet)).toHaveLength(2);
     expect(await readdir(path.join(other.modelsDir, '.incoming', `tiny@${commit.slice(0, 12)}`, 'unet'))).toEqual([
       'config.json',
@@ -209,7 +213,7 @@ describe('latentwire models pull', () => {
   });
 
   test.each([
-    [{ HF_TOKEN: 'hf_secret\n' }, /HF_TOKEN has characters that no token has/],
+    [{ HF_TOKEN: 'hf_secret\n' }, /HF_TOKEN has invalid characters/],
     [{ HF_ENDPOINT: 'http://me:secret@127.0.0.1:9' }, /HF_ENDPOINT must not hold a user name or password/],
     [{ HF_ENDPOINT: 'the hub' }, /HF_ENDPOINT must be an http or https URL/],
   ])('shows no secret where variables are wrong: %j', async (env, sentence) => {
@@ -253,7 +257,7 @@ describe('latentwire models pull', () => {
     async (evil) => {
       await using hub = await setUp();
       hub.server.does.evilPaths = [evil];
-      await expect(hub.fetch()).rejects.toThrow('would be written outside of its folder');
+      await expect(hub.fetch()).rejects.toThrow('has a file with a path outside its folder');
       expect(await readdir(hub.modelsDir)).toEqual([]);
     },
   );
@@ -317,7 +321,7 @@ describe('latentwire models pull', () => {
     await writeFile(path.join(hub.modelsDir, 'tiny.safetensors'), 'mine');
     const { code, stderr } = await hub.pull(['some/tiny']);
     expect({ code, requests: hub.server.requests.length }).toEqual({ code: 1, requests: 0 });
-    expect(stderr).toContain('is there already');
+    expect(stderr).toContain('exists already');
     expect(await readFile(path.join(hub.modelsDir, 'tiny.safetensors'), 'utf8')).toBe('mine');
   });
 });
@@ -364,11 +368,11 @@ describe('of a repository are taken', () => {
   });
 
   test.each<[string, string[], object, RegExp]>([
-    ['several files', ['a.safetensors', 'b.safetensors'], {}, /Choose one with --include. There are: a.safetensors, b/],
+    ['several files', ['a.safetensors', 'b.safetensors'], {}, /Choose one with --include. Files: a.safetensors, b/],
     ['pickles', ['a.ckpt'], {}, /only pickled weights \(a\.ckpt\)/],
     ['pickles, also when asked for', ['a.ckpt'], { include: ['*.ckpt'] }, /is a pickle/],
     ['nothing', ['README.md'], {}, /neither a diffusers pipeline nor a \.safetensors or \.gguf file/],
-    ['what does not fit', ['a.safetensors'], { include: ['b*'] }, /No file fits --include b\*/],
+    ['what does not fit', ['a.safetensors'], { include: ['b*'] }, /No file matches --include b\*/],
   ])('not %s, with a sentence', (_, files, more, sentence) => {
     expect(() => select(files, undefined, { ...wishes, ...more })).toThrow(sentence);
   });
@@ -376,7 +380,7 @@ describe('of a repository are taken', () => {
   test('not components that have pickles alone', () => {
     const index = { _class_name: 'StableDiffusionPipeline', unet: ['diffusers', 'UNet2DConditionModel'] };
     const files = ['unet/config.json', 'unet/diffusion_pytorch_model.bin'];
-    expect(() => select(files, index, wishes)).toThrow('The unet has only unet/diffusion_pytorch_model.bin: pickled');
+    expect(() => select(files, index, wishes)).toThrow('The unet has only unet/diffusion_pytorch_model.bin. Pickled');
   });
 
   test('the exported graphs of a component without safetensors', () => {

@@ -32,7 +32,7 @@ describe('latentwire doctor', () => {
       run('doctor', '--model', 'local:nobody@1'),
     ]);
     expect(ends.map(({ code }) => code)).toEqual([1, 2, 1]);
-    expect(ends[0]!.stderr).toMatch(/^latentwire: The provider cuda:99 does not start here: .* Available: .*cpu\.$/m);
+    expect(ends[0]!.stderr).toMatch(/^latentwire: The provider cuda:99 does not start: .* Available: .*cpu\.$/m);
     expect(ends[1]!.stderr).toContain('float16');
     expect(ends[2]!.stderr).toContain('There is no model "local:nobody@1". latentwire models lists them.');
   });
@@ -61,11 +61,11 @@ describe('latentwire doctor', () => {
     }));
     const provider = {
       name: 'webgpu',
-      reason: 'webgpu is the first accelerator that started here.',
+      reason: 'webgpu is the first accelerator that started.',
       passedOver: [{ name: 'cuda', reason: 'this build of onnxruntime does not contain it' }],
       machine: 'webgpu, onnxruntime 1.30.0',
       precision: 'float16',
-      precisionReason: 'float16 gives right numbers on webgpu.',
+      precisionReason: 'float16 gives correct results on webgpu.',
       widened: ['groupNorm'],
       attention: 'plain',
     } as const;
@@ -75,12 +75,12 @@ describe('latentwire doctor', () => {
       memoryBytes: 2e8,
     };
     expect(reportOf('local:pocket@1', examination, undefined).split('\n')).toEqual([
-      'Provider   webgpu    webgpu is the first accelerator that started here.',
+      'Provider   webgpu    webgpu is the first accelerator that started.',
       '           cuda      not used: this build of onnxruntime does not contain it',
       'Machine              webgpu, onnxruntime 1.30.0',
-      'Precision  float16   float16 gives right numbers on webgpu. In float32 all the same: groupNorm.',
-      'Attention  plain     Written out in plain operators: the fused one is missing or gives wrong numbers.',
-      'Memory     200.0 MB  of the process, with all networks of local:pocket@1 open',
+      'Precision  float16   float16 gives correct results on webgpu. Still in float32: groupNorm.',
+      'Attention  plain     Plain operators, because the fused one is missing or gives wrong results.',
+      'Memory     200.0 MB  of the process with all networks of local:pocket@1 open',
       '',
       'NETWORK      WEIGHTS  OPENED IN  NODES',
       'unet         14.4 MB  12 ms      Cpu 1, WebGpu 2',

@@ -155,9 +155,9 @@ describe.skipIf(chromiumPath === undefined)('the playground', () => {
     await strokeDown(0.75);
     await photograph('mask');
     await page.getByRole('button', { name: 'Done' }).click();
-    await page.getByText('Only what you painted changes.').waitFor();
+    await page.getByText('Only the painted part changes.').waitFor();
     await page.getByRole('slider', { name: 'Strength' }).fill('0.1');
-    await page.getByText('So low that hardly anything you painted will change').waitFor();
+    await page.getByText('Hardly anything you painted will change').waitFor();
     await generate(page, 'half of it');
     await finished(page);
 
@@ -176,7 +176,7 @@ describe.skipIf(chromiumPath === undefined)('the playground', () => {
     await generateAtOnce(page, 'act-reuse');
     await expect.poll(() => runtime.requests.length).toBe(2);
     expect(runtime.requests[1]!.mask).toEqual(mask);
-    await page.getByText('Only what you painted changes.').waitFor();
+    await page.getByText('Only the painted part changes.').waitFor();
     await page.getByRole('button', { name: 'Edit the mask' }).click();
     await generateAtOnce(page, 'mask-invert', 'mask-done');
     await expect.poll(() => runtime.requests.length).toBe(3);
@@ -340,9 +340,9 @@ describe.skipIf(chromiumPath === undefined)('the playground', () => {
     await embeddings.locator('select').selectOption('local:grand-embedding-sdxl@1');
     await page.getByRole('slider', { name: 'Weight of the Embedding' }).fill('0.7');
     await page.getByLabel('VAE').selectOption('local:soft-vae@1');
-    expect(await page.getByLabel('Takes over after').isVisible()).toBe(false);
+    expect(await page.getByLabel('Starts after').isVisible()).toBe(false);
     await page.getByLabel('Refiner').selectOption('local:refiner-sdxl@1');
-    await page.getByLabel('Takes over after').fill('60');
+    await page.getByLabel('Starts after').fill('60');
     await photograph('other-models');
     await page.getByLabel('Steps').fill('10');
     await generate(page, 'in the mood of grand-embedding-sdxl');
@@ -383,7 +383,7 @@ describe.skipIf(chromiumPath === undefined)('the playground', () => {
     await page.locator('#outpaint summary').click();
     await page.getByLabel('Pixels on the left').fill('64');
     await page.getByLabel('Pixels below').fill('128');
-    await page.getByText('The next picture goes on around this one.').waitFor();
+    await page.getByText('The next picture extends this one.').waitFor();
     expect(await page.getByRole('button', { name: 'Paint a mask' }).isVisible()).toBe(false);
     expect(await page.locator('#strength').isVisible()).toBe(false);
     await photograph('extend');

@@ -125,7 +125,7 @@ describe.skipIf(chromiumPath === undefined)('the gallery of the playground', () 
     expect((await statuses()).toSorted()).toEqual([200, 200, 404]);
     await page.getByRole('button', { name: 'Clear', exact: true }).click();
     await page.getByRole('button', { name: 'Delete all 2?' }).click();
-    await page.getByText('Every picture you make stays here.').waitFor();
+    await page.getByText('Your pictures appear here.').waitFor();
     expect(await statuses()).toEqual([404, 404, 404]);
     expect(await galleryRecords(page)).toEqual([]);
     expect(errors).toEqual([]);

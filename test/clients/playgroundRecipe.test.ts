@@ -70,7 +70,7 @@ describe.skipIf(chromiumPath === undefined)('a picture dropped on the page', () 
     await page.getByText('The next picture starts from this one.').waitFor();
     await photograph(`recipe-offered-${colorScheme}`);
     await use.click();
-    await page.getByText('Its settings are in use.').waitFor();
+    await page.getByText('Settings applied.').waitFor();
     expect(await formOf(page)).toEqual({
       ...{
         prompt: wishes.positivePrompt,
@@ -88,7 +88,7 @@ describe.skipIf(chromiumPath === undefined)('a picture dropped on the page', () 
       'a <lora:ink:0.5>cat\nSteps: 12, Sampler: Euler, CFG scale: 7, Seed: 5, Size: 204x204, Model: dreamlike, Clip skip: 2';
     await drop(page, embed(seedImage, 'PNG', { parameters, json: '{}' }));
     await use.click();
-    await page.getByText('Not used: model dreamlike, size 204 × 204, LoRA ink, CLIP skip.').waitFor();
+    await page.getByText('Ignored: model dreamlike, size 204 × 204, LoRA ink, CLIP skip.').waitFor();
     await photograph(`recipe-unused-${colorScheme}`);
     expect(await formOf(page)).toMatchObject({
       ...{ prompt: 'a cat', negative: '', model: 'local:plain-sd1x@1', width: '192', height: '128', steps: '12' },

@@ -24,21 +24,22 @@ import { checkUsable, tell } from './usable.ts';
 
 export const addHelp = `Usage: latentwire models add PATH [options]
 
-Brings a model into the models folder: a diffusers folder, or a .safetensors or .gguf file (checkpoint, denoiser, text
-encoder, LoRA, embedding, ControlNet, VAE, FLUX.1 Redux or its image encoder). It is checked first; of one that is broken nothing is left behind. One that lies in the models folder already is
-only given names, or a tokenizer. The AIR to use is all that goes to stdout.
+Adds a model to the models folder: a diffusers folder, or a .safetensors or .gguf file (checkpoint, denoiser, text encoder,
+LoRA, embedding, ControlNet, VAE, FLUX.1 Redux or its image encoder). Checks the model first and adds nothing if it is
+broken. A model that is in the models folder already only gets names, parts or a tokenizer. Prints only the AIR of the model
+to stdout.
 
 Options:
   --air AIR            A name for tasks, such as civitai:4384@128713. Default: local:NAME@1
-  --name NAME          What to call it in the models folder. Default: as the folder or file is called
+  --name NAME          Its name in the models folder. Default: the name of the folder or file
   --alias NAME         Another name for tasks; may be given more than once
-  --text-encoder FILE  A text encoder for a denoiser's file; may be given more than once. Default: those that are found in
-                       text_encoders/ of the models folder. One from elsewhere is brought there
-  --vae PATH           The VAE for a model, in the same way, in vae/
-  --tokenizer FOLDER   vocab.json and merges.txt of a single file whose vocabulary is not CLIP's; others need none
-  --link               Only link: the same bytes under a second name, on the same file system (hard links)
+  --text-encoder FILE  A text encoder for a denoiser's file; may be given more than once. Default: those in text_encoders/ of
+                       the models folder, where a file from elsewhere is added
+  --vae PATH           The VAE for a model, likewise in vae/
+  --tokenizer FOLDER   Tokenizer of a single file whose vocabulary is not CLIP's: vocab.json and merges.txt, or tokenizer.json
+  --link               Only link (hard links, on the same file system)
   --copy               Only copy. Default: link where that works, else copy
-  --kind KIND          Refuse it if it is not that: ${'checkpoint, lora, embedding, controlNet, vae, tinyVae, ipAdapter, textEncoder or imageEncoder'}
+  --kind KIND          Refuse the model if it is of another kind: ${'checkpoint, lora, embedding, controlNet, vae, tinyVae, ipAdapter, textEncoder or imageEncoder'}
   --force              Take the AIR or alias from the model that has it in models.json
 ${localOptionsHelp}
 `;
@@ -69,7 +70,7 @@ export async function add(args: string[]): Promise<void> {
   const found = await describeModel(source, { ...chosen, besides: [local.modelsDir] });
   checkUsable(found);
   if (values.kind !== undefined && values.kind !== found.kind) {
-    throw new Error(`${source} is of the kind ${found.kind}, not ${values.kind}.`);
+    throw new Error(`${source} is a ${found.kind}, not a ${values.kind}.`);
   }
   await mkdir(local.modelsDir, { recursive: true });
   const target = await targetOf(local.modelsDir, source, isFolder, values.name, found.kind);
@@ -78,7 +79,7 @@ export async function add(args: string[]): Promise<void> {
   if (!target.inside) await checkNewName(local, name);
   await checkNames(local, names, path.join(target.folder, target.item));
   const parts = await placeParts(chosen, local.modelsDir);
-  // Of what lies there already, only a tokenizer or a part can be missing.
+  // A model inside the folder can lack only a tokenizer or a part.
   if (!target.inside || values.tokenizer !== undefined || parts.some(({ sources }) => sources.length > 0)) {
     const sources = isFolder ? await filesOf(source, name) : await fileWithCompany(source, name, values.tokenizer);
     const work = (signal: AbortSignal) => bring(target, name, sources, parts, how, local.modelsDir, signal);
@@ -86,9 +87,7 @@ export async function add(args: string[]): Promise<void> {
   }
   const place = path.relative(local.modelsDir, path.join(target.folder, target.item));
   if (partFolders[found.kind] !== undefined) {
-    process.stderr.write(
-      `Tasks do not name ${kindNames[found.kind]}: models that need it find it in ${target.folder}.\n`,
-    );
+    process.stderr.write(`Tasks do not name ${kindNames[found.kind]}. Models find it in ${target.folder}.\n`);
     return;
   }
   await writeNames(local, place, { ...names, parts: partsBelow(parts) }, isFolder);
@@ -103,7 +102,7 @@ function partsGiven(values: { 'text-encoder'?: string[] | undefined; vae?: strin
   };
 }
 
-/** A part that was chosen for a model. */
+/** A chosen part of a model. */
 interface PlacedPart {
   field: keyof ModelParts;
   /** Below the models folder, with slashes. */
@@ -112,7 +111,7 @@ interface PlacedPart {
   sources: Source[];
 }
 
-/** Where chosen parts lie or go. Throws a sentence where another file of that name is in the way. */
+/** The places of chosen parts. Throws a sentence if another file has the name. */
 async function placeParts(chosen: ModelParts, modelsDir: string): Promise<PlacedPart[]> {
   const place = async (file: string, field: keyof ModelParts, folder: string): Promise<PlacedPart> => {
     const below = path.relative(await realpath(modelsDir), await realpath(file));
@@ -121,7 +120,7 @@ async function placeParts(chosen: ModelParts, modelsDir: string): Promise<Placed
     }
     const item = `${folder}/${path.basename(file)}`;
     if (await stat(path.join(modelsDir, item)).catch(() => undefined)) {
-      throw new Error(`${path.join(modelsDir, item)} is there already. Name that one, or rename ${file}.`);
+      throw new Error(`${path.join(modelsDir, item)} exists already. Name that one, or rename ${file}.`);
     }
     const isFolder = (await stat(file)).isDirectory();
     const name = path.basename(file);
@@ -155,7 +154,7 @@ interface Target {
   folder: string;
   /** Name of the folder or file in there. */
   item: string;
-  /** It lies there already and only gets names, or its tokenizer. */
+  /** It is there already and only gets names or a tokenizer. */
   inside: boolean;
 }
 
@@ -170,7 +169,7 @@ async function targetOf(
   const below = path.relative(await realpath(modelsDir), path.join(await realpath(path.dirname(source)), item));
   if (below !== '' && !below.startsWith('..') && !path.isAbsolute(below)) {
     if (name !== undefined)
-      throw new UsageError('--name is for what is not in the models folder yet; rename it there.');
+      throw new UsageError('--name is for models outside the models folder. Rename this one there.');
     return { folder: path.dirname(path.join(modelsDir, below)), item, inside: true };
   }
   const ending = path.extname(item).toLowerCase();
@@ -186,13 +185,14 @@ async function checkSource(source: string): Promise<boolean> {
   if (found.isDirectory()) return true;
   if (isPickle(source)) {
     throw new Error(
-      `${path.basename(source)} is a pickle, and opening one can run whatever code its maker put in. Get the model as ` +
+      `${path.basename(source)} is a pickle, and opening a pickle can run code. Get the model as ` +
         '.safetensors: most model sites offer both.',
     );
   }
   if (!isWeightsFile(source)) {
-    const kind = (await foreignKind(source)) ?? 'what it is cannot be told';
-    const hint = kind === 'it is a safetensors file' ? 'Rename it to end in .safetensors' : 'Nothing else can be added';
+    const kind = (await foreignKind(source)) ?? 'its format is unknown';
+    const hint =
+      kind === 'it is a safetensors file' ? 'Rename it to end in .safetensors' : 'Other files cannot be added';
     throw new Error(`${source} is neither a folder nor a .safetensors or .gguf file: ${kind}. ${hint}.`);
   }
   return false;
@@ -218,7 +218,7 @@ async function bring(
   } finally {
     transfer.end();
   }
-  // What was checked is the original; this is what will be used.
+  // The first check was of the original.
   const chosen = partsBelow(parts, modelsDir, staging.folder);
   checkUsable(await describeModel(path.join(staging.folder, item), { ...chosen, besides: [modelsDir] }));
   signal.throwIfAborted();

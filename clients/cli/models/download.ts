@@ -4,7 +4,7 @@ import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { type Checksum, type Hub, HubError, type HubFile, type Repository, type Sent } from './hub.ts';
 
-/** What is told of the bytes while they come. */
+/** Receives the progress of a download. */
 export interface Meter {
   advance(bytes: number): void;
   skip(bytes: number): void;
@@ -12,8 +12,8 @@ export interface Meter {
 }
 
 /**
- * Fetches one file to `target`. What has come is kept in `target.part`, from which the next call goes on; the file has its
- * name only once its size and checksum are right.
+ * Downloads one file to `target`. `target.part` keeps the bytes so far, and the next call resumes from it. The file gets its
+ * name only after its size and checksum are verified.
  */
 export async function download(
   hub: Hub,
@@ -23,7 +23,7 @@ export async function download(
   meter: Meter,
 ): Promise<void> {
   const whole = await sizeOf(target);
-  // Of another size: left by something else.
+  // A file of another size is not this one.
   if (whole !== undefined && (file.bytes === undefined || whole === file.bytes)) return meter.skip(whole);
   await mkdir(path.dirname(target), { recursive: true });
   const part = `${target}.part`;
@@ -48,15 +48,15 @@ export async function download(
     if (fault === undefined) break;
     await rm(part, { force: true });
     count(0, false);
-    if (++wrong > 1) throw new HubError(`${file.path} was damaged twice: ${fault}. Nothing of it was kept.`);
-    meter.say(`${file.path} came wrong (${fault}) and is fetched again.`);
+    if (++wrong > 1) throw new HubError(`${file.path} arrived damaged twice: ${fault}. It was deleted.`);
+    meter.say(`${file.path} arrived damaged (${fault}). Downloading it again.`);
   }
   await rename(part, target);
 }
 
 type Expected = Sent['told'];
 
-/** Adds what is missing to the part, and says what the whole must be. */
+/** Appends the missing bytes to the part. @returns size and checksum of the whole */
 async function fetchRest(
   hub: Hub,
   repository: Repository,
@@ -73,7 +73,7 @@ async function fetchRest(
   if (have === file.bytes && file.checksum !== undefined) return file;
   const { response, told } = await hub.open(repository, file.path, have).catch(async (error: unknown) => {
     if (!(error instanceof HubError) || error.status !== 416 || have === 0) throw error;
-    // A part that the server has no rest of is no part of this file.
+    // The part is longer than the file, so it belongs to another.
     await rm(part, { force: true });
     throw new HubError(error.message, { cause: error, passing: true });
   });
@@ -82,7 +82,7 @@ async function fetchRest(
   if (response.status === 206 && !goesOn) {
     await response.body?.cancel();
     await rm(part, { force: true });
-    throw new HubError(`${file.path}: the server did not send the range that was asked for.`, { passing: true });
+    throw new HubError(`${file.path}: the server did not send the requested range.`, { passing: true });
   }
   if (!goesOn) {
     have = 0;
@@ -91,7 +91,7 @@ async function fetchRest(
   await receive(hub, response, part, goesOn ? 'a' : 'w', (bytes) => {
     have += bytes;
     if (expected.bytes !== undefined && have > expected.bytes) {
-      throw new HubError(`${file.path} is longer than the ${expected.bytes} bytes that were announced.`);
+      throw new HubError(`${file.path} is longer than the announced ${expected.bytes} bytes.`);
     }
     count(have, true);
   });
@@ -109,7 +109,7 @@ async function receive(
   came: (bytes: number) => void,
 ): Promise<void> {
   await using output = await open(part, flags);
-  // Where a file is empty.
+  // The file is empty.
   if (response.body === null) return;
   const stalled = new AbortController();
   const timer = setTimeout(() => stalled.abort(), hub.stallMs);
@@ -134,24 +134,24 @@ async function receive(
     hub.signal.throwIfAborted();
     stop();
     if (cause instanceof HubError || (cause as NodeJS.ErrnoException).syscall === 'write') throw cause;
-    throw new HubError(`The connection was cut: ${(cause as Error).message}.`, { cause, passing: true });
+    throw new HubError(`The connection was interrupted: ${(cause as Error).message}.`, { cause, passing: true });
   } finally {
     clearTimeout(timer);
     either.removeEventListener('abort', stop);
   }
 }
 
-/** What is wrong with a file, if anything is. */
+/** The fault of a file, if it has one. */
 async function faultOf(file: string, { bytes, checksum }: Expected): Promise<string | undefined> {
   const size = (await sizeOf(file)) ?? 0;
   if (bytes !== undefined && size !== bytes) return `it has ${size} bytes instead of ${bytes}`;
   if (checksum === undefined) return undefined;
   const hash = hashFor(checksum, size);
   for await (const chunk of createReadStream(file, { highWaterMark: 1024 * 1024 })) hash.update(chunk as Buffer);
-  return hash.digest('hex') === checksum.hex ? undefined : 'its checksum is another one';
+  return hash.digest('hex') === checksum.hex ? undefined : 'its checksum is wrong';
 }
 
-/** Git names a blob by the SHA-1 of `blob SIZE\0` and the bytes. */
+/** The hash of a git blob is the SHA-1 of `blob SIZE\0` and the bytes. */
 function hashFor({ algorithm }: Checksum, size: number): Hash {
   return algorithm === 'sha256' ? createHash('sha256') : createHash('sha1').update(`blob ${size}\0`);
 }

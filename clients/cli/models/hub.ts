@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** How the bytes of a file are told to be right: git's name of a blob for small files, sha256 for those in LFS. */
+/** Checksum of a file: git's blob hash for small files, sha256 for those in LFS. */
 export interface Checksum {
   algorithm: 'sha256' | 'gitBlob';
   /** Lower case. */
@@ -8,9 +8,9 @@ export interface Checksum {
 }
 
 export interface HubFile {
-  /** With slashes; never out of the repository. */
+  /** With slashes; always inside the repository. */
   path: string;
-  /** Absent where the listing does not say; the answer to the download does then. */
+  /** Absent if the listing lacks it; the response of the download then has it. */
   bytes?: number;
   checksum?: Checksum;
 }
@@ -18,7 +18,7 @@ export interface HubFile {
 export interface Repository {
   /** `owner/name` */
   id: string;
-  /** What the revision means now; everything is fetched of this one. */
+  /** The commit of the revision. All files are of this commit. */
   commit: string;
   files: HubFile[];
 }
@@ -31,7 +31,7 @@ export interface HubOptions {
   signal: AbortSignal;
   /** The wait before a failed request is repeated, doubled each time. Milliseconds, default 1000. */
   retryDelayMs?: number;
-  /** A download that brings nothing for this long counts as cut. Milliseconds, default 60000. */
+  /** A download without new bytes for this long counts as interrupted. Milliseconds, default 60000. */
   stallMs?: number;
 }
 
@@ -41,14 +41,14 @@ interface HubErrorDetails {
   status?: number;
 }
 
-/** A request failed; the message is a sentence without addresses, because those of a CDN are signed. */
+/** A request failed. The message has no addresses, because those of a CDN are signed. */
 export class HubError extends Error {
   override readonly name = 'HubError';
-  /** Whether it may work the next time. */
+  /** Whether a retry may succeed. */
   readonly passing: boolean;
-  /** The server's wish. */
+  /** From the server's `Retry-After`. */
   readonly retryAfterMs: number | undefined;
-  /** Of HTTP, where a server answered. */
+  /** HTTP status, if a server answered. */
   readonly status: number | undefined;
 
   constructor(message: string, options: ErrorOptions & HubErrorDetails = {}) {
@@ -59,10 +59,10 @@ export class HubError extends Error {
   }
 }
 
-/** A file as the server sends it. */
+/** A response with a file. */
 export interface Sent {
   response: Response;
-  /** What the endpoint itself says of the file, which is not what the CDN behind it says. */
+  /** Size and checksum according to the endpoint, not to the CDN behind it. */
   told: { bytes?: number; checksum?: Checksum };
 }
 
@@ -81,12 +81,12 @@ export class Hub {
       throw new HubError(`HF_ENDPOINT must be an http or https URL, not "${options.endpoint}".`);
     }
     this.#endpoint = new URL(options.endpoint.replace(/\/*$/, '/'));
-    // fetch refuses these, and its message would show them.
+    // fetch refuses these, and its message would print them.
     if (this.#endpoint.username !== '' || this.#endpoint.password !== '') {
       throw new HubError('HF_ENDPOINT must not hold a user name or password.');
     }
     if (options.token !== undefined && !/^[\x21-\x7e]+$/.test(options.token)) {
-      throw new HubError('HF_TOKEN has characters that no token has, such as a space or the end of a line.');
+      throw new HubError('HF_TOKEN has invalid characters, such as a space or a line break.');
     }
   }
 
@@ -98,17 +98,17 @@ export class Hub {
     return this.#options.stallMs ?? 60_000;
   }
 
-  /** What a repository holds. Throws {@link HubError}, also where a path leads out of it. */
+  /** Lists a repository. Throws {@link HubError}, also for a path outside the repository. */
   async list(id: string, revision: string): Promise<Repository> {
     const where = `api/models/${escapePath(id)}/revision/${encodeURIComponent(revision)}?blobs=true`;
     const content = await this.retrying(async () => {
       const { response } = await this.#request(where, {}, id, revision);
       return (await response.json().catch((cause: unknown) => {
-        throw new HubError(`${this.#endpoint.host} sent something that is not JSON.`, { cause, passing: true });
+        throw new HubError(`${this.#endpoint.host} sent invalid JSON.`, { cause, passing: true });
       })) as Record<string, unknown>;
     });
     const { sha, siblings } = content;
-    if (!Array.isArray(siblings)) throw new HubError(`${this.#endpoint.host} does not say what ${id} holds.`);
+    if (!Array.isArray(siblings)) throw new HubError(`${this.#endpoint.host} sent no list of the files of ${id}.`);
     return {
       id,
       commit: typeof sha === 'string' && /^[\da-f]{40}$/.test(sha) ? sha : revision,
@@ -116,7 +116,7 @@ export class Hub {
     };
   }
 
-  /** Begins to fetch a file, `from` a byte on; the server may ignore that and send the whole. Not repeated by itself. */
+  /** Requests a file from byte `from` on; the server may ignore that and send the whole file. Does not retry. */
   async open({ id, commit }: Repository, path: string, from: number): Promise<Sent> {
     const where = `${escapePath(id)}/resolve/${encodeURIComponent(commit)}/${escapePath(path)}`;
     // A compressed answer has neither the length nor the ranges of the file.
@@ -125,9 +125,9 @@ export class Hub {
   }
 
   /**
-   * Repeats what fails for reasons that pass, a few times, ever more slowly.
+   * Retries temporary failures a few times, with growing delays.
    *
-   * @param advanced - asked after a failure: whether there was progress, so that the counting begins anew
+   * @param advanced - whether there was progress since the last failure; then the count of failures restarts
    */
   async retrying<T>(work: () => Promise<T>, advanced: () => boolean = () => false): Promise<T> {
     for (let failures = 0; ; ) {
@@ -148,7 +148,7 @@ export class Hub {
 
   async #fetch(url: URL, headers: Record<string, string>): Promise<Response> {
     const { signal } = this.#options;
-    // Only for the head of the answer: a signal that goes off later would cut the body.
+    // Covers only the headers of the response: a later abort would interrupt the body.
     const silent = new AbortController();
     const timer = setTimeout(() => silent.abort(), this.stallMs);
     try {
@@ -157,13 +157,13 @@ export class Hub {
       signal.throwIfAborted();
       const { code, message } = (cause as { cause?: { code?: string; message?: string } }).cause ?? {};
       const why = silent.signal.aborted ? 'it does not answer' : (code ?? message ?? 'the request failed');
-      throw new HubError(`${url.host} cannot be reached: ${why}. Is there a network?`, { cause, passing: true });
+      throw new HubError(`${url.host} cannot be reached: ${why}. Check the network.`, { cause, passing: true });
     } finally {
       clearTimeout(timer);
     }
   }
 
-  /** Follows redirects itself: the token stays with the endpoint, and so does what only the endpoint says. */
+  /** Follows redirects itself, so that only the endpoint gets the token, and reads its headers. */
   async #request(
     where: string,
     headers: Record<string, string>,
@@ -176,7 +176,7 @@ export class Hub {
     let withToken = token !== undefined;
     const told: Sent['told'] = {};
     for (let hops = 0; hops <= mostRedirects; hops++) {
-      // Once elsewhere, it does not come back: whoever sent us here must not decide what the token asks for.
+      // After a redirect to another origin the token is never sent again: a foreign server must not choose its request.
       withToken &&= url.origin === this.#endpoint.origin;
       const authorization = withToken ? { authorization: `Bearer ${token}` } : {};
       const response = await this.#fetch(url, { ...headers, ...authorization });
@@ -190,7 +190,7 @@ export class Hub {
       await response.body?.cancel();
       const next = URL.canParse(location, url) ? new URL(location, url) : undefined;
       if (next === undefined || !(next.protocol === 'https:' || next.protocol === url.protocol)) {
-        throw new HubError(`${url.host} redirects to something that is neither https nor what it was asked by.`);
+        throw new HubError(`${url.host} redirects to a URL with another protocol that is not https.`);
       }
       url = next;
     }
@@ -205,7 +205,7 @@ function toldBy({ status, headers }: Response): Sent['told'] {
   const tag = (headers.get('x-linked-etag') ?? headers.get('etag') ?? '').replace(/^W\//, '').replaceAll('"', '');
   if (/^[\da-f]{64}$/.test(tag)) told.checksum = { algorithm: 'sha256', hex: tag };
   else if (/^[\da-f]{40}$/.test(tag)) told.checksum = { algorithm: 'gitBlob', hex: tag };
-  // A redirect's own length is not the file's.
+  // The length of a redirect is not that of the file.
   if (status >= 300 && !headers.has('x-linked-size')) delete told.bytes;
   return told;
 }
@@ -216,7 +216,7 @@ function toFile(sibling: unknown, id: string): HubFile {
   const { rfilename, size, blobId } = entry;
   const lfs = (typeof entry.lfs === 'object' && entry.lfs !== null ? entry.lfs : {}) as Record<string, unknown>;
   if (typeof rfilename !== 'string' || !staysInside(rfilename)) {
-    throw new HubError(`${id} has a file that would be written outside of its folder: ${JSON.stringify(rfilename)}.`);
+    throw new HubError(`${id} has a file with a path outside its folder: ${JSON.stringify(rfilename)}.`);
   }
   const file: HubFile = { path: rfilename };
   if (Number.isSafeInteger(size) && (size as number) >= 0) file.bytes = size as number;
@@ -251,7 +251,7 @@ function refusal({ status, headers }: Response, { host, id, revision, path, with
   const code = headers.get('x-error-code') ?? '';
   if (code === 'GatedRepo' || status === 403) {
     return new HubError(
-      `${id} is gated: its owner wants to be asked first, on its page at ${host}. ${withToken ? 'The account of HF_TOKEN has no access' : 'Then set HF_TOKEN to a token of that account'}.`,
+      `${id} is gated: ask for access on its page at ${host}. ${withToken ? 'The account of HF_TOKEN has no access' : 'Then set HF_TOKEN to a token of that account'}.`,
     );
   }
   if (status === 401) {

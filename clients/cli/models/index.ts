@@ -1,4 +1,4 @@
-/** What can be done with models. Each is imported where it is asked for: most need code of the server, and not all. */
+/** The subcommands, imported on use: most load code of the server, and some do not. */
 const commands = {
   list: async () => {
     const { list, listHelp } = await import('./list.ts');
@@ -23,14 +23,14 @@ const overview = `Usage: latentwire models [list] [WORDS] [options]
        latentwire models pull REPOSITORY[@REVISION] [options]
        latentwire models remove AIR|NAME [--yes]
 
-Looks after the models of this machine. A server that is running sees what changes within seconds.
+Manages the models of this machine. A running server sees changes within seconds.
 
-  list      What is there, and what is wrong with it
-  add       Brings in a diffusers folder or a .safetensors file, linked or copied
-  pull      Fetches a diffusers repository from Hugging Face or a mirror
+  list      Lists the models, with the reason for each that cannot be used
+  add       Links or copies a diffusers folder, or a .safetensors or .gguf file, into the models folder
+  pull      Downloads a model from Hugging Face or a mirror
   remove    Deletes a model and its names
 
-  latentwire models add --help, and so on, tells the options of each.
+  latentwire models add --help, and so on, shows the options of each.
 `;
 
 /** `latentwire models …`; without the name of a command, `list`. */

@@ -9,11 +9,10 @@ import { localOptions, localOptionsHelp } from './options.ts';
 
 export const listHelp = `Usage: latentwire models [list] [WORDS] [options]
 
-Lists the models of this machine that fit the words, whether a server runs or not; with --url or LATENTWIRE_URL, those of
-that server.
+Lists the models of this machine that match the words; with --url or LATENTWIRE_URL, those of that server.
 
 Options:
-  --json               Everything that is known, as JSON
+  --json               Print all details as JSON
 ${localOptionsHelp}
 ${serverOptionsHelp.replace(/Default: LATENTWIRE_URL.*$/m, 'Default: LATENTWIRE_URL, else none: this machine')}
 `;

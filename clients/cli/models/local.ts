@@ -6,21 +6,21 @@ import { loadConfig } from '../../../server/config.ts';
 import { createLog } from '../../../server/log.ts';
 import { packageRoot } from '../../../server/packageRoot.ts';
 
-/** The models of this machine, as a server started here would find them. */
+/** The models of this machine, as a server here would find them. */
 export interface Local {
-  /** Where models are added: the first of the models folders. Absolute. */
+  /** Folder for new models: the first of the models folders. Absolute. */
   modelsDir: string;
-  /** All models folders but that of the program itself. */
+  /** All models folders except that of the program. */
   modelsDirs: readonly string[];
-  /** VAEs for models that hold none, as the options name them. */
+  /** VAEs for models without one, from the options. */
   defaultVaes: readonly string[];
-  /** Looks at the folders anew. */
+  /** Reads the folders again. */
   list(): Promise<readonly CatalogEntry[]>;
 }
 
 export function openLocal(choice: { 'models-dir'?: string | undefined }): Local {
   const chosen = choice['models-dir'];
-  // No server is opened here, so what it would say about keys does not matter.
+  // No server starts here, so the check of keys does not matter.
   const argv = ['--allow-open', ...(chosen === undefined ? [] : ['--models-dir', chosen])];
   const { modelsDir, defaultModel, defaultVae } = loadConfig(argv, process.env);
   return {
@@ -39,7 +39,7 @@ export function openLocal(choice: { 'models-dir'?: string | undefined }): Local 
   };
 }
 
-/** The model that a name means; upper and lower case are the same. */
+/** The model with a name, in any case. */
 export function findEntry(entries: readonly CatalogEntry[], name: string): CatalogEntry | undefined {
   return entries.find(({ ids }) => ids.some((id) => id.toLowerCase() === name.toLowerCase()));
 }

@@ -4,14 +4,13 @@ import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { isRunning } from './staging.ts';
 
-/** How long another process is waited for, in milliseconds; it holds the lock for a few renames. */
+/** How long to wait for another process, in milliseconds; it holds the lock for a few renames. */
 const patienceMs = 20_000;
 
 /**
- * Does `work` while no other process of this program does so in the same models folder. A lock whose process is gone is
- * taken over.
+ * Runs `work` under the lock of a models folder. Takes over the lock of a process that has ended.
  *
- * @throws a sentence where another process holds the lock for too long
+ * @throws a sentence if another process holds the lock for too long
  */
 export async function locked<T>(modelsDir: string, work: () => Promise<T>): Promise<T> {
   const file = path.join(modelsDir, '.models.lock');
@@ -21,7 +20,9 @@ export async function locked<T>(modelsDir: string, work: () => Promise<T>): Prom
     if (owner !== undefined && !isRunning(owner)) await removeStale(file, owner);
     if (performance.now() > until) {
       const who = owner === undefined ? 'another process' : `process ${owner}`;
-      throw new Error(`${modelsDir} is being changed by ${who}. Try again when it has ended, or delete ${file}.`);
+      throw new Error(
+        `${who[0]!.toUpperCase()}${who.slice(1)} is changing ${modelsDir}. Try again when it has ended, or delete ${file}.`,
+      );
     }
     await wait(20 + Math.random() * 30);
   }
@@ -42,13 +43,13 @@ async function taken(file: string): Promise<boolean> {
   }
 }
 
-/** Undefined where the lock has just gone, or its owner has not written yet who it is. */
+/** Undefined if the lock has just been removed, or its owner has not written its id yet. */
 async function ownerOf(file: string): Promise<number | undefined> {
   const pid = Number(await readFile(file, 'utf8').catch(() => ''));
   return pid > 0 ? pid : undefined;
 }
 
-/** Renamed before it is deleted: of two processes that find it stale, one alone gets it, and not a newer lock. */
+/** Renames the lock before deleting it: of two processes that find it stale, only one gets it, and no newer lock. */
 async function removeStale(file: string, owner: number): Promise<void> {
   const aside = `${file}.${randomBytes(4).toString('hex')}`;
   await rename(file, aside).catch(() => {});

@@ -16,11 +16,11 @@ const airForm = /^[a-z\d][\w.-]*:[\w.-]+@[\w.-]+$/i;
 export function checkAir(air: string): void {
   if (airForm.test(air) && air.length <= 256) return;
   throw new Error(
-    `"${air}" is not an AIR: that is provider:model@version, such as civitai:4384@128713 or local:mine@1.`,
+    `"${air}" is not an AIR. An AIR is provider:model@version, such as civitai:4384@128713 or local:mine@1.`,
   );
 }
 
-/** Empty where there is no such file. @throws a sentence where it is broken: it would be lost by writing over it */
+/** Empty if there is no such file. @throws a sentence if it is broken, because writing would destroy it */
 export async function readNamesFile(modelsDir: string): Promise<NamesFile> {
   const file = path.join(modelsDir, 'models.json');
   let content: unknown;
@@ -29,10 +29,10 @@ export async function readNamesFile(modelsDir: string): Promise<NamesFile> {
     content = JSON.parse((await readFile(file, 'utf8')).replace(/^\ufeff/, ''));
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return {};
-    throw new Error(`${file} cannot be read as JSON; correct it first, so that its names are not lost.`, { cause });
+    throw new Error(`${file} is not valid JSON. Correct it first, or its names would be lost.`, { cause });
   }
   if (isObject(content) && Object.values(content).every(isNamed)) return content as NamesFile;
-  throw new Error(`${file} does not map AIRs to models; correct it first, so that its names are not lost.`);
+  throw new Error(`${file} does not map AIRs to models. Correct it first, or its names would be lost.`);
 }
 
 function isNamed(value: unknown): boolean {
@@ -46,8 +46,8 @@ function isObject(value: unknown): value is Record<string, unknown> {
 }
 
 /**
- * Reads the file anew, lets `change` work on its content, and writes it whole: readers see the old or the new one, and of
- * two processes that change it at once neither loses what it wrote.
+ * Reads the file, lets `change` edit its content, and replaces the file atomically. A lock prevents lost updates by two
+ * processes.
  */
 export function changeNamesFile(modelsDir: string, change: (names: NamesFile) => void): Promise<void> {
   return locked(modelsDir, () => changeAlone(modelsDir, change));
@@ -74,13 +74,13 @@ async function changeAlone(modelsDir: string, change: (names: NamesFile) => void
   }
 }
 
-/** Where a value of the file says its model is. */
+/** The path of a model, from its entry in the file. */
 export function placeOf(named: Named): string | undefined {
   const place = typeof named === 'string' ? named : (named.file ?? named.folder);
   return typeof place === 'string' ? path.posix.join(place) : undefined;
 }
 
-/** The first of some ids that the file gives to a model, and where that is. */
+/** The first of some ids that a model has in the file, and the path of that model. */
 export function ownerIn(names: NamesFile, ids: readonly string[]): { id: string; place: string } | undefined {
   for (const [air, named] of Object.entries(names)) {
     const own = [air, ...(typeof named === 'string' ? [] : (named.aliases ?? []))].map((id) => id.toLowerCase());
@@ -90,7 +90,7 @@ export function ownerIn(names: NamesFile, ids: readonly string[]): { id: string;
   return undefined;
 }
 
-/** Takes ids away from whatever they name. */
+/** Removes ids from the models that have them. */
 export function takeIds(names: NamesFile, ids: readonly string[]): void {
   const taken = new Set(ids.map((id) => id.toLowerCase()));
   for (const [air, named] of Object.entries(names)) {

@@ -4,31 +4,32 @@ import { findEntry, type Local } from './local.ts';
 import { changeNamesFile, checkAir, ownerIn, placeOf, readNamesFile, takeIds } from './namesFile.ts';
 import { checkFree, checkName } from './staging.ts';
 
-/** What tasks are to call a model, beside its own name. */
+/** Further names of a model for tasks. */
 export interface Names {
   air?: string | undefined;
   aliases: readonly string[];
-  /** Whether ids that `models.json` gives to others may be taken from them. */
+  /** Whether to take ids from the models that have them in `models.json`. */
   force: boolean;
 }
 
-/** Throws a sentence where nothing new can be put into the models folder under that name. */
+/** Throws a sentence if the models folder cannot take a new model under that name. */
 export async function checkNewName(local: Local, name: string): Promise<void> {
   checkName(name);
   await checkFree(local.modelsDir, name);
   const owner = findEntry(await local.list(), `local:${name}@1`);
-  if (owner !== undefined) throw new Error(`${name} is the name of ${owner.model.folder}. Give another --name.`);
+  if (owner !== undefined) throw new Error(`${owner.model.folder} has the name ${name}. Give another --name.`);
 }
 
 /**
- * Throws a sentence where a model cannot be called that. Nothing is changed yet.
+ * Throws a sentence if a model cannot have these names. Changes nothing.
  *
  * @param file - absolute path that the model has or will have
  */
 export async function checkNames(local: Local, { air, aliases, force }: Names, file: string): Promise<void> {
   if (air !== undefined) checkAir(air);
   for (const alias of aliases) {
-    if (!/^\S+$/.test(alias) || alias.length > 256) throw new Error(`"${alias}" cannot be an alias: it is one word.`);
+    if (!/^\S+$/.test(alias) || alias.length > 256)
+      throw new Error(`"${alias}" cannot be an alias: an alias is one word.`);
   }
   const entries = await local.list();
   const names = await readNamesFile(local.modelsDir);
@@ -36,8 +37,8 @@ export async function checkNames(local: Local, { air, aliases, force }: Names, f
     const place = ownerIn(names, [id])?.place;
     const owner = findEntry(entries, id)?.model.folder ?? (place && path.join(local.modelsDir, place));
     if (owner === undefined || owner === file) continue;
-    const said = `${id} is taken by ${owner}`;
-    if (place === undefined) throw new Error(`${said}, whose own name that is. Give another.`);
+    const said = `${owner} has the name ${id}`;
+    if (place === undefined) throw new Error(`${said} by default. Give another.`);
     if (!force) throw new Error(`${said}. Give another, or --force to take it.`);
   }
 }
@@ -54,11 +55,11 @@ export async function writeNames(
   const where = place.split(path.sep).join('/');
   const key = air ?? `local:${weightsStem(path.posix.basename(where))}@1`;
   await changeNamesFile(local.modelsDir, (names) => {
-    // Another process may have given them away since they were checked.
+    // Another process may have used them since the check.
     const owner = force ? undefined : ownerIn(names, [key, ...aliases]);
     if (owner !== undefined && owner.place !== where) {
       throw new Error(
-        `${owner.id} was given to ${owner.place} in the meantime, so ${where} is there now without its names. Add it again with others.`,
+        `${owner.place} got the name ${owner.id} in the meantime. ${where} was added without its names. Add it again with others.`,
       );
     }
     const { [key]: before } = names;

@@ -17,21 +17,21 @@ import { tell } from './usable.ts';
 
 export const pullHelp = `Usage: latentwire models pull REPOSITORY[@REVISION] [options]
 
-Fetches a model from Hugging Face, or from what HF_ENDPOINT names: of a diffusers pipeline the configs, the tokenizers and
-one set of safetensors weights; of other repositories the one model in them. Every file is checked against its checksum.
-Ctrl-C keeps what has come; the same command goes on from there. The AIR to use is all that goes to stdout.
+Downloads a model from Hugging Face, or from the hub at HF_ENDPOINT: of a diffusers pipeline the configs, the tokenizers and
+one set of safetensors weights; of other repositories the one model in them. Checks every file against its checksum. After
+Ctrl-C the same command resumes the download. Prints only the AIR of the model to stdout.
 
 Options:
-  --air AIR            A name for tasks. Default: local:NAME@1; the repository's own name means it, too
-  --name NAME          What to call it in the models folder. Default: as the repository is called
+  --air AIR            A name for tasks. Default: local:NAME@1. The name of the repository works too
+  --name NAME          Its name in the models folder. Default: the name of the repository
   --alias NAME         Another name for tasks; may be given more than once
-  --variant NAME       Weights of that variant, such as fp16, where there are. Default: those without, else what there is
-  --include PATTERN    Take the files that fit (* and ?), and no others; may be given more than once
-  --exclude PATTERN    Leave out the files that fit; may be given more than once
+  --variant NAME       Variant of the weights, such as fp16. Default: the weights without a variant, else any
+  --include PATTERN    Download only the files that match (* and ?); may be given more than once
+  --exclude PATTERN    Skip the files that match; may be given more than once
   --force              Take the AIR or alias from the model that has it in models.json
 ${localOptionsHelp}
 
-Variables: HF_ENDPOINT (default https://huggingface.co), HF_TOKEN for private and gated repositories, sent there only.
+Variables: HF_ENDPOINT (default https://huggingface.co); HF_TOKEN for private and gated repositories, sent only to it.
 `;
 
 const options = {
@@ -47,7 +47,7 @@ const options = {
 
 export async function pull(args: string[]): Promise<void> {
   const { values, positionals } = readArguments('models pull', args, options);
-  const asked = readOnly(positionals, 'which repository to fetch, such as stabilityai/sd-turbo');
+  const asked = readOnly(positionals, 'which repository to download, such as stabilityai/sd-turbo');
   const [, id = '', , revision = 'main'] = /^([\w.-]+(\/[\w.-]+)?)(?:@(\S+))?$/.exec(asked) ?? [];
   if (id === '' || id.includes('..')) throw new UsageError(`"${asked}" is not OWNER/NAME or OWNER/NAME@REVISION.`);
   const name = values.name ?? path.posix.basename(id);
@@ -61,9 +61,9 @@ export async function pull(args: string[]): Promise<void> {
     const hub = new Hub({ endpoint: HF_ENDPOINT || 'https://huggingface.co', token: HF_TOKEN || undefined, signal });
     const wishes = { variant: values.variant, include: values.include ?? [], exclude: values.exclude ?? [] };
     return await fetchModel(hub, await hub.list(id, revision), wishes, local.modelsDir, name);
-  }, 'Stopped. What has come is kept; the same command goes on from there.');
+  }, 'Stopped. The same command resumes the download.');
   if (item !== path.basename(item)) {
-    process.stderr.write(`Tasks do not name this: models that need it find it in ${path.dirname(item)}.\n`);
+    process.stderr.write(`Tasks do not name this part. Models find it in ${path.dirname(item)}.\n`);
     return;
   }
   const free = findEntry(await local.list(), id) === undefined;
@@ -72,7 +72,7 @@ export async function pull(args: string[]): Promise<void> {
 }
 
 /**
- * Fetches what is needed of a repository into the models folder.
+ * Downloads the needed files of a repository into the models folder.
  *
  * @returns the name of the new folder or file
  */
@@ -83,7 +83,7 @@ export async function fetchModel(
   modelsDir: string,
   name: string,
 ): Promise<string> {
-  // Named after the commit: what is left in there belongs to it.
+  // The name has the commit, so leftover files belong to it.
   await using staging = await openKeptStaging(modelsDir, `${name}@${repository.commit.slice(0, 12)}`);
   await removeOlder(staging.folder);
   const fetchSmall = (paths: readonly string[]) => fetchAll(hub, repository, paths, staging.folder, silent);
@@ -95,7 +95,7 @@ export async function fetchModel(
   await fetchSmall(small);
   const paths = await withShards(selection, staging.folder, all);
   if (isPipeline) {
-    // Read without its weights, it says whether the pipeline is one of those that run here.
+    // The configs alone tell whether the pipeline can run here.
     const { family, reason } = await describeModel(staging.folder);
     if (family === 'unknown') {
       await rm(staging.folder, { recursive: true });
@@ -159,12 +159,12 @@ async function readIndex(folder: string): Promise<Record<string, unknown>> {
     const index: unknown = JSON.parse(await readFile(path.join(folder, 'model_index.json'), 'utf8'));
     if (typeof index === 'object' && index !== null) return index as Record<string, unknown>;
   } catch {
-    // Said below.
+    // The error below covers it.
   }
   throw new Error('The model_index.json of the repository is not a JSON object.');
 }
 
-/** What a call with other wishes, or of another commit, left behind. */
+/** Removes files that a call with other options left. */
 async function removeStrays(folder: string, wanted: ReadonlySet<string>): Promise<void> {
   for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
     const file = path.join(entry.parentPath, entry.name);

@@ -9,15 +9,15 @@ import { companions, openStaging } from './staging.ts';
 
 export const removeHelp = `Usage: latentwire models remove AIR|NAME [--yes]
 
-Deletes a model of the models folder and its names in models.json. Without --yes it only tells what would go. Of a model
-that was linked, the original stays where it is.
+Deletes a model of the models folder and its names in models.json. Without --yes it only lists what it would delete. The
+original of a linked model stays.
 
 Options:
-  --yes                Do it
+  --yes                Delete
 ${localOptionsHelp}
 `;
 
-/** What goes with a model. */
+/** Everything to delete with a model. */
 interface Doomed {
   modelsDir: string;
   /** Absolute paths of files, folders and links. */
@@ -38,7 +38,7 @@ export async function remove(args: string[]): Promise<void> {
   process.stdout.write(lines.map((line) => `${line}\n`).join(''));
   if (!values.yes) throw new Error('Nothing was removed. Give --yes to remove what is listed above.');
   await using staging = await openStaging(modelsDir);
-  // Out of sight first: a server must not find half a model.
+  // Move before deleting: a server must not find half a model.
   for (const [i, file] of files.entries()) await rename(file, path.join(staging.folder, String(i)));
   await changeNamesFile(modelsDir, (all) => {
     for (const id of names) delete all[id];
@@ -56,13 +56,13 @@ async function find(local: Local, name: string): Promise<Doomed> {
     const names = namesOf(await readNamesFile(modelsDir), place);
     const inside = place !== '' && !place.startsWith('..') && !path.isAbsolute(place);
     if (inside) return { modelsDir, files: await filesOf(modelsDir, file), names };
-    // Named from here, but kept elsewhere: only the name is this folder's.
+    // The model is in another folder; only its name is in this one.
     if (names.length > 0) return { modelsDir, files: [], names };
   }
-  throw new Error(`${entry.air} comes with the program and is not removed.`);
+  throw new Error(`${entry.air} is part of the program and cannot be removed.`);
 }
 
-/** A name whose model is gone already. */
+/** A name whose model no longer exists. */
 async function findName({ modelsDirs }: Local, name: string): Promise<Doomed> {
   for (const modelsDir of modelsDirs) {
     const names = Object.keys(await readNamesFile(modelsDir)).filter((id) => id.toLowerCase() === name.toLowerCase());
@@ -81,7 +81,7 @@ function namesOf(all: NamesFile, place: string): string[] {
 async function filesOf(modelsDir: string, file: string): Promise<string[]> {
   const [root, parent] = [await realpath(modelsDir), await realpath(path.dirname(file))];
   if (parent !== root && !parent.startsWith(root + path.sep)) {
-    throw new Error(`${file} lies behind a link that leads out of ${modelsDir}, to ${parent}. Remove it there.`);
+    throw new Error(`${file} is behind a link to ${parent}, outside ${modelsDir}. Remove it there.`);
   }
   const isFile = isWeightsFile(file);
   const stem = weightsStem(file);

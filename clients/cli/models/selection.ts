@@ -24,9 +24,9 @@ const unused = new Set(['safety_checker', 'feature_extractor', 'image_encoder'])
 const pickled = /\.(bin|ckpt|pt|pth|pkl)$/i;
 
 /**
- * Which files of a repository are needed: of a diffusers pipeline the configs, tokenizers and one set of weights of each
+ * The needed files of a repository: of a diffusers pipeline the configs, tokenizers and one set of weights of each
  * component; of a network of its own (ControlNet, VAE) its config and weights; else the one `.safetensors` or `.gguf` file.
- * Throws a sentence where there is nothing to take, or too much.
+ * Throws a sentence if there is no model, or more than one.
  *
  * @param modelIndex - the repository's `model_index.json`, parsed, if it has one
  */
@@ -38,7 +38,7 @@ export function select(
   const offered = files.filter((file) => !exclude.some((pattern) => matches(file, pattern)));
   if (include.length > 0) {
     const paths = offered.filter((file) => include.some((pattern) => matches(file, pattern)));
-    if (paths.length === 0) throw new Error(`No file fits --include ${include.join(', ')}. ${listed(files)}`);
+    if (paths.length === 0) throw new Error(`No file matches --include ${include.join(', ')}. ${listed(files)}`);
     return chosen(paths);
   }
   if (modelIndex !== undefined) return ofPipeline(offered, modelIndex, variant);
@@ -52,8 +52,8 @@ export function select(
   const pickles = offered.filter((file) => pickled.test(file));
   throw new Error(
     pickles.length > 0
-      ? `The repository has only pickled weights (${pickles[0]}), which can run code when opened and are refused. Look for one with safetensors.`
-      : 'The repository holds neither a diffusers pipeline nor a .safetensors or .gguf file.',
+      ? `The repository has only pickled weights (${pickles[0]}). They are refused, because opening a pickle can run code. Look for a repository with safetensors.`
+      : 'The repository has neither a diffusers pipeline nor a .safetensors or .gguf file.',
   );
 }
 
@@ -69,7 +69,7 @@ export function shardsOf(indexPath: string, text: string, files: readonly string
   return [...new Set(Object.values(map))].map((shard) => {
     const at = path.posix.join(path.posix.dirname(indexPath), String(shard));
     if (String(shard).includes('/') || !files.includes(at)) {
-      throw new Error(`${indexPath} names ${JSON.stringify(shard)}, which is not beside it.`);
+      throw new Error(`${indexPath} names ${JSON.stringify(shard)}, which the repository lacks.`);
     }
     return at;
   });
@@ -104,7 +104,7 @@ function ofPipeline(
   if (components.length === 0) throw new Error('model_index.json names no components.');
   if (variant !== undefined && !variants.has(variant)) {
     const there = [...new Set(components.flatMap((name) => [...setsIn(files, name).keys()]))].filter(Boolean);
-    throw new Error(`There are no weights of the variant ${variant}. There are: ${there.join(', ') || 'none'}.`);
+    throw new Error(`There are no weights of the variant ${variant}. Variants: ${there.join(', ') || 'none'}.`);
   }
   return { paths, shardIndexes: indexes, layout: 'folder' };
 }
@@ -168,8 +168,8 @@ function setsIn(files: readonly string[], folder: string): Map<string, WeightSet
 function missing(files: readonly string[], component: string): string {
   const pickle = files.find((file) => path.posix.dirname(file) === component && pickled.test(file));
   return pickle === undefined
-    ? `The repository has no weights of its ${component}.`
-    : `The ${component} has only ${pickle}: pickled weights can run code when opened and are refused. Look for a revision with safetensors.`;
+    ? `The repository has no weights for its ${component}.`
+    : `The ${component} has only ${pickle}. Pickled weights are refused, because opening them can run code. Look for a revision with safetensors.`;
 }
 
 function licences(files: readonly string[]): string[] {
@@ -182,7 +182,7 @@ function folder(paths: string[], index: string | undefined): Selection {
 
 function chosen(paths: string[]): Selection {
   const pickle = paths.find((file) => pickled.test(file));
-  if (pickle !== undefined) throw new Error(`${pickle} is a pickle, which can run code when opened, and is refused.`);
+  if (pickle !== undefined) throw new Error(`${pickle} is refused: it is a pickle, and opening a pickle can run code.`);
   const [only] = paths;
   const single = paths.length === 1 && only !== undefined && isWeightsFile(only);
   const shardIndexes = paths.filter((file) => /\.safetensors\..*json$/.test(file) && file.includes('.index.'));
@@ -201,5 +201,5 @@ function matches(file: string, pattern: string): boolean {
 
 function listed(files: readonly string[]): string {
   const shown = files.slice(0, 20).join(', ');
-  return `There are: ${shown}${files.length > 20 ? `, and ${files.length - 20} more` : ''}.`;
+  return `Files: ${shown}${files.length > 20 ? `, and ${files.length - 20} more` : ''}.`;
 }

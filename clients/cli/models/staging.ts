@@ -3,8 +3,8 @@ import path from 'node:path';
 import { humanBytes } from '../transfer.ts';
 
 /**
- * What is on its way into a models folder lies in here until it is whole: the catalog passes over names with a dot, and
- * it is on the same file system, so that the last step is a rename.
+ * Files stay here until they are complete. The catalog skips names that begin with a dot. The folder is on the same file
+ * system as the models, so the last step is a rename.
  */
 const folderName = '.incoming';
 
@@ -13,13 +13,13 @@ export interface Staging extends AsyncDisposable {
   readonly folder: string;
 }
 
-/** A staging of this process alone, which goes with it. */
+/** A staging folder of this process, deleted at its end. */
 export async function openStaging(modelsDir: string): Promise<Staging> {
   await removeOrphans(path.join(modelsDir, folderName));
   return await create(modelsDir, `${ownPrefix}${process.pid}`, false);
 }
 
-/** A staging in which what has come is left for the next call with the same key. */
+/** A staging folder whose files stay for the next call with the same key. */
 export async function openKeptStaging(modelsDir: string, key: string): Promise<Staging> {
   return await create(modelsDir, key, true);
 }
@@ -33,13 +33,13 @@ async function create(modelsDir: string, key: string, kept: boolean): Promise<St
     folder,
     async [Symbol.asyncDispose]() {
       if (!kept) await rm(folder, { recursive: true, force: true });
-      // Fails where it is not empty, which is what is wanted.
+      // rmdir fails on a folder that is not empty, as intended.
       for (const empty of [folder, path.dirname(folder)]) await rmdir(empty).catch(() => {});
     },
   };
 }
 
-/** What a process that was killed has left: it may be gigabytes. */
+/** Removes the files of killed processes, which may be gigabytes. */
 async function removeOrphans(folder: string): Promise<void> {
   for (const name of await readdir(folder).catch(() => [])) {
     if (name.startsWith(ownPrefix) && !isRunning(Number(name.slice(ownPrefix.length)))) {
@@ -48,7 +48,7 @@ async function removeOrphans(folder: string): Promise<void> {
   }
 }
 
-/** Whether another process than this one has that id. */
+/** Whether another process with that id runs. */
 export function isRunning(pid: number): boolean {
   if (pid === process.pid) return false;
   try {
@@ -59,14 +59,14 @@ export function isRunning(pid: number): boolean {
   }
 }
 
-/** What the runtime looks for beside a single file, by what follows the file's name without `.safetensors`. */
+/** Endings of the files and folders that the runtime reads beside a single file. */
 export const companions = ['.safetensors.json', '.tokenizer', '.tokenizer_2'];
 
-/** Refuses a name that is taken, by a model or by anything else, under the spelling of either layout. */
+/** Refuses a name that a file or folder has already, in either layout. */
 export async function checkFree(modelsDir: string, name: string): Promise<void> {
   for (const taken of [name, `${name}.safetensors`, ...companions.map((ending) => name + ending)]) {
     if (await exists(path.join(modelsDir, taken))) {
-      throw new Error(`${path.join(modelsDir, taken)} is there already. Give another --name, or remove it first.`);
+      throw new Error(`${path.join(modelsDir, taken)} exists already. Give another --name, or remove it first.`);
     }
   }
 }
@@ -75,7 +75,7 @@ export async function checkFree(modelsDir: string, name: string): Promise<void> 
 export function checkName(name: string): void {
   if (/^[\p{L}\p{N}_][\p{L}\p{N}_ .,()[\]+=-]*$/u.test(name) && !/[ .]$/.test(name) && name.length <= 200) return;
   throw new Error(
-    `"${name}" cannot be the name of a model: letters, digits, spaces and .,_-+=()[] are allowed, and it begins with a letter, a digit or _.`,
+    `"${name}" cannot be the name of a model. A name has letters, digits, spaces and .,_-+=()[], and begins with a letter, a digit or _.`,
   );
 }
 
@@ -84,16 +84,16 @@ export async function checkSpace(folder: string, needed: number): Promise<void> 
   const { bavail, bsize } = await statfs(folder);
   const free = bavail * bsize;
   if (needed <= free) return;
-  throw new Error(`${folder} has room for ${humanBytes(free)}, but ${humanBytes(needed)} are to be written there.`);
+  throw new Error(`${folder} has ${humanBytes(free)} free, but needs ${humanBytes(needed)}.`);
 }
 
-/** Moves finished things out of the staging to their names: [from, to]. All or none. */
+/** Moves finished files out of the staging folder: [from, to]. All or none. */
 export async function settle(moves: readonly (readonly [from: string, to: string])[]): Promise<void> {
   const settled: string[] = [];
   try {
     for (const [from, to] of moves) {
-      // Renaming would take the place of a file that has come in the meantime.
-      if (await exists(to)) throw new Error(`${to} is there already; nothing was changed.`);
+      // A rename would replace a file that appeared in the meantime.
+      if (await exists(to)) throw new Error(`${to} exists already; nothing was changed.`);
       await rename(from, to);
       settled.push(to);
     }
@@ -104,7 +104,7 @@ export async function settle(moves: readonly (readonly [from: string, to: string
   for (const folder of new Set(moves.map(([, to]) => path.dirname(to)))) await syncFolder(folder);
 }
 
-/** Makes renames in a folder last through a power cut, where the system can. */
+/** Makes renames in a folder survive a power failure, if the system can. */
 async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r').catch(() => undefined);
   await handle?.sync().catch(() => {});

@@ -4,7 +4,7 @@ import { isNamed } from '../../../server/catalog.ts';
 import { noteOf } from '../../../server/taskModels.ts';
 import type { Local } from './local.ts';
 
-/** A file of an unusual vocabulary may come in without it: the tokenizer can follow. Throws the reason of any other. */
+/** Accepts a file that only lacks its tokenizer, which can follow. Throws the reason of any other fault. */
 export function checkUsable(found: ModelDescription): void {
   if (!found.available && !lacksTokenizer(found)) throw new Error(found.reason ?? 'The model cannot be used.');
 }
@@ -14,7 +14,7 @@ function lacksTokenizer({ available, reason, folder }: ModelDescription): boolea
 }
 
 /**
- * Says how to use a model that has come: its AIR, alone, on stdout. Throws where it cannot be used.
+ * Prints the AIR of a new model to stdout, and notes to stderr. Throws if the model cannot be used.
  *
  * @param place - where it is, below the models folder
  * @param air - what it was called, where it was
@@ -24,7 +24,7 @@ export async function tell({ modelsDir, list, defaultVaes }: Local, place: strin
   const entries = await list();
   const own = entries.filter(({ model }) => model.folder === file);
   const entry = own.find(({ ids }) => air !== undefined && isNamed(ids, air)) ?? own[0];
-  if (entry === undefined) throw new Error(`${file} is there now, but under a name that another model has.`);
+  if (entry === undefined) throw new Error(`${file} was added, but another model has its name.`);
   const { model } = entry;
   process.stdout.write(`${entry.air}\n`);
   if (model.available) {
@@ -36,7 +36,7 @@ export async function tell({ modelsDir, list, defaultVaes }: Local, place: strin
   const [tokenizer] = /\btokenizer(_[23])?(?= is missing)/.exec(model.reason ?? '') ?? ['tokenizer'];
   const folder = `${weightsStem(file)}.${tokenizer}`;
   process.stderr.write(
-    `It cannot be used yet: ${model.reason}\nThe files lie in tokenizer/ of the diffusers folder of the same model; put ` +
-      `them into ${folder}, or, next time, give --tokenizer FOLDER.\n`,
+    `It cannot be used yet: ${model.reason}\nThe files are in tokenizer/ of the diffusers folder of the same model. Put ` +
+      `them into ${folder}, or give --tokenizer FOLDER next time.\n`,
   );
 }
