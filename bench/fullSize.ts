@@ -45,7 +45,7 @@ async function measure(question: Omit<FullSizeQuestion, 'size' | 'threads' | 'fo
   const calls: FullSizeCall[] = [];
   for (let i = 0; i < repeats; i++) calls.push(await child.ask<FullSizeCall>('call'));
   const last = calls.at(-1)!;
-  if (!last.areNumbers) throw new Error(`${question.network} gave values that are not numbers.`);
+  if (!last.areNumbers) throw new Error(`${question.network} returned NaN or infinite values.`);
   return {
     opened: started.first as FullSizeOpened,
     ms: median(calls.map(({ ms }) => ms)),

@@ -1,26 +1,26 @@
-/** `acceleratorOptions`: pictures in less time, at some loss. */
+/** `acceleratorOptions`: caches that save time and change the picture slightly. */
 
 import type * as z from 'zod';
 import { boolean, choice, decimal, ignored, integer, isFalse, nested } from './parameters.ts';
 import { endShape, type StepChoice, startShape, stepChoices } from './steps.ts';
 
-/** Steps between whole ones, in which only the outermost layers of the network run. */
+/** DeepCache: some steps run only the outermost layers of the UNet. */
 export interface DeepCache {
-  /** Every so many steps, one is whole; 1 is all of them. */
+  /** One of this many steps is whole; with 1, all are. */
   interval: number;
   /** Absent: from the first step. */
   start?: StepChoice | undefined;
   /** Absent: up to the last step. */
   end?: StepChoice | undefined;
-  /** It comes from `acceleration`: a wish, which a model without it may leave unfulfilled. */
+  /** It comes from `acceleration`; a model without it runs all steps. */
   isPreset?: true;
 }
 
-/** Steps in which a transformer runs its first block alone, while that changes little. */
+/** First-block cache: some steps run only the first block of a transformer while its residual changes little. */
 export interface FirstBlockCache {
-  /** Change below which the other blocks are not computed again, 0 to 1. */
+  /** Relative change below which the other blocks are skipped, 0 to 1. */
   threshold: number;
-  /** Most calls in a row that are spared. */
+  /** Maximum consecutive skipped calls. */
   most: number;
   start?: StepChoice | undefined;
   end?: StepChoice | undefined;
@@ -28,7 +28,7 @@ export interface FirstBlockCache {
   isPreset?: true;
 }
 
-/** Steps from one whole step to the next, and the thresholds of transformers. */
+/** DeepCache intervals, and thresholds for transformers. */
 const presets = {
   none: { interval: 1, threshold: 0 },
   low: { interval: 2, threshold: 0.05 },
@@ -45,7 +45,7 @@ export const acceleratorOptions = nested(
     deepCache: boolean(false),
     deepCacheInterval: integer({ min: 1, max: 100, default: 3 }),
     deepCacheBranchId: ignored(
-      'the outermost layer alone is run in between, which is branch 0.',
+      'the server always uses branch 0, the outermost layer.',
       (value) => value === 0,
       integer({ min: 0, max: 100, default: 0 }),
     ),
@@ -57,12 +57,9 @@ export const acceleratorOptions = nested(
     fbCacheThreshold: decimal({ min: 0, max: 1, default: 0.1 }),
     teaCache: boolean(false),
     cacheMaxConsecutiveSteps: integer({ min: 1, max: 5, default: 3 }),
-    teaCacheDistance: ignored('`teaCache` is done as `fbCache`; say `fbCacheThreshold`.'),
+    teaCacheDistance: ignored('`teaCache` works as `fbCache`; use `fbCacheThreshold`.'),
     ...Object.fromEntries(
-      ['dbCache', 'dbCacheThreshold', 'dbCacheSkipInterval'].map((name) => [
-        name,
-        ignored('`fbCache` is there instead.', isFalse),
-      ]),
+      ['dbCache', 'dbCacheThreshold', 'dbCacheSkipInterval'].map((name) => [name, ignored('use `fbCache`.', isFalse)]),
     ),
   },
   'an object of deepCache, deepCacheInterval, fbCache, fbCacheThreshold, cacheMaxConsecutiveSteps, cacheStartStep, cacheStartStepPercentage, cacheEndStep, cacheEndStepPercentage',
@@ -71,7 +68,7 @@ export const acceleratorOptions = nested(
 type Options = z.output<typeof acceleratorOptions>;
 type Preset = keyof typeof presets;
 
-/** Absent where it was not asked for. What `acceleratorOptions` says of `deepCache` counts, whatever the preset. */
+/** Absent if not requested. `deepCache` in `acceleratorOptions` overrides the preset. */
 export function deepCacheOf(
   parsed: Options,
   preset: Preset | undefined,
@@ -83,7 +80,7 @@ export function deepCacheOf(
   return { interval, ...placesOf(parsed, context) };
 }
 
-/** The same for models that are transformers. */
+/** The same for transformers. */
 export function firstBlockCacheOf(
   parsed: Options,
   preset: Preset | undefined,

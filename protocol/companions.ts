@@ -6,25 +6,25 @@ import { type ImageReference, image } from './images.ts';
 import { choice, decimal, described, ignored, list, nested, refuse } from './parameters.ts';
 import { endShape, type StepChoice, startShape, stepChoice, stepChoices } from './steps.ts';
 
-/** A model that acts beside the main one. */
+/** A LoRA or embedding. */
 export interface WeightedModel {
   /** AIR or alias. */
   model: string;
   /** −4 to 4. */
   weight: number;
-  /** Where the client wrote it, for errors about it: `lora[0]`, `lycoris[2]`. */
+  /** Its path in the task, for errors. */
   parameter: string;
 }
 
-/** A second model that takes over at a late step. */
+/** A second model that starts at a late step. */
 export interface Refiner {
   /** AIR or alias. */
   model: string;
-  /** Absent: where the server thinks best. */
+  /** Absent: the server's default. */
   start?: StepChoice | undefined;
 }
 
-/** A network that holds the picture to a guide image. */
+/** A ControlNet and its guide image. */
 export interface ControlNet {
   model: string;
   guideImage: ImageReference;
@@ -34,29 +34,29 @@ export interface ControlNet {
   start?: StepChoice | undefined;
   /** Absent: up to the last step. */
   end?: StepChoice | undefined;
-  /** Whether both matter alike, or the prompt or the guide image prevails. */
+  /** Whether prompt and guide image have equal influence, or one has more. */
   controlMode: 'balanced' | 'prompt' | 'controlnet';
-  /** What the guide image is, for a network of several kinds. */
+  /** Kind of the guide image, for a union ControlNet. */
   unionMode?: UnionMode | undefined;
-  /** Where the client wrote it, for errors about it: `controlNet[0]`. */
+  /** Its path in the task, for errors. */
   parameter: string;
 }
 
-/** A picture that is read like words of the prompt, and the model that makes words of it. */
+/** An image prompt and its model. */
 export interface IpAdapter {
   model: string;
   guideImage: ImageReference;
   /** 0 to 2. */
   weight: number;
-  /** Where the client wrote it, for errors about it: `ipAdapters[0]`. */
+  /** Its path in the task, for errors. */
   parameter: string;
 }
 
-/** Guide images that FLUX.1's unions of ControlNets know, in the order in which they were trained. */
+/** Kinds of guide images of FLUX.1's union ControlNets, in their training order. */
 export const unionModes = ['canny', 'tile', 'depth', 'blur', 'pose', 'gray', 'lowQuality'] as const;
 export type UnionMode = (typeof unionModes)[number];
 
-/** Most LoRAs and LyCORIS together; most embeddings. */
+/** Maximum number of LoRAs and LyCORIS together, and of embeddings. */
 export const MAX_WEIGHTED_MODELS = 16;
 export const MAX_CONTROL_NETS = 8;
 export const MAX_IP_ADAPTERS = 4;
@@ -71,7 +71,7 @@ export const weightedModels = (name: string) =>
     {
       model: modelName(),
       weight: decimal({ min: -4, max: 4, default: 1 }),
-      transformer: ignored('models with two transformers are not available.'),
+      transformer: ignored('models with two transformers are not supported.'),
     },
     { max: MAX_WEIGHTED_MODELS, keys: 'model and weight' },
     ({ model, weight = 1 }) => ({ model, weight }),
@@ -103,7 +103,7 @@ export const controlNets = () =>
           'lowThresholdCanny',
           'highThresholdCanny',
           'includeHandsAndFaceOpenPose',
-        ].map((key) => [key, ignored('guide images are taken as they are, not preprocessed.')]),
+        ].map((key) => [key, ignored('the server does not preprocess guide images.')]),
       ),
     },
     {
@@ -139,7 +139,7 @@ interface Companions {
   deepCache?: DeepCache | undefined;
 }
 
-/** What companions ask of each other and, where it is known, of `steps`. */
+/** Checks companions against each other and, if known, against `steps`. */
 export function checkCompanions(task: Companions, context: z.RefinementCtx): void {
   const { lora, steps, controlNet, refiner, deepCache } = task;
   if (lora.length > MAX_WEIGHTED_MODELS) {

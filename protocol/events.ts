@@ -1,43 +1,43 @@
 /**
- * The `events` envelope: what is said about a task before its result. Events never travel in `data`, because the
- * official clients would take them for results. Browsers import this file: types only.
+ * The `events` envelope: messages about a task before its result. Events are never in `data`, because the official
+ * clients would take them for results. Browsers import this file: types only.
  */
 
-/** Formats of images, by Runware's names. */
+/** Image formats, with Runware's names. */
 export type ImageFormat = 'JPG' | 'PNG' | 'WEBP';
 
 interface EventBase {
-  /** As the task was sent. */
+  /** As in the task. */
   taskType: string;
   taskUUID: string;
 }
 
-/** The task waits. Sent on arrival and whenever its place changes, where `progress` was asked for. */
+/** The task waits. Sent on arrival and on every change of position, with `progress`. */
 export interface QueuedEvent extends EventBase {
   event: 'queued';
-  /** Waiting results that will be made before this task's next one; 0 is next. */
+  /** Number of waiting results before this task's next one; 0 is the head of the queue. */
   position: number;
 }
 
-/** Weights that the task needs are read from disk. Sent before each component, where `progress` was asked for. */
+/** Weights of the task are loaded from disk. Sent before each component, with `progress`. */
 export interface LoadingEvent extends EventBase {
   event: 'loading';
-  /** What is loaded next: `unet`, `vae_decoder`, … */
+  /** The next component: `unet`, `vae_decoder`, … */
   component: string;
-  /** Percent of the bytes to be loaded that are there; 0 to 100, rising. */
+  /** Percentage of the loaded bytes; 0 to 100, increasing. */
   progress: number;
 }
 
 /** One result of the task began to denoise. */
 export interface StartedEvent extends EventBase {
   event: 'started';
-  /** Which of the task's `numberResults` results, from 0. */
+  /** Index of the result, from 0. */
   resultIndex: number;
-  /** Steps that will really run; image-to-image runs fewer than it was asked for. */
+  /** Steps that run; image-to-image runs fewer than requested. */
   steps: number;
 }
 
-/** One step is done. */
+/** One step is finished. */
 export interface SteppedEvent extends EventBase {
   event: 'stepped';
   resultIndex: number;
@@ -46,26 +46,26 @@ export interface SteppedEvent extends EventBase {
   steps: number;
 }
 
-/** A look at the image before its end. */
+/** A preview. */
 export interface PreviewedEvent extends EventBase {
   event: 'previewed';
   resultIndex: number;
   step: number;
   steps: number;
-  /** Of the preview, in pixels; the proportions are those of the result. */
+  /** Size of the preview in pixels, in the proportions of the result. */
   width: number;
   height: number;
   format: ImageFormat;
-  /** Absent in a binary frame, where the bytes follow the header. */
+  /** Absent in a binary frame, where the image follows the header. */
   imageBase64Data?: string;
 }
 
-/** The last thing said about a task that was stopped; no result and no error follows. */
+/** The last message about a cancelled task; no result or error follows. */
 export interface CancelledEvent extends EventBase {
   event: 'cancelled';
   /** `cancelled`: by taskCancel; `superseded`: by a newer task of the same lane. */
   reason: 'cancelled' | 'superseded';
 }
 
-/** Anything said about a task before its result, told apart by `event`. */
+/** Any event, distinguished by `event`. */
 export type TaskEvent = QueuedEvent | LoadingEvent | StartedEvent | SteppedEvent | PreviewedEvent | CancelledEvent;

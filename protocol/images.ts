@@ -24,8 +24,7 @@ export interface NoImageReference {
 export function parseImageReference(text: string): ImageReference | NoImageReference {
   if (UUID.test(text)) return { kind: 'uuid', uuid: text.toLowerCase() };
   const start = text.slice(0, 16);
-  if (/^https?:/i.test(start))
-    return URL.canParse(text) ? { kind: 'url', url: text } : none('is a URL that cannot be read');
+  if (/^https?:/i.test(start)) return URL.canParse(text) ? { kind: 'url', url: text } : none('is not a valid URL');
   if (/^data:/i.test(start)) return parseDataUri(text);
   // Sixteen characters are twelve bytes: less than any header of an image, more than a mistyped word.
   if (text.length < 16 || !/^[\w+/-]{16}$/.test(start)) return none();
@@ -63,12 +62,12 @@ function parseBase64(data: string): ImageReference | NoImageReference {
   if (data === '') return none('has no data');
   if (!isOf(data, /[^A-Za-z0-9+/]/) && !isOf(data, /[^\w-]/)) {
     const place = data.search(/[^A-Za-z0-9+/=_-]/);
-    if (place === -1) return none('is not base64: its padding or its alphabet changes in the middle');
-    return none(`is not base64: character ${place + 1} of it is none of its alphabet`);
+    if (place === -1) return none('is not base64: its padding or alphabet changes in the middle');
+    return none(`is not base64: character ${place + 1} is not in its alphabet`);
   }
   const digits = data.endsWith('==') ? data.length - 2 : data.endsWith('=') ? data.length - 1 : data.length;
   if (digits % 4 === 1 || (digits !== data.length && data.length % 4 !== 0)) {
-    return none(`is incomplete base64: ${data.length} characters do not make whole bytes`);
+    return none(`is incomplete base64: ${data.length} characters are no whole number of bytes`);
   }
   return { kind: 'base64', data };
 }

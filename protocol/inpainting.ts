@@ -43,21 +43,21 @@ export function outpaintOf(sides: { [side in keyof Outpaint]?: number | undefine
 export function checkPictures(task: Pictures, context: z.RefinementCtx): void {
   const { seedImage, maskImage, maskMargin, outpaint } = task;
   if (maskMargin !== undefined && maskImage === undefined) {
-    refuse(context, 'missing', ['maskImage'], '`maskMargin` needs `maskImage`, around which it is measured.');
+    refuse(context, 'missing', ['maskImage'], '`maskMargin` needs `maskImage`.');
   }
   if (maskImage !== undefined && outpaint !== undefined) {
-    refuse(context, 'invalid', ['maskImage'], 'Leave out `maskImage`: `outpaint` masks what it adds.');
+    refuse(context, 'invalid', ['maskImage'], 'Leave out `maskImage`: `outpaint` makes its own mask.');
   }
   if (maskImage !== undefined && seedImage === undefined) {
-    refuse(context, 'missing', ['seedImage'], '`maskImage` needs `seedImage`, the picture that is changed there.');
+    refuse(context, 'missing', ['seedImage'], '`maskImage` needs `seedImage`, the picture to change.');
   }
   if (outpaint === undefined) return;
   if (seedImage === undefined) {
-    refuse(context, 'missing', ['seedImage'], '`outpaint` needs `seedImage`, the picture that is extended.');
+    refuse(context, 'missing', ['seedImage'], '`outpaint` needs `seedImage`, the picture to extend.');
   }
   const { top, right, bottom, left } = outpaint;
   if (top + right + bottom + left === 0) {
-    refuse(context, 'invalid', ['outpaint'], '`outpaint` must be above 0 on one side at least.');
+    refuse(context, 'invalid', ['outpaint'], '`outpaint` must be above 0 on at least one side.');
   }
   for (const [name, added, sides] of [
     ['width', left + right, '`left` and `right`'],
@@ -65,7 +65,7 @@ export function checkPictures(task: Pictures, context: z.RefinementCtx): void {
   ] as const) {
     const size = task[name];
     if (size === undefined) {
-      refuse(context, 'missing', [name], `\`outpaint\` needs \`${name}\`, the final size with what is added.`);
+      refuse(context, 'missing', [name], `\`outpaint\` needs \`${name}\`, the final size of the picture.`);
     } else if (size - added < LEAST_KEPT) {
       const told = `${sides} of \`outpaint\` must leave ${LEAST_KEPT} pixels of \`${name}\` to the seed image.`;
       refuse(context, 'invalid', ['outpaint'], told);

@@ -92,7 +92,7 @@ export function stringifyJson(value: unknown): string {
     marked = true;
     return `${MARK}${entry}`;
   });
-  if (text === undefined) throw new TypeError('Only values that JSON can say are written.');
+  if (text === undefined) throw new TypeError('The value cannot be written as JSON.');
   return marked ? text.replace(new RegExp(`"${MARK}(-?\\d+)"`, 'g'), '$1') : text;
 }
 

@@ -156,13 +156,13 @@ export const isFalse = (value: unknown): boolean => value === false;
 /** What results are sent without, whatever the task: `includeCost` is honoured by image tasks alone, the rest costs nothing. */
 export const answeredAtOnce = () => ({
   includeCost: boolean(false),
-  deliveryMethod: ignored('the task is answered at once.', (value) => value === 'sync'),
+  deliveryMethod: ignored('the server answers this task at once.', (value) => value === 'sync'),
   webhookURL: unsupported(NO_CALLS),
   uploadEndpoint: unsupported(NO_CALLS),
 });
 
 export const NO_CALLS =
-  'this server does not call addresses that it is given; take results from the socket or with getResponse.';
+  'this server does not call addresses of clients; get results from the socket or with getResponse.';
 
 export const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 

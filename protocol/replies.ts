@@ -244,10 +244,10 @@ const FORBIDDEN_KEYS = ['code', 'error', 'errorId'];
 export function dataFrame(...items: [ResultItem, ...ResultItem[]]): DataFrame {
   const taskUUID = taskUUIDOf(items[0]);
   for (const item of items) {
-    if (taskUUIDOf(item) !== taskUUID) throw new TypeError('A frame carries results of one task.');
+    if (taskUUIDOf(item) !== taskUUID) throw new TypeError('A frame has results of one task.');
     const forbidden = FORBIDDEN_KEYS.find((key) => Object.hasOwn(item, key));
     if (forbidden !== undefined)
-      throw new TypeError(`A result has no key "${forbidden}": clients take it for an error.`);
+      throw new TypeError(`A result has no key "${forbidden}": clients would take the result for an error.`);
   }
   return { data: items };
 }

@@ -180,7 +180,7 @@ export const resultSchema = z.union([ofTask, account, taskDetails]);
 const oneTask = z
   .tuple([resultSchema], resultSchema)
   .refine((items) => new Set(items.map((item) => ('taskUUID' in item ? item.taskUUID : ''))).size === 1, {
-    message: 'A frame carries results of one task.',
+    message: 'A frame has results of one task.',
   });
 
 /** Every text frame of a server: data, errors or events, and never two of them. */
@@ -193,7 +193,7 @@ export const serverFrameSchema = z.union([
       ({ errors: [only], error }) =>
         (error !== undefined) === (only.taskType === 'authentication') &&
         (only.taskType !== 'authentication' || only.taskUUID === undefined),
-      { message: 'A refused authentication carries both keys and no taskUUID; other errors carry one key.' },
+      { message: 'A refused authentication has both error keys and no taskUUID; other errors have one key.' },
     ),
 ]);
 

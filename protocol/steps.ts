@@ -37,7 +37,7 @@ export function stepChoice(
   context: z.RefinementCtx,
 ): StepChoice | undefined {
   if (step !== undefined && percentage !== undefined) {
-    const told = `\`${name}\` and \`${name}Percentage\` say the same; leave out one of them.`;
+    const told = `\`${name}\` and \`${name}Percentage\` exclude each other; leave out one of them.`;
     refuse(context, 'invalid', [...path, `${name}Percentage`], told);
   }
   if (step !== undefined) return { step };

@@ -9,16 +9,16 @@ import type { Call, Outputs, Part, Report, Row, Run } from './run.ts';
 import { type Account, bySpent, type Share, Shares } from './shares.ts';
 import { type FloatTensor, join, type Tensor, type ValueInfo } from './tensors/tensor.ts';
 
-/** One run as its driver sees it. */
+/** One run for its driver. */
 export interface Job {
   run: Run;
-  /** Looked at before each call; an aborted run asks for nothing more. */
+  /** Checked before each call; an aborted run makes no more calls. */
   signal: AbortSignal;
-  /** Takes the run's events in order; awaited, so it says how long the run is held up. See `BatcherOptions.publish`. */
+  /** Receives the run's events in order; awaited, so it can delay the run. See `BatcherOptions.publish`. */
   emit: (event: RunEvent) => Promise<void>;
   /** Absent: no previews. */
   previews?: Previews | undefined;
-  /** Absent: a share of its own. */
+  /** Absent: a separate share. */
   share?: Share | undefined;
 }
 
@@ -26,65 +26,62 @@ export interface Previews {
   every: number;
   decoder: PreviewDecoder;
   source: PreviewSource;
-  /** Told once, when a preview could not be made; the run goes on without previews. */
+  /** Called once if a preview fails; the run continues without previews. */
   onFailed?: ((error: unknown) => void) | undefined;
 }
 
 export interface BatcherOptions {
-  /**
-   * Rows (samples or guidance branches) that one call takes at most. Default: found out for each graph and shape while
-   * working, up to 16.
-   */
+  /** Maximum rows (samples or guidance branches) of one call. Default: measured for each graph and shape, up to 16. */
   rowsPerCall?: number | undefined;
   /**
-   * Whether rows share a call only where that gives the same bits as a call for each, so that a picture never depends on
-   * what else runs. Default true; false for accelerators, whose answers differ in the last bits.
+   * Whether rows share a call only if that gives the same bits as separate calls, so that a picture never depends on
+   * other runs. Default true; false for accelerators, whose results differ in the last bits.
    */
   exact?: boolean;
   onCalibrated?: (graph: Graph, shape: string, found: Calibrated) => void;
-  /** Rows a call takes, where an earlier process found that out. */
+  /** Batch sizes measured by an earlier process. */
   knownRows?: (graph: Graph, shape: string) => number | undefined;
-  /** Makes the first call of so many rows; see `CalibrationOptions.guard`. */
+  /** Makes the first call of a batch size; see `CalibrationOptions.guard`. */
   guard?: <T>(graph: Graph, shape: string, rows: number, call: () => Promise<T>) => Promise<T>;
-  /** Whether the process is still within its memory. */
+  /** Whether the process is within its memory limit. */
   fits?: () => boolean;
-  /** Told of each call that was answered, and how long it took. */
+  /** Called after each call, with its duration. */
   onCalled?: (graph: Graph, rows: number, ms: number) => void;
-  /** Told which jobs the next call is for, before it; none when no job asks for a call but some load or read. */
+  /** Called before each call with its jobs; empty if no job needs a call but some load or read. */
   onWorking?: (jobs: readonly Job[]) => void;
-  /** Awaited before each call, and before waiting for the next one: what was emitted and told so far has to leave now. */
+  /** Awaited before each call, and before waiting for the next one, to send all pending events. */
   publish?: () => Promise<void>;
-  /** Milliseconds, by which work is measured; default: the clock of the machine. */
+  /** Clock in milliseconds for measuring work; default: the system clock. */
   now?: () => number;
 }
 
-/** Rows of one call are never more than this. */
+/** Maximum rows of one call. */
 const MOST_ROWS = 16;
 
-/** Nor are their positions together: 16 rows of 128×128 latents, or four pictures of 256 px to decode. */
+/** Maximum positions of one call: 16 rows of 128×128 latents, or decoding four pictures of 256 px. */
 const MOST_POSITIONS = 2 ** 18;
 
 /**
- * How long the next call waits for runs that were answered to ask again, so that those who shared a call go on sharing. One
- * that takes longer reads files. More than sending a preview may take.
+ * How long the next call waits for the runs of the last one to ask again, so that they keep sharing calls. A slower run
+ * is reading files. Longer than sending a preview takes.
  */
 const HOLD_MS = 25;
 
-/** Steps that a share may be ahead of the one that a call is for, and still join; see `lead`. */
+/** Steps that a share may be ahead of the share of a call and still join it; see `lead`. */
 const LEAD = 2;
 
 interface Live {
   job: Job;
   account: Account;
-  /** The preview that is being made; the run goes on when it is there. */
+  /** The preview in progress; the run continues after it. */
   preview: { part: Part<Pixels>; step: number; steps: number } | undefined;
   previewsFailed: boolean;
-  /** What the run waits for, once it has asked. */
+  /** The call that the run waits for. */
   asked: Asked | undefined;
-  /** What it is resumed with, and the call that it answers. */
+  /** The outputs to resume it with, and their call. */
   answer: Outputs[];
   answered: Call | undefined;
-  /** The next call does not wait for it to ask. */
+  /** The next call does not wait for this run. */
   slow: boolean;
   stage: Stage | undefined;
   since: number;
@@ -94,25 +91,25 @@ interface Live {
 
 interface Asked {
   call: Call;
-  /** Shapes of the call; the same for calls that cost the same. */
+  /** Shapes of the call; equal for calls of equal cost. */
   shape: string;
-  /** Values of inputs without a batch dimension (a scalar timestep of an exported graph): one for the whole call. */
+  /** Values of inputs without a batch dimension (the scalar time step of an exported graph): one for the whole call. */
   singles: string;
 }
 
 /**
- * Drives all live runs of a process. One call of a graph is made at a time: for the run whose share of the machine has had
- * the least work (shares.ts), the oldest of its share, and for others that can be answered by the same call, as many as
- * pay (calibration.ts). So pictures of different sizes and models take turns step by step, a newcomer's first step is
- * next, and decoding one picture and denoising others do not wait for each other's end.
+ * Drives all live runs of a process, one graph call at a time. The call is for the share with the least work
+ * (shares.ts), for its oldest run, and for other runs that can join it, up to the best batch size (calibration.ts). So
+ * pictures of different sizes and models alternate step by step, the first step of a new run is next, and decoding and
+ * denoising do not block each other.
  */
 export class Batcher {
   private readonly options: BatcherOptions;
-  /** From the oldest to the newest. */
+  /** Oldest first. */
   private readonly live = new Set<Live>();
   private readonly shares = new Shares();
   private readonly calibrations = new WeakMap<Graph, Map<string, Calibration>>();
-  /** Runs that go on by themselves until they ask for a call or end. */
+  /** Runs that continue until they ask for a call or end. */
   private readonly moving = new Map<Live, Promise<void>>();
   private driving = false;
   private announced: readonly Job[] | undefined;
@@ -122,7 +119,7 @@ export class Batcher {
     this.options = options;
   }
 
-  /** Resolves after `finished` was emitted; rejects with what the run threw, or with the signal's reason. */
+  /** Resolves after `finished` was emitted; rejects with the error of the run, or with the signal's reason. */
   drive(job: Job): Promise<void> {
     return new Promise((resolve, reject) => {
       const live: Live = {
@@ -149,15 +146,15 @@ export class Batcher {
   private async loop(): Promise<void> {
     this.driving = true;
     for (;;) {
-      // What arrived while a graph ran, a cancel or a run, is in the channel now, and is read only if the loop gets a turn.
+      // Cancels and runs that arrived during a graph call are in the channel and are read only if the loop gets a turn.
       await turn();
       await this.settled();
-      // Ended where it stands, not when its turn comes.
+      // Ends at once, not at its turn.
       for (const live of this.live) if (live.asked && live.job.signal.aborted) this.move(live);
       const group = this.next();
       if (group.length > 0 || this.moving.size > 0) await this.tell(group);
       if (group.length > 0) {
-        // Cancels that came while the news left.
+        // Cancels that came during the send.
         if (!group.some(({ job }) => job.signal.aborted)) await this.answer(group);
       } else if (this.moving.size > 0) {
         await Promise.race([...this.moving.values(), new Promise<void>((resolve) => (this.onArrival = resolve))]);
@@ -166,11 +163,11 @@ export class Batcher {
     this.driving = false;
   }
 
-  /** Waits until every run has asked or ended, but for those that take their time. */
+  /** Waits until every run has asked or ended, except slow ones. */
   private async settled(): Promise<void> {
     const awaited = [...this.moving].filter(([live]) => !live.slow);
     if (awaited.length === 0) return;
-    // Not the promise of a timer: ending one early makes an error with a stack, in every step.
+    // Not the promise of a timer: cancelling one creates an error with a stack in every step.
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, HOLD_MS);
       void Promise.all(awaited.map(([, moved]) => moved)).then(() => {
@@ -189,7 +186,7 @@ export class Batcher {
     this.moving.set(live, moved);
   }
 
-  /** Lets a run go on until it asks for a call or ends; never rejects. */
+  /** Resumes a run until it asks for a call or ends; never rejects. */
   private async advance(live: Live): Promise<void> {
     const { run, signal, emit } = live.job;
     try {
@@ -219,7 +216,7 @@ export class Batcher {
           live.asked = { call: value, ...describe(value) };
           return;
         }
-        // Stages and loading are told by themselves, and are work of one run.
+        // Stages and loading are reported separately, and are work of one run.
         if (value.type !== 'stepped') this.announced = undefined;
         await this.report(live, value);
       }
@@ -229,7 +226,7 @@ export class Batcher {
     }
   }
 
-  /** Goes on with a preview until it asks for a call; undefined when it is made, or left out. Never rejects. */
+  /** Resumes a preview until it asks for a call; undefined if it is finished or failed. Never rejects. */
   private async advancePreview(live: Live, { part, step, steps }: NonNullable<Live['preview']>) {
     const { answer } = live;
     live.answer = [];
@@ -245,7 +242,7 @@ export class Batcher {
     return undefined;
   }
 
-  /** A preview is never worth its run. */
+  /** A failed preview must not fail its run. */
   private leaveOutPreviews(live: Live, error: unknown): void {
     live.preview = undefined;
     live.answer = [];
@@ -257,10 +254,10 @@ export class Batcher {
     if (this.live.delete(live)) this.shares.leave(live.account);
   }
 
-  /** The runs that the next call is for: the one that is owed most, and those that join. */
+  /** The runs of the next call: the one with the least work, and those that join. */
   private next(): Live[] {
     const asking = [...this.live].filter((live) => live.asked);
-    // Stable, so that the runs of one share stay in the order of their age.
+    // A stable sort keeps the runs of one share in order of age.
     const [first, ...others] = asking.sort((a, b) => bySpent(a.account, b.account));
     if (!first) return [];
     const group = [first];
@@ -280,9 +277,9 @@ export class Batcher {
   }
 
   /**
-   * Whether a run may join a call for another share that is owed more. Where rows cost time, as on a CPU, a run that joins
-   * makes the call longer for the one it is for: many runs of one share would get their steps for the one step of another.
-   * So no share gets ahead of the first by more than `LEAD` steps. Where a further row is nearly free, all may join.
+   * Whether a run may join a call of another share with less work. On a CPU, where time grows with rows, joining makes
+   * the call longer: many runs of one share would get steps for one step of the other. So no share may be more than
+   * `LEAD` steps ahead. If another row is nearly free, all may join.
    */
   private lead(first: Live, msPerRow: number): (live: Live) => boolean {
     const { exact = true } = this.options;
@@ -330,12 +327,12 @@ export class Batcher {
     const ended = new Set<Live>();
     const wanted = async () => {
       await turn();
-      // A cancelled run need not wait for the other calls of the group, which others still need.
+      // A cancelled run does not wait for the other calls of the group.
       for (const live of group) {
         if (!live.job.signal.aborted || ended.has(live)) continue;
         ended.add(live);
         this.move(live);
-        // Told before the next call, which lets nothing leave.
+        // Reported before the next call, which blocks sending.
         await this.moving.get(live);
         await turn();
       }
@@ -360,7 +357,7 @@ export class Batcher {
       }
       for (const live of group) if (!ended.has(live)) this.move(live);
     } catch (error) {
-      // Which of them it failed for is told by calls of their own.
+      // Separate calls show which of them failed.
       if (group.length > 1) {
         for (const live of group) {
           if (ended.has(live)) continue;
@@ -391,7 +388,7 @@ export class Batcher {
     return (this.options.now ?? performance.now.bind(performance))();
   }
 
-  /** Counts the time since the last change to the stage that ends now. */
+  /** Adds the time since the last change to the stage that ends now. */
   private enter(live: Live, stage: Stage | undefined): void {
     const now = this.now();
     if (live.stage) live.spentMs[live.stage] += now - live.since;
@@ -419,12 +416,12 @@ export class Batcher {
     live.preview = { part, step, steps };
   }
 
-  /** Runs outside the group that wait for the same answer. */
+  /** Runs outside the group that wait for the same result. */
   private twinsOf(live: Live, group: readonly Live[]): Live[] {
     return [...this.live].filter((other) => other.asked && !group.includes(other) && isSame(live.asked!, other.asked));
   }
 
-  /** Says what the next call is for, and lets all news leave: nothing does while a graph runs. */
+  /** Reports the next call, and sends all pending events: nothing is sent during a call. */
   private async tell(group: readonly Live[]): Promise<void> {
     const { announced } = this;
     const jobs = group.map(({ job }) => job);
@@ -440,8 +437,8 @@ function rowsOf(live: Live): number {
 }
 
 /**
- * NaN spreads to all that follows, so the part that made it is told as soon as it shows: damaged weights, or numbers that
- * overflow half precision.
+ * NaN spreads to everything after it, so its origin is reported at once: damaged weights, or overflow in half
+ * precision.
  */
 function checkNumbers(call: Call | undefined, outputs: readonly Outputs[]): void {
   for (const row of outputs) {
@@ -450,7 +447,7 @@ function checkNumbers(call: Call | undefined, outputs: readonly Outputs[]): void
       const [model, part] = nameOf(call!.graph.label);
       throw new RuntimeError(
         'inferenceError',
-        `The ${part} of ${model} gave values that are not numbers: its weights are damaged, or overflow half precision.`,
+        `The ${part} of ${model} returned NaN or infinite values: its weights are damaged, or overflow half precision.`,
       );
     }
   }
@@ -461,7 +458,7 @@ function hasNaN(values: Float32Array): boolean {
   return false;
 }
 
-/** `pocket/unet` and `pocket/unet/model.onnx` are the unet of pocket. */
+/** `pocket/unet` and `pocket/unet/model.onnx` are the UNet of pocket. */
 function nameOf(label: string): [model: string, part: string] {
   const parts = label.replace(/\/model\.onnx$/, '').split('/');
   return [parts.slice(0, -1).join('/') || 'the model', parts.at(-1)!];
@@ -476,7 +473,7 @@ function describe({ graph, rows, positions, outputs }: Call): Pick<Asked, 'shape
   };
 }
 
-/** Calls that can be one: the same graph and common inputs, and rows of the same inputs in the same shapes. */
+/** Calls that can be combined: the same graph and common inputs, and rows of the same inputs in the same shapes. */
 function canShare({ asked: a }: Live, { asked: b }: Live): boolean {
   return (
     a!.call.graph === b!.call.graph &&
@@ -486,7 +483,7 @@ function canShare({ asked: a }: Live, { asked: b }: Live): boolean {
   );
 }
 
-/** Whether two calls are for the same texts, as those of one task's results are: one answer does for all. */
+/** Whether two calls have the same texts, as the results of one task do: they share one result. */
 function isSame(a: Asked, b: Asked): boolean {
   if (a.call.positions > 0 || a.call.graph !== b.call.graph || a.call.shared !== b.call.shared) return false;
   if (a.shape !== b.shape || a.call.rows.length !== b.call.rows.length) return false;
@@ -502,7 +499,7 @@ function isSingle({ shape }: ValueInfo): boolean {
   return shape.length === 0 || (shape.length === 1 && shape[0] === 1);
 }
 
-/** One call of the graph for rows that can share it; one set of outputs for each. */
+/** One graph call for rows that share it; returns the outputs of each. */
 async function callGraph({ graph, shared, outputs }: Call, rows: readonly Row[]): Promise<Outputs[]> {
   const feeds: Record<string, Tensor> = { ...shared };
   for (const name of Object.keys(rows[0]!)) {
@@ -516,7 +513,7 @@ async function callGraph({ graph, shared, outputs }: Call, rows: readonly Row[])
   );
 }
 
-/** Rows that a graph exported with a fixed batch takes at once. */
+/** Fixed number of rows of an exported graph. */
 function rowsTaken(input: ValueInfo): number {
   const [batch] = input.shape;
   return typeof batch === 'number' && input.shape.length > 1 && input.name === 'sample'
@@ -529,7 +526,7 @@ function rowOf({ data, dims }: FloatTensor, at: number, count: number): FloatTen
   return { dtype: 'float32', dims: [1, ...dims.slice(1)], data: data.subarray(at * size, (at + 1) * size) };
 }
 
-/** What a request asks the driver for, beside the run itself. */
+/** Options of a request for the driver. */
 export function previewsOf(
   request: GenerateRequest,
   source: PreviewSource,

@@ -1,4 +1,4 @@
-/** Keeps the values used last, so that what is asked for again is not made again. */
+/** A cache of the most recently used values. */
 export class Cache<V> {
   private readonly entries = new Map<string, V>();
   private readonly size: number;
@@ -6,15 +6,15 @@ export class Cache<V> {
   private held = 0;
 
   /**
-   * @param size - what all values together may have; the newest is kept even if it alone has more
-   * @param sizeOf - what one has, such as its bytes; default 1, so that `size` is a number of values
+   * @param size - total size of all values; the newest is kept even if it alone exceeds that
+   * @param sizeOf - size of a value, such as its bytes; default 1, so that `size` is a number of values
    */
   constructor(size: number, sizeOf: (value: V) => number = () => 1) {
     this.size = size;
     this.sizeOf = sizeOf;
   }
 
-  /** What all values together have. */
+  /** Total size of all values. */
   get total(): number {
     return this.held;
   }
@@ -26,7 +26,7 @@ export class Cache<V> {
   }
 
   set(key: string, value: V): void {
-    // A Map keeps the order of insertion: the oldest use is first.
+    // A Map keeps insertion order: the least recently used is first.
     this.delete(key);
     this.entries.set(key, value);
     this.held += this.sizeOf(value);

@@ -1,66 +1,65 @@
 import type { Outputs, Row } from './run.ts';
 
-/** What was found out about one graph at one shape. */
+/** The result for one graph and shape. */
 export interface Calibrated {
-  /** Rows that one call takes from now on. */
+  /** Best number of rows per call. */
   rows: number;
-  /** Milliseconds for each row, by rows in a call. */
+  /** Milliseconds per row, by rows in a call. */
   msPerRow: Record<number, number>;
-  /** Largest difference between the same row's answers in calls of different sizes; 0 means the same bits. */
+  /** Largest difference between results of the same row in calls of different sizes; 0 means the same bits. */
   difference: number;
 }
 
 export interface CalibrationOptions {
-  /** Rows that are never passed. */
+  /** Maximum number of rows. */
   most: number;
-  /** Whether a size is taken only if each row's answer has the same bits as in a call of its own. */
+  /** Whether a size requires that each row has the same bits as in a separate call. */
   exact: boolean;
-  /** Rows to take whatever pays; nothing is found out then. */
+  /** A fixed number of rows; then nothing is measured. */
   given?: number | undefined;
-  /** Rows that were found out before, for a graph of the same structure on the same machine; not found out again. */
+  /** The number measured earlier for the same graph structure and machine; then nothing is measured. */
   known?: number | undefined;
-  /** Makes the first call of each size, so that it can be told which one a process did not survive. */
+  /** Makes the first call of each size, to record which one a process does not survive. */
   guard?: ((rows: number, call: () => Promise<Outputs[]>) => Promise<Outputs[]>) | undefined;
-  /** Whether the process is still within its memory, asked after the first call of each size. Default: it is. */
+  /** Whether the process is within its memory limit, asked after the first call of each size. Default: yes. */
   fits?: (() => boolean) | undefined;
-  /** Milliseconds; default: the clock of the machine. */
+  /** Clock in milliseconds; default: the system clock. */
   now?: (() => number) | undefined;
   onSettled?: (found: Calibrated) => void;
 }
 
-/** A call of twice the size is worth it if each row costs no more than this share of what it costs now. */
+/** A doubled size is accepted if its time per row is at most this fraction. */
 const WORTH = 0.95;
 
 /**
- * A call that takes so many milliseconds is not measured again to be sure that it does not pay; a shorter one is, because
- * its first time is mostly what the provider sets up for a new size.
+ * A call above this time is not repeated to confirm that a size is slower. A shorter one is, because its first time is
+ * mostly the provider's setup for the size.
  */
 const LONG_MS = 500;
 
-/** Ends the calls for answers that nobody wants any more. */
+/** Stops calls whose results nobody needs any more. */
 const unwanted = Symbol('unwanted');
 
-/** Measurements of each size; the least of them counts, because whatever else the machine does only ever adds. */
+/** Measurements of each size; the minimum counts, because other work only adds time. */
 const TRIALS = 3;
 
 /**
- * How many rows of one graph and shape a call should take, found out while working: sizes 1, 2, 4, … as far as each row
- * becomes cheaper. Calls are made in these sizes only, because only these were compared. All answers are used, but for one
- * call of each size that is made twice over, to compare.
+ * Measures the best number of rows per call of one graph and shape during work: sizes 1, 2, 4, … while the time per row
+ * decreases. Calls use only these sizes, because only they were compared. All results are used, except one repeated
+ * call of each size for the comparison.
  *
- * A size is tried as soon as so many rows wait for the same graph in the same shape: never before anybody asks for it, and
- * never with rows of its own making. It is taken if it costs at most 0.95 of what a row cost so far; in the least of three
- * measurements, or in one that takes longer than half a second and is no faster. The search ends with the first size that
- * is not taken, and with the last one there is: 16 rows, or fewer where they would hold more positions than four pictures
- * of 256 px. It ends one size earlier where a call fails for want of room, leaves the process past its memory limit, or
- * was the process's last. The supervisor keeps what was found for the next process (process/keptBatches.ts).
+ * A size is tried once that many rows wait for the same graph and shape. It is accepted if the time per row is at most
+ * 0.95 of the previous; by the minimum of three measurements, or by one of more than half a second that is no faster.
+ * The search ends with the first rejected size, or with the maximum: 16 rows, or fewer if they would have more
+ * positions than four pictures of 256 px. It ends one size earlier if a call fails for lack of memory, exceeds the
+ * memory limit, or kills the process. The supervisor keeps the result for the next process (process/keptBatches.ts).
  *
- * Measured on two cores with the embedded model (milliseconds for each row, one row a call against two): 16×16 latents 7.1
+ * Measured on two cores with the embedded model (milliseconds per row, one row against two per call): 16×16 latents 7.1
  * and 5.1, 24×24 12.3 and 11.6, 32×32 19 and 23. Small latents leave a core idle between operators, which further rows
- * fill. Where it does not pay, a call for each holds less memory and lets a cancel in between.
+ * use. For larger ones separate calls take less memory and allow cancelling in between.
  */
 export class Calibration {
-  /** Milliseconds for each row, a moving average over calls; what sharing by work goes by. */
+  /** Milliseconds per row, a moving average over calls, used as the work of a call. */
   msPerRow = 0;
   private readonly options: CalibrationOptions;
   private best = 1;
@@ -76,7 +75,7 @@ export class Calibration {
     this.settled = given !== undefined || known !== undefined || most < 2;
   }
 
-  /** Rows that the next call should take, of so many that wait. */
+  /** Rows of the next call, of the waiting ones. */
   rowsOf(waiting: number): number {
     const { given } = this.options;
     if (given !== undefined) return Math.min(given, waiting);
@@ -84,9 +83,9 @@ export class Calibration {
   }
 
   /**
-   * Answers rows in calls of the right size.
+   * Computes rows in calls of the best size.
    *
-   * @param wanted - asked between two calls; false leaves the rest of the answers out
+   * @param wanted - asked between two calls; false skips the remaining rows
    */
   async answer(
     rows: readonly Row[],
@@ -108,7 +107,7 @@ export class Calibration {
       } catch (error) {
         if (error === unwanted) break;
         if (chunk.length === 1 || this.options.given !== undefined) throw error;
-        // More rows than the provider has room for: the same rows are answered by smaller calls.
+        // The provider has too little memory: the same rows are computed in smaller calls.
         this.best = chunk.length / 2;
         this.settle();
       }
@@ -121,7 +120,7 @@ export class Calibration {
     return !this.settled && next <= this.options.most && waiting >= next;
   }
 
-  /** Answers twice as many rows as the best call takes so far, in one call or in two, whichever was measured less often. */
+  /** Computes twice the best number of rows, in one call or in two, whichever has fewer measurements. */
   private async try(rows: readonly Row[], call: (rows: readonly Row[]) => Promise<Outputs[]>): Promise<Outputs[]> {
     const size = rows.length;
     const first = this.compared < size;
@@ -181,7 +180,7 @@ export class Calibration {
   }
 }
 
-/** 0 only for the same bits. */
+/** 0 only for equal bits. */
 function largestDifference(one: readonly Outputs[], other: readonly Outputs[]): number {
   let largest = 0;
   for (const [index, outputs] of one.entries()) {
@@ -192,7 +191,7 @@ function largestDifference(one: readonly Outputs[], other: readonly Outputs[]): 
         const difference = Math.abs(data[at]! - compared[at]!);
         if (!(difference <= largest)) largest = difference;
       }
-      // Zeros of different signs are other bits all the same.
+      // Zeros of different signs have different bits.
       largest ||= Number.MIN_VALUE;
     }
   }

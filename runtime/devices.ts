@@ -1,33 +1,33 @@
-/** What computes, by name. No native code is reached from here, so an option is checked before any process starts. */
+/** Devices by name. Imports no native code, so options are checked before any process starts. */
 
-/** Names of providers as onnxruntime has them, in the order `auto` prefers them; cpu is last and always starts. */
+/** Provider names of onnxruntime, in the order of preference of `auto`; cpu is last and always starts. */
 const names = ['cuda', 'webgpu', 'coreml', 'dml', 'cpu'] as const;
 
-/** Providers of which a machine may have several devices, told apart by a number. */
+/** Providers with several devices, distinguished by number. */
 const numbered: readonly string[] = ['cuda', 'dml'];
 
 export type ProviderName = (typeof names)[number];
 
 export interface Device {
   name: ProviderName | 'auto';
-  /** Which of several GPUs; absent: the first. */
+  /** Index of the GPU; absent: the first. */
   deviceId?: number;
 }
 
-/** The device asked for does not exist, or does not start here; the message lists those that do. */
+/** The requested device does not exist or does not start; the message lists the available ones. */
 export class ProviderError extends Error {
   override readonly name = 'ProviderError';
 }
 
-/** Names of all providers there are, in the order `auto` prefers them. */
+/** Names of all providers, in the order of preference of `auto`. */
 export function providerNames(): ProviderName[] {
   return [...names];
 }
 
 /**
- * Reads `cuda`, `cuda:1`, `cpu` or `auto`, in any case.
+ * Parses `cuda`, `cuda:1`, `cpu` or `auto`, in any case.
  *
- * @throws {ProviderError} with a sentence that lists the names there are
+ * @throws {ProviderError} with a sentence that lists the names
  */
 export function parseDevice(text: string): Device {
   const [, name = text, number] = /^([a-z]+)(?::(\d{1,3}))?$/i.exec(text.trim()) ?? [];
@@ -37,33 +37,31 @@ export function parseDevice(text: string): Device {
   }
   if (number === undefined) return { name: known };
   if (!numbered.includes(known)) {
-    throw new ProviderError(
-      `"${text}" names a device by its number, which only ${numbered.join(' and ')} have, as in cuda:1.`,
-    );
+    throw new ProviderError(`"${text}" has a device number, which only ${numbered.join(' and ')} take, as in cuda:1.`);
   }
   return { name: known, deviceId: Number(number) };
 }
 
-/** A device as it is written, in one way only: `cuda:0` is `cuda`. */
+/** The canonical name of a device: `cuda:0` is `cuda`. */
 export function deviceText({ name, deviceId = 0 }: Device): string {
   return deviceId === 0 ? name : `${name}:${deviceId}`;
 }
 
 /**
- * Checks devices that compute side by side, one process each.
+ * Checks devices for use together, one process each.
  *
- * @throws {ProviderError} when there is none, one does not exist, or a GPU is named twice; only `cpu` may be
+ * @throws {ProviderError} if there is none, one does not exist, or one other than `cpu` is named twice
  */
 export function checkDevices(texts: readonly string[]): void {
   if (texts.length === 0) throw new ProviderError(`No device is named. There are: auto, ${names.join(', ')}.`);
   const seen = new Set<string>();
   for (const text of texts.map((each) => deviceText(parseDevice(each)))) {
     if (text === 'auto' && texts.length > 1) {
-      throw new ProviderError('auto picks one device and cannot stand beside others: name each of them.');
+      throw new ProviderError('auto chooses one device and cannot be combined with others: name each device.');
     }
     if (text !== 'cpu' && seen.has(text)) {
       const twice = numbered.includes(text) ? `${text} (which is ${text}:0)` : text;
-      throw new ProviderError(`${twice} is named twice, but a GPU takes one process; only cpu may be named twice.`);
+      throw new ProviderError(`${twice} is named twice. Only cpu may be named several times.`);
     }
     seen.add(text);
   }

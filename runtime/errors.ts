@@ -19,15 +19,15 @@ export type RuntimeErrorCode =
   | 'runtimeLost'
   | 'stageTimeout';
 
-/** What `generate` throws when a run fails for any reason but an abort. Messages never quote prompts. */
+/** The error of `generate`, except for an abort. Messages never quote prompts. */
 export class RuntimeError extends Error {
   override readonly name = 'RuntimeError';
   readonly code: RuntimeErrorCode;
   /** The field of `GenerateRequest` at fault, for `unsupportedParameter` and `invalidParameter`. */
   readonly parameter?: string;
-  /** The largest value of `parameter` that would do, where that is known. */
+  /** Largest possible value of `parameter`, if known. */
   readonly max?: number;
-  /** Milliseconds until it may go better, where that is known. */
+  /** Milliseconds until a retry may succeed, if known. */
   readonly retryAfterMs?: number;
 
   constructor(
@@ -49,20 +49,20 @@ export class RuntimeError extends Error {
   }
 }
 
-/** An error as it crosses the process border: class instances do not survive structured cloning. */
+/** An error as a message: class instances do not survive structured cloning. */
 export interface RuntimeErrorMessage {
   code: RuntimeErrorCode;
   message: string;
   parameter?: string | undefined;
 }
 
-/** The message of any thrown value; what is not a `RuntimeError` failed while a graph was running. */
+/** The message of any thrown value; one that is not a `RuntimeError` failed while a graph ran. */
 export function toErrorMessage(error: unknown): RuntimeErrorMessage {
   if (error instanceof RuntimeError) return { code: error.code, message: error.message, parameter: error.parameter };
   return { code: 'inferenceError', message: error instanceof Error ? error.message : String(error) };
 }
 
-/** The inverse of `toErrorMessage`, on the other side of the border. */
+/** The inverse of `toErrorMessage`. */
 export function fromErrorMessage(error: RuntimeErrorMessage): RuntimeError {
   return new RuntimeError(error.code, error.message, { parameter: error.parameter });
 }

@@ -1,4 +1,4 @@
-/** The runtime as others see it: the parent's handle and pure file reading. Nothing native is reachable from here. */
+/** The public interface of the runtime: the parent's side and file reading. No native code is imported here. */
 export { describeModel, type ModelDescription } from './checkpoints/describe.ts';
 export { checkDevices, deviceText, parseDevice, providerNames } from './devices.ts';
 export { RuntimeError, type RuntimeErrorCode } from './errors.ts';

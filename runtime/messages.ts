@@ -1,8 +1,8 @@
-/** What crosses the border of the runtime process: imperative going in, past tense coming out. */
+/** The messages of the runtime process: imperative names to it, past tense from it. */
 
 import type { RuntimeErrorMessage } from './errors.ts';
 
-/** Rows from top to bottom, three bytes (red, green, blue) a pixel, no padding. */
+/** Rows from top to bottom, three bytes (red, green, blue) per pixel, no padding. */
 export interface Pixels {
   width: number;
   height: number;
@@ -16,7 +16,7 @@ export interface ModelParts {
   vae?: string;
 }
 
-/** One run: one image. A task that asks for several results is several runs. */
+/** One run generates one image. A task with several results has several runs. */
 export interface GenerateRequest {
   /** Absolute path of the model: a folder in the diffusers layout, or one safetensors file. */
   model: string;
@@ -24,93 +24,99 @@ export interface GenerateRequest {
   prompt: string;
   /** Absent: the unconditional prompt of the model (empty text, or zeros where the model's config forces them). */
   negativePrompt?: string;
-  /** What the second text encoder reads; default: the first prompts. */
+  /** Prompts of the second text encoder; default: the first prompts. */
   prompt2?: string;
   negativePrompt2?: string;
-  /** How a prompt writes the weights of its parts; absent: signs are text like any other. */
+  /** Syntax of prompt weights; absent: none. */
   promptWeighting?: PromptWeighting;
   /** Pixels; multiples of the model's `sizeMultiple`. */
   width: number;
   height: number;
-  /** Steps over the whole schedule; image-to-image runs the last `floor(steps * strength)` of them. */
+  /** Steps of the whole schedule; image-to-image runs the last `floor(steps * strength)` of them. */
   steps: number;
-  /** Classifier-free guidance; at 1 or below a single branch runs and the negative prompt has no effect. */
+  /**
+   * Classifier-free guidance scale; at 1 or below only the conditional branch runs and the negative prompt has no
+   * effect.
+   */
   guidanceScale: number;
-  /** Classifier-free guidance of models that take `guidanceScale` as an input; at 1 or below, or without a negative prompt, none. */
+  /**
+   * Classifier-free guidance scale of models that take `guidanceScale` as an input; at 1 or below, or without a
+   * negative prompt, there is none.
+   */
   trueGuidanceScale?: number;
   /**
-   * Most length of the guided prediction, as a multiple of that of the conditional branch (diffusers: `cfg_normalization`);
-   * 0 or absent: any.
+   * Maximum norm of the guided prediction, as a multiple of that of the conditional branch (diffusers:
+   * `cfg_normalization`); 0 or absent: no limit.
    */
   guidanceNormalization?: number;
-  /** Guidance ends where 1 - sigma is above this (diffusers: `cfg_truncation`); absent: never. */
+  /** Guidance ends when 1 - sigma is above this (diffusers: `cfg_truncation`); absent: never. */
   guidanceTruncation?: number;
-  /** Tokens of the prompt that are read, where the text encoder takes long ones; default the family's. */
+  /** Maximum tokens of the prompt, for text encoders with a variable length; default: the family's. */
   maxSequenceLength?: number;
-  /** Pictures that the prompt refers to, for models that edit by them; each of its own size. */
+  /** Reference images, for models that take them; each of its own size. */
   references?: Pixels[];
-  /** Pictures that are read like words of the prompt, for models that take such. */
+  /** Image prompts, for models that take them. */
   imagePrompts?: ImagePromptRequest[];
-  /** A spelling that `resolveScheduler` knows; absent: the model's own. */
+  /** A name for `resolveScheduler`; absent: the model's scheduler. */
   scheduler?: string;
-  /** Flow-matching models: the shift of the sigmas, see `FlowSchedule`; absent: the model's own. Others refuse it. */
+  /** Flow-matching models: the shift of the sigmas, see `FlowSchedule`; absent: the model's. Others refuse it. */
   shift?: number;
   /** Seeds PyTorch's CPU generator, which uses the low 32 bits. */
   seed: bigint;
-  /** Layers of the text encoder to skip beyond the model's own; default 0. */
+  /** Layers of the text encoder to skip in addition to the model's; default 0. */
   clipSkip?: number;
-  /** Image-to-image: the seed image (resized by the caller to width and height) and how far to leave it, 0 to 1. */
+  /** Image-to-image: the seed image (resized by the caller to width and height) and the strength, 0 to 1. */
   image?: { pixels: Pixels; strength: number };
-  /** Inpainting: one byte a pixel of the result, 255 to change and 0 to keep what `image` shows there. Needs `image`. */
+  /** Inpainting: one byte per pixel of the result, 255 to change and 0 to keep `image` there. Needs `image`. */
   mask?: Uint8Array;
-  /** Models that edit a picture: how closely to keep to it; default 1.5. Others refuse it. */
+  /** Models with image guidance: its scale; default 1.5. Others refuse it. */
   imageGuidanceScale?: number;
-  /** Networks that hold the picture to guide images, all at once. */
+  /** ControlNets, all applied together. */
   controlNets?: ControlNetRequest[];
-  /** Low-rank weights added to the model's, all at once; `weight` may be negative. */
+  /** LoRAs, all applied together; `weight` may be negative. */
   loras?: WeightedFile[];
-  /** Textual inversions: words of their own for the prompt; `weight` multiplies their vectors. */
+  /** Textual inversions: further tokens for the prompt; `weight` multiplies their vectors. */
   embeddings?: WeightedFile[];
-  /** Absolute path of another autoencoder than the model's. */
+  /** Absolute path of an autoencoder that replaces the model's. */
   vae?: string;
-  /** Absolute path of a second model that takes over at a step (from 0), on the same latents. */
+  /** Absolute path of a second model that starts at a step (from 0), on the same latents. */
   refiner?: { model: string; parts?: ModelParts; startStep: number };
-  /** Runs only the outermost layers of the denoiser in some steps, at some loss; absent: in none. */
+  /** DeepCache: some steps run only the outermost layers of the denoiser; absent: none. */
   deepCache?: DeepCacheRequest;
-  /** The same for transformers, where little changes; absent: never. */
+  /** First-block cache for transformers; absent: not used. */
   firstBlockCache?: FirstBlockCacheRequest;
   /** Absent: no previews. */
   previews?: PreviewRequest;
   /**
-   * Whether every step is told; default true. Otherwise `stepped` comes a few times a second, and not at a step that a
-   * preview tells of.
+   * Whether every step is reported; default true. Otherwise `stepped` comes a few times a second, and not for a step
+   * with a preview.
    */
   progress?: boolean;
   /**
-   * Whose part of the machine the run takes, by a key of the caller's choice, and how large that part is: twice the weight
-   * is twice the work. Runs of one key share one part, the oldest first. Absent: a part of its own, of weight 1.
+   * The share of the machine: a key chosen by the caller, and its weight. Runs of one key share one part, the oldest
+   * first. Absent: a separate share of weight 1.
    */
   share?: { key: string; weight: number };
 }
 
-/** How graphs that are written here hold weights, see `WeightsForm`. */
+/** Form of weights in generated graphs, see `WeightsForm`. */
 export type HeldWeights = 'auto' | 'stored' | 'int8' | 'int4' | 'float16';
 
-/** Spares the blocks behind a transformer's first one in calls where the first changes little. */
+/** Skips all blocks after a transformer's first in calls where the first block's output changes little. */
 export interface FirstBlockCacheRequest {
-  /** Change of what the first block adds, over its size, below which the others are not computed again: 0 is never. */
+  /** Relative change of the first block's residual, below which the other blocks are skipped: 0 never skips. */
   threshold: number;
-  /** Most calls in a row that are spared. */
+  /** Maximum consecutive skipped calls. */
   most: number;
-  /** Calls may be spared from this step, from 0, up to but without `endStep`; never the first one. */
+  /** Calls may be skipped from this step (from 0) up to, but not including, `endStep`; never the first one. */
   startStep: number;
   endStep: number;
 }
 
 export interface DeepCacheRequest {
-  /** Calls of the denoiser from one whole one to the next; 1 is as without. */
+  /** One of this many calls is whole; 1 disables it. */
   interval: number;
-  /** Calls are spared from this step, from 0, up to but without `endStep`; never in the first step run nor in the last. */
+  /** Calls are shallow from this step (from 0) up to, but not including, `endStep`; never in the first or last step. */
   startStep: number;
   endStep: number;
 }
@@ -125,11 +131,11 @@ export interface WeightedFile {
 }
 
 export interface ImagePromptRequest {
-  /** Absolute path: a folder with what makes words of a picture. */
+  /** Absolute path of a folder with an image prompt model. */
   model: string;
   /** Of any size. */
   pixels: Pixels;
-  /** How much text and picture count, 0 to 2; those of several pictures are added up. */
+  /** Scale of text and picture, 0 to 2; the embeddings of several pictures are summed. */
   weight: number;
 }
 
@@ -140,12 +146,12 @@ export interface ControlNetRequest {
   pixels: Pixels;
   /** 0 to 1. */
   weight: number;
-  /** It acts from this step, from 0, up to but without `endStep`. */
+  /** It applies from this step (from 0) up to, but not including, `endStep`. */
   startStep: number;
   endStep: number;
-  /** Whether both matter alike, or the prompt or the guide image prevails. */
+  /** Whether prompt and guide image have equal influence, or one has more. */
   mode: 'balanced' | 'prompt' | 'controlnet';
-  /** What the guide image is, by number, for one network of several kinds; default 0. Others refuse it. */
+  /** Kind of the guide image, by number, for a union ControlNet; default 0. Others refuse it. */
   unionMode?: number;
 }
 
@@ -158,16 +164,16 @@ export interface PreviewRequest {
   tinyDecoder?: string;
 }
 
-/** Where a run is; the parent holds a deadline for each. */
+/** Stage of a run; the parent has a deadline for each. */
 export type Stage = 'loading' | 'encoding' | 'denoising' | 'decoding';
 
 /**
- * What a run says, in order: started, then stepped and previewed, then finished. `steps` counts the steps really run. Not
- * every step is told, see `GenerateRequest.progress`.
+ * Events of a run, in order: started, then stepped and previewed, then finished. `steps` is the number of steps that
+ * run. Not every step is reported, see `GenerateRequest.progress`.
  */
 export type RunEvent =
   | { type: 'staged'; stage: Stage }
-  /** Before a component is loaded: bytes of weights loaded so far, and of all that this run needs and did not find loaded. */
+  /** Sent before a component is loaded: loaded bytes, and bytes that this run must load. */
   | { type: 'loading'; component: string; doneBytes: number; ofBytes: number }
   | { type: 'started'; steps: number }
   | { type: 'stepped'; step: number; steps: number }
@@ -182,7 +188,7 @@ export interface Timings {
   decodingMs: number;
 }
 
-/** From the server's process to the runtime's. A run is known by a number that the parent picks. */
+/** Messages to the runtime process. The parent chooses the number of a run. */
 export type ToRuntime =
   | {
       type: 'start';
@@ -193,7 +199,7 @@ export type ToRuntime =
       threads?: number | undefined;
       rowsPerCall?: number | undefined;
       memoryLimitBytes?: number | undefined;
-      /** What earlier processes found out, here or elsewhere. */
+      /** Batch sizes measured by earlier processes. */
       calibrations: readonly Calibration[];
     }
   /** `workingBytes`: what the run takes beside its networks, by an estimate. */
@@ -201,20 +207,20 @@ export type ToRuntime =
   | { type: 'cancel'; run: number };
 
 /**
- * From the runtime's process to the server's, one message or a list of them that leave together. Each `generate` is answered
- * by `reported` events and ends in exactly one of: `reported` with a `finished` event, `failed`, `cancelled`, or `broken`.
+ * Messages from the runtime process, single or in a list. Each `generate` is answered by `reported` events and ends in
+ * exactly one of: `reported` with a `finished` event, `failed`, `cancelled`, or `broken`.
  */
 export type FromRuntime =
   | { type: 'ready'; provider: string; reason: string; precision: 'float32' | 'float16'; precisionReason: string }
   | { type: 'unready'; message: string }
   | { type: 'logged'; level: LogLevel; message: string; fields?: Record<string, unknown> | undefined }
   | { type: 'loaded'; model: string; memoryBytes: number }
-  /** The runs that the next call of a graph is for; none: no graph has work, but some run loads or reads. */
+  /** The runs of the next graph call; empty: no graph call, but some run loads or reads. */
   | { type: 'working'; runs: number[] }
-  /** A call of so many rows is made for the first time; if nothing is heard of it any more, it took the process down. */
+  /** The first call of a batch size starts; if no further message comes, it killed the process. */
   | { type: 'trying'; calibration: Calibration }
   | { type: 'tried' }
-  /** `found` is absent where an earlier process found it out. */
+  /** `found` is absent if an earlier process measured it. */
   | {
       type: 'calibrated';
       calibration: Calibration;
@@ -222,17 +228,17 @@ export type FromRuntime =
     }
   | { type: 'reported'; run: number; event: RunEvent; memoryBytes?: number | undefined; calls?: Calls[] | undefined }
   | { type: 'failed'; run: number; error: RuntimeErrorMessage; calls?: Calls[] | undefined }
-  /** `last` is the last step, where it was not told yet. */
+  /** `last` is the last step, if it was not reported yet. */
   | {
       type: 'cancelled';
       run: number;
       calls?: Calls[] | undefined;
       last?: Extract<RunEvent, { type: 'stepped' }> | undefined;
     }
-  /** In place of the end of a run: it failed, and so does all else that the provider is asked for. */
+  /** Replaces the end of a run: it failed, and so does every other call of the provider. */
   | { type: 'broken'; run: number; reason: string; deviceLost: boolean };
 
-/** Calls that were answered, all of the same graph and as many rows; told by the way, for statistics. */
+/** Statistics of finished calls of one graph and number of rows. */
 export interface Calls {
   /** Absolute path of the model or part that the graph belongs to. */
   path: string;
@@ -240,24 +246,24 @@ export interface Calls {
   component: string;
   rows: number;
   calls: number;
-  /** What they took together, in milliseconds. */
+  /** Total duration in milliseconds. */
   ms: number;
 }
 
-/** How many rows (images, or guidance branches of images) one call of a graph takes, because more do not pay. */
+/** The best number of rows (images, or guidance branches of images) per graph call. */
 export interface Batch {
   /** Model and component: `pocket/unet`. */
   graph: string;
-  /** What a row looks like. */
+  /** Shape of a row. */
   shape: string;
   rows: number;
 }
 
-/** A batch, and where it holds: on the same machine for graphs of the same structure. */
+/** A batch size with the machine and graph structure that it applies to. */
 export interface Calibration extends Batch {
-  /** What computes, as `machineOf` puts it. */
+  /** The machine, from `machineOf`. */
   machine: string;
-  /** `Graph.structure`; absent where that is not known. */
+  /** `Graph.structure`; absent if unknown. */
   structure?: string | undefined;
 }
 

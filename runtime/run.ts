@@ -3,9 +3,9 @@ import type { Graph } from './onnx/graph.ts';
 import type { FloatTensor, Tensor } from './tensors/tensor.ts';
 
 /**
- * One image being denoised, written once as a coroutine: it yields the calls of graphs that it needs and is resumed with
- * their outputs, one set for each row; what it reports is answered with an empty list. It returns the picture. When to go
- * on, with whom to share a call, whether to show a preview and when to stop is up to whoever drives it.
+ * A run generates one image. It is a coroutine: it yields graph calls and resumes with their outputs, one set for each
+ * row; events resume with an empty list. It returns the picture. Its driver decides about batching, previews and
+ * cancelling.
  */
 export type Run = AsyncGenerator<Ask, Pixels, Outputs[]>;
 
@@ -25,13 +25,13 @@ export interface Call {
   type: 'call';
   graph: Graph;
   rows: readonly Row[];
-  /** Inputs that all rows have in common and that have no batch dimension; runs share a call when this is the same object. */
+  /** Common inputs without a batch dimension; runs share a call if this is the same object. */
   shared?: Row | undefined;
   /** Names of the wanted outputs. */
   outputs: readonly string[];
   /**
-   * Height times width of what the graph works on: latents, or pixels for autoencoders; 0 for texts. The driver bounds the
-   * rows of a call by it.
+   * Height × width of the graph's input: latents, or pixels for autoencoders; 0 for texts. It limits the rows of a
+   * call.
    */
   positions: number;
 }
@@ -42,7 +42,7 @@ export interface LatentShape {
   width: number;
 }
 
-/** One prompt as the denoiser reads it: `data` is [length, width]. */
+/** One encoded prompt: `data` is [length, width]. */
 export interface Embeddings {
   data: Float32Array;
   length: number;
@@ -54,7 +54,7 @@ export interface Branch {
   embeddings: Embeddings;
   /** Further inputs of the denoiser by name, one row of each: `text_embeds`, `time_ids`. */
   extras: Row;
-  /** Further channels [n, height, width] behind the latents: a mask, or a picture to edit. */
+  /** Additional channels [n, height, width] after the latents: a mask, or a picture to edit. */
   channels?: Float32Array | undefined;
   /** False for the unconditional branch; default true. */
   conditional?: boolean | undefined;

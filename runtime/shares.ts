@@ -1,33 +1,33 @@
-/** Whose part of the machine a run takes. Runs of one key take one part together; `weight` says how large it is. */
+/** The share of a run. Runs of one key share one part; `weight` is its size. */
 export interface Share {
   key: string;
   /** Above 0; twice the weight is twice the work. */
   weight: number;
 }
 
-/** What one key has had. */
+/** The account of one key. */
 export interface Account {
-  /** Work done for it so far, divided by its weight; comparable among those at work at the same time. */
+  /** Its work so far, divided by its weight; comparable among active shares. */
   spent: number;
   weight: number;
-  /** Runs under way. */
+  /** Live runs. */
   runs: number;
-  /** Nothing was done for it since it came. */
+  /** It has had no work since it arrived. */
   fresh: boolean;
-  /** Counts up; a larger one came later. */
+  /** Order of arrival. */
   since: number;
 }
 
 /**
- * Who has had how much work, so that the next call goes to the one who has had the least for its weight: start-time fair
- * queueing (Goyal, Vin, Cheng: Start-time Fair Queuing, 1996). Whoever comes begins level with the least served, not with
- * nothing, and is served first among equals; who was ahead when it left is still ahead when it comes back soon.
+ * Counts the work of shares, so that the next call goes to the share with the least for its weight: start-time fair
+ * queueing (Goyal, Vin, Cheng: Start-time Fair Queuing, 1996). A new share starts level with the least served one and
+ * is first among equals. A share that was ahead when it left is still ahead when it returns soon.
  */
 export class Shares {
   private readonly accounts = new Map<string, Account>();
   private count = 0;
 
-  /** Counts a run in; absent: a part of its own. */
+  /** Adds a run; absent: with a separate share. */
   join(share: Share = { key: `#${this.count}`, weight: 1 }): Account {
     const floor = this.floor();
     this.count++;
@@ -46,7 +46,7 @@ export class Shares {
     return account;
   }
 
-  /** Counts a run out. */
+  /** Removes a run. */
   leave(account: Account): void {
     account.runs--;
     const busy = [...this.accounts.values()].some(({ runs }) => runs > 0);
@@ -60,7 +60,7 @@ export class Shares {
     account.fresh = false;
   }
 
-  /** The least that one at work has had. */
+  /** The least work of an active share. */
   private floor(): number {
     let least = Number.POSITIVE_INFINITY;
     for (const { runs, spent } of this.accounts.values()) if (runs > 0) least = Math.min(least, spent);
@@ -68,7 +68,7 @@ export class Shares {
   }
 }
 
-/** Below 0 when `a` is to be served before `b`. */
+/** Below 0 if `a` is next before `b`. */
 export function bySpent(a: Account, b: Account): number {
   return a.spent - b.spent || Number(b.fresh) - Number(a.fresh) || a.since - b.since;
 }

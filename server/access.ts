@@ -4,8 +4,8 @@ import { isLoopbackHost } from './config.ts';
 import type { Context } from './context.ts';
 
 /**
- * Whether a request names this server by a name it has. A page of a stranger can let its own name resolve to 127.0.0.1
- * (DNS rebinding) and would then be of the same origin as an open server on this machine; its Host header gives it away.
+ * Whether the Host header names this server. A foreign page can make its own name resolve to 127.0.0.1 (DNS rebinding),
+ * which gives it the same origin as an open server on this machine. Its Host header shows that.
  */
 export function isKnownHost(request: IncomingMessage, { config, keys }: Context): boolean {
   if (!keys.open || !isLoopbackHost(config.host)) return true;
@@ -15,10 +15,10 @@ export function isKnownHost(request: IncomingMessage, { config, keys }: Context)
   return config.publicUrl !== '' && host === new URL(config.publicUrl).hostname;
 }
 
-/** The path that a request asks for. Throws `invalidRequest` where its target is no URL of this server. */
+/** The path of a request. Throws `invalidRequest` if its target is not a URL of this server. */
 export function pathOf(request: IncomingMessage): string {
   const target = request.url ?? '';
-  // `//host/path` would be read as another host.
+  // The URL parser reads `//host/path` as another host.
   const isPath = target.startsWith('/') && !target.startsWith('//');
   if ((isPath || /^https?:\/\//i.test(target)) && URL.canParse(target, 'http://localhost')) {
     return new URL(target, 'http://localhost').pathname;
@@ -26,7 +26,7 @@ export function pathOf(request: IncomingMessage): string {
   throw new TaskError('invalidRequest', { message: 'The target of the request is not a URL of this server.' });
 }
 
-/** Said to pages that may not use this server. */
+/** Error for pages that may not use this server. */
 export function originRefused(origin: string | undefined): TaskError {
   return new TaskError('forbiddenOrigin', {
     message: `Pages of ${origin?.slice(0, 200) ?? 'this origin'} may not use this server. Its operator can allow them with --allowed-origins.`,
@@ -34,8 +34,8 @@ export function originRefused(origin: string | undefined): TaskError {
 }
 
 /**
- * Whether the page that sent a request, if it was a page, may use this server. Browsers let any page open sockets and
- * post to any address, this machine's included; without keys only the origin tells the user's own pages from others.
+ * Whether a request may come from its page. Browsers let any page open sockets and post to any address, including this
+ * machine. Without keys, only the origin identifies the user's own pages.
  */
 export function isAllowedOrigin(request: IncomingMessage, { config, keys }: Context): boolean {
   const { origin } = request.headers;
@@ -46,13 +46,13 @@ export function isAllowedOrigin(request: IncomingMessage, { config, keys }: Cont
   return new URL(origin).host === request.headers.host?.toLowerCase();
 }
 
-/** What image URLs begin with for whoever sent this request: the address it came by, unless a public one is set. */
+/** Base of image URLs for this request: the address of the request, unless a public one is set. */
 export function baseUrlOf(request: IncomingMessage, { config, proxies, url }: Context): string {
   if (config.publicUrl !== '') return config.publicUrl;
   const { host = request.headers.host, protocol = 'http' } = proxies.forwarded(request);
   const isPlain = host !== undefined && /^[\w.-]+(:\d+)?$|^\[[0-9a-f:.]+\](:\d+)?$/i.test(host);
   const base = `${protocol}://${host}`;
-  // Such as a port beyond 65535.
+  // For example a port above 65535.
   return isPlain && URL.canParse(base) ? base : url;
 }
 
@@ -61,7 +61,7 @@ export function bearerOf(request: IncomingMessage): string | undefined {
   return /^Bearer\s+(.+)$/i.exec(request.headers.authorization ?? '')?.[1];
 }
 
-/** The owner behind a key. Throws `missingApiKey`, `invalidApiKey`, or `rateLimitExceeded` after too many wrong keys. */
+/** The owner of a key. Throws `missingApiKey`, `invalidApiKey`, or `rateLimitExceeded` after too many wrong keys. */
 export function authorize(apiKey: string | undefined, address: string, { keys, log }: Context): string {
   const owner = keys.ownerOf(apiKey);
   if (owner !== undefined) return owner;

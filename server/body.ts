@@ -4,24 +4,24 @@ import { scanRequest } from '../protocol/tasks/index.ts';
 import type { Clock } from './clock.ts';
 import type { Intake } from './intake.ts';
 
-/** How long a client may send nothing of a body that it has begun. */
+/** Longest pause of a client within a body. */
 const bodyPauseMs = 20_000;
 const minBlockBytes = 1024;
 const maxBlockBytes = 1024 * 1024;
 
 export interface BodyOptions {
   maxBytes: number;
-  /** The client's, for the budget of unfinished requests. */
+  /** The client's address, for the budget of unfinished requests. */
   network: string;
-  /** Whether it has yet to show a key. */
+  /** Whether the client has not shown a key yet. */
   isStranger: boolean;
   intake: Intake;
   clock: Clock;
 }
 
 /**
- * Reads the body of a request. Throws `payloadTooLarge` beyond `maxBytes`, `serviceUnavailable` where the server holds too
- * much of unfinished requests, and `invalidRequest` where the client stops in the middle.
+ * Reads the body of a request. Throws `payloadTooLarge` above `maxBytes`, `serviceUnavailable` if the server has too
+ * many unfinished requests, and `invalidRequest` if the client stops in the middle.
  */
 export async function readBody(
   request: IncomingMessage,
@@ -40,13 +40,13 @@ export async function readBody(
   const reading = intake.open(network, isStranger, () =>
     settle.reject(
       new TaskError('serviceUnavailable', {
-        message: 'The server holds too many unfinished requests; try again in a moment.',
+        message: 'The server has too many unfinished requests; try again in a moment.',
         retryAfterMs: 1_000,
       }),
     ),
   );
   let heard = length;
-  // Not before the key was looked at: who waits for this sends nothing in vain.
+  // After the check of the key: a client that waits for this sends no body in vain.
   if (request.headers.expect?.toLowerCase() === '100-continue') response.writeContinue();
   const pauses = clock.every(bodyPauseMs, () => {
     if (length === heard) settle.reject(new TaskError('invalidRequest', { message: 'The request body ended early.' }));
@@ -80,7 +80,7 @@ export async function readBody(
   }
 }
 
-/** Bytes that arrive one after the other. A buffer of its own for each byte would take a hundred times the byte's room. */
+/** Collects bytes. A separate buffer for each byte would take a hundred times its memory. */
 class Pieces {
   readonly #full: Buffer[] = [];
   #block: Buffer = Buffer.alloc(0);
@@ -101,7 +101,7 @@ class Pieces {
     return Buffer.concat([...this.#full, this.#block.subarray(0, this.#used)]).toString('utf8');
   }
 
-  /** Blocks double in size, so that a small body takes little and a large one has few of them. */
+  /** Block sizes double: a small body takes little memory, and a large one has few blocks. */
   #grow(): void {
     if (this.#used > 0) this.#full.push(this.#block);
     const bytes = Math.min(maxBlockBytes, Math.max(minBlockBytes, 2 * this.#block.byteLength));
@@ -110,7 +110,7 @@ class Pieces {
   }
 }
 
-/** The rest of the body is not read, so nothing could follow it on this connection. */
+/** Nothing can follow on this connection, because the rest of the body is not read. */
 function refuse(response: ServerResponse, error: TaskError): TaskError {
   response.setHeader('connection', 'close');
   return error;

@@ -5,39 +5,42 @@ import type { EncodedImage } from './images/encodedImage.ts';
 import type { Claimant } from './queue.ts';
 import type { Answer, ResultReference } from './results.ts';
 
-/** Where the answers to a task go: to a session, which outlives its sockets, or into the reply to one HTTP request. */
+/** The receiver of the answers to a task: a session, which outlives its sockets, or one HTTP request. */
 export interface Caller {
-  /** Lanes go by it, and the lines of the log. */
+  /** Identifies the caller in lanes and in the log. */
   readonly id: string;
-  /** For whom its tasks take their turns in the queue, with all else that is theirs. */
+  /** Its account in the queue. */
   readonly claimant: Claimant;
-  /** Who may ask for, repeat and cancel a task: everybody with the same API key, or everybody where there are none. */
+  /**
+   * Owner of its tasks, who may query, repeat and cancel them: everybody with the same API key, or everybody if there
+   * are no keys.
+   */
   readonly owner: string;
-  /** What image URLs begin with, without a slash at the end. */
+  /** Base of image URLs, without a slash at the end. */
   readonly baseUrl: string;
-  /** What tasks get that say nothing about previews. */
+  /** Default of `previews`. */
   readonly previews: PreviewOptions | false;
-  /** Whether tasks that do not say are told about their queue, start and steps. */
+  /** Default of `progress`. */
   readonly progress: boolean;
-  /** Whether results of asynchronous tasks are sent when they are finished, and not only to those who ask for them. */
+  /** Whether results of asynchronous tasks are pushed. */
   readonly pushes: boolean;
-  /** Whether `getResponse` tells finished results of an unfinished task. */
+  /** Whether `getResponse` returns finished results of an unfinished task. */
   readonly tellsParts: boolean;
-  /** One frame of results or acknowledgements, all of one task; never lost while the caller lives. */
+  /** Sends one frame of results or acknowledgements of one task. Never lost while the caller exists. */
   data(...answers: [Answer, ...Answer[]]): void;
-  /** A frame with one result whose image is at hand. */
+  /** Sends one result whose image is in memory. */
   result(result: ResultReference, image: EncodedImage): void;
-  /** Errors that end a task; never lost while the caller lives. */
+  /** Sends errors that end a task. Never lost while the caller exists. */
   fail(error: TaskError): void;
   /**
-   * What is said before the result. All but `cancelled` may be replaced by a newer one of its kind, for a slow reader or
-   * one that is away. `image` goes into a binary frame.
+   * Sends an event. For a slow or absent reader a newer event of its kind may replace it, except `cancelled`. `image`
+   * goes into a binary frame.
    */
   event(event: TaskEvent, image?: Uint8Array): void;
-  /** Whether a result is on its way already, so that it need not be sent again. */
+  /** Whether a result is on its way and need not be sent again. */
   holds(taskUUID: string, resultIndex: number): boolean;
-  /** The answer to a task is not whole before `ended`. */
+  /** The answer to a task is incomplete until `ended`. */
   awaits(ended: Promise<void>): void;
-  /** The task has ended: events of it that still wait are untrue now. */
+  /** The task has ended: its waiting events are obsolete. */
   forget(taskUUID: string): void;
 }

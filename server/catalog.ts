@@ -7,11 +7,11 @@ import { customaryFolders, type FoundModel, ModelsFolder, partFolders } from './
 
 export type ModelKind = ModelDescription['kind'];
 
-/** A model under the name that clients give. */
+/** A model with its names. */
 export interface CatalogEntry {
-  /** The first of its ids: from `models.json`, or `local:<name>@1`. */
+  /** Its main id: from `models.json`, or `local:<name>@1`. */
   air: string;
-  /** All spellings that mean this model. */
+  /** All ids of this model. */
   ids: string[];
   /** Absolute path of its folder or file. */
   path: string;
@@ -19,14 +19,14 @@ export interface CatalogEntry {
   model: ModelDescription;
   /** The text encoders and the autoencoder that `models.json` gives it. */
   parts?: ModelParts;
-  /** The name of the tiny decoder that its owner chose for it. */
+  /** Name of the tiny decoder in its settings. */
   tinyDecoder?: string;
 }
 
-/** A description, when it was made, and what the files looked like then. */
+/** A description, its time, and the state of the files at that time. */
 interface Described {
   stamp: string;
-  /** Milliseconds that it took. */
+  /** Duration in milliseconds. */
   tookMs: number;
   /** Milliseconds since the epoch. */
   at: number;
@@ -34,55 +34,55 @@ interface Described {
 }
 
 export interface CatalogOptions {
-  /** Folders that hold models, as `ModelsFolder` says. One that does not exist is empty. */
+  /** Models folders, see `ModelsFolder`. A missing folder is empty. */
   modelsDirs: readonly string[];
   defaultModel: string;
-  /** Names of VAEs for models that hold none, some after an architecture and `=`; default none. */
+  /** Names of VAEs for models without one, some after an architecture and `=`; default none. */
   defaultVaes?: readonly string[];
-  /** Reads what a folder or a file is. */
+  /** Describes a folder or file. */
   describe: (path: string, parts?: ModelParts) => Promise<ModelDescription>;
   log: Logger;
   clock: Clock;
 }
 
-/** How long a look at the folders counts, in milliseconds; a model copied in is found after that. */
+/** How long a scan of the folders is valid, in milliseconds; a new model is found after that. */
 const freshMs = 2_000;
 
-/** And for a task that names a known model: looking takes processor time from the picture that it asks for. */
+/** The same for a task that names a known model: a scan takes processor time from its picture. */
 const knownFreshMs = 10_000;
 
-/** How long a description of what cannot be used counts: what it lacks may come from elsewhere. */
+/** How long a description of an unusable model is valid: a missing part may appear elsewhere. */
 const brokenFreshMs = 10_000;
 
-/** And at least so many times as long as describing it took: what takes until it is given up is not tried again at once. */
+/** And at least this multiple of the time it took, so that slow failures are not repeated at once. */
 const brokenPatience = 60;
 
-/** How many models a message names; `allowedValues` has all. */
+/** Number of models in a message; `allowedValues` has all. */
 const namedAtMost = 20;
 
-/** What messages call each kind. */
+/** Names of the kinds in messages. */
 export const kindNames: Record<ModelKind, string> = {
-  checkpoint: 'a model that makes images',
+  checkpoint: 'a checkpoint',
   lora: 'a LoRA',
   embedding: 'an embedding',
   controlNet: 'a ControlNet',
   vae: 'a VAE',
   tinyVae: 'a tiny decoder',
   textEncoder: 'a text encoder',
-  imageEncoder: 'an encoder of pictures',
+  imageEncoder: 'an image encoder',
   ipAdapter: 'an IP-Adapter',
 };
 
-/** What clients can name: models, and what is used together with them. */
+/** The models and parts that clients can name. */
 export class Catalog {
   readonly #options: CatalogOptions;
   readonly #folders: ModelsFolder[];
   #entries: CatalogEntry[] = [];
   #lookedAt = Number.NEGATIVE_INFINITY;
   #looking: Promise<void> | undefined;
-  /** Descriptions by path and chosen parts: hundreds of files are not read each time somebody looks. */
+  /** Descriptions by path, so that hundreds of files are not read at each scan. */
   #described = new Map<string, Described>();
-  /** Paths whose names others had; each is told once. */
+  /** Paths whose names were taken; each is logged once. */
   readonly #told = new Set<string>();
 
   constructor(options: CatalogOptions) {
@@ -94,17 +94,17 @@ export class Catalog {
     return this.#options.defaultVaes ?? [];
   }
 
-  /** Everything, the unavailable too: the default model first, the others in the order of folders and names. */
+  /** All entries, also unavailable ones: the default model first, the others in the order of folders and names. */
   async list(): Promise<readonly CatalogEntry[]> {
     await this.#refreshed();
     return this.#entries;
   }
 
   /**
-   * What a task names, or the default model. `parameter` is where it names it. A model that is known is given at once, and
-   * every few seconds the folders are looked at for the next task; this one waits only where it would be refused.
+   * The model of a task, or the default model. `parameter` is the parameter that names it. A known model is returned at
+   * once, and the folders are scanned every few seconds for the next task. An unknown model waits for a scan.
    *
-   * Throws `modelNotFound`, `modelUnavailable`, or, for something of another kind, `unsupportedModel`.
+   * Throws `modelNotFound`, `modelUnavailable`, or, for another kind, `unsupportedModel`.
    */
   async find(name: string | undefined, kind: ModelKind = 'checkpoint', parameter = 'model'): Promise<CatalogEntry> {
     const wanted = name ?? this.#options.defaultModel;
@@ -130,7 +130,7 @@ export class Catalog {
       const choice = `This server has: ${allowedValues.slice(0, namedAtMost).join(', ') || 'none'}${more}.`;
       const details = { parameter, type: 'string', allowedValues };
       throw entry === undefined
-        ? new TaskError('modelNotFound', { ...details, message: `There is no model ${wanted} here. ${choice}` })
+        ? new TaskError('modelNotFound', { ...details, message: `There is no model ${wanted}. ${choice}` })
         : new TaskError('unsupportedModel', {
             ...details,
             message: `\`${parameter}\` must name ${kindNames[kind]}, but ${entry.air} is ${kindNames[entry.kind]}. ${choice}`,
@@ -139,7 +139,7 @@ export class Catalog {
     return entry;
   }
 
-  /** Settles at once where the last look still counts. */
+  /** Settles at once if the last scan is still valid. */
   async #refreshed(ms = freshMs): Promise<void> {
     if (this.#options.clock.now() - this.#lookedAt <= ms) return;
     this.#looking ??= this.#look().finally(() => {
@@ -160,7 +160,7 @@ export class Catalog {
         const [air] = ids;
         if (air === undefined) continue;
         const { model } = known;
-        // Tasks do not name it: models that need one find it by what it holds.
+        // Tasks do not name it: models find it by its content.
         if (model.available && partFolders[model.kind] !== undefined) continue;
         const tinyDecoder = found.tinyDecoder ?? model.tinyDecoder;
         const kind = kindOf(found, model);
@@ -175,7 +175,7 @@ export class Catalog {
     this.#lookedAt = this.#options.clock.now();
   }
 
-  /** The ids that nothing before has taken; none where all are. */
+  /** The ids that are still free; none if all are taken. */
   #untaken(found: FoundModel, taken: Map<string, string>): string[] {
     const all = idsOf(found);
     const ids = all.filter((id) => !taken.has(id.toLowerCase()));
@@ -210,16 +210,14 @@ function keyOf({ path: file, parts }: FoundModel): string {
   return JSON.stringify([file, parts]);
 }
 
-/** What cannot be read is what its folder says it is. */
+/** An unreadable model has the kind of its folder. */
 function kindOf({ place }: FoundModel, { kind, available }: ModelDescription): ModelKind {
   if (available || kind !== 'checkpoint') return kind;
   const folder = path.posix.dirname(place).toLowerCase();
   return Object.hasOwn(customaryFolders, folder) ? customaryFolders[folder]! : kind;
 }
 
-/**
- * `models.json` first, then the name, then the place: two files of one name in two subfolders can still be told apart.
- */
+/** `models.json` first, then the name, then the path: two files of one name in two subfolders stay distinguishable. */
 function idsOf({ place, names, isVariant }: FoundModel): string[] {
   if (isVariant) return names;
   const base = path.posix.basename(place);
@@ -227,7 +225,7 @@ function idsOf({ place, names, isVariant }: FoundModel): string[] {
   return [...new Set([...names, `local:${name}@1`, name, `local:${place}@1`, place])];
 }
 
-/** Names are told apart without regard to case. */
+/** Names ignore case. */
 export function isNamed(ids: readonly string[], wanted: string): boolean {
   return ids.some((id) => id.toLowerCase() === wanted.toLowerCase());
 }

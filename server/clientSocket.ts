@@ -1,13 +1,13 @@
 import type { WebSocket } from 'ws';
 import type { Clock, Timer } from './clock.ts';
 
-/** Bytes waiting in a socket beyond which it is given no more that can wait elsewhere: its reader counts as slow. */
+/** Above this number of waiting bytes a reader counts as slow, and its socket gets nothing that can wait elsewhere. */
 export const slowReaderBytes = 256 * 1024;
-/** Bytes that may wait for a reader before nothing more is read from its socket. */
+/** Above this number of waiting bytes the server reads nothing more from the socket. */
 export const fullBytes = 4 * 1024 * 1024;
-/** What Node and ws keep for each frame that waits, beside its bytes. */
+/** Memory of Node and ws for each waiting frame, beside its bytes. */
 const frameBytes = 512;
-/** Closes a socket whose reader takes too little. Of the codes that are free to choose. */
+/** Close code for a socket whose reader is too slow, from the private range. */
 export const slowReaderCode = 4008;
 
 const asText = { binary: false };
@@ -15,32 +15,32 @@ const asBinary = { binary: true };
 
 export interface ClientSocketOptions {
   clock: Clock;
-  /** How long a reader may take nothing while `slowReaderBytes` wait. */
+  /** How long a reader may read nothing while `slowReaderBytes` wait. */
   slowReaderMs: number;
-  /** The reader took nothing for that long. */
+  /** The reader read nothing for that long. */
   slow: () => void;
-  /** The socket was full and is not any more. */
+  /** The socket can take more again. */
   room: () => void;
 }
 
 /**
- * The WebSocket of one client, as the server writes to it. Everything that is sent is counted: past `maxWaiting` nothing
- * more is read from the socket, because who asks and never reads the answers would fill the memory.
+ * The WebSocket of one client, for writing. All sent bytes are counted. Above `maxWaiting` nothing more is read from
+ * the socket: a client that asks and never reads the answers would fill the memory.
  */
 export class ClientSocket {
-  /** Bytes that may wait before nothing more is read. */
+  /** Limit of waiting bytes for reading. */
   maxWaiting = fullBytes;
-  /** Bytes that wait elsewhere until this socket can take them. */
+  /** Bytes waiting elsewhere for this socket. */
   backlog: () => number = () => 0;
-  /** The reader has taken something, and no more than `slowReaderBytes` wait. */
+  /** The reader has read something, and at most `slowReaderBytes` wait. */
   drained: () => void = () => {};
   readonly #socket: WebSocket;
   readonly #options: ClientSocketOptions;
-  /** Frames that wait. Those sent while none waits, which ws hands to the system at once, are not counted. */
+  /** Number of waiting frames. Frames sent while none waits are not counted: ws passes them to the system at once. */
   #frames = 0;
   #isFull = false;
   #isHeld = false;
-  /** When the reader last took something, or something began to wait. */
+  /** Time when the reader last read something, or when something began to wait. */
   #since = 0;
   #timer: Timer | undefined;
   #isPonging = false;
@@ -57,7 +57,7 @@ export class ClientSocket {
     });
   }
 
-  /** Bytes that wait in the socket. */
+  /** Bytes waiting in the socket. */
   get waiting(): number {
     return this.#socket.bufferedAmount + this.#frames * frameBytes;
   }
@@ -67,7 +67,7 @@ export class ClientSocket {
     return this.waiting > slowReaderBytes;
   }
 
-  /** Whether so much waits that nothing more should be answered. */
+  /** Whether too much waits to answer more tasks. */
   get isFull(): boolean {
     this.#check();
     return this.#isFull;
@@ -78,7 +78,7 @@ export class ClientSocket {
   }
 
   send(frame: string | Buffer, binary = false): void {
-    // A socket that keeps up need not tell when it has. What makes a later frame wait always ends in one that does.
+    // Fast sockets need no callback: the frame that makes a later one wait always has one.
     const keepsUp = this.#socket.bufferedAmount === 0 && frame.length <= slowReaderBytes / 2;
     if (keepsUp) this.#socket.send(frame, binary ? asBinary : asText);
     else {
@@ -89,7 +89,7 @@ export class ClientSocket {
   }
 
   ping(text: string): void {
-    // The callback takes the error of a socket that has just closed.
+    // The callback receives the error of a socket that has just closed.
     this.#socket.ping(text, false, () => {});
   }
 
@@ -105,7 +105,7 @@ export class ClientSocket {
   }
 
   close(code: number, reason: string): void {
-    // A paused socket would read neither the pongs nor the closing of the other side.
+    // A paused socket would read neither pongs nor the close frame.
     if (this.#socket.isPaused) this.#socket.resume();
     this.#socket.close(code, reason);
   }
@@ -114,12 +114,12 @@ export class ClientSocket {
     this.#socket.terminate();
   }
 
-  /** Looks again at how much waits; to be called when `backlog` has changed. */
+  /** Checks the waiting bytes again; call it after a change of `backlog`. */
   check(): void {
     this.#check();
   }
 
-  /** Made once for each socket and not for each frame: there may be thousands a second. */
+  /** One closure for each socket, not for each frame: there may be thousands of frames a second. */
   readonly #taken = (): void => {
     this.#frames--;
     this.#since = this.#options.clock.now();
@@ -164,8 +164,8 @@ export class ClientSocket {
   }
 
   /**
-   * Answers the newest of the pings that came while the last pong waited, as RFC 6455 (5.5.3) allows: a client that sends
-   * pings and reads nothing has two pongs waiting, not one for each.
+   * Answers only the newest of the pings that came while the last pong waited, as RFC 6455 (5.5.3) allows. So a client
+   * that sends pings and reads nothing has at most two pongs waiting.
    */
   #answerPing(data: Buffer): void {
     if (this.#isPonging) {

@@ -1,4 +1,4 @@
-/** The time that the server reads and waits by. A test passes one that moves only when the test says so. */
+/** The clock of the server. Tests pass one that they advance themselves. */
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number;
@@ -9,7 +9,7 @@ export interface Clock {
 }
 
 export interface Timer {
-  /** Does nothing when the timer has fired or was cancelled before. */
+  /** Does nothing if the timer has fired or was cancelled. */
   cancel(): void;
 }
 

@@ -14,18 +14,18 @@ import type { Session } from './session.ts';
 import { toTaskError } from './taskErrors.ts';
 import { handleTask } from './tasks/index.ts';
 
-/** How often a silent client is asked whether it is there; after two unanswered asks its socket is cut. */
+/** Interval of pings to a silent client; after two without pong its socket is closed. */
 const heartbeatMs = 45_000;
-/** How long a socket may stay without a key where one is needed. */
+/** How long a socket may stay open without a required key. */
 const authenticationMs = 30_000;
-/** Tasks of one socket that are looked at in one turn of the event loop. */
+/** Tasks of one socket handled in one turn of the event loop. */
 const tasksPerTurn = 100;
-/** Tasks of one socket that are neither answered nor taken, beyond which no more are read. */
+/** Above this number of tasks that are neither answered nor accepted, nothing more is read from a socket. */
 const maxUnanswered = 100;
-/** Bytes of tasks of one socket that are neither answered nor taken, beyond which no more are read. */
+/** The same in bytes. */
 const maxHeldBytes = 16 * 2 ** 20;
 
-/** Serves one open socket until it closes: reads tasks, and gives each to its handler on behalf of the session. */
+/** Serves one socket until it closes: reads tasks and passes each to its handler on behalf of the session. */
 export function serveConnection(
   socket: WebSocket,
   request: IncomingMessage,
@@ -35,7 +35,7 @@ export function serveConnection(
   const { keys, sessions, log, clock } = context;
   const address = context.proxies.addressOf(request);
   const baseUrl = baseUrlOf(request, context);
-  // Without keys there is nothing to wait for: tasks may come first.
+  // Without keys, tasks may come before authentication.
   const owner = keys.ownerOf(undefined);
   const client = new ClientSocket(socket, { clock, slowReaderMs: context.config.slowReaderMs, slow, room: workAgain });
   const pushes = isPushedTo(request);
@@ -45,16 +45,16 @@ export function serveConnection(
     session = ownSession(owner);
     sessions.attach(session, client);
   }
-  // Nobody comes back to a session that nobody was told of and that has no tasks.
+  // Nobody resumes a session without tasks whose UUID nobody knows.
   let isWanted = false;
   let missedBeats = 0;
-  /** Frames that arrived and were not looked at, those that are no request as their error; and the rest of one that was. */
+  /** Unhandled frames, invalid ones as their error; and the rest of a partly handled one. */
   const unread: (string | TaskError)[] = [];
   let values: Iterator<unknown> | undefined;
-  /** `later`: when there is room for answers again. */
+  /** `later`: when more answers fit. */
   let reading: 'idle' | 'now' | 'later' = 'idle';
   let unanswered = 0;
-  /** Of the frames that unanswered tasks came in: an upload holds its image as text until it has its turn. */
+  /** Bytes of the frames of unanswered tasks: an upload keeps its image as text until its turn. */
   let heldBytes = 0;
   let bytesPerTask = 0;
 
@@ -81,21 +81,21 @@ export function serveConnection(
   socket.on('close', (code) => {
     heartbeat.cancel();
     authenticating.cancel();
-    // Where this side found a frame too large, the code is its own, sent back.
+    // If this side found a frame too large, the close code is its own, echoed.
     if (code === 1009 && !failed) session?.refused(client);
     leave();
   });
   socket.on('message', (data, isBinary) => {
     alive();
-    // What still arrives on a socket that is closing comes again on the next one.
+    // Frames on a closing socket come again on the next one.
     if (!client.isOpen) return;
     unread.push(isBinary ? new TaskError('invalidRequest', { message: 'Tasks are sent as text.' }) : textOf(data));
     if (reading === 'idle') work();
   });
 
   /**
-   * Takes tasks out of what was read: none while too much waits for the reader or too many of them are unanswered, and only
-   * so many in one turn of the event loop. Meanwhile nothing is read, so that little is unread here.
+   * Handles the tasks of received frames, with back-pressure: none while too much waits for the reader or too many
+   * tasks are unanswered, and a limited number in one turn of the event loop. The socket is not read meanwhile.
    */
   function work(): void {
     if (reading === 'now') return;
@@ -188,9 +188,9 @@ export function serveConnection(
       owner = authorize(task.apiKey ?? '', address, context);
     } catch (error) {
       reply(toErrorFrame(toTaskError(error, context)));
-      // 1008: policy violation. The reply is on its way before the close frame.
+      // 1008: policy violation. The reply precedes the close frame.
       client.close(1008, 'invalidApiKey');
-      // Nothing behind a wrong key is looked at.
+      // Tasks after a wrong key are ignored.
       unread.length = 0;
       values = undefined;
       return;
@@ -206,7 +206,7 @@ export function serveConnection(
     if (next !== session) {
       leave();
       session = next;
-      // After the reply, which clients expect first: sends what the last socket of the session did not deliver.
+      // After the reply, which clients expect first: sends the undelivered frames of the session.
       sessions.attach(next, client);
     }
     isWanted = true;
@@ -225,7 +225,7 @@ export function serveConnection(
     return created;
   }
 
-  /** The session keeps what the reader did not take, and may be resumed at once. */
+  /** The session keeps the unread frames and can be resumed at once. */
   function slow(): void {
     log.info({ address, session: session?.id }, 'A client reads too slowly. Its socket is closed.');
     leave();
@@ -234,21 +234,23 @@ export function serveConnection(
     client.close(slowReaderCode, 'slowReader');
   }
 
-  /** For what concerns this socket and not the session: nobody misses it on another one. */
+  /** For messages about this socket, which are not kept for the session. */
   function reply(frame: DataFrame | ErrorFrame): void {
     if (client.isOpen) client.send(stringifyJson(frame));
   }
 }
 
 /**
- * Whether results of asynchronous tasks are pushed to this client where it does not say. The older official Python client
- * waits half a minute for them after its first poll. The others poll, and take a pushed result for the answer to a poll.
+ * Default of `push`. The older official Python client waits half a minute for results after its first poll. The other
+ * clients poll, and would take a pushed result for the answer to a poll.
  */
 function isPushedTo({ headers }: IncomingMessage): boolean {
   return headers['x-sdk-name'] === 'python';
 }
 
-/** The text of a frame; an error where it holds more than a request may, which is found without making text of it. */
+/**
+ * The text of a frame, or an error if it has more bytes than a request may have. The size is checked before decoding.
+ */
 function textOf(data: RawData): string | TaskError {
   const bytes = Array.isArray(data) ? Buffer.concat(data) : Buffer.isBuffer(data) ? data : Buffer.from(data);
   try {

@@ -30,12 +30,12 @@ export interface Context {
   readonly usage: Usage;
   readonly proxies: Proxies;
   readonly intake: Intake;
-  /** Images that are fetched by URL. */
+  /** Gate for downloads of images. */
   readonly fetches: Gate;
-  /** Images of clients that are decoded. */
+  /** Gate for decoding client images. */
   readonly decodes: Gate;
-  /** Where the server listens; known once it does. */
+  /** Address of the server; set once it listens. */
   url: string;
-  /** From the first signal to stop on: no task is taken any more. */
+  /** Set by the first signal to stop: no more tasks are accepted. */
   closing: boolean;
 }

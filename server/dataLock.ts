@@ -5,21 +5,22 @@ import os from 'node:os';
 import path from 'node:path';
 import type { Clock } from './clock.ts';
 
-/** How often the holder on another machine or in another container shows that it lives, and after what time it does not. */
+/** Heartbeat of a holder on another machine or in another container, and the time after which it counts as dead. */
 const beatMs = 10_000;
 const silentMs = 60_000;
 
 interface Holder {
   pid: number;
-  /** When the process was started, as the system tells it; tells a process from a later one with the same number. */
+  /** Start time of the process from the system; distinguishes it from a later process with the same id. */
   started: string;
-  /** Containers have names of their own, and process numbers of their own. */
+  /** Containers have their own host names and process ids. */
   host: string;
 }
 
 /**
- * Takes a data folder for this server alone: two that sweep, evict and calibrate in one folder would undo each other's work.
- * A holder that died, by `kill -9` too, holds nothing. Throws an Error where another server has the folder.
+ * Locks a data folder for this server: two servers that clean up, evict and calibrate in one folder would destroy each
+ * other's work. The lock of a dead process (also after `kill -9`) does not count. Throws an Error if another server has
+ * the folder.
  */
 export async function lockDataFolder(folder: string, clock: Clock): Promise<AsyncDisposable> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
@@ -45,7 +46,7 @@ export async function lockDataFolder(folder: string, clock: Clock): Promise<Asyn
   };
 }
 
-/** Creates the file with its content at once: one that is still empty would look like the lock of a dead holder. */
+/** Creates the file with its content in one step: an empty file would look like the lock of a dead process. */
 function tryCreate(file: string, text: string): boolean {
   const whole = `${file}.${randomUUID()}`;
   try {
@@ -65,7 +66,7 @@ function tryLink(whole: string, file: string, text: string): boolean {
     if (code === 'EEXIST') return false;
     if (code !== 'EPERM' && code !== 'ENOTSUP' && code !== 'ENOSYS') throw error;
   }
-  // A file system without hard links.
+  // The file system has no hard links.
   try {
     writeFileSync(file, text, { flag: 'wx', mode: 0o600 });
     return true;
@@ -76,8 +77,8 @@ function tryLink(whole: string, file: string, text: string): boolean {
 }
 
 /**
- * Removes the lock that was `seen`, and no newer one: another server may have found the same dead holder, and may have taken
- * the folder meanwhile. Only one of them gets the file by its renaming.
+ * Removes the lock that was `seen`, but no newer one: another server may have found the same dead holder and taken the
+ * folder meanwhile. Only one of them can rename the file.
  */
 function removeDead(file: string, seen: string | undefined): void {
   const taken = `${file}.${randomUUID()}`;
@@ -85,7 +86,7 @@ function removeDead(file: string, seen: string | undefined): void {
     renameSync(file, taken);
     if (readFileSafely(taken) !== seen) linkSync(taken, file);
   } catch (error) {
-    // Removed by the other, or created by a third.
+    // The other server removed it, or a third one created it.
     const { code } = error as NodeJS.ErrnoException;
     if (code !== 'ENOENT' && code !== 'EEXIST') throw error;
   } finally {
@@ -117,9 +118,9 @@ async function lives({ pid, started, host }: Holder, file: string): Promise<bool
   return startOf(pid) === started;
 }
 
-/** Ticks after the start of the system, of Linux; elsewhere nothing is known but the number of the process. */
+/** Ticks since boot, on Linux; other systems only have the process id. */
 function startOf(pid: number): string {
-  // Behind the name, which may hold blanks and parentheses; field 22 of proc(5).
+  // Follows the name, which may contain blanks and parentheses; field 22 of proc(5).
   const [, fields = ''] = /^.*\) (.*)$/s.exec(readFileSafely(`/proc/${pid}/stat`) ?? '') ?? [];
   return fields.split(' ')[19] ?? '';
 }

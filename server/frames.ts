@@ -5,12 +5,12 @@ import { dataFrame, eventFrame, type ResultItem } from '../protocol/replies.ts';
 import type { EncodedImage } from './images/encodedImage.ts';
 import { type Answers, itemOf, ResultReference } from './results.ts';
 
-/** An event that a newer one of its kind, of the same result, makes worthless. */
+/** An event that a newer one of its kind and result replaces. */
 export type PassingEvent = Exclude<TaskEvent, { event: 'cancelled' }>;
 
-/** A frame as a socket takes it, with the least left to do for each of its receivers. */
+/** A prepared frame, with the least work for each receiver. */
 export interface EventFrame {
-  /** The same for all that make each other worthless. */
+  /** The same for all events that replace each other. */
   readonly key: string;
   readonly kind: PassingEvent['event'];
   readonly bytes: Buffer;
@@ -21,7 +21,7 @@ const events = new WeakMap<PassingEvent, EventFrame>();
 const texts = new WeakMap<ResultItem, string>();
 const wholes = new WeakMap<EncodedImage, WeakMap<ResultReference, Buffer>>();
 
-/** The frame of an event, made once for however many receive that same event. */
+/** The frame of an event, built once for all receivers of the event. */
 export function eventFrameOf(event: PassingEvent, image?: Uint8Array): EventFrame {
   let frame = events.get(event);
   if (frame === undefined) {
@@ -37,7 +37,7 @@ export function eventFrameOf(event: PassingEvent, image?: Uint8Array): EventFram
   return frame;
 }
 
-/** The frame of answers without base64; that of a single one is made once for however many receive that same answer. */
+/** The frame of answers without base64; that of a single answer is built once for all its receivers. */
 export function lightFrame([first, ...others]: Answers): string {
   const item = itemOf(first);
   if (others.length > 0) return stringifyJson(dataFrame(item, ...others.map(itemOf)));
@@ -49,9 +49,9 @@ export function lightFrame([first, ...others]: Answers): string {
   return frame;
 }
 
-/** The frame of one result with its base64, made once for however many receive that same result with that same image. */
+/** The frame of one result with its base64, built once for all receivers of the same result and image. */
 export function freshFrame(reference: ResultReference, image: EncodedImage): Buffer {
-  // Keyed by the image first, because it is dropped soon: what waits for a client refers to the result alone.
+  // Keyed by the image, which is dropped soon: waiting frames refer only to the result.
   const ofImage = wholes.get(image) ?? new WeakMap<ResultReference, Buffer>();
   wholes.set(image, ofImage);
   let frame = ofImage.get(reference);
@@ -62,9 +62,9 @@ export function freshFrame(reference: ResultReference, image: EncodedImage): Buf
   return frame;
 }
 
-/** The frame of answers with their base64. One whose image is undefined goes without. */
+/** The frame of answers with base64. An answer without an image has none. */
 export function wholeFrame(answers: Answers, images: readonly (EncodedImage | undefined)[]): Buffer {
-  // Checks the rules of such a frame.
+  // Checks the rules of a frame.
   dataFrame(itemOf(answers[0]), ...answers.slice(1).map(itemOf));
   const parts: string[] = [];
   for (const [index, answer] of answers.entries()) {
@@ -73,7 +73,7 @@ export function wholeFrame(answers: Answers, images: readonly (EncodedImage | un
     const text = stringifyJson(itemOf(answer));
     if (image === undefined || !(answer instanceof ResultReference)) parts.push(text);
     else {
-      // Base64 needs no escaping, so JSON.stringify need not look through megabytes of it.
+      // Base64 needs no escaping, so JSON.stringify need not scan megabytes of it.
       parts.push(text.slice(0, -1));
       for (const field of answer.fields) parts.push(`,"${field}":"`, answer.valueOf(field, image), '"');
       parts.push('}');

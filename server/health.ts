@@ -5,50 +5,55 @@ import { packageVersion } from './packageRoot.ts';
 
 type StorageState = 'ok' | 'storageFull' | 'storageUnavailable';
 
-/** How the server is, for people and for programs that restart it. */
+/** State of the server, for people and for programs that restart it. */
 export interface Health {
-  /** `storageFull`: there is no room for an image; `storageUnavailable`: images cannot be written. Tasks are refused. */
+  /**
+   * `storageFull`: there is no space for an image; `storageUnavailable`: images cannot be written. The server then
+   * refuses tasks.
+   */
   status: 'ok' | 'starting' | 'stopping' | StorageState;
   version: string;
   node: string;
-  /** Of one device, or of several together. */
+  /** State of one device, or of several together. */
   runtime: DeviceHealth & {
-    /** Each of several devices; absent where there is one. */
+    /** Each of several devices; absent for one device. */
     devices?: (DeviceHealth & {
-      /** AIRs of the models that it holds. */
+      /** AIRs of its loaded models. */
       models: string[];
-      /** Results handed to it. */
+      /** Running results. */
       runs: number;
     })[];
   };
-  /** Those that make images; `modelSearch` lists LoRAs and the rest too. */
+  /** Checkpoints only; `modelSearch` also lists LoRAs and so on. */
   models: { air: string; name: string; available: boolean; reason?: string; loaded: boolean }[];
   queue: { waiting: number; running: number };
   images: { count: number; bytes: number; quotaBytes: number };
 }
 
 interface DeviceHealth {
-  /** As it was named, or what `auto` found: `cuda:1`; of several cpu devices `cpu#1`. Absent for several together. */
+  /**
+   * The device as named, or chosen by `auto`: `cuda:1`; of several cpu devices `cpu#1`. Absent for several together.
+   */
   device?: string;
   state: string;
-  /** Of its process; absent while there is none, and of several devices. */
+  /** Of its process; absent without one, and for several devices. */
   pid?: number;
   provider?: string;
   providerReason?: string;
-  /** Times that a process was lost and started again. */
+  /** Number of unplanned restarts. */
   restarts: number;
-  /** How a process was lost the last time. */
+  /** Reason of the last unplanned restart. */
   lastLoss?: { reason: string; at: string };
   /**
-   * Models, alone or with parts, that brought it down and are not run for a while, or not for pictures of so many pixels
-   * and more; by their AIRs.
+   * Blocked models, alone or with parts, because the process died while it ran them; with `fromPixels` only large
+   * pictures are blocked. By AIR.
    */
   setAside?: { models: string[]; fromPixels?: number; reason: string; retryAfterMs: number }[];
   /** Resident memory. */
   memoryBytes?: number;
-  /** What models and pictures take of the GPU's memory, by an estimate; absent without `--device-memory-limit`. */
+  /** Estimated memory of models and pictures on the GPU; absent without `--device-memory-limit`. */
   deviceMemory?: { estimatedBytes: number; limitBytes: number };
-  /** While weights are being loaded; `model` is an AIR, absent for a model that has left the catalog. */
+  /** Present while weights are loaded; `model` is an AIR, absent for a model that has left the catalog. */
   loading?: { model?: string | undefined; component: string; doneBytes: number; ofBytes: number };
 }
 
@@ -90,7 +95,7 @@ export async function health({ runtime, catalog, queue, closing, store }: Contex
   };
 }
 
-/** Never a path, which may tell of the owner of the machine. */
+/** No paths, which may reveal the owner of the machine. */
 function deviceHealth(status: RuntimeStatus, airOf: (path: string) => string | undefined): DeviceHealth {
   const { state, pid, provider, providerReason, restarts, lastLoss, setAside = [], memoryBytes, loading } = status;
   const { device, deviceMemory } = status;

@@ -11,7 +11,7 @@ import { servePage } from './page.ts';
 import { sendBody, sendFile, sendJson } from './reply.ts';
 import { toTaskError } from './taskErrors.ts';
 
-/** Requests of one connection that may wait for their answers; browsers send one at a time. */
+/** Waiting requests of one connection; browsers send one at a time. */
 const maxPipelined = 16;
 
 /** Answers HTTP requests: tasks by POST on any path, images, health, metrics and the page by GET. */
@@ -49,7 +49,7 @@ async function serveRequest(request: IncomingMessage, response: ServerResponse, 
         if (path === '/health') return await serveHealth(request, response, context);
         if (path === '/metrics') return await serveMetrics(request, response, context);
         if (await servePage(path, request, response, context)) return;
-        response.writeHead(404, { 'content-type': 'text/plain; charset=utf-8' }).end('There is nothing here.\n');
+        response.writeHead(404, { 'content-type': 'text/plain; charset=utf-8' }).end('Not found.\n');
         return;
       }
       default:
@@ -76,7 +76,7 @@ function servePreflight(request: IncomingMessage, response: ServerResponse, cont
   response.writeHead(isAllowedOrigin(request, context) ? 204 : 403).end();
 }
 
-/** Lets the page that asked read the answer, where it may ask at all. */
+/** Lets an allowed page read the answer. */
 function allowReading(request: IncomingMessage, response: ServerResponse, context: Context): void {
   response.setHeader('vary', 'origin');
   const { origin } = request.headers;
@@ -86,7 +86,7 @@ function allowReading(request: IncomingMessage, response: ServerResponse, contex
   }
 }
 
-/** An image is whoever's who knows its UUID, from any page: clients hand the URL on. */
+/** Any page may load an image if it knows the UUID: clients share the URL. */
 async function serveImage(
   path: string,
   request: IncomingMessage,
@@ -106,7 +106,7 @@ async function serveImage(
   response.setHeader('etag', etag);
   response.setHeader('cache-control', `public, max-age=${maxAge}, immutable`);
   response.setHeader('cross-origin-resource-policy', 'cross-origin');
-  // Were a browser ever to take an upload for a document, it could do nothing.
+  // Harmless even if a browser took an upload for a document.
   response.setHeader('content-security-policy', "default-src 'none'; sandbox");
   if (request.headers['if-none-match'] === etag) {
     response.writeHead(304).end();
@@ -121,13 +121,13 @@ async function serveHealth(request: IncomingMessage, response: ServerResponse, c
   const known = isKnown(request, context);
   const state = await health(context);
   response.setHeader('cache-control', 'no-store');
-  // A stranger learns whether it works, and nothing about what is here.
+  // A caller without a key learns only whether the server works.
   await sendJson(response, state.status === 'ok' ? 200 : 503, known ? state : { status: state.status }, context.clock);
 }
 
 /**
- * What is counted here, for whoever may use the server. Where keys are set that takes one of them, from loopback too:
- * behind a proxy on this machine everybody comes from there.
+ * Metrics, for whoever may use the server. If keys are set this needs one, also from loopback: all requests through a
+ * proxy on this machine come from there.
  */
 async function serveMetrics(request: IncomingMessage, response: ServerResponse, context: Context): Promise<void> {
   if (!context.keys.open) response.setHeader('www-authenticate', 'Bearer');
@@ -143,7 +143,7 @@ async function serveMetrics(request: IncomingMessage, response: ServerResponse, 
   else await sendBody(response, [text], context.clock);
 }
 
-/** Whether the request came with a key that is right, or needs none. */
+/** Whether the request has a valid key, or needs none. */
 function isKnown(request: IncomingMessage, context: Context): boolean {
   const apiKey = bearerOf(request);
   if (context.keys.ownerOf(apiKey) !== undefined) return true;

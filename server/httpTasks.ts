@@ -20,9 +20,9 @@ import { type Answer, itemOf, ResultReference, warned } from './results.ts';
 import { toTaskError } from './taskErrors.ts';
 import { handleTask } from './tasks/index.ts';
 
-/** Collects the answers to one task of a POST. Events have no place there. */
+/** Collects the answers to one task of a POST. Ignores events. */
 class HttpCaller implements Caller {
-  /** That of the request. */
+  /** Id of the request. */
   readonly id: string;
   readonly owner: string;
   readonly claimant: Claimant;
@@ -48,7 +48,7 @@ class HttpCaller implements Caller {
     this.answers.push(...answers);
   }
 
-  /** The image is read again when the reply is sent: other results may take long. */
+  /** The image is read again for the reply: other results may take long. */
   result(result: ResultReference): void {
     this.answers.push(result);
   }
@@ -62,7 +62,7 @@ class HttpCaller implements Caller {
   }
 
   event(event: TaskEvent): void {
-    // A request needs an answer; a socket gets the event alone.
+    // A request needs an answer; a socket gets only the event.
     if (event.event === 'cancelled') this.fail(new TaskError('taskCancelled').of(event));
   }
 
@@ -79,7 +79,7 @@ export async function serveTasks(request: IncomingMessage, response: ServerRespo
   const address = proxies.addressOf(request);
   const network = networkOf(address);
   const bearer = bearerOf(request);
-  // Before the body: reading and parsing it is work that is not done for strangers.
+  // Before the body, so that unknown clients cause no work of reading and parsing.
   const known = bearer !== undefined || keys.open ? authorizeHeader(bearer, address, response, context) : undefined;
   const isStranger = known === undefined;
   const maxBytes = isStranger ? strangerBytes : maxRequestBytes(config.maxUploadBytes);
@@ -94,10 +94,10 @@ export async function serveTasks(request: IncomingMessage, response: ServerRespo
   const owner = known ?? authorize(keyIn(tasks), address, context);
   const requestId = createUUID();
   const baseUrl = baseUrlOf(request, context);
-  // A request of its own for each task must not make a client's part of the machine larger.
+  // Separate requests must not enlarge a client's share of the machine.
   const claimant: Claimant = { kind: 'address', id: `${owner} at ${network}`, owner };
   const callers = tasks.map(() => new HttpCaller(requestId, claimant, baseUrl));
-  // The client has gone. Its tasks go on for a while, as those of a session do, in case it asks for them again.
+  // The client disconnected. Its tasks continue for a while, like those of a session, in case it asks again.
   response.once('close', () => {
     if (response.writableFinished) return;
     const abandon = () => {
@@ -142,7 +142,7 @@ export async function serveTasks(request: IncomingMessage, response: ServerRespo
   await sendBody(response, replyOf(failure, answers, context), clock);
 }
 
-/** The key in the first authentication of a request. Throws the error of one that was written wrong. */
+/** The key in the leading authentication of a request. Throws the error of a malformed one. */
 function keyIn(tasks: readonly (Task | TaskError)[]): string | undefined {
   const authentication = tasks.find(({ taskType }) => taskType === 'authentication');
   if (authentication instanceof TaskError) throw authentication;
@@ -156,8 +156,8 @@ async function isThere(answer: Answer, { store }: Context): Promise<boolean> {
 }
 
 /**
- * The text of a reply, in pieces: base64 is made while its reader takes it, so a reply of any size costs no memory, read or
- * not.
+ * The text of a reply, in pieces: base64 is encoded while the reader reads, so the memory does not depend on the size
+ * of the reply.
  */
 async function* replyOf(
   rest: object,
@@ -174,7 +174,7 @@ async function* replyOf(
   yield end === '}' ? ']}' : `],${end}`;
 }
 
-/** Of an image that is deleted meanwhile there is the URL, which says so. */
+/** A deleted image has only its URL. */
 async function* textOf({ item, fields, format }: ResultReference, store: ImageStore): AsyncGenerator<string> {
   yield stringifyJson(item).slice(0, -1);
   for (const field of fields) {
@@ -184,7 +184,7 @@ async function* textOf({ item, fields, format }: ResultReference, store: ImageSt
     let rest: Buffer = Buffer.alloc(0);
     for await (const chunk of createReadStream(image.file) as AsyncIterable<Buffer>) {
       const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
-      // Three bytes are four characters; only the last ones of a file may be fewer.
+      // Three bytes are four characters; only the last group of a file may be shorter.
       const whole = bytes.length - (bytes.length % 3);
       rest = bytes.subarray(whole);
       yield bytes.toString('base64', 0, whole);
@@ -194,7 +194,7 @@ async function* textOf({ item, fields, format }: ResultReference, store: ImageSt
   yield '}';
 }
 
-/** A request that is refused for its header is not read any further. */
+/** The body of a request refused by its header is not read. */
 function authorizeHeader(
   bearer: string | undefined,
   address: string,

@@ -25,24 +25,24 @@ import { Usage } from './usage.ts';
 
 export { type Config, ConfigError, loadConfig, optionsHelp, optionsTable } from './config.ts';
 
-/** How long sockets may take to close when the server stops. */
+/** Time limit for closing sockets when the server stops. */
 const closingMs = 2_000;
-/** How long a client may take for the headers of a request, and for all of it. */
+/** Time limits for the headers of a request and for the whole request. */
 const headersMs = 15_000;
 const requestMs = 300_000;
-/** Bytes of unfinished requests held for all who have not shown a key, where keys are set. */
+/** Bytes of unfinished requests of all clients without a key, if keys are set. */
 const maxStrangerBytes = 8 * 2 ** 20;
 
-/** Of the four threads that Node has for files and images; the others stay free for those of this server. */
+/** Of Node's four threads for files and images; the others stay free for the server. */
 const decodesAtOnce = 2;
 
-/** Options left out have the defaults of the command line. */
+/** Default: the defaults of the command line. */
 export interface ServerOptions extends Partial<Config> {
-  /** Default: a new one, closed with the server. One given here is left open. */
+  /** Default: a new one, closed with the server. A given one stays open. */
   runtime?: Runtime;
-  /** Default: lines of JSON on stderr, as `logLevel` says. */
+  /** Default: JSON lines on stderr, at `logLevel`. */
   log?: Logger;
-  /** Reads what a model folder is; default: the runtime's way, in a process of its own. */
+  /** Describes a model folder; default: by the runtime, in a separate process. */
   describe?: CatalogOptions['describe'];
   /** Default: the system's. */
   clock?: Clock;
@@ -53,18 +53,18 @@ export interface Server extends AsyncDisposable {
   readonly url: string;
   readonly port: number;
   /**
-   * Takes no more tasks, fails those that have not begun with `serviceUnavailable`, gives the others `graceMs` (default: the
-   * option `shutdownGraceMs`) and closes all sockets with 1012, on which clients come back.
+   * Accepts no more tasks, fails those that have not started with `serviceUnavailable`, gives the others `graceMs`
+   * (default: `shutdownGraceMs`), and closes all sockets with 1012, after which clients reconnect.
    */
   close(graceMs?: number): Promise<void>;
 }
 
-/** Starts a server. Settles when it listens and its runtime is ready; rejects where one of them cannot be. */
+/** Starts a server. Resolves when it listens and its runtime is ready; rejects if either fails. */
 export async function startServer(options: ServerOptions = {}): Promise<Server> {
   const { runtime: givenRuntime, log: givenLog, describe: givenDescribe, clock = systemClock, ...given } = options;
   const config = completeConfig(given);
   const log = givenLog ?? createLog(config.logLevel);
-  /** Closes what was opened so far, the last first. */
+  /** Closes everything opened so far, the last first. */
   const closers: (() => PromiseLike<void>)[] = [];
   const closeAll = async () => {
     for (let close = closers.pop(); close !== undefined; close = closers.pop()) await close();
@@ -74,7 +74,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
   let context: Context;
   let runtime: Runtime;
   try {
-    // First, because all that follows writes to the folder.
+    // First, because everything after it writes to the folder.
     const lock = await lockDataFolder(config.dataDir, clock);
     closers.push(() => lock[Symbol.asyncDispose]());
     const describer = startDescriber();
@@ -141,7 +141,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
       closing: false,
     };
     await runtime.ready();
-    // So that the first task does not pay for the first look.
+    // So that the first task does not wait for the first scan.
     await context.catalog.list();
     await listen(httpServer, config);
   } catch (error) {
@@ -154,11 +154,11 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
   const upgrades = new Upgrades(context);
   const listener = createRequestListener(context);
   httpServer.on('request', listener);
-  // Without this, Node would ask for the body before the key was looked at.
+  // Without this, Node would request the body before the check of the key.
   httpServer.on('checkContinue', listener);
   httpServer.on('upgrade', (request, socket, head) => upgrades.handle(request, socket, head));
   const { images, bytes, quotaBytes } = context.store.usage();
-  log.info({ images, bytes, quotaBytes, ttlMs: config.imageTtl }, 'Images are kept up to the quota (--image-quota).');
+  log.info({ images, bytes, quotaBytes, ttlMs: config.imageTtl }, 'The image store is open.');
   log.info({ url: context.url, provider: runtime.status().provider, open: context.keys.open }, 'The server listens.');
 
   let closed: Promise<void> | undefined;
@@ -223,7 +223,7 @@ async function startOwnRuntime(config: Config, log: Logger): Promise<Runtime> {
   });
 }
 
-/** Two of the largest requests may be read at once, and small ones beside them. */
+/** Two of the largest requests fit at once, and small ones beside them. */
 function unfinishedBytes({ maxUploadBytes }: Config): number {
   return 2 * maxRequestBytes(maxUploadBytes) + 32 * 2 ** 20;
 }

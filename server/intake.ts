@@ -1,22 +1,22 @@
-/** Bytes that one who has not shown a key may send at a time, where keys are set. */
+/** Bytes that a client without a key may send at once, if keys are set. */
 export const strangerBytes = 64 * 1024;
 
-/** The largest request, on the socket and by POST: one upload in base64 and some room for the rest of its task. */
+/** The largest request, on the socket and by POST: one upload in base64 and the rest of its task. */
 export function maxRequestBytes(maxUploadBytes: number): number {
   return Math.ceil(maxUploadBytes * 1.5) + 64 * 1024;
 }
 
 export interface IntakeOptions {
-  /** Bytes of unfinished requests that are held at once. */
+  /** Limit of bytes of unfinished requests. */
   maxBytes: number;
-  /** The part of them for those who have not shown a key, where keys are set. */
+  /** The part of it for clients without a key, if keys are set. */
   maxStrangerBytes: number;
 }
 
 /**
- * Counts the bytes of requests that are not complete yet, over all connections: parts of a body, fragments of a message.
- * Where they exceed what may be held, the request is cut that is the largest of the network that holds most, so that many
- * large unfinished requests from one place never cost another its small one.
+ * Counts the bytes of incomplete requests over all connections: parts of bodies, fragments of messages. Above the limit
+ * it aborts the largest request of the network with the most bytes, so large unfinished requests of one network never
+ * affect the small ones of another.
  */
 export class Intake {
   readonly #options: IntakeOptions;
@@ -28,12 +28,12 @@ export class Intake {
     this.#options = options;
   }
 
-  /** Bytes held at the moment. */
+  /** Current bytes. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** How many connections of a network have not shown a key. */
+  /** Connections of a network that have not shown a key. */
   strangersOf(network: string): number {
     let count = 0;
     for (const reading of this.#open) if (reading.isStranger && reading.network === network) count++;
@@ -41,9 +41,9 @@ export class Intake {
   }
 
   /**
-   * Begins to count for one request or one socket. `close` it in the end.
+   * Starts counting for one request or socket; `close` it at the end.
    *
-   * @param cut - ends the request; called at most once, also while `add` is under way
+   * @param cut - aborts the request; called at most once, possibly during `add`
    */
   open(network: string, isStranger: boolean, cut: () => void): Reading {
     const reading = new Reading(network, isStranger, cut, {
@@ -75,12 +75,12 @@ export class Intake {
 }
 
 interface ReadingOwner {
-  /** The bytes that are held have become so many more, or fewer; those of strangers by so many of them. */
+  /** Changes the count of bytes; `strangerBytes` is the part of clients without a key. */
   changed(bytes: number, strangerBytes: number): void;
   closed(): void;
 }
 
-/** What one request or socket has sent of something that is not complete. */
+/** The incomplete bytes of one request or socket. */
 export class Reading {
   readonly network: string;
   readonly #owner: ReadingOwner;
@@ -104,12 +104,12 @@ export class Reading {
     return this.#isStranger;
   }
 
-  /** @param bytes - negative for what turned out to be complete */
+  /** @param bytes - negative for bytes of a message that is complete */
   add(bytes: number): void {
     this.#set(this.#bytes + bytes);
   }
 
-  /** All that was sent is complete. */
+  /** Everything sent so far is complete. */
   reset(): void {
     this.#set(0);
   }
@@ -120,7 +120,7 @@ export class Reading {
     this.#isStranger = false;
   }
 
-  /** Gives up on the request. */
+  /** Aborts the request. */
   cut(): void {
     if (this.#isClosed) return;
     this.close();

@@ -3,41 +3,44 @@ import type { Clock } from './clock.ts';
 import type { ApiKey } from './config.ts';
 import { networkOf } from './proxies.ts';
 
-/** Wrong keys in a window: of one client, of one customer's network, and of one provider's, see `networkOf`. */
+/**
+ * Limits of wrong keys in a time window: of one client, one customer's network, and one provider's network, see
+ * `networkOf`.
+ */
 const guessBudgets = [
   { bits: 64, allowed: 30 },
   { bits: 48, allowed: 120 },
   { bits: 32, allowed: 600 },
 ];
 const failureWindowMs = 60_000;
-/** Networks whose wrong keys are counted at once. */
+/** Maximum number of tracked networks. */
 const maxNetworks = 10_000;
 
-/** The owner of everything where no keys are set. */
+/** The owner of all tasks and images if no keys are set. */
 const anyone = 'anyone';
 
-/** What the holders of a key may do. */
+/** The rights of a key. */
 export interface KeyPolicy {
-  /** Their part of the machine, beside the others'. */
+  /** Share of the machine relative to other keys. */
   weight: number;
-  /** Whether all who come with the key have that part together. */
+  /** Whether all sessions of the key share that together. */
   shared: boolean;
   /** The highest priority of their tasks. */
   maxPriority: number;
-  /** Whether priority counts beyond their own tasks. */
+  /** Whether its priorities also count against other keys. */
   overtakes: boolean;
-  /** Unfinished results, and results handed to the runtime at once; 0 sets no limit. */
+  /** Limits of unfinished and of running results; 0 sets no limit. */
   queueLimit: number;
   runLimit: number;
 }
 
 const plain: KeyPolicy = { weight: 1, shared: true, maxPriority: 9, overtakes: false, queueLimit: 0, runLimit: 0 };
 
-/** Knows the API keys, and counts the wrong ones by where they come from. */
+/** The API keys, and the count of wrong keys by network. */
 export class Keys {
   readonly #digests: Buffer[];
   readonly #policies = new Map<string, KeyPolicy>();
-  /** By network; the oldest first. */
+  /** By network, oldest first. */
   readonly #failures = new Map<string, { count: number; until: number }>();
   readonly #clock: Clock;
 
@@ -51,16 +54,16 @@ export class Keys {
     });
   }
 
-  /** Whether everybody is let in. */
+  /** Whether no key is needed. */
   get open(): boolean {
     return this.#digests.length === 0;
   }
 
-  /** The owner behind a key; undefined where the key is wrong or missing. Without keys, any key will do, and none. */
+  /** The owner of a key; undefined if the key is wrong or missing. Without keys, any key or none is valid. */
   ownerOf(apiKey: string | undefined): string | undefined {
     if (this.open) return anyone;
-    // Digests have one length, so the comparison takes as long for a key that is nearly right as for any other; all
-    // keys are compared for the same reason.
+    // Digests have one length, so the comparison takes equal time for every key. For the same reason all keys are
+    // compared.
     const given = digest(apiKey ?? '');
     let owner: string | undefined;
     for (const known of this.#digests) if (timingSafeEqual(known, given)) owner = known.toString('base64url');
@@ -68,13 +71,13 @@ export class Keys {
   }
 
   policyOf(owner: string): KeyPolicy {
-    // Where everybody is let in, nothing tells who belongs together.
+    // Without keys nothing identifies clients that belong together.
     return this.#policies.get(owner) ?? { ...plain, shared: false };
   }
 
   /**
-   * Counts a wrong key. Tells whether more came from there lately than from somebody who mistypes. A right key is let in all the
-   * same: behind one address there may be others than the one who guesses.
+   * Counts a wrong key. Returns whether there were more from its network than typing errors explain. A right key is
+   * still accepted, because other clients may share the address.
    */
   countWrong(address: string): boolean {
     const now = this.#clock.now();
@@ -88,7 +91,7 @@ export class Keys {
       this.#failures.delete(network);
       this.#failures.set(network, failures);
     }
-    // An attacker with many addresses must not fill the memory.
+    // Limits memory against an attacker with many addresses.
     for (const network of this.#failures.keys()) {
       if (this.#failures.size <= maxNetworks) break;
       this.#failures.delete(network);

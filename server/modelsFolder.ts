@@ -3,17 +3,17 @@ import path from 'node:path';
 import type { Logger } from 'pino';
 import type { ModelDescription, ModelParts } from '../runtime/index.ts';
 
-/** Something in a models folder that is a model by its looks. */
+/** An entry of a models folder that looks like a model. */
 export interface FoundModel {
   /** Absolute path of a folder or a file. */
   path: string;
-  /** Below the models folder, with slashes. */
+  /** Path below the models folder, with slashes. */
   place: string;
-  /** Names, sizes and times of its files; another one means another model. */
+  /** Names, sizes and times of its files; a change means a changed model. */
   stamp: string;
-  /** What `models.json` calls it, the AIR first. */
+  /** Its names in `models.json`, the AIR first. */
   names: string[];
-  /** The tiny decoder that `models.json` gives it. */
+  /** Its tiny decoder in `models.json`. */
   tinyDecoder?: string;
   /** The text encoders and the autoencoder that `models.json` gives it. */
   parts?: ModelParts;
@@ -23,7 +23,7 @@ export interface FoundModel {
   isVariant?: boolean;
 }
 
-/** What other tools call the folders of each kind; looked into where they are no model themselves. */
+/** Folder names of each kind in other tools, scanned if they are not models themselves. */
 export const customaryFolders: Record<string, ModelDescription['kind']> = {
   checkpoints: 'checkpoint',
   controlnet: 'controlNet',
@@ -42,10 +42,10 @@ export const partFolders: Partial<Record<ModelDescription['kind'], string>> = {
   textEncoder: 'text_encoders',
 };
 
-/** Bytes of the largest config that is read here. */
+/** Limit of config files in bytes. */
 const mostBytes = 4 * 2 ** 20;
 
-/** Pickled files and other formats cannot be used; they are found so that people read why. */
+/** Unusable formats such as pickles are listed with the reason. */
 const modelFile = /\.(safetensors|ckpt|pt|pth|bin|gguf)$/i;
 
 /** What `models.json` says of a model: its names, and what else is known of it. */
@@ -64,10 +64,8 @@ interface Names {
 
 /**
  * One models folder. Models are its subfolders with a `model_index.json`, or with a `config.json` that names a class,
- * and its files; one level deeper, those in folders that are customary. `models.json` gives them ids:
- * `{ "civitai:4384@128713": "dreamshaper", "runware:100@1": { "file": "loras/pixel.safetensors", "aliases": ["pixel"] } }`.
- * They also choose the parts of a denoiser's file: `"textEncoders": ["text_encoders/clip_l.safetensors"], "vae": "vae/ae.safetensors"`,
- * below the models folder.
+ * and its files; also those in the usual subfolders. `models.json` gives them ids: `{ "civitai:4384@128713":
+ * "dreamshaper", "runware:100@1": { "file": "loras/pixel.safetensors", "aliases": ["pixel"] } }`.
  */
 export class ModelsFolder {
   readonly #folder: string;
@@ -79,15 +77,15 @@ export class ModelsFolder {
     this.#log = log;
   }
 
-  /** Everything found, in the order of names, a customary folder's content at its place. Nothing where there is no folder. */
+  /** All entries by name, with the content of a usual subfolder in its place. Empty without a folder. */
   async look(): Promise<FoundModel[]> {
     const { places } = await this.#readNames();
-    // A name may lead to where nobody would look.
+    // The path may be anywhere in the folder.
     const all = new Set([...(await this.#places('', true)), ...places.keys()]);
     const found = await Promise.all(
       [...all].map(async (place): Promise<FoundModel[]> => {
         const file = path.join(this.#folder, place);
-        // What a person has to say of a single file stands beside it.
+        // The settings of a single file are beside it.
         const [stamp, beside] = await Promise.all([stampOf(file), stampOf(`${file}.json`)]);
         if (stamp === undefined) return [];
         const common = { path: file, place, stamp: `${stamp} ${beside}`, names: [] };
@@ -141,7 +139,7 @@ export class ModelsFolder {
     if (typeof where !== 'string' || where === '') throw new Error(`"${said}" must name files of the models folder`);
     const root = await realpath(this.#folder);
     const file = await realpath(path.join(root, where)).catch(() => undefined);
-    if (file === undefined) throw new Error(`"${said}" names ${where}, which is not there`);
+    if (file === undefined) throw new Error(`"${said}" names ${where}, which does not exist`);
     if (path.isAbsolute(where) || !file.startsWith(root + path.sep)) {
       throw new Error(`"${said}" names ${where}, which is not in the models folder`);
     }
@@ -167,7 +165,7 @@ export class ModelsFolder {
     return places.flat();
   }
 
-  /** A broken `models.json` is told once, and counts as empty; of one with broken entries the others count. */
+  /** A broken `models.json` is logged once and counts as empty; if only entries are broken, the others count. */
   async #readNames(): Promise<Names> {
     const file = path.join(this.#folder, 'models.json');
     const stamp = (await stampOf(file)) ?? '';
@@ -199,7 +197,7 @@ export class ModelsFolder {
   }
 }
 
-/** Undefined for what is neither a place nor an object with one. */
+/** Undefined for a value that is neither a path nor an object with one. */
 function namedBy(air: string, value: unknown): (Named & { place: string }) | undefined {
   const { file, folder, aliases, tinyDecoder, textEncoders, vae } = isObject(value) ? value : { folder: value };
   const where = file ?? folder;
@@ -217,7 +215,7 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Throws for what is larger than any real config, and for pipes and devices, which would be read for ever. */
+/** Throws for oversized files, and for pipes and devices, which would never end. */
 async function readSmall(file: string): Promise<string> {
   const found = await stat(file);
   if (!found.isFile() || found.size > mostBytes) throw new Error(`It is not a file of at most ${mostBytes} bytes.`);
@@ -232,11 +230,11 @@ async function isFolder(file: string): Promise<boolean> {
 async function isModelFolder(folder: string): Promise<boolean> {
   if (await stat(path.join(folder, 'model_index.json')).catch(() => undefined)) return true;
   const text = await readSmall(path.join(folder, 'config.json')).catch(() => undefined);
-  // What is no JSON is a model still, though a broken one, and its description says so.
+  // Invalid JSON still counts as a model; its description has the error.
   return text?.includes('"_class_name"') ?? false;
 }
 
-/** Of a file, or of all files of a folder and its subfolders; undefined where there is neither. */
+/** State of a file, or of all files of a folder; undefined if it is missing. */
 async function stampOf(file: string, depth = 2): Promise<string | undefined> {
   const found = await stat(file).catch(() => undefined);
   if (found === undefined) return undefined;

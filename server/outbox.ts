@@ -6,36 +6,39 @@ import { EncodedImage } from './images/encodedImage.ts';
 import type { StoredImage } from './images/store.ts';
 import { type Answer, type Answers, itemOf, ResultReference } from './results.ts';
 
-/** Bytes kept for a client that answers no pings, and frames; beyond it, what a socket took counts as arrived. */
+/**
+ * Limits of bytes and frames for a client that answers no pings; above them, frames accepted by the socket count as
+ * delivered.
+ */
 const unprovenBytes = 4 * 1024 * 1024;
 const unprovenFrames = 10_000;
-/** About what a result takes in memory without its base64, and a frame beside its text. */
+/** Estimated memory of a result without its base64, and of a frame beside its text. */
 const answerBytes = 600;
 const keptFrameBytes = 200;
 /**
- * Pings of ours that may wait for their pong. A client's pongs wait while it is busy, and `ws` ends a connection with 60
- * automatic pongs waiting.
+ * Maximum number of our pings without pong. A busy client delays its pongs, and `ws` closes a connection with 60
+ * waiting automatic pongs.
  */
 const maxPings = 8;
-/** Base64 in one frame; results beyond it go with their URL alone. `ws` takes frames of up to 100 MiB by default. */
+/** Base64 bytes in one frame; further results have only their URL. The default frame limit of `ws` is 100 MiB. */
 const maxBase64 = 64 * 1024 * 1024;
-/** What most clients that limit a frame limit it to: the default of Python's `websockets`. */
+/** The usual frame limit of clients: the default of Python's `websockets`. */
 const commonFrameLimit = 1024 * 1024;
-/** No client takes so little: a frame of that size was not the one that a client refused. */
+/** Every client accepts this size, so such a frame was not the refused one. */
 const leastFrameLimit = 64 * 1024;
 
-/** Reads an image that was stored; undefined when it is gone. */
+/** Reads a stored image; undefined if it was deleted. */
 export type ReadImage = (imageUUID: string) => Promise<{ image: StoredImage; bytes: Buffer } | undefined>;
 
 interface Kept {
   sequence: number;
-  /** An error or an event as it is sent, or what a frame is made of when it is sent. */
+  /** An error or event as sent, or the parts of a frame that is built when it is sent. */
   source: string | Answers;
-  /** What it takes in memory, about. */
+  /** Estimated memory. */
   bytes: number;
-  /** Goes without base64: the client takes no frame of that size. */
+  /** Sent without base64, because the client refuses frames of that size. */
   isLight: boolean;
-  /** The socket that took it last, and how long the frame was. */
+  /** The last socket that accepted it, and the length of the frame. */
   sentOn: ClientSocket | undefined;
   sentBytes: number;
 }
@@ -43,33 +46,33 @@ interface Kept {
 let outboxes = 0;
 
 /**
- * The frames that a client must not miss, in order. That a socket took a frame proves nothing: the system may hold it
- * when the link breaks. So a WebSocket ping follows with the number of the last frame before it, and frames are kept until
- * a pong with their number or a higher one is here; what is kept goes to the next socket again. A pong proves all frames
- * before its ping, because neither TCP nor a client's WebSocket changes their order. One ping follows all frames that were
- * sent in the same turn of the event loop.
+ * The frames that a client must not miss, in order. Acceptance by the socket proves nothing: the system may hold the
+ * frame when the link breaks. So a WebSocket ping with the number of the last frame follows, and frames are kept until
+ * a pong with their number or a higher one arrives. Kept frames go to the next socket again. A pong proves all frames
+ * before its ping, because neither TCP nor a client's WebSocket reorders them. One ping follows all frames of one turn
+ * of the event loop.
  *
- * What is kept of a result is a reference to its image. Its base64 is read from the store when the socket can take it,
- * one frame at a time.
+ * Of a result only a reference to its image is kept. Its base64 is read from the store when the socket can take it, one
+ * frame at a time.
  */
 export class Outbox {
   readonly #read: ReadImage;
-  /** Begins the pings of this outbox: a socket may have had another one before. */
+  /** Prefix of this outbox's pings: a socket may have had another outbox before. */
   readonly #name = ++outboxes;
   readonly #kept: Kept[] = [];
-  /** The longest frame with base64 that the client takes. */
+  /** The longest frame with base64 that the client accepts. */
   #maxFrame = Number.POSITIVE_INFINITY;
   #socket: ClientSocket | undefined;
-  /** How many of the first frames the socket has taken, and what they take in memory. */
+  /** Number and memory of the frames that the socket has accepted. */
   #taken = 0;
   #takenBytes = 0;
   #bytes = 0;
   #sequence = 0;
   #restoring = false;
-  /** Of the last frame that this socket has taken, and of the last that a ping covers. */
+  /** Number of the last frame that this socket has accepted, and of the last that a ping covers. */
   #sent = 0;
   #pinged = 0;
-  /** Numbers of the pings without a pong. */
+  /** Numbers of pings without pong. */
   #pings: number[] = [];
   #isPingDue = false;
 
@@ -77,27 +80,27 @@ export class Outbox {
     this.#read = read;
   }
 
-  /** Whether the socket has been given all that is kept, so that something else may follow. */
+  /** Whether the socket has everything, so that other frames may follow. */
   get empty(): boolean {
     return this.#taken === this.#kept.length;
   }
 
-  /** What is kept takes about so much memory. */
+  /** Estimated memory of all kept frames. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** The part of it that the socket has not been given. */
+  /** The part of it that the socket does not have. */
   get unsentBytes(): number {
     return this.#bytes - this.#takenBytes;
   }
 
-  /** The longest frame with an image in it that the client takes. */
+  /** The longest frame with an image that the client accepts. */
   get maxFrame(): number {
     return this.#maxFrame;
   }
 
-  /** Whether a result is on its way to the client, or waits for it. */
+  /** Whether a result is waiting or on its way. */
   holds(taskUUID: string, resultIndex: number): boolean {
     return this.#kept.some(
       ({ source }) =>
@@ -108,7 +111,7 @@ export class Outbox {
     );
   }
 
-  /** Sends all that is kept to `socket`, and from now on what is pushed. */
+  /** Sends all kept frames to `socket`, and from then on all new ones. */
   attach(socket: ClientSocket): void {
     this.#leave();
     this.#socket = socket;
@@ -116,7 +119,7 @@ export class Outbox {
   }
 
   detach(): void {
-    // A socket that this side closes may still answer: what it is known to have taken is not sent again on the next one.
+    // A closing socket may still answer: frames that it confirms are not sent again on the next one.
     if (this.#pinged !== this.#sent) this.#socket?.ping(`${this.#name} ${this.#sent}`);
     this.#leave();
     this.#socket = undefined;
@@ -130,7 +133,7 @@ export class Outbox {
     this.#pings = [];
   }
 
-  /** @param image - that of the only answer, where it is at hand */
+  /** @param image - the image of a single answer, if it is in memory */
   push(source: string | Answers, image?: EncodedImage): void {
     const light = typeof source === 'string' ? source : withoutPreviews(source);
     const kept: Kept = {
@@ -149,7 +152,7 @@ export class Outbox {
     while (this.#taken > 0 && (this.#bytes > unprovenBytes || this.#kept.length > unprovenFrames)) this.#shift();
   }
 
-  /** A pong came on `socket`, with the text of the ping that it answers; nothing where that is not one of ours. */
+  /** Handles a pong on `socket` with the text of its ping; ignores foreign pings. */
   ponged(socket: ClientSocket, text: string): void {
     const [name, number] = text.split(' ');
     if (Number(name) !== this.#name) return;
@@ -165,15 +168,15 @@ export class Outbox {
     socket.check();
   }
 
-  /** Goes on where the socket was too full for more. */
+  /** Continues after the socket was full. */
   resume(): void {
     this.#pump();
   }
 
   /**
-   * The client closed `socket` because a frame was larger than it takes. From now on it is sent nothing that large: results
-   * go with their URL, other answers are replaced by an error. `also` is the length of the largest frame that was sent
-   * beside those kept here.
+   * The client closed `socket` because of a frame above its limit. From now on it gets no frame of that size: results
+   * have only their URL, other answers become an error. `also` is the length of the largest frame sent outside this
+   * outbox.
    */
   refused(socket: ClientSocket, also: number): void {
     const inFlight = this.#kept.filter(({ sentOn }) => sentOn === socket);
@@ -225,7 +228,7 @@ export class Outbox {
     });
   }
 
-  /** Asks for the proof of all that was sent; where too many pongs are missing, the next of them makes up for it. */
+  /** Sends a ping for all frames so far; with too many pings waiting, a later ping covers them. */
   #ping(): void {
     const socket = this.#socket;
     if (socket === undefined || this.#pinged === this.#sent || this.#pings.length >= maxPings) return;
@@ -239,7 +242,7 @@ export class Outbox {
     this.#restoring = true;
     const images = await this.#imagesOf(answers);
     this.#restoring = false;
-    // Meanwhile another socket may have come, or a late pong.
+    // Another socket or a late pong may have come meanwhile.
     if (socket === this.#socket && kept === this.#kept[this.#taken]) {
       this.#send(socket, kept, images === undefined ? lightFrame(answers) : wholeFrame(answers, images));
     }
@@ -247,8 +250,8 @@ export class Outbox {
   }
 
   /**
-   * One image after the other. One that is gone meanwhile leaves its URL, which says so to whoever follows it. Nothing where
-   * the frame would be larger than the client takes.
+   * Reads one image after the other. A deleted image leaves its URL. Undefined if the frame would exceed the client's
+   * limit.
    */
   async #imagesOf(answers: Answers): Promise<(EncodedImage | undefined)[] | undefined> {
     const images: (EncodedImage | undefined)[] = [];
@@ -273,7 +276,7 @@ function hasBase64(source: string | Answers): source is Answers {
   return typeof source !== 'string' && source.some((answer) => answer instanceof ResultReference);
 }
 
-/** A frame that needs nothing from the store. */
+/** A frame without images from the store. */
 function frameNow(source: string | Answers, image: EncodedImage | undefined): string | Buffer | undefined {
   if (!hasBase64(source)) return lightOf(source);
   const [answer] = source;
@@ -286,7 +289,7 @@ function lightOf(source: string | Answers): string {
   return typeof source === 'string' ? source : lightFrame(source);
 }
 
-/** What is kept of answers: without the preview of an unfinished task, which is old by the time it is sent again. */
+/** Answers to keep: without previews, which would be obsolete. */
 function withoutPreviews([first, ...others]: Answers): Answers {
   return [withoutPreview(first), ...others.map(withoutPreview)];
 }
@@ -298,6 +301,6 @@ function withoutPreview(answer: Answer): Answer {
 }
 
 function tooLarge(item: ReturnType<typeof itemOf>, max: number): string {
-  const message = `The answer has ${max} bytes, and the client closed its connection with 1009: it takes no frame of that size.`;
+  const message = `The answer has ${max} bytes, and the client refused a frame of that size (close code 1009).`;
   return stringifyJson(toErrorFrame(new TaskError('payloadTooLarge', { message }).of('taskUUID' in item ? item : {})));
 }

@@ -13,7 +13,7 @@ function findPackageRoot(): string {
     const file = path.join(folder, 'package.json');
     if (existsSync(file) && JSON.parse(readFileSync(file, 'utf8')).name === 'latentwire') return folder;
     const parent = path.dirname(folder);
-    if (parent === folder) throw new Error('The package latentwire lies in no folder above this file.');
+    if (parent === folder) throw new Error('The package latentwire was not found above this file.');
     folder = parent;
   }
 }

@@ -8,7 +8,7 @@ import { sendBody } from './reply.ts';
 
 type Encoding = 'identity' | 'br' | 'gzip';
 
-/** A file of the page, in memory: all of them together are smaller than one picture. */
+/** A file of the page in memory; all files together are smaller than one picture. */
 interface PageFile {
   type: string;
   hash: string;
@@ -25,8 +25,8 @@ const types: Record<string, string> = {
 let files: Promise<ReadonlyMap<string, PageFile>> | undefined;
 
 /**
- * Serves the playground, and the client's modules under `/app/`, as the build made them; false where the path is none of
- * them. Only what the build listed has a path, so no path leads anywhere else. Ranges are not served.
+ * Serves the built playground, and the client's modules under `/app/`; false for other paths. Only files listed by the
+ * build have a path. Ranges are not supported.
  */
 export async function servePage(
   pathname: string,
@@ -35,7 +35,7 @@ export async function servePage(
   { clock }: Context,
 ): Promise<boolean> {
   files ??= readPage(path.join(packageRoot, 'dist', 'page')).catch((error) => {
-    // A build may be under way.
+    // A build may be running.
     files = undefined;
     throw error;
   });
@@ -53,7 +53,7 @@ export async function servePage(
   response.setHeader('content-type', file.type);
   if (encoding !== 'identity') response.setHeader('content-encoding', encoding);
   if (file.type === types['.html']) {
-    // Pictures and sockets may come from another server: the page can be pointed at one.
+    // Pictures and sockets may be on another server, which the page can use.
     response.setHeader(
       'content-security-policy',
       "default-src 'self'; img-src * data: blob:; connect-src *; style-src 'self' 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'",
@@ -69,7 +69,7 @@ export async function servePage(
   return true;
 }
 
-/** Every file by its path on the server. Empty where nothing has been built. */
+/** Files by path. Empty before the first build. */
 async function readPage(folder: string): Promise<ReadonlyMap<string, PageFile>> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
   const page = new Map<string, PageFile>();
@@ -88,7 +88,7 @@ async function readPage(folder: string): Promise<ReadonlyMap<string, PageFile>> 
   return page;
 }
 
-/** The form that the client likes best, and of those it likes equally the smallest. RFC 9110, section 12.5.3. */
+/** The encoding that the client prefers; among equals the smallest. RFC 9110, section 12.5.3. */
 function chooseEncoding(accepted: string | undefined, { bytes }: PageFile): Encoding {
   const weights = new Map<string, number>();
   for (const item of (accepted ?? '').toLowerCase().split(',')) {

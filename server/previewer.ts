@@ -7,8 +7,8 @@ import { EncodedImage } from './images/encodedImage.ts';
 import { showPreview, type TaskRecord } from './taskRecords.ts';
 
 /**
- * Encodes the previews of one result and sends them. While one is encoded only the newest of the others is kept, so a
- * fast run never builds up a line of previews, and none is sent once the result is there.
+ * Encodes and sends the previews of one result. While one is encoded only the newest of the others is kept, so no queue
+ * builds up, and none is sent after the result.
  */
 export class Previewer {
   readonly #record: TaskRecord;
@@ -61,7 +61,7 @@ export class Previewer {
         this.#send({ event: 'previewed', taskType, taskUUID, resultIndex, step, steps, width, height, format }, bytes);
       }
     } catch (error) {
-      // A preview is never worth its task.
+      // A failed preview must not fail its task.
       this.#context.log.warn({ taskUUID: this.#record.taskUUID, err: error }, 'A preview could not be encoded.');
     } finally {
       this.#encoding = false;

@@ -1,13 +1,13 @@
 import type { IncomingMessage } from 'node:http';
 import { BlockList, isIP, isIPv6 } from 'node:net';
 
-/** Words that stand for several networks in `--trusted-proxy`. */
+/** Names of groups of networks in `--trusted-proxy`. */
 const words: Record<string, readonly string[]> = {
   loopback: ['127.0.0.0/8', '::1/128'],
   private: ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7', 'fe80::/10'],
 };
 
-/** Reads an entry of `--trusted-proxy`; undefined where it is neither an address, nor a CIDR network, nor one of the words. */
+/** Parses an entry of `--trusted-proxy`; undefined if it is neither an address, a CIDR network, nor a name. */
 export function parseProxy(text: string): string | undefined {
   const entry = text.trim().toLowerCase();
   if (Object.hasOwn(words, entry)) return entry;
@@ -18,11 +18,11 @@ export function parseProxy(text: string): string | undefined {
   return /^\d{1,3}$/.test(prefix) && Number(prefix) <= (version === 4 ? 32 : 128) ? entry : undefined;
 }
 
-/** Knows the reverse proxies whose word is taken for who a client is and by what address it came. */
+/** The trusted reverse proxies, whose headers give the client's address and URL. */
 export class Proxies {
   readonly #trusted = new BlockList();
 
-  /** @param entries - addresses, CIDR networks and words, as `parseProxy` reads them */
+  /** @param entries - addresses, CIDR networks and names, from `parseProxy` */
   constructor(entries: readonly string[]) {
     for (const entry of entries.flatMap((each) => words[each] ?? [each])) {
       const [address = '', prefix] = entry.split('/');
@@ -33,8 +33,9 @@ export class Proxies {
   }
 
   /**
-   * The address of the client. `X-Forwarded-For` is read from the right, since every proxy appends the address that it saw:
-   * the first one that is no trusted proxy is the client's. What stands further left is what the client itself wrote.
+   * The address of the client. `X-Forwarded-For` is read from the right, because every proxy appends the address that
+   * it saw: the first address that is not a trusted proxy is the client's. The client itself may have written the
+   * addresses left of it.
    */
   addressOf(request: IncomingMessage): string {
     let address = plainAddress(request.socket.remoteAddress ?? '');
@@ -47,7 +48,7 @@ export class Proxies {
     return address;
   }
 
-  /** What a trusted proxy says the client asked for; nothing where the request comes from elsewhere. */
+  /** The URL according to a trusted proxy; empty for other requests. */
   forwarded(request: IncomingMessage): { host?: string; protocol?: string } {
     if (!this.#trusts(plainAddress(request.socket.remoteAddress ?? ''))) return {};
     const host = lastOf(headerOf(request, 'x-forwarded-host'));
@@ -62,9 +63,9 @@ export class Proxies {
 }
 
 /**
- * The network that counts as one client: an IPv4 address, or the 64 bits of an IPv6 address that one customer has at will.
+ * The network that counts as one client: an IPv4 address, or the 64 bits of an IPv6 network of one customer.
  *
- * @param bits - of an IPv6 address, a multiple of 16; an IPv4 address is cut at half of it, up to 32
+ * @param bits - of an IPv6 address, a multiple of 16; IPv4 uses half of it, up to 32
  */
 export function networkOf(address: string, bits = 64): string {
   const plain = plainAddress(address);
@@ -80,13 +81,13 @@ export function networkOf(address: string, bits = 64): string {
   return [...before, ...new Array<string>(zeros).fill('0'), ...after].slice(0, bits / 16).join(':');
 }
 
-/** An IPv4 address in its IPv6 form as IPv4, and without a zone. */
+/** Converts an IPv4-mapped address to IPv4, and removes a zone. */
 function plainAddress(address: string): string {
   const [plain = ''] = address.split('%');
   return /^::ffff:([\d.]+)$/i.exec(plain)?.[1] ?? plain;
 }
 
-/** Some proxies write the port as well: `192.0.2.1:443`, `[2001:db8::1]:443`. */
+/** Some proxies append the port: `192.0.2.1:443`, `[2001:db8::1]:443`. */
 function addressIn(hop: string | undefined): string | undefined {
   const text = hop?.trim() ?? '';
   const address = /^\[([^\]]+)\](?::\d+)?$/.exec(text)?.[1] ?? /^([\d.]+):\d+$/.exec(text)?.[1] ?? text;

@@ -4,12 +4,12 @@ import type { Clock } from './clock.ts';
 import type { KeyPolicy } from './keys.ts';
 import { Pace } from './work.ts';
 
-/** What a run says: where it waits, while it waits, and then what the runtime says. */
+/** Events of a run: its position while it waits, then those of the runtime. */
 export type QueuedRunEvent = { type: 'queued'; position: number } | RunEvent;
 
-/** For whom a task runs: a session, or all HTTP requests of one address, and whose key it came with. */
+/** The account of a task: a session, or all HTTP requests of one address, with the key. */
 export interface Claimant {
-  /** What a client is told that it is. */
+  /** Its kind in messages. */
   readonly kind: 'session' | 'address';
   readonly id: string;
   readonly owner: string;
@@ -17,15 +17,15 @@ export interface Claimant {
 
 export interface QueueOptions {
   clock: Clock;
-  /** Results that may wait. */
+  /** Limit of waiting results. */
   limit: number;
-  /** Results handed to the runtime at once. */
+  /** Limit of running results. */
   concurrency: number;
   /** Unfinished results of one claimant; 0 sets no limit. */
   claimantLimit: number;
-  /** Results of one claimant handed to the runtime at once; 0 sets no limit. */
+  /** Running results of one claimant; 0 sets no limit. */
   claimantRuns: number;
-  /** `arrival`: whoever came first is next, however much it has had. Default `fair`. */
+  /** `arrival`: the oldest is next, whatever its claimant has had. Default `fair`. */
   order?: 'fair' | 'arrival';
   policyOf: (owner: string) => KeyPolicy;
 }
@@ -34,12 +34,12 @@ interface Waiting {
   flow: Flow;
   priority: number;
   work: number;
-  /** What the flow was charged for it, and the weight that it counted with then. */
+  /** The charged work, and the weight at that time. */
   charged: number;
   weight: number;
-  /** Rises with each arrival. */
+  /** Increases with each arrival. */
   arrival: number;
-  /** Runs that come before this one; a change is told. */
+  /** Position in the queue; a change is reported. */
   position: number;
   wake: () => void;
   isNext: boolean;
@@ -50,30 +50,30 @@ interface Flow {
   readonly id: string;
   readonly owner: string;
   readonly policy: KeyPolicy;
-  /** Those of higher priority first, then those that came first. */
+  /** Ordered by priority, then by arrival. */
   readonly waiting: Waiting[];
   running: number;
-  /** Virtual time at which the work that it was given is done: work over weight, on the clock of the queue. */
+  /** Virtual time when its charged work is done: work over weight, on the clock of the queue. */
   virtualFinish: number;
 }
 
 /**
- * Orders runs before they reach the runtime. Next is a run of the claimant that was given the least denoising work for its
- * weight, so that neither many tasks nor large ones hold up everybody else. Whoever was idle begins with the clock: being
- * away saves nothing up. (Start-time fair queueing, Goyal, Vin, Cheng 1996.)
+ * Orders runs before they reach the runtime. The next run is of the claimant with the least denoising work for its
+ * weight, so neither many tasks nor large ones delay others. A claimant that was idle starts at the current virtual
+ * time: idling saves nothing. (Start-time fair queueing, Goyal, Vin, Cheng 1996.)
  */
 export class Queue {
   readonly #runtime: Runtime;
   readonly #options: QueueOptions;
   readonly #flows = new Map<string, Flow>();
   readonly #pace: Pace;
-  /** Virtual time: the start of the flow that was served last. */
+  /** Virtual time: the start of the flow served last. */
   #clock = 0;
   #arrivals = 0;
   #running = 0;
   #admitted = 0;
   readonly #admittedOf = new Map<string, number>();
-  /** Those of each key that have unfinished results. */
+  /** Claimants with unfinished results, by key. */
   readonly #claimantsOf = new Map<string, Set<string>>();
   #closed = false;
 
@@ -94,10 +94,10 @@ export class Queue {
   }
 
   /**
-   * Takes room for results, from the arrival of their task until `release`. Room is counted here and not by the runs that
-   * wait, because a task may still be fetching its seed image. `freed` is the room that the task's coming will free, because
-   * it supersedes another. Throws `rateLimitExceeded` beyond a limit of the claimant or of its key, `serviceUnavailable`
-   * where the queue is full; one with less than its part of a full queue is let in nevertheless.
+   * Reserves places for results from the arrival of their task until `release`. Waiting runs would undercount, because
+   * a task may still be downloading its seed image. `freed` are the places of tasks that this one supersedes. Throws
+   * `rateLimitExceeded` above a limit of the claimant or its key, and `serviceUnavailable` if the queue is full and the
+   * claimant has its share of it.
    */
   admit(claimant: Claimant, count: number, freed = 0): void {
     if (this.#closed) throw shuttingDown();
@@ -121,10 +121,10 @@ export class Queue {
   }
 
   /**
-   * Adds a run; its place is taken now, not when the iteration begins, so it must be iterated. After `signal` is aborted the iteration throws
-   * `signal.reason`: at once while waiting, within a step while running. Of one claimant those of higher `priority` come
-   * first; before those of others only where the key's policy says so. In the order of arrival only such keys have any.
-   * `work` is what its claimant is charged: see `workOf`.
+   * Adds a run, which takes its place now and must be iterated. When `signal` is aborted the iteration throws
+   * `signal.reason`: at once while waiting, within a step while running. Within a claimant a higher `priority` comes
+   * first, and before other claimants only if the policy of the key allows that. In the order of arrival only such keys
+   * have priorities. `work` is charged to the claimant, see `workOf`.
    */
   run(
     claimant: Claimant,
@@ -137,7 +137,7 @@ export class Queue {
     const arrival = ++this.#arrivals;
     const rank = this.#fair || flow.policy.overtakes ? priority : 0;
     const entry: Waiting = {
-      // What nobody is charged for leaves all flows level, so that arrival decides.
+      // Without charges all flows stay equal, and arrival decides.
       ...{ flow, priority: rank, work: this.#fair ? work : 0, arrival },
       ...{ charged: 0, weight: 1, position: 0, wake: () => {}, isNext: false },
     };
@@ -147,7 +147,7 @@ export class Queue {
     return this.#drive(entry, request, signal);
   }
 
-  /** Takes no more results; those that were admitted go on. */
+  /** Accepts no more results; admitted ones continue. */
   close(): void {
     this.#closed = true;
   }
@@ -162,7 +162,7 @@ export class Queue {
     signal.addEventListener('abort', wake);
     let done = 0;
     try {
-      // Told on arrival too when the turn comes at once, so that every task has the same beginning.
+      // Also sent if the run starts at once, so that every task begins with the same event.
       let told = entry.position;
       yield { type: 'queued', position: told };
       while (!entry.isNext) {
@@ -188,7 +188,7 @@ export class Queue {
       if (entry.isNext) {
         this.#running--;
         flow.running--;
-        // What it was charged for and did not get.
+        // Refunds the unused work.
         flow.virtualFinish -= entry.charged * (1 - done);
         this.#pace.ended(done);
       } else flow.waiting.splice(flow.waiting.indexOf(entry), 1);
@@ -205,7 +205,7 @@ export class Queue {
     return flow;
   }
 
-  /** The weight of a key is that of all who come with it, in equal parts. */
+  /** The claimants of a key share its weight equally. */
   #weightOf({ owner, policy }: Flow): number {
     if (!policy.shared) return policy.weight;
     const sharers = [...this.#flows.values()].filter((other) => other.owner === owner && isActive(other));
@@ -221,7 +221,7 @@ export class Queue {
       if (next === undefined) break;
       const { flow } = next;
       const start = this.#startOf(flow);
-      // Not the start of the next run where it overtakes: all flows before it would become equal.
+      // Not the start of the next run if it overtakes: all flows before it would become equal.
       this.#clock = Math.min(...flows.map((each) => this.#startOf(each)));
       flow.waiting.shift();
       if (this.#running === 0) this.#pace.begin();
@@ -237,13 +237,16 @@ export class Queue {
     this.#tellPositions();
   }
 
-  /** A quarter of the places is for those who have none, so that nobody waits for the end of another's picture. */
+  /**
+   * Reserves a quarter of the places for claimants without a running result, so that nobody waits for the end of
+   * another's picture.
+   */
   #mayTakeAPlace(flow: Flow): boolean {
     const { concurrency } = this.#options;
     return !this.#fair || flow.running === 0 || this.#running < concurrency - Math.floor(concurrency / 4);
   }
 
-  /** Whether it waits, and for nothing but its turn. */
+  /** Whether it waits only for its turn. */
   #isWithinLimits(flow: Flow): boolean {
     if (flow.waiting.length === 0) return false;
     const { claimantRuns } = this.#options;
@@ -267,7 +270,7 @@ export class Queue {
     return overtaking(b) - overtaking(a) || this.#startOf(a.flow) - this.#startOf(b.flow) || a.arrival - b.arrival;
   }
 
-  /** Idle flows whose virtual finish time has passed are the same as new ones. */
+  /** Idle flows whose virtual finish time has passed are equal to new ones. */
   #forgetIdle(): void {
     const nothingRuns = this.#running === 0;
     for (const flow of this.#flows.values()) {
@@ -276,7 +279,7 @@ export class Queue {
     if (this.#flows.size === 0) this.#clock = 0;
   }
 
-  /** Places, were nobody to come any more. */
+  /** Positions, if no further task comes. */
   #tellPositions(): void {
     const order: { entry: Waiting; start: number }[] = [];
     for (const flow of this.#flows.values()) {
@@ -301,7 +304,7 @@ export class Queue {
     if (limit === 0 || held + count <= limit) return;
     if (count > limit) {
       throw new TaskError('invalidNumberResults', {
-        message: `\`numberResults\` must be at most ${limit}: a ${whose} may have no more unfinished results here.`,
+        message: `\`numberResults\` must be at most ${limit}: a ${whose} may have no more unfinished results.`,
         parameter: 'numberResults',
         type: 'integer',
         max: limit,
@@ -315,10 +318,10 @@ export class Queue {
   }
 
   /**
-   * Whether `more` results leave a claimant within its part of a full queue. The room is divided among the keys that have
-   * unfinished results, and the part of a key among its claimants, so that a key with many sessions has no more of it. Of a
-   * key that has used up its part those claimants are still let in that have less than theirs, up to twice the key's part:
-   * parts grow smaller with each claimant that comes.
+   * Whether a claimant stays within its share of a full queue with `more` results. The places are divided among the
+   * keys with unfinished results, and those of a key among its claimants, so a key with many sessions has no more. If a
+   * key has used up its share, claimants with less than theirs are still admitted, up to twice the key's share: shares
+   * shrink with each new claimant.
    */
   #isWithinPart(claimant: Claimant, more: number, room: number): boolean {
     const owner = ownerKey(claimant);
@@ -360,12 +363,12 @@ function isActive(flow: Flow): boolean {
   return flow.running > 0 || flow.waiting.length > 0;
 }
 
-/** The priority that counts before others' turns. */
+/** The priority relative to other claimants. */
 function overtaking({ flow, priority }: Waiting): number {
   return flow.policy.overtakes ? priority : 0;
 }
 
-/** What is told to those who come, or still wait, when the server stops. */
+/** Error for new and waiting tasks when the server stops. */
 export function shuttingDown(): TaskError {
   return new TaskError('serviceUnavailable', { message: 'The server is shutting down; try again in a moment.' });
 }

@@ -5,24 +5,21 @@ import type { GenerateRequest } from '../runtime/index.ts';
 import type { Embedded } from './images/embed.ts';
 import { packageVersion } from './packageRoot.ts';
 
-/** What a recipe needs to know beside the task. */
+/** Facts for a recipe beside the task. */
 export interface Drawn {
-  /** The model's name in the catalog. */
+  /** Id of the model in the catalog. */
   air: string;
-  /** The scheduler that the model has where the task names none. */
+  /** The model's default scheduler. */
   defaultScheduler: string;
   request: GenerateRequest;
 }
 
-/**
- * What is needed to draw a result again, as texts for its file. Pictures are named by UUID; a URL or bytes of somebody's are left
- * out, and so is everything about delivery.
- */
+/** Metadata to repeat a result. Input pictures are given by UUID; URLs, bytes and delivery options are left out. */
 export function recipeOf(task: ImageInferenceTask, drawn: Drawn): Embedded {
   return { parameters: parametersOf(task, drawn), json: stringifyJson(taskOf(task, drawn)) };
 }
 
-/** The lines that AUTOMATIC1111 writes and many tools read. */
+/** AUTOMATIC1111's format, which many tools read. */
 function parametersOf(task: ImageInferenceTask, { air, defaultScheduler, request }: Drawn): string {
   const settings: [string, string | number | bigint | undefined][] = [
     ['Steps', request.steps],
@@ -37,7 +34,7 @@ function parametersOf(task: ImageInferenceTask, { air, defaultScheduler, request
     ['VAE', task.vae],
     ['Version', `latentwire ${packageVersion}`],
   ];
-  // Values with a comma or a colon are quoted, as JSON.
+  // Values with a comma or colon are quoted as in JSON.
   const shown = (value: string | number | bigint) =>
     /[,:\n]/.test(String(value)) ? JSON.stringify(String(value)) : value;
   const line = settings
@@ -48,7 +45,7 @@ function parametersOf(task: ImageInferenceTask, { air, defaultScheduler, request
   return [`${task.positivePrompt}${loras}`, ...negative, line].join('\n');
 }
 
-/** A task that draws the same result. */
+/** A task that repeats the result. */
 function taskOf(task: ImageInferenceTask, { air, defaultScheduler, request }: Drawn): Record<string, unknown> {
   const { positivePrompt, negativePrompt, positivePrompt2, negativePrompt2, promptWeighting, clipSkip } = task;
   const { lora, embeddings, vae, refiner, outpaint, maskMargin, imageGuidanceScale, shift } = task;

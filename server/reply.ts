@@ -3,15 +3,15 @@ import type { ServerResponse } from 'node:http';
 import { stringifyJson } from '../protocol/json.ts';
 import type { Clock } from './clock.ts';
 
-/** How long a reader may take nothing of a reply, or of an image, before its connection is cut. */
+/** How long a reader may read nothing of a reply or image before its connection is aborted. */
 export const unreadReplyMs = 30_000;
-/** Bytes that are given to a connection at a time: with `unreadReplyMs` the least speed of a reader. */
+/** Bytes written at once; with `unreadReplyMs` this defines the minimum speed of a reader. */
 const chunkBytes = 64 * 1024;
 
 /**
- * Writes a body and ends the response. No more is taken from `chunks` than the reader has room for. A reader that goes away,
- * or takes nothing for `unreadReplyMs`, ends it: `chunks` is returned, so that a file behind it is closed, and the connection
- * is cut. Never rejects; the headers are on their way, so nobody could be told.
+ * Writes a body with back-pressure and ends the response. If the reader disconnects, or reads nothing for
+ * `unreadReplyMs`, `chunks` is returned, which closes a file behind it, and the connection is aborted. Never rejects,
+ * because the headers have been sent.
  */
 export async function sendBody(
   response: ServerResponse,
@@ -33,7 +33,7 @@ export async function sendBody(
   }
 }
 
-/** Sends a file of so many bytes, from its beginning. */
+/** Sends the first bytes of a file. */
 export async function sendFile(response: ServerResponse, file: string, clock: Clock): Promise<void> {
   await sendBody(response, createReadStream(file, { highWaterMark: chunkBytes }), clock);
 }
@@ -52,7 +52,7 @@ function* partsOf(chunk: Buffer | string): Iterable<Buffer> {
   for (let at = 0; at < bytes.byteLength; at += chunkBytes) yield bytes.subarray(at, at + chunkBytes);
 }
 
-/** Settles with the event; rejects when the response closes before, or when the reader has taken too long. */
+/** Resolves with the event; rejects if the response closes before, or the reader takes too long. */
 function within(response: ServerResponse, event: 'drain' | 'finish', clock: Clock): Promise<void> {
   return new Promise((resolve, reject) => {
     const settle = (done: () => void) => () => {
@@ -61,9 +61,9 @@ function within(response: ServerResponse, event: 'drain' | 'finish', clock: Cloc
       done();
     };
     const onEvent = settle(resolve);
-    const onClose = settle(() => reject(new Error('The reader has gone.')));
-    const late = settle(() => reject(new Error('The reader takes nothing.')));
-    // A reply to a pipelined request has no socket before its turn, and nobody is slow until then.
+    const onClose = settle(() => reject(new Error('The reader disconnected.')));
+    const late = settle(() => reject(new Error('The reader reads nothing.')));
+    // A reply to a pipelined request has no socket before its turn, and no reader to wait for.
     const wait = () =>
       clock.after(unreadReplyMs, () => {
         if (response.socket === null) timer = wait();

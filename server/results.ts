@@ -5,7 +5,7 @@ import type { EncodedImage } from './images/encodedImage.ts';
 import { imageUrl } from './taskImages.ts';
 import type { TaskRecord, TaskResult } from './taskRecords.ts';
 
-/** The part of an answer that repeats the warnings about its task. */
+/** The warnings of an answer. */
 export function warned({ warnings }: MayWarn): MayWarn {
   return warnings === undefined || warnings.length === 0 ? {} : { warnings };
 }
@@ -13,8 +13,8 @@ export function warned({ warnings }: MayWarn): MayWarn {
 export type Base64Field = 'imageBase64Data' | 'imageDataURI';
 
 /**
- * A finished image as it is kept until it is sent: with all but its base64, which is made from the stored file when the
- * reader can take it. So what waits for a client is small, however many images that is.
+ * A finished image that waits to be sent, without base64, which is read from the stored file when the reader can take
+ * it. So waiting results are small.
  */
 export class ResultReference {
   readonly item: ImageResult;
@@ -27,7 +27,7 @@ export class ResultReference {
     this.format = format;
   }
 
-  /** The text of a field, whole. */
+  /** The complete text of a field. */
   valueOf(field: Base64Field, { base64 }: EncodedImage): string {
     return field === 'imageBase64Data' ? base64 : `data:${mimeType(this.format)};base64,${base64}`;
   }
@@ -37,7 +37,7 @@ export class ResultReference {
   }
 }
 
-/** What a task is answered with. */
+/** The answers to a task. */
 export type Answer = ResultItem | ResultReference;
 export type Answers = readonly [Answer, ...Answer[]];
 

@@ -3,8 +3,8 @@ import { startServer } from './index.ts';
 import { createLog } from './log.ts';
 
 /**
- * Runs a server as a program: says where it listens on stdout, stops on SIGINT and SIGTERM, and at once on a second
- * signal. Settles when it has stopped; rejects where it cannot start.
+ * Runs a server as a program: prints its address to stdout, stops on SIGINT and SIGTERM, and at once on a second
+ * signal. Resolves when it has stopped; rejects if it cannot start.
  */
 export async function serve(config: Config): Promise<void> {
   const log = createLog(config.logLevel);
@@ -12,7 +12,7 @@ export async function serve(config: Config): Promise<void> {
   let stopping = false;
   const onSignal = (signal: NodeJS.Signals) => {
     if (stopping) {
-      log.warn({ signal }, 'Stopped at once by a second signal.');
+      log.warn({ signal }, 'A second signal ended the server at once.');
       process.exit(signal === 'SIGINT' ? 130 : 143);
     }
     stopping = true;

@@ -14,15 +14,15 @@ import { Outbox, type ReadImage } from './outbox.ts';
 import type { Claimant } from './queue.ts';
 import { type Answer, itemOf, type ResultReference } from './results.ts';
 
-/** What all sessions have in common. */
+/** Shared parts of all sessions. */
 export interface SessionOptions {
   read: ReadImage;
   meter: PreviewMeter;
 }
 
 /**
- * What a client comes back to: survives its socket, and keeps what is not known to have arrived. Of events it keeps the
- * newest of each kind, of each result that is unfinished. While no socket is there it keeps no bytes of any picture.
+ * The state that a client resumes: it survives the socket and keeps unconfirmed frames. Of events it keeps the newest
+ * of each kind for each unfinished result. Without a socket it keeps no picture data.
  */
 export class Session implements Caller {
   readonly id = createUUID();
@@ -35,9 +35,9 @@ export class Session implements Caller {
   #socket: ClientSocket | undefined;
   readonly #options: SessionOptions;
   readonly #outbox: Outbox;
-  /** In the order in which they came. */
+  /** In order of arrival. */
   readonly #newest = new Map<string, EventFrame>();
-  /** Those of them that the socket has not been given. */
+  /** Those that the socket does not have. */
   readonly #unsent = new Set<string>();
 
   constructor(owner: string, baseUrl: string, options: SessionOptions) {
@@ -59,10 +59,10 @@ export class Session implements Caller {
     return this.#socket !== undefined;
   }
 
-  /** Makes `socket` the one that frames go to, and sends what is not known to have arrived on earlier ones, in order. */
+  /** Attaches `socket` and sends the unconfirmed frames of earlier sockets, in order. */
   attach(socket: ClientSocket): void {
     if (this.#socket === socket) return;
-    // The client is here; what is left of its last socket can only be half open.
+    // The client has reconnected, so its last socket can only be half open.
     this.#socket?.terminate();
     this.#socket = socket;
     socket.backlog = () => (this.#socket === socket ? this.#outbox.unsentBytes : 0);
@@ -72,25 +72,25 @@ export class Session implements Caller {
     this.#flush();
   }
 
-  /** Called when `socket` has closed. False when another one has taken its place meanwhile. */
+  /** Detaches a closed `socket`. False if another socket has replaced it. */
   detach(socket: ClientSocket): boolean {
     if (this.#socket !== socket) return false;
     this.#socket = undefined;
     for (const [key, { kind }] of this.#newest) {
       this.#drop(key);
-      // Its bytes; the record of the task has the newest for whoever comes back.
+      // Drops preview bytes; the record of the task has the newest for the next socket.
       if (kind === 'previewed') this.#newest.delete(key);
     }
     this.#outbox.detach();
     return true;
   }
 
-  /** A pong came on `socket`, with the text that its ping had. */
+  /** Handles a pong on `socket` with the text of its ping. */
   ponged(socket: ClientSocket, text: string): void {
     this.#outbox.ponged(socket, text);
   }
 
-  /** The client closed `socket` because a frame was larger than it takes. To be called before `detach`. */
+  /** The client closed `socket` because of a frame above its limit. Call it before `detach`. */
   refused(socket: ClientSocket): void {
     let largest = 0;
     for (const [key, { bytes }] of this.#newest) if (!this.#unsent.has(key)) largest = Math.max(largest, bytes.length);
@@ -145,7 +145,7 @@ export class Session implements Caller {
     if ('imageUUID' in item && 'resultIndex' in item) this.#forget(`${item.taskUUID} ${item.resultIndex} `);
   }
 
-  /** Drops events that the result, or the end, makes untrue. */
+  /** Drops events that a result, or the end of the task, makes obsolete. */
   #forget(prefix: string): void {
     for (const key of this.#newest.keys()) {
       if (!key.startsWith(prefix)) continue;
@@ -154,13 +154,13 @@ export class Session implements Caller {
     }
   }
 
-  /** Gives up on sending an event; call before a newer one takes its place. */
+  /** Removes an event; call it before a newer one replaces it. */
   #drop(key: string): void {
     if (!this.#unsent.delete(key)) return;
     if (this.#newest.get(key)?.kind === 'previewed') this.#options.meter.previewDropped('slow_reader');
   }
 
-  /** Sends events as far as the socket takes them. */
+  /** Sends events until the socket is full. */
   #flush(): void {
     const socket = this.#socket;
     if (socket === undefined || !this.#outbox.empty) return;
@@ -183,15 +183,15 @@ export class Session implements Caller {
 
 export interface SessionsOptions extends SessionOptions {
   clock: Clock;
-  /** How long a session waits for its client to come back. */
+  /** How long a session waits for its client to reconnect. */
   keepMs: number;
-  /** Hears of sessions whose client did not come back. */
+  /** Called for expired sessions. */
   expired: (session: Session) => void;
-  /** Hears of sessions whose client is back, or new. */
+  /** Called for resumed and new sessions. */
   attached: (session: Session) => void;
 }
 
-/** The sessions that live; one without a socket is kept for a while, then forgotten. */
+/** All sessions; one without a socket expires after a while. */
 export class Sessions {
   readonly #sessions = new Map<string, Session>();
   readonly #timers = new Map<string, Timer>();
@@ -211,7 +211,7 @@ export class Sessions {
     return session;
   }
 
-  /** The session of that id, if it belongs to the same owner. */
+  /** The session with an id, if `owner` owns it. */
   find(id: string | undefined, owner: string): Session | undefined {
     const session = id === undefined ? undefined : this.#sessions.get(id);
     return session?.owner === owner ? session : undefined;
@@ -234,7 +234,7 @@ export class Sessions {
     this.#timers.set(session.id, timer);
   }
 
-  /** Like `detach`, for a session that nobody will come back to. */
+  /** Like `detach`, for a session that nobody can resume. */
   discard(session: Session, socket: ClientSocket): void {
     if (session.detach(socket)) this.#sessions.delete(session.id);
   }

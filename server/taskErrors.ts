@@ -2,7 +2,7 @@ import { type ErrorCode, parameterCode, TaskError } from '../protocol/errors.ts'
 import { RuntimeError } from '../runtime/index.ts';
 import type { Logger } from './log.ts';
 
-/** The error to send for anything thrown. An unknown error is logged in full and sent without its words. */
+/** Converts any error to a TaskError. An unknown error is logged in full and sent without its message. */
 export function toTaskError(error: unknown, { log }: { log: Logger }): TaskError {
   if (error instanceof TaskError) return error;
   if (error instanceof RuntimeError) return fromRuntime(error);
@@ -10,7 +10,7 @@ export function toTaskError(error: unknown, { log }: { log: Logger }): TaskError
   return new TaskError('internalServerError', { cause: error });
 }
 
-/** What clients call the fields of `GenerateRequest`, at any depth. */
+/** Protocol names of the fields of `GenerateRequest`, at any depth. */
 const wireNames: Record<string, string> = {
   prompt: 'positivePrompt',
   prompt2: 'positivePrompt2',

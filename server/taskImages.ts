@@ -13,8 +13,9 @@ import { shuttingDown } from './queue.ts';
 const fetchTimeoutMs = 20_000;
 
 /**
- * Reads an image that a task names by `parameter` and gives its bytes to `use`, which decodes them. Fetches and decodes of one
- * client wait for each other, and hold nobody else up. Throws TaskError. `signal` ends the wait and the fetch.
+ * Reads the image of a `parameter` and passes its bytes to `use`, which decodes them. Downloads and decodes of one
+ * client wait for each other and do not delay other clients. Throws TaskError. `signal` aborts the wait and the
+ * download.
  */
 export async function useImage<T>(
   reference: ImageReference,
@@ -27,7 +28,7 @@ export async function useImage<T>(
   const { fetches, decodes, config, store, keys } = context;
   const limits = limitsOf(context);
   const ownBases = [caller.baseUrl, context.url];
-  // Without keys all have one owner, and only their sessions tell them apart.
+  // Without keys all clients have one owner, and only their sessions distinguish them.
   const owner = keys.open ? caller.claimant.id : caller.owner;
   const read = () =>
     readReference(reference, {
@@ -38,7 +39,7 @@ export async function useImage<T>(
     decodes.run(owner, async () => await use(await bytes(), limits), signal);
   try {
     if (!isForeign(reference, ownBases)) return await decode(read);
-    // The place is kept until the image is decoded, so that no more fetched bytes wait in memory than there are places.
+    // The place is kept until the image is decoded, which limits the downloaded bytes in memory.
     const fetchAndDecode = async () => {
       const bytes = await read();
       return await decode(async () => bytes);
@@ -49,7 +50,7 @@ export async function useImage<T>(
   }
 }
 
-/** Stores an image that a task names, after a look at every pixel: a broken one is refused now and not when it is used. */
+/** Stores an image of a task after decoding every pixel, so that a broken image is refused now. */
 export async function storeReference(
   reference: ImageReference,
   parameter: string,
@@ -64,7 +65,7 @@ export async function storeReference(
   return await storeImage(bytes, sniffFormat(bytes), { owner: caller.owner }, context);
 }
 
-/** Stores an image; a full disk becomes an error of its own. */
+/** Stores an image; a full disk is `storageFull`. */
 export async function storeImage(
   bytes: Uint8Array,
   format: ImageFormat,
@@ -80,7 +81,7 @@ export async function storeImage(
   }
 }
 
-/** Asks before a task is run whether its images could be kept. Throws `storageFull`. */
+/** Checks before a run whether its images can be stored. Throws `storageFull`. */
 export async function checkRoom({ store }: Context): Promise<void> {
   await store.checkRoom().catch((error) => {
     throw ofStorage(error);
@@ -99,11 +100,11 @@ function limitsOf({ config }: Context): ImageLimits {
   return { maxBytes: config.maxUploadBytes, maxPixels: config.maxPixels };
 }
 
-/** An ImageError as an error of the parameter that named the image; anything else as it is. */
+/** Converts an ImageError to an error of the parameter; returns other errors unchanged. */
 function ofParameter(error: unknown, parameter: string, { log }: Context): unknown {
   if (!(error instanceof ImageError)) return error;
   if (error.kind === 'download')
-    log.info({ err: error.cause, reason: error.message }, 'An image could not be fetched.');
+    log.info({ err: error.cause, reason: error.message }, 'An image could not be downloaded.');
   const code =
     error.kind === 'missing'
       ? 'mediaNotFound'

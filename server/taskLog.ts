@@ -3,9 +3,9 @@ import type { TaskMeter } from './taskMeter.ts';
 import type { TaskRecord } from './taskRecords.ts';
 
 /**
- * Tells the end of a task in one line: whose it was, how it ended, and where its time went, in milliseconds. `queuedMs` is
- * the wait of its first result, the stages are summed over its results. `session` is the id of the session, or of the
- * HTTP request. `meter` is absent for a task that was refused before it was queued.
+ * Logs the end of a task in one line: session, outcome, and times in milliseconds. `queuedMs` is the wait of its first
+ * result; stages are summed over its results. `session` is the id of the session or HTTP request. `meter` is absent for
+ * a task refused before it was queued.
  */
 export function logEnd(record: TaskRecord, ms: number, session: string, log: Logger, meter?: TaskMeter): void {
   const { taskUUID, state, error, cancelReason } = record;
@@ -18,9 +18,9 @@ export function logEnd(record: TaskRecord, ms: number, session: string, log: Log
     ms,
     ...(meter?.queuedMs !== undefined && rounded({ queuedMs: meter.queuedMs, ...meter.stages })),
   };
-  if (state === 'finished') log.info(fields, 'A task is finished.');
+  if (state === 'finished') log.info(fields, 'A task finished.');
   else if (state === 'cancelled') log.info(fields, 'A task was cancelled.');
-  // Without the words of its error, which may repeat what the client wrote.
+  // Without the error message, which may repeat words of the client.
   else if (meter === undefined) log.info(fields, 'A task was refused.');
   else log.warn({ ...fields, reason: error?.message }, 'A task failed.');
 }

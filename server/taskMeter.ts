@@ -5,7 +5,7 @@ import type { QueuedRunEvent } from './queue.ts';
 type RunStage = Extract<RunEvent, { type: 'staged' }>['stage'];
 const stages = ['loading', 'encoding', 'denoising', 'decoding'] as const satisfies readonly RunStage[];
 
-/** What the runs of all tasks count into. */
+/** Metrics of all runs. */
 export interface RunMetrics {
   waiting: Gauge<'model'>;
   running: Gauge<'model'>;
@@ -15,9 +15,9 @@ export interface RunMetrics {
   results: Counter<'model'>;
 }
 
-/** Where the time of one task went, in milliseconds: what its line in the log says. */
+/** Times of one task in milliseconds, for its log line. */
 export class TaskMeter {
-  /** Until the runtime began with the first of its results; absent until then. */
+  /** Wait until the first result started; absent until then. */
   queuedMs: number | undefined;
   /** Summed over the finished results. */
   readonly stages: Timings = { loadingMs: 0, encodingMs: 0, denoisingMs: 0, decodingMs: 0 };
@@ -30,7 +30,7 @@ export class TaskMeter {
     this.#metrics = metrics;
   }
 
-  /** Counts what a run of the task says, from its queueing on, and passes it on. */
+  /** Counts the events of a run from its queueing on, and passes them on. */
   async *follow(events: AsyncIterable<QueuedRunEvent>): AsyncGenerator<QueuedRunEvent, void, undefined> {
     const run = new RunMeter(this, this.#metrics);
     try {
@@ -50,7 +50,7 @@ class RunMeter {
   readonly #metrics: RunMetrics;
   readonly #queuedAt = performance.now();
   #state: 'waiting' | 'running' | 'ended' = 'waiting';
-  /** Of the run in all, and those that were counted. */
+  /** Steps of the run, and steps counted so far. */
   #steps = 0;
   #counted = 0;
 
@@ -64,7 +64,7 @@ class RunMeter {
   saw(event: QueuedRunEvent): void {
     const metrics = this.#metrics;
     if (event.type !== 'queued' && this.#state === 'waiting') {
-      // The first thing that the runtime says; before that the run may have waited there too.
+      // The first event of the runtime; the run may have waited there before.
       this.#state = 'running';
       metrics.waiting.dec(this.#labels);
       metrics.running.inc(this.#labels);
@@ -85,7 +85,7 @@ class RunMeter {
     }
   }
 
-  /** Not every step is told. A run that began again is told of lower ones. */
+  /** Not every step is reported. A repeated run reports lower steps again. */
   #countUpTo(steps: number): void {
     const more = steps - (steps < this.#counted ? 0 : this.#counted);
     this.#counted = steps;

@@ -4,7 +4,7 @@ import type { ImageInferenceTask } from '../protocol/tasks/imageInference.ts';
 import type { GenerateRequest, WeightedFile } from '../runtime/index.ts';
 import { type Catalog, type CatalogEntry, isNamed, kindNames } from './catalog.ts';
 
-/** Where the runtime finds what a task names. All are of the right kind, and made for the model as far as that is known. */
+/** Paths of the models of a task. All are of the right kind and, as far as known, of the right architecture. */
 export interface TaskModels {
   main: CatalogEntry;
   loras: WeightedFile[];
@@ -24,7 +24,7 @@ export function chosenOf({ path: model, parts }: CatalogEntry): Chosen {
   return { model, ...(parts && { parts }) };
 }
 
-/** Finds all models of a task. Throws a TaskError that says which parameter names the wrong one, and what would do. */
+/** Finds all models of a task. Throws a TaskError with the parameter at fault and the allowed models. */
 export async function findTaskModels(task: ImageInferenceTask, catalog: Catalog): Promise<TaskModels> {
   const main = await catalog.find(task.model);
   const fittingEntry = async (name: string, kind: CatalogEntry['kind'], parameter: string) => {
@@ -57,7 +57,7 @@ export async function findTaskModels(task: ImageInferenceTask, catalog: Catalog)
   };
 }
 
-/** The VAE that a task names, or the server's own for a model that holds none. */
+/** The VAE of a task, or the default VAE for a model without one. */
 async function vaeOf(
   task: ImageInferenceTask,
   main: CatalogEntry,
@@ -74,19 +74,19 @@ async function vaeOf(
   const choice = `Name one in \`vae\`; this server has: ${allowedValues.slice(0, 20).join(', ') || 'none'}.`;
   const details = { parameter: 'vae', type: 'string', allowedValues };
   if (byDefault === undefined) {
-    const message = `The model ${main.air} holds no autoencoder (VAE). ${choice}`;
+    const message = `The model ${main.air} has no autoencoder (VAE). ${choice}`;
     throw new TaskError(parameterCode('missing', 'vae'), { ...details, message });
   }
-  const reason = byDefault.entry?.model.reason ?? 'it is not there';
+  const reason = byDefault.entry?.model.reason ?? 'it does not exist';
   throw new TaskError('modelUnavailable', {
     ...details,
-    message: `The model ${main.air} holds no autoencoder, and the one of this server, ${byDefault.name}, cannot be used: ${reason.replace(/\.$/, '')}. ${choice}`,
+    message: `The model ${main.air} has no autoencoder, and the default VAE of this server, ${byDefault.name}, cannot be used: ${reason.replace(/\.$/, '')}. ${choice}`,
   });
 }
 
 /**
- * The VAE that the operator chose for models like this one: the first that is said to be, or is, of its architecture,
- * else the first of none. `entry` is undefined where there is no such VAE.
+ * The default VAE for a model: the first configured or known for its architecture, else the first of unknown
+ * architecture. `entry` is undefined if that VAE does not exist.
  */
 export function defaultVaeOf(
   main: CatalogEntry,
@@ -105,7 +105,7 @@ export function defaultVaeOf(
   return other;
 }
 
-/** What its owner should know of a model that can be used; a sentence. */
+/** A note about a usable model; a sentence. */
 export function noteOf(
   main: CatalogEntry,
   entries: readonly CatalogEntry[],
@@ -115,11 +115,11 @@ export function noteOf(
   if (!available || !lacksVae) return reason;
   const vae = defaultVaeOf(main, entries, defaultVaes)?.entry;
   return vae?.model.available
-    ? `It holds no autoencoder (VAE); tasks that name none use ${vae.air}.`
-    : 'It holds no autoencoder (VAE), so tasks have to name one in `vae`, or the server gets one with --default-vae.';
+    ? `It has no autoencoder (VAE). Tasks use ${vae.air} by default.`
+    : 'It has no autoencoder (VAE). Tasks must name one in `vae`, or the operator sets --default-vae.';
 }
 
-/** Refuses what was made for another architecture; nothing is refused where one of both is unknown. */
+/** Refuses a part of another architecture; unknown architectures pass. */
 function checkFit(entry: CatalogEntry, main: CatalogEntry, parameter: string): void {
   if (fits(entry, main)) return;
   const [own, wanted] = [architectureOf(entry), architectureOf(main)];
@@ -133,7 +133,7 @@ function checkFit(entry: CatalogEntry, main: CatalogEntry, parameter: string): v
 function fits(entry: CatalogEntry, main: CatalogEntry): boolean {
   const [own, wanted] = [architectureOf(entry), architectureOf(main)];
   if (own === undefined || wanted === undefined || own === wanted) return true;
-  // The autoencoder did not change from the first version of Stable Diffusion to the second.
+  // Versions 1 and 2 of Stable Diffusion have the same autoencoder.
   return entry.kind === 'vae' && own !== 'sdxl' && wanted !== 'sdxl';
 }
 
@@ -141,23 +141,23 @@ function architectureOf({ model }: CatalogEntry): string | undefined {
   return model.architecture === 'unknown' ? undefined : model.architecture;
 }
 
-/** The path of the tiny decoder for the previews of a model. Throws a TaskError that says how to get one. */
+/** The path of the tiny decoder of a model. Throws a TaskError that says how to get one. */
 export async function findTinyDecoder(main: CatalogEntry, catalog: Catalog): Promise<string> {
   const found = tinyDecoderOf(main, await catalog.list());
   if (found !== undefined) return found;
   if (main.tinyDecoder !== undefined) return (await catalog.find(main.tinyDecoder, 'tinyVae', 'previews.decoder')).path;
   throw new TaskError('unsupportedParameter', {
     message:
-      `There is no tiny decoder for the previews of ${main.air}. Put one into the models directory ` +
-      `(\`npx latentwire models pull madebyollin/${isXL(main) ? 'taesdxl' : 'taesd'}\`), or ask for the decoder "linear".`,
+      `The models directory has no tiny decoder for the previews of ${main.air}. Add one ` +
+      `(\`npx latentwire models pull madebyollin/${isXL(main) ? 'taesdxl' : 'taesd'}\`), or use the decoder "linear".`,
     parameter: 'previews.decoder',
     type: 'string',
   });
 }
 
 /**
- * The path of a model's tiny decoder among `entries`: the one its owner named, the one it brings itself, or one of its
- * architecture. The files of the published ones do not say which that is, but their names do: taesd, taesdxl.
+ * The path of a model's tiny decoder among `entries`: the configured one, its own, or one of its architecture.
+ * Published files do not contain the architecture, but their names do: taesd, taesdxl.
  */
 export function tinyDecoderOf(main: CatalogEntry, entries: readonly CatalogEntry[]): string | undefined {
   const decoders = entries.filter(({ kind, model }) => kind === 'tinyVae' && model.available);

@@ -10,7 +10,7 @@ import { decodeMask, inpaintCanvas } from './images/inpaint.ts';
 import { outpaintCanvas } from './images/outpaint.ts';
 import { useImage } from './taskImages.ts';
 
-/** The pictures that a task names, for all of its results. */
+/** The input pictures of a task, for all of its results. */
 export interface TaskPictures {
   /** Of the picture that is drawn. */
   size: Size;
@@ -18,20 +18,18 @@ export interface TaskPictures {
   canvas?: Canvas;
   /** In the order of the task's ControlNets. */
   guides: Pixels[];
-  /** Each of its own size. */
+  /** In their original sizes. */
   references: Pixels[];
-  /** In the order of the task's IP-Adapters, each of its own shape. */
+  /** In the order of the task's IP-Adapters, in their original shapes. */
   prompts: Pixels[];
 }
 
-/** Encoders look at a few hundred pixels on each side. */
+/** Image encoders use a few hundred pixels on each side. */
 const MOST_PROMPT_PIXELS = 1024 ** 2;
 
 /**
- * Fetches and decodes the pictures of a task, all at once and each once for each size that it is needed in. Throws
- * TaskError; stops fetching when `signal` is aborted.
- *
- * @param given - the size of the picture; undefined: that of its first reference
+ * Downloads and decodes the pictures of a task concurrently, each once for each needed size. Throws TaskError; stops
+ * when `signal` is aborted.
  */
 export async function readPictures(
   task: ImageInferenceTask,
@@ -42,7 +40,7 @@ export async function readPictures(
   context: Context,
 ): Promise<TaskPictures> {
   const pictures = new Pictures(signal, caller, context);
-  // Those that the model does not take are not fetched; the run refuses them.
+  // Pictures that the model does not take are not downloaded; the run refuses them.
   const referred = task.referenceImages.slice(0, model.mostReferences + 1);
   const decoded = referred.map(({ image, parameter }) => pictures.ownSize(image, parameter, model.mostReferencePixels));
   const decided =
@@ -86,7 +84,7 @@ async function canvasOf(
   return mask === undefined ? wholeCanvas(picture) : await inpaintCanvas(picture, mask, maskMargin, keepsPixels);
 }
 
-/** Remembers what it has decoded: guide images are often the seed image, or each other. */
+/** Caches decoded pictures: guide images often equal the seed image or each other. */
 class Pictures {
   readonly #signal: AbortSignal;
   readonly #caller: Caller;
@@ -106,7 +104,7 @@ class Pictures {
     );
   }
 
-  /** In its own size, or in fewer pixels of the same shape. */
+  /** In its original size, or scaled down in the same shape. */
   ownSize(reference: ImageReference, parameter: string, mostPixels: number | undefined): Promise<Pixels> {
     const decode = (bytes: Buffer, limits: ImageLimits) => decodeAtMost(bytes, limits, mostPixels);
     return remember(this.#decoded, `own ${mostPixels} ${keyOf(reference)}`, () =>

@@ -19,7 +19,7 @@ export interface TaskResult {
 export type TaskState = 'unfinished' | 'finished' | 'failed' | 'cancelled';
 export type CancelReason = CancelledEvent['reason'];
 
-/** The newest look at a result that is not finished. */
+/** The newest preview of an unfinished result. */
 export interface Preview {
   /** With its base64, unless `binary`. */
   event: PreviewedEvent;
@@ -31,14 +31,14 @@ export function showPreview({ event, image, binary }: Preview, caller: Caller): 
   caller.event(event, binary ? image.bytes : undefined);
 }
 
-// What ended tasks have instead of what only running ones need: a record is kept for an hour.
+// Shared values for ended tasks: a record is kept for an hour.
 const nothing = Object.freeze([]) as unknown as never[];
 const nobody: Set<never> = new Set();
 const none = new Map<never, never>();
 const isOver = Promise.resolve();
 const aborted = AbortSignal.abort();
 
-/** What is known of a task while it runs and for some time after. Prompts are not part of it. */
+/** The record of a task, during it and for some time after. It has no prompts. */
 export class TaskRecord {
   readonly taskUUID: string;
   readonly taskType: string;
@@ -48,36 +48,36 @@ export class TaskRecord {
   readonly outputType: ImageInferenceTask['outputType'];
   readonly includeCost: boolean;
   readonly fingerprint: string;
-  /** What it asked for, but for prompts and images; known once it was checked. */
+  /** Its settings without prompts and images; set after the check. */
   settings: Record<string, unknown> = {};
-  /** What the task says that has no effect; told with every answer. */
+  /** Warnings, part of every answer. */
   readonly warnings: Warning[];
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
   state: TaskState = 'unfinished';
-  /** Places that it has in the queue. */
+  /** Its places in the queue. */
   admitted = 0;
-  /** Results by index; a hole is one that is not finished. */
+  /** Results by index; unfinished ones are holes. */
   results: (TaskResult | undefined)[] = [];
-  /** Indexes of the results in the order in which they are sent. */
+  /** Indexes of the results in sending order. */
   order: number[] = [];
-  /** Steps done and to do, of each result that has begun. */
+  /** Finished and total steps of each started result. */
   steps: ({ done: number; of: number } | undefined)[] = [];
-  /** Runs that come before each of its waiting results. */
+  /** Queue positions of its waiting results. */
   positions = new Map<number, number>();
-  /** What is read from disk for any of its results, and percent of all that is to be read. */
+  /** The component being loaded for any of its results, and the percentage of bytes loaded. */
   loading: { component: string; progress: number } | undefined;
-  /** Settles when the results whose runs have ended are sent; never rejects. */
+  /** Resolves when the results of all ended runs are sent; never rejects. */
   delivered: Promise<void> = isOver;
   error: TaskError | undefined;
   cancelReason: CancelReason = 'cancelled';
-  /** Those that results are sent to: whoever sent the task, and whoever sent it again. */
+  /** Receivers of results: the sender of the task, and senders of its repetitions. */
   callers = new Set<Caller>();
-  /** Places in `order` before which results are not sent to callers that have so many from another connection. */
+  /** For callers that have earlier results from another connection: the first place in `order` to send. */
   from = new Map<Caller, number>();
-  /** Settles with the end of the task, whatever it is; never rejects. */
+  /** Resolves at the end of the task, whatever the outcome; never rejects. */
   ended: Promise<void>;
-  /** Of the results that are not finished, by index; the newest is the last. */
+  /** Previews of the unfinished results by index, the newest last. */
   #previews: Map<number, Preview> | undefined;
   #end: () => void;
   #atEnd: (() => void)[] = [];
@@ -95,7 +95,7 @@ export class TaskRecord {
     this.fingerprint = fingerprintOf(task);
     this.warnings = [...(task.warnings ?? [])];
     this.callers.add(caller);
-    // Each of up to 20 results listens, which is no leak.
+    // Up to 20 results listen, which is not a leak.
     setMaxListeners(0, this.signal);
     let end = () => {};
     this.ended = new Promise((resolve) => {
@@ -104,12 +104,12 @@ export class TaskRecord {
     this.#end = end;
   }
 
-  /** Aborted when the task is cancelled, has failed, or is not waited for any longer. */
+  /** Aborted when the task is cancelled, has failed, or nobody waits for it. */
   get signal(): AbortSignal {
     return this.#controller?.signal ?? aborted;
   }
 
-  /** Whether any of its results has begun. */
+  /** Whether any result has started. */
   get started(): boolean {
     return this.steps.length > 0;
   }
@@ -120,7 +120,7 @@ export class TaskRecord {
     for (let index = 0; index < this.numberResults; index++) {
       const steps = this.steps[index];
       if (this.results[index] !== undefined) done += 1;
-      // The last hundredth is decoding and storing: only a result makes it whole.
+      // The last percent is decoding and storing.
       else if (steps !== undefined) done += 0.99 * (steps.done / Math.max(1, steps.of));
     }
     return Math.floor((100 * done) / this.numberResults);
@@ -141,19 +141,19 @@ export class TaskRecord {
     this.#previews.set(resultIndex, preview);
   }
 
-  /** A result is there: tells its place in the order in which they are sent. */
+  /** Adds a result and returns its place in sending order. */
   add(index: number, result: TaskResult): number {
     this.#previews?.delete(index);
     this.results[index] = result;
     return this.order.push(index) - 1;
   }
 
-  /** Calls `run` in the same moment in which the task ends, before anything else can happen. */
+  /** Calls `run` synchronously when the task ends. */
   atEnd(run: () => void): void {
     this.#atEnd.push(run);
   }
 
-  /** Ends the task if it has not ended; tells whether it was this call that did. */
+  /** Ends the task; false if it had ended already. */
   end(state: Exclude<TaskState, 'unfinished'>, why?: TaskError | CancelReason): boolean {
     if (this.state !== 'unfinished') return false;
     this.state = state;
@@ -167,7 +167,7 @@ export class TaskRecord {
     return true;
   }
 
-  /** Keeps no more than the answers to those who ask for the task or repeat it. To be called when it has ended. */
+  /** Reduces an ended record to the answers for queries and repetitions. */
   shrink(): void {
     for (const caller of this.callers) caller.forget(this.taskUUID);
     this.callers = nobody;
@@ -184,7 +184,7 @@ export class TaskRecord {
     this.order = nothing;
   }
 
-  /** Stops the task, queued or running, and tells everybody who waits for it. False when it had already ended. */
+  /** Cancels the task, queued or running, and informs its callers. False if it had ended already. */
   cancel(reason: CancelReason): boolean {
     if (!this.end('cancelled', reason)) return false;
     const event: CancelledEvent = { event: 'cancelled', taskType: this.taskType, taskUUID: this.taskUUID, reason };
@@ -192,25 +192,24 @@ export class TaskRecord {
     return true;
   }
 
-  /** Ends the task with an error. Of an asynchronous one it is told when it is asked for: see `getResponse`. */
+  /** Ends the task with an error. For an asynchronous task only `getResponse` returns the error. */
   fail(error: TaskError): boolean {
     const told = error.of(this);
     if (!this.end('failed', told)) return false;
-    // TypeScript clients spread an error over all their tasks when they do not know its task any more; whoever polls
-    // does know it.
+    // TypeScript clients assign an error of an unknown task to all their tasks; a polling client knows the task.
     if (this.deliveryMethod === 'sync') for (const caller of this.callers) caller.fail(told);
     return true;
   }
 }
 
-/** The tasks known here, by owner and taskUUID. */
+/** All known tasks, by owner and taskUUID. */
 export class TaskRecords {
-  /** Of each owner, by taskUUID in lower case. */
+  /** By owner, then by taskUUID in lower case. */
   readonly #records = new Map<string, Map<string, TaskRecord>>();
   readonly #unfinished = new Set<TaskRecord>();
-  /** Those that have ended, in that order, and when each is forgotten. */
+  /** Ended tasks in order, with their expiry time. */
   readonly #ended = new Map<TaskRecord, number>();
-  /** The unfinished tasks of each lane, in the order in which they came. */
+  /** Unfinished tasks of each lane, in order of arrival. */
   readonly #lanes = new Map<string, Set<TaskRecord>>();
   readonly #keepMs: number;
   readonly #clock: Clock;
@@ -231,20 +230,20 @@ export class TaskRecords {
     ofOwner.set(record.taskUUID.toLowerCase(), record);
     this.#unfinished.add(record);
     record.atEnd(() => this.#unfinished.delete(record));
-    // Whoever waits has been told by then.
+    // All waiting callers have been informed by then.
     void record.ended.then(() => {
       record.shrink();
       if (this.find(record.owner, record.taskUUID) === record) this.#forgetLater(record);
     });
   }
 
-  /** Refuses a task that turned out wrong: it was never here, and those who wait for it are told why. */
+  /** Removes a task that failed its check, and informs its callers. */
   refuse(record: TaskRecord, error: TaskError): void {
     this.#delete(record);
     if (record.end('failed', error)) for (const caller of record.callers) caller.fail(error.of(record));
   }
 
-  /** Puts a task that has just come into a lane of its caller. */
+  /** Adds a new task to a lane of its caller. */
   enterLane(record: TaskRecord, caller: Caller, lane: string | undefined): Lane {
     if (lane === undefined) return { older: () => [] };
     const name = `${caller.id} ${lane.toLowerCase()}`;
@@ -267,14 +266,14 @@ export class TaskRecords {
     return [...this.#unfinished];
   }
 
-  /** Shows a caller that is back the newest preview of each result that it waits for. */
+  /** Sends a reconnected caller the newest preview of each of its unfinished results. */
   showPreviews(caller: Caller): void {
     for (const record of this.#unfinished) {
       if (record.callers.has(caller)) for (const preview of record.previews) showPreview(preview, caller);
     }
   }
 
-  /** A caller that will not come back: synchronous tasks that nobody else waits for end here. */
+  /** Removes a caller: synchronous tasks without other callers end. */
   abandon(caller: Caller): void {
     for (const record of this.unfinished()) {
       record.from.delete(caller);
@@ -288,7 +287,7 @@ export class TaskRecords {
     if (!this.#isForgetting) this.#forget();
   }
 
-  /** One timer for all: they are forgotten in the order in which they ended. */
+  /** One timer is enough: tasks expire in the order in which they ended. */
   #forget(): void {
     this.#isForgetting = false;
     for (const [record, at] of this.#ended) {
@@ -306,7 +305,7 @@ export class TaskRecords {
     this.#ended.delete(record);
     const ofOwner = this.#records.get(record.owner);
     const name = record.taskUUID.toLowerCase();
-    // A task that failed on the side of the server may have run again under the same name.
+    // A task that failed by a server error may have run again with the same UUID.
     if (ofOwner?.get(name) !== record) return;
     ofOwner.delete(name);
     if (ofOwner.size === 0) this.#records.delete(record.owner);
@@ -315,13 +314,13 @@ export class TaskRecords {
 
 /** A task's place in its lane. */
 export interface Lane {
-  /** The unfinished tasks that came before it. */
+  /** The older unfinished tasks of the lane. */
   older(): TaskRecord[];
 }
 
 /**
- * Equal for two tasks that ask for the same. The number of results is left out: a client that repeats a task may ask
- * for those that are still missing only.
+ * Equal for two tasks with the same parameters. `numberResults` is excluded: a client may repeat a task for only the
+ * missing results.
  */
 export function fingerprintOf(task: ImageInferenceTask & MayWarn): string {
   const { numberResults: _, warnings: _none, ...payload } = task;

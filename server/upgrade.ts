@@ -9,32 +9,32 @@ import type { Context } from './context.ts';
 import { maxRequestBytes, type Reading, strangerBytes } from './intake.ts';
 import { networkOf } from './proxies.ts';
 
-/** Sockets of one network that may be open without having shown a key, where one is needed. */
+/** Open sockets of one network without a required key. */
 const maxStrangers = 256;
-/** How long a client may send nothing of a message that it has begun. */
+/** Longest pause of a client within a message. */
 const messagePauseMs = 30_000;
-/** For how many of those times one message may be under way. */
+/** Time limit of one message, as a multiple of that. */
 const maxMessagePauses = 10;
-/** How long a socket that was cut may take to read why; what it sends meanwhile is dropped. */
+/** How long a refused socket stays open to deliver the reason; its input is dropped. */
 const cutMs = 1_000;
-/** How often one origin that is refused is logged. */
+/** Log interval for one refused origin. */
 const originLogMs = 60_000;
 const maxLoggedOrigins = 1_000;
 
-/** Makes WebSockets of requests that ask for one, on any path. */
+/** Upgrades requests to WebSockets, on any path. */
 export class Upgrades {
   readonly #context: Context;
   readonly #server: WebSocketServer;
-  /** When a refused origin may be logged again. */
+  /** Next time to log a refused origin. */
   readonly #logged = new Map<string, number>();
 
   constructor(context: Context) {
     this.#context = context;
     this.#server = new WebSocketServer({
       noServer: true,
-      // Compression costs more than it gives on images, and previews must not wait for it.
+      // Compression does not pay on images, and it would delay previews.
       perMessageDeflate: false,
-      // `ClientSocket` answers pings, so that its answers are bounded like all else that is sent.
+      // `ClientSocket` answers pings, so that the answers are bounded too.
       autoPong: false,
       maxPayload: maxRequestBytes(context.config.maxUploadBytes),
     });
@@ -59,7 +59,7 @@ export class Upgrades {
     this.#server.handleUpgrade(request, socket, head, (webSocket) => {
       context.metrics.connected(request.socket);
       const isAllowed = isAllowedOrigin(request, context);
-      // A refused socket is read until it is closed, and what it sends meanwhile counts as a stranger's.
+      // A refused socket is read until it closes; its input counts as that of a client without a key.
       const isStranger = !isAllowed || !context.keys.open;
       const reading = this.#countUnfinished(webSocket, request, head.byteLength, isStranger);
       if (!isAllowed) return this.#refuseOrigin(webSocket, request);
@@ -80,7 +80,7 @@ export class Upgrades {
     return undefined;
   }
 
-  /** A page is told nothing of a refused upgrade, so this socket is opened to say why. */
+  /** A page cannot see why an upgrade was refused, so this socket opens to say it. */
   #refuseOrigin(webSocket: WebSocket, request: IncomingMessage): void {
     const { log, clock } = this.#context;
     const origin = request.headers.origin ?? '';
@@ -90,19 +90,19 @@ export class Upgrades {
     if ((this.#logged.get(origin) ?? 0) > clock.now() || this.#logged.size >= maxLoggedOrigins) return;
     this.#logged.set(origin, clock.now() + originLogMs);
     clock.after(originLogMs, () => this.#logged.delete(origin));
-    log.info({ origin: origin.slice(0, 200) }, 'A page was refused: --allowed-origins does not name its origin.');
+    log.info({ origin: origin.slice(0, 200) }, 'A page was refused: its origin is not in --allowed-origins.');
   }
 
-  /** Counts what the client has sent of a message that is not complete, and cuts it where that is too much or takes too long. */
+  /** Counts the bytes of an incomplete message, and closes the socket if they are too many or take too long. */
   #countUnfinished(webSocket: WebSocket, request: IncomingMessage, headBytes: number, isStranger: boolean): Reading {
     const { intake, proxies, clock, log } = this.#context;
     const address = proxies.addressOf(request);
     const cut = () => {
-      log.info({ address }, 'A client sent too much of an unfinished message. Its socket is closed.');
+      log.info({ address }, 'The unfinished messages of a client are too large. Its socket is closed.');
       // 1013: try again later.
       if (reading.isStranger) webSocket.close(1008, 'missingApiKey');
       else webSocket.close(1013, 'unfinishedMessage');
-      // Closing at once, with bytes unread, would make the system reset the connection, and the client would not learn why.
+      // Closing at once with unread bytes would reset the connection, and the client would not get the reason.
       request.socket.removeAllListeners('data').resume();
       clock.after(cutMs, () => request.socket.destroy());
     };
@@ -115,7 +115,7 @@ export class Upgrades {
       if (reading.bytes > 0 && (reading.bytes === heard || pauses > maxMessagePauses)) reading.cut();
       heard = reading.bytes;
     });
-    // Before ws gets to see the same bytes and tells of a message that they complete.
+    // Runs before ws processes the same bytes and emits a completed message.
     request.socket.prependListener('data', (chunk: Buffer) => {
       reading.add(chunk.byteLength);
       if (reading.isStranger && reading.bytes > strangerBytes) reading.cut();
@@ -124,7 +124,7 @@ export class Upgrades {
       pauses = 0;
       reading.reset();
     });
-    // Control frames may come between the fragments of a message. A client's have six bytes of header and mask.
+    // Control frames may come between fragments. A client's frames have six bytes of header and mask.
     const forget = (data: Buffer) => reading.add(-(data.byteLength + 6));
     webSocket.on('ping', forget).on('pong', forget);
     webSocket.on('close', () => {

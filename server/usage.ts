@@ -4,19 +4,19 @@ import type { TaskMeter } from './taskMeter.ts';
 import type { TaskRecord } from './taskRecords.ts';
 
 const dayMs = 86_400_000;
-/** Days that are told apart; older ones count in the total alone. */
+/** Number of separate days; older days count only in the total. */
 const keptDays = 31;
-/** Times are told within 2 %. */
+/** Times are exact within 2 %. */
 const growth = Math.log(1.02);
 
-/** What some tasks come to. */
+/** The tally of some tasks. */
 export class Tally {
   tasks = 0;
   clientErrors = 0;
   serverErrors = 0;
   #sumMs = 0;
   #timed = 0;
-  /** How many tasks took e^(index × growth) ms, by index: some hundreds at most. */
+  /** Histogram: number of tasks that took e^(index × growth) ms; a few hundred entries at most. */
   readonly #times = new Map<number, number>();
 
   count(record: Pick<TaskRecord, 'state' | 'error'>, ms: number | undefined): void {
@@ -41,12 +41,12 @@ export class Tally {
     for (const [index, count] of other.#times) this.#times.set(index, (this.#times.get(index) ?? 0) + count);
   }
 
-  /** In milliseconds; 0 where no task has finished. */
+  /** Mean in milliseconds; 0 without finished tasks. */
   get meanMs(): number {
     return this.#timed === 0 ? 0 : Math.round(this.#sumMs / this.#timed);
   }
 
-  /** The time that this part of the finished tasks stayed within, in milliseconds; 0 where there is none. */
+  /** Quantile of the times of finished tasks, in milliseconds; 0 if there are none. */
   quantileMs(part: number): number {
     let left = Math.ceil(part * this.#timed);
     for (const [index, count] of [...this.#times].sort(([a], [b]) => a - b)) {
@@ -63,7 +63,7 @@ interface OwnerUsage {
   days: Map<number, Map<string, Tally>>;
 }
 
-/** Counts the tasks of each key since the server started: what `accountManagement` tells its holder. */
+/** Counts the tasks of each key since the start, for `accountManagement`. */
 export class Usage {
   readonly #owners = new Map<string, OwnerUsage>();
   readonly #clock: Clock;
@@ -76,7 +76,7 @@ export class Usage {
     return Math.floor(this.#clock.now() / dayMs);
   }
 
-  /** Counts a task that has ended. `meter` is absent where it was refused before it was queued. */
+  /** Counts an ended task. `meter` is absent if it was refused before it was queued. */
   taskEnded(record: TaskRecord, meter: TaskMeter | undefined): void {
     if (record.state === 'unfinished') return;
     const tallies = this.#tallies(record.owner, meter?.model ?? '');
@@ -87,13 +87,13 @@ export class Usage {
     for (const tally of tallies) tally.count(record, ms);
   }
 
-  /** Counts an image task whose parameters were refused. */
+  /** Counts an image task with refused parameters. */
   refused(owner: string, error: TaskError): void {
     if (error.taskType !== 'imageInference') return;
     for (const tally of this.#tallies(owner, '')) tally.count({ state: 'failed', error }, undefined);
   }
 
-  /** Those that a task of today counts into: of its day and model, and of all. */
+  /** The tallies for a task of today: of its day and model, and of all. */
   #tallies(owner: string, air: string): Tally[] {
     const usage = this.#owners.get(owner) ?? { total: new Tally(), days: new Map() };
     this.#owners.set(owner, usage);
@@ -111,7 +111,7 @@ export class Usage {
     return this.#owners.get(owner)?.total ?? new Tally();
   }
 
-  /** Those of some days (both included), told apart by day and model. */
+  /** Tallies of some days (both ends included), by day and model. */
   between(owner: string, first: number, last: number): { day: number; air: string; tally: Tally }[] {
     const days = this.#owners.get(owner)?.days ?? new Map<number, Map<string, Tally>>();
     return [...days]

@@ -141,7 +141,7 @@ describe('a model without a VAE', () => {
       parameter: 'vae',
       allowed: expect.arrayContaining(['local:dream-vae@1', 'local:other-vae@1']),
       message: expect.stringMatching(
-        /^The model local:no-vae@1 holds no autoencoder \(VAE\)\. Name one in `vae`; this server/,
+        /^The model local:no-vae@1 has no autoencoder \(VAE\)\. Name one in `vae`; this server/,
       ),
     });
   });
@@ -151,8 +151,7 @@ describe('a model without a VAE', () => {
     const found = await client.models('no-vae');
     client.close();
     expect(found.map(({ available }) => available)).toEqual([true, true]);
-    for (const { reason } of found)
-      expect(reason).toMatch(/^It holds no autoencoder \(VAE\), so tasks have to name one/);
+    for (const { reason } of found) expect(reason).toMatch(/^It has no autoencoder \(VAE\)\. Tasks must name one/);
   });
 });
 

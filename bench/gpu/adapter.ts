@@ -43,7 +43,7 @@ export async function measureAdapter(cases: Cases): Promise<void> {
   cases.also({
     name: 'precision',
     value: provider.precision ?? 'float32',
-    detail: `${provider.precisionReason}${widened.length > 0 ? ` In float32 all the same: ${widened.join(', ')}.` : ''}`,
+    detail: `${provider.precisionReason}${widened.length > 0 ? ` Still in float32: ${widened.join(', ')}.` : ''}`,
   });
   cases.also({
     name: 'attention',

@@ -58,7 +58,7 @@ const shape = {
     allowedValues: GROUPS,
   }),
   ...answeredAtOnce(),
-  apiKeys: ignored('a key is told about its own tasks only.'),
+  apiKeys: ignored('a key sees only its own tasks.'),
   timezone: ignored('days begin at midnight in UTC.', (value) => value === 'UTC' || value === 'Etc/UTC'),
 };
 

@@ -182,10 +182,10 @@ function checksNothing(value: unknown): boolean {
 }
 
 const NO_REFERENCES =
-  'reference images stand in `inputs.referenceImages`, and the picture to start from in `seedImage`.';
-const NO_FACES = 'identity features are not available.';
-const NO_CHECKER = 'no content checker is installed, and a check that is silently left out would be worse than none.';
-const NOT_HERE = 'it belongs to models that are not available here.';
+  'use `inputs.referenceImages` for reference images and `seedImage` for the picture to start from.';
+const NO_FACES = 'identity features are not supported.';
+const NO_CHECKER = 'this server has no content checker.';
+const NOT_HERE = 'it is for models that this server does not support.';
 
 const shape = {
   taskType: z.literal('imageInference'),
@@ -254,30 +254,30 @@ const shape = {
   deadline: integer({ min: 1, max: 86_400_000 }),
 
   // Known, and refused where they would change the picture or promise what does not happen.
-  ipAdapter: unsupported('IP-Adapters stand in `ipAdapters`.'),
-  hiresFix: unsupported('a second pass is not available.', isFalse),
+  ipAdapter: unsupported('use `ipAdapters`.'),
+  hiresFix: unsupported('a second pass is not supported.', isFalse),
   puLID: unsupported(NO_FACES),
   pulid: unsupported(NO_FACES),
   acePlusPlus: unsupported(NO_FACES),
   photoMaker: unsupported(NO_FACES),
   instantID: unsupported(NO_FACES),
   ultralytics: unsupported(NO_FACES),
-  layerDiffuse: unsupported('transparent images are not available.', isFalse),
-  advancedFeatures: unsupported('transparent images are not available.', isHollow),
+  layerDiffuse: unsupported('transparent images are not supported.', isFalse),
+  advancedFeatures: unsupported('transparent images are not supported.', isHollow),
   settings: unsupported(NOT_HERE, isHollow),
   providerSettings: unsupported(NOT_HERE, isHollow),
-  resolution: unsupported('say `width` and `height`.'),
-  upscaleFactor: unsupported('upscaling is not available.', (value) => value === 1),
-  watermark: unsupported('watermarks are not available.', isFalse),
+  resolution: unsupported('use `width` and `height`.'),
+  upscaleFactor: unsupported('upscaling is not supported.', (value) => value === 1),
+  watermark: unsupported('watermarks are not supported.', isFalse),
   checkNSFW: unsupported(NO_CHECKER, isFalse),
   safety: unsupported(NO_CHECKER, checksNothing),
   uploadEndpoint: unsupported(NO_CALLS),
   webhookURL: unsupported(NO_CALLS),
 
   // Known, and the picture is the same without them.
-  useCache: ignored('every task is drawn anew.', isFalse),
-  includePayload: ignored('results do not repeat what was sent.', isFalse),
-  includeGenerationTime: ignored('the log and the metrics of the server tell it.', isFalse),
+  useCache: ignored('the server caches no results.', isFalse),
+  includePayload: ignored('results do not include the request.', isFalse),
+  includeGenerationTime: ignored('see the log and the metrics of the server.', isFalse),
 };
 
 export const imageInference = taskKind(shape, (parsed, context): ImageInferenceTask => {

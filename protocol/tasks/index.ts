@@ -91,7 +91,7 @@ export function parseTask(value: unknown): Task {
     throw new TaskError(code, { message, parameter: 'taskType', type: 'string', allowedValues, ...of });
   }
   if (!isTaskType(taskType)) {
-    const message = `This server has no such task type; it has ${allowedValues.join(', ')}.`;
+    const message = `Unknown task type. This server has: ${allowedValues.join(', ')}.`;
     throw new TaskError('unsupportedTaskType', { message, parameter: 'taskType', allowedValues, ...of });
   }
   const kind: TaskKind<Task> = tasks[taskType];

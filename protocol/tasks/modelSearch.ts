@@ -35,11 +35,11 @@ const shape = {
   limit: integer({ min: 1, max: 100, default: 20 }),
   offset: integer({ min: 0, max: 1_000_000, default: 0 }),
   ...answeredAtOnce(),
-  conditioning: ignored('no model says what it is conditioned on.'),
-  visibility: ignored('all models are the server’s own.', isOwn),
-  source: ignored('all models are the server’s own.'),
-  capabilities: ignored('`category` and `architecture` tell models apart.'),
-  sort: ignored('models are listed in one order.'),
+  conditioning: ignored('models do not list their conditioning.'),
+  visibility: ignored('all models are local.', isOwn),
+  source: ignored('all models are local.'),
+  capabilities: ignored('use `category` and `architecture`.'),
+  sort: ignored('there is only one order.'),
 };
 
 export const modelSearch = taskKind(shape, (task): ModelSearchTask => {

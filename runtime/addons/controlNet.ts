@@ -102,7 +102,7 @@ export async function* controlledRows(step: Step): Part<Row[]> {
         if (held.data.length !== data.length) {
           throw new RuntimeError(
             'invalidParameter',
-            'ControlNets that are used together must have as many blocks as one another.',
+            'ControlNets that are used together must have the same number of blocks.',
             { parameter: 'controlNets' },
           );
         }

@@ -226,7 +226,7 @@ function vectorFeed(acting: readonly Acting[], role: keyof typeof vectorOf, shap
     if (layer[vectorOf[role]] && acting.some((one) => one.layer[other]) && (role === 'input' || role === 'output')) {
       // (1 + a) W (1 + b) is not W + aW + Wb.
       throw new LoraError(
-        `${labelOf(path)} cannot be used with the other LoRAs: at "${module}" one DoRA has magnitudes of rows and another one of channels.`,
+        `${labelOf(path)} cannot be used with the other LoRAs: at "${module}" one DoRA has magnitudes of rows and another has magnitudes of channels.`,
       );
     }
     layer[vectorOf[role]]?.forEach((value, i) => {

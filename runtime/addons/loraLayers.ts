@@ -82,7 +82,7 @@ export function collectLayers(tensors: StoredTensors, name: string): StoredLora 
     }
     const parts = found.get(parsed.layer) ?? {};
     if (parts[parsed.part]) {
-      throw new LoraError(`${name} cannot be used: it holds several adapters at once ("${key}" is a second one).`);
+      throw new LoraError(`${name} cannot be used: it contains several adapters ("${key}" is a second one).`);
     }
     parts[parsed.part] = tensor;
     found.set(parsed.layer, parts);
@@ -100,12 +100,14 @@ export function collectLayers(tensors: StoredTensors, name: string): StoredLora 
     fed += stored.fedRank * (stored.out + stored.columns);
   }
   if (layers.size === 0) {
-    throw new LoraError(`${name} holds no LoRA: no tensor has a name like "….lora_down.weight" or "….lora_A.weight".`);
+    throw new LoraError(
+      `${name} contains no LoRA: no tensor has a name like "….lora_down.weight" or "….lora_A.weight".`,
+    );
   }
   if (fed > mostFed) {
     const size = (fed / 2 ** 28).toFixed(1);
     throw new LoraError(
-      `${name} cannot be used: its changes are not of low rank, and applying them would take ${size} GiB of memory; allowed are ${mostFed / 2 ** 28} GiB.`,
+      `${name} cannot be used: its changes are not of low rank and would take ${size} GiB of memory; allowed are ${mostFed / 2 ** 28} GiB.`,
     );
   }
   return { layers, unused };
@@ -126,7 +128,7 @@ function checkLayer(layer: string, parts: StoredParts, name: string): StoredLaye
   if (alpha && sizeOf(alpha.shape) !== 1) throw refuse(`has an alpha of ${sizeOf(alpha.shape)} numbers`);
   const has = (prefix: string) => Object.keys(parts).some((part) => part.startsWith(prefix));
   const kinds = [parts.down || parts.up || parts.mid, has('hada_'), has('lokr_'), parts.diff].filter(Boolean).length;
-  if (kinds > 1) throw refuse('holds adapters of several kinds at once');
+  if (kinds > 1) throw refuse('has adapters of several kinds');
   const change = parts.diff
     ? difference(parts.diff)
     : has('hada_')
@@ -138,7 +140,7 @@ function checkLayer(layer: string, parts: StoredParts, name: string): StoredLaye
           : { kind: 'none' as const, out: 0, columns: 0, fedRank: 0 };
   const stored = { ...change, parts };
   if (parts.upBias && (stored.kind !== 'lowRank' || sizeOf(parts.upBias.shape) !== stored.out)) {
-    throw refuse(`has a bias of ${sizeOf(parts.upBias.shape)} numbers that belongs to nothing`);
+    throw refuse(`has a bias of ${sizeOf(parts.upBias.shape)} values without a weight`);
   }
   checkMagnitude(stored, refuse);
   if (stored.kind === 'none' && !parts.diffBias) throw refuse('has only parts of its change');
@@ -266,7 +268,7 @@ function checkMagnitude({ parts: { doraScale, magnitude }, out, columns, kind }:
   if (doraScale && magnitude) throw refuse('has two sets of magnitudes');
   const given = doraScale ?? magnitude;
   if (!given) return;
-  if (kind === 'none' || kind === 'difference') throw refuse('has magnitudes without a change that they belong to');
+  if (kind === 'none' || kind === 'difference') throw refuse('has magnitudes without a change');
   const size = sizeOf(given.shape);
   const perRow = size === out;
   const perChannel = doraScale?.shape[0] === 1 && doraScale.shape[1] === size && size > 0 && columns % size === 0;

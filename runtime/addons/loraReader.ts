@@ -80,7 +80,7 @@ export class TensorReader implements AsyncDisposable {
     if (values && factors) multiplyRows(values, factors, values.length / (shape[0] ?? 1));
     if (values) return values;
     throw new LoraError(
-      `${this.name} cannot be used: ${basename(file)} has values of ${dtype}, which are not read here.`,
+      `${this.name} cannot be used: ${basename(file)} has values of ${dtype}, which are not supported.`,
     );
   }
 
@@ -243,7 +243,7 @@ export class LayerReader {
    */
   private async decompose(change: LoraLayer, out: number, columns: number): Promise<void> {
     if (!this.weight) {
-      throw new LoraError(`${this.name} cannot be used: the weight that "${this.layer}" changes is not known.`);
+      throw new LoraError(`${this.name} cannot be used: the weight that "${this.layer}" changes is unknown.`);
     }
     const { doraScale, magnitude } = this.stored.parts;
     const [, channels = 1] = this.weight.shape;
@@ -296,9 +296,7 @@ export class LayerReader {
   private async values(part: LoraPart): Promise<Float32Array> {
     const values = await this.tensors.floats(this.stored.parts[part]!);
     if (values.every(Number.isFinite)) return values;
-    throw new LoraError(
-      `${this.name} cannot be used: "${this.layer}" holds values that are not numbers (NaN or infinite).`,
-    );
+    throw new LoraError(`${this.name} cannot be used: "${this.layer}" has NaN or infinite values.`);
   }
 }
 

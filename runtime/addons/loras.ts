@@ -140,7 +140,7 @@ export class Adapters {
       if (source.kind === 'onnx') {
         throw new RuntimeError(
           'unsupportedParameter',
-          'This model was exported to ONNX, which leaves LoRAs no place; its safetensors folder takes them.',
+          'This model was exported to ONNX, whose graph has no inputs for LoRAs. Use its safetensors folder.',
           { parameter: 'loras' },
         );
       }

@@ -106,7 +106,7 @@ export async function describeModel(path: string, places: PartPlaces = {}): Prom
     if (await isFolder(path)) await describeFolder(description, path, places);
     else await describeFile(description, path, places);
     if (description.kind !== 'checkpoint' && partFilesOf(places).length > 0) {
-      throw new ModelError('Only a model that makes images can be given text encoders and an autoencoder.');
+      throw new ModelError('Only a checkpoint can have text encoders and an autoencoder.');
     }
     description.available = true;
   } catch (error) {
@@ -151,7 +151,7 @@ async function describeFolder(description: ModelDescription, folder: string, pla
   if (!config) {
     const pickled = hasIndex ? undefined : (await readdir(folder)).find(isPickle);
     if (pickled)
-      throw new ModelError(`The folder has no model_index.json, and its ${pickled} cannot help: ${pickleReason}`);
+      throw new ModelError(`The folder has no model_index.json, and ${pickled} cannot be used: ${pickleReason}`);
     description.className = classNameOf(await readIndex(folder));
     const imagePrompt = imagePromptKindOf(description.className);
     if (imagePrompt) return describeImagePrompts(description, imagePrompt.architecture);
@@ -164,7 +164,7 @@ async function describeFolder(description: ModelDescription, folder: string, pla
   if (!kind) {
     const supported = Object.values(partClasses).flat().join(', ');
     throw new ModelError(
-      `config.json says ${description.className || 'nothing about what it is'}; a folder without model_index.json must hold one of: ${supported}.`,
+      `config.json says ${description.className || 'no _class_name'}; a folder without model_index.json must hold one of: ${supported}.`,
     );
   }
   await describePart(description, kind);
@@ -235,14 +235,14 @@ async function describeCheckpoint(description: ModelDescription, places: PartPla
   description.defaultScheduler = typeof scheduler === 'string' ? scheduler : '';
   // A single file never says it, and the family's is the published one.
   if (checkpoint.lacksVae) {
-    description.reason = 'It holds no autoencoder (VAE), so a task has to name one beside it.';
+    description.reason = 'It has no autoencoder (VAE), so a task must name one.';
   } else if (
     typeof configs.vae.scaling_factor !== 'number' &&
     // An autoencoder that normalizes by its own statistics has none.
     family.latents.scalingFactor !== 1 &&
     !isWeightsFile(description.folder)
   ) {
-    description.reason = `No config gives the autoencoder's scaling factor, so that of the family is assumed, ${checkpoint.scalingFactor}.`;
+    description.reason = `No config has the autoencoder's scaling factor. The default of its family is used: ${checkpoint.scalingFactor}.`;
   }
 
   if (checkpoint.partFiles?.length) {
@@ -273,7 +273,7 @@ async function describeCheckpoint(description: ModelDescription, places: PartPla
     const parts = [...rounded]
       .map(([component, dtype]) => `${componentLabel(checkpoint, component)} (${dtype})`)
       .join(' and ');
-    const note = `The weights of its ${parts} are rounded to 8 bits, which changes them by ${100 * ROUNDING_ERROR} %.`;
+    const note = `The weights of its ${parts} are rounded to 8 bits, with a relative error of ${100 * ROUNDING_ERROR} %.`;
     description.reason = [description.reason, note].filter(Boolean).join(' ');
   }
   description.layout = kinds.size > 1 ? 'mixed' : kinds.has('onnx') ? 'onnx' : 'safetensors';
@@ -285,13 +285,13 @@ async function describeCheckpoint(description: ModelDescription, places: PartPla
     const words = wordsOf.get(encoder);
     if (words === undefined || highest < words) continue;
     throw new ModelError(
-      `The ${name} cannot be used: it has ids up to ${highest}, but the text encoder knows ${words} words; it belongs to another model.`,
+      `The ${name} cannot be used: it has ids up to ${highest}, but the text encoder knows ${words} words. It belongs to another model.`,
     );
   }
 }
 
 function putTogether(files: readonly string[]): string {
-  return `It is put together with ${files.map((file) => basename(file)).join(', ')}.`;
+  return `It uses the files ${files.map((file) => basename(file)).join(', ')}.`;
 }
 
 /** Sizes by default must be ones that the model takes. */

@@ -68,7 +68,7 @@ export async function findTokenizer(
   const known = isClip ? ` (CLIP's has ${kind.publishedWords} and needs no files)` : '';
   const needed = isClip ? 'vocab.json and merges.txt' : 'tokenizer.json';
   throw new ModelError(
-    `The ${name} is missing: ${basename(file)} has a vocabulary of its own, of ${rows} words, and does not hold it${known}. Put its ${needed} into a folder ${stem}.${name} or ${name} beside it.`,
+    `The ${name} is missing: ${basename(file)} has its own vocabulary of ${rows} words, but no tokenizer${known}. Put ${needed} into a folder ${stem}.${name} or ${name} beside it.`,
   );
 }
 
@@ -89,7 +89,7 @@ async function fitting(kind: EncoderKind, folder: string, name: TokenizerName, r
   const words = isClip ? await vocabularySize(folder) : (await kind.checkTokenizer(folder, name)) + 1;
   if (words <= rows) return folder;
   throw new ModelError(
-    `The tokenizer in ${basename(folder)} has ${words} words, but the text encoder knows ${rows}: it belongs to another model.`,
+    `The tokenizer in ${basename(folder)} has ${words} words, but the text encoder knows ${rows}. It belongs to another model.`,
   );
 }
 

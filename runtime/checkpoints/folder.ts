@@ -64,7 +64,7 @@ export async function readModelConfigs(
   { textEncoders, vae: otherVae }: PartPlaces,
 ): Promise<ModelConfigs> {
   if (textEncoders) {
-    throw new ModelError('The folder has text encoders of its own; only a model in files can be given others.');
+    throw new ModelError('The folder has its own text encoders. Only a model in files can have others.');
   }
   const index = await readIndex(folder);
   const className = classNameOf(index);
@@ -143,8 +143,7 @@ export function readFolderSettings(folder: string): Promise<ModelSettings> {
 export async function readIndex(folder: string): Promise<Record<string, unknown>> {
   if (!(await isFolder(folder))) throw new ModelError(`There is no folder ${folder}.`);
   const index = await readJson(join(folder, 'model_index.json'));
-  if (!index)
-    throw new ModelError('The folder holds no model_index.json, so it is not a model in the diffusers layout.');
+  if (!index) throw new ModelError('The folder has no model_index.json, so it is not a model in the diffusers layout.');
   return index;
 }
 

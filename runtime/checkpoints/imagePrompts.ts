@@ -52,7 +52,7 @@ async function inFolder(folder: string): Promise<ImagePromptSource> {
   const { kind } = imagePromptKindOf(className) ?? {};
   if (!kind) {
     throw new ModelError(
-      `${basename(folder)}/model_index.json says ${String(className)}, which makes no words of pictures.`,
+      `${basename(folder)}/model_index.json says ${String(className)}, which is not supported for image prompts.`,
     );
   }
   const read = (part: string, stem: string): Promise<SafetensorsSource> =>
@@ -72,7 +72,7 @@ async function inFile(file: string, besides: readonly string[]): Promise<ImagePr
   const name = basename(file);
   const { tensors } = await readWeightsHeader(file);
   const { kind } = imagePromptKindOfFile(tensors) ?? {};
-  if (!kind) throw new ModelError(`${name} holds nothing that makes words of pictures.`);
+  if (!kind) throw new ModelError(`${name} is not an image prompt model.`);
   const { title, example, prefers, recognises, configOf } = kind.file.encoder;
   const found = await new Search(file, besides).find({
     folders: [folder],
@@ -80,7 +80,7 @@ async function inFile(file: string, besides: readonly string[]): Promise<ImagePr
     recognises: (others) => recognises(others, tensors),
   });
   if (!found) {
-    throw missingPart(file, 'which makes words of pictures', { part: 'image_encoder', title, example, folder });
+    throw missingPart(file, 'an image prompt model', { part: 'image_encoder', title, example, folder });
   }
   const own = (await readJson(`${file}.json`))?.image_encoder;
   const config: Record<string, unknown> = { ...configOf(found), ...(isObject(own) ? own : {}) };

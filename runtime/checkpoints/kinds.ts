@@ -90,7 +90,7 @@ export function recognise(
   const found = embedding(tensors);
   if (found) return notComputable(file, tensors, 'embedding') ?? found;
   if (tensors.has('conv_in.weight') || tensors.has('input_blocks.0.0.weight') || starts('unet.')) {
-    return unknown('checkpoint', 'it holds a UNet alone. A whole model has text encoders and an autoencoder as well.');
+    return unknown('checkpoint', 'it has only a UNet. A whole model also has text encoders and an autoencoder.');
   }
   return unknown(
     'checkpoint',
@@ -125,7 +125,7 @@ function lora(file: string, tensors: StoredTensors, metadata: Readonly<Record<st
   return {
     kind: 'lora',
     architecture,
-    note: `${file} can be used, but ${which} no part of a LoRA and without effect.`,
+    note: `${file} can be used, but ${which} not part of a LoRA and ignored.`,
   };
 }
 

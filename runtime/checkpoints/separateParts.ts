@@ -80,7 +80,7 @@ export function missingPart(
   const here = dirname(file);
   const beside = customary.test(basename(here)) ? `${basename(here)}/` : basename(file);
   return new ModelError(
-    `The ${part} is missing: ${basename(file)}, ${what}, does not hold ${title}. Put a file with it, such as ${example}, into ${folder}/ beside ${beside}.`,
+    `The ${part} is missing: ${basename(file)}, ${what}, lacks ${title}. Put a file with it, such as ${example}, into ${folder}/ beside ${beside}.`,
   );
 }
 
@@ -95,19 +95,15 @@ async function namedEncoders(
   for (const given of textEncoderPaths) {
     const path = resolve(dirname(file), given);
     if (!(await isFile(path))) {
-      throw new ModelError(
-        `The text encoder ${basename(path)} that is named for it is not there: there is no ${path}.`,
-      );
+      throw new ModelError(`The text encoder ${basename(path)} named for it is missing: there is no ${path}.`);
     }
     const { tensors } = await readWeightsHeader(path);
     const part = encoders.find(({ recognises }) => recognises(tensors));
     if (!part) {
       const wanted = encoders.map((each) => each.title).join(', ') || 'none beside its file';
-      throw new ModelError(
-        `${basename(path)}, which is named for it, holds no text encoder that ${title} has: ${wanted}.`,
-      );
+      throw new ModelError(`${basename(path)}, which is named for it, has no text encoder of ${title}: ${wanted}.`);
     }
-    if (named.has(part)) throw new ModelError(`Two of the files that are named for it hold ${part.title}.`);
+    if (named.has(part)) throw new ModelError(`Two of the files named for it have ${part.title}.`);
     named.set(part, tensors);
   }
   return named;

@@ -34,7 +34,7 @@ export async function openSingleFile(
   const said = { ...settingsOf(metadata), ...settings };
   const family = familyOfFile(own);
   if (!family?.file) {
-    throw new ModelError(`${basename(file)} holds no denoiser in a layout that is known (model.diffusion_model.…).`);
+    throw new ModelError(`${basename(file)} has no denoiser in a known layout (model.diffusion_model.…).`);
   }
   const tensors = await withSeparateParts(file, family, own, settings, besides);
   const { vaePath } = settings;

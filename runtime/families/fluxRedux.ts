@@ -14,7 +14,7 @@ export const fluxRedux: ImagePromptKind = {
   file: {
     recognises: (tensors) => tensors.has('redux_up.weight') && tensors.has('redux_down.weight'),
     encoder: {
-      title: 'the picture encoder SigLIP',
+      title: 'the image encoder SigLIP',
       example: 'sigclip_vision_patch14_384.safetensors',
       // The one that it was trained with; others of its width see a picture otherwise.
       prefers: /^(?!.*siglip[-_ ]?2).*patch14[-_]384/i,
@@ -38,7 +38,7 @@ export const fluxRedux: ImagePromptKind = {
   check(encoder, embedder) {
     const [given, taken] = [widthGiven(encoder), widthTaken(embedder)];
     if (given === taken) return;
-    throw new ModelError(`The image_encoder gives ${given} channels, but the image_embedder reads ${taken}.`);
+    throw new ModelError(`The image_encoder gives ${given} channels, but the image_embedder takes ${taken}.`);
   },
   addTo: (positive, prompts) => ({ ...positive, embeddings: withImageRows(positive.embeddings, prompts) }),
 };

@@ -38,7 +38,7 @@ export function encodersIn(
   };
   const only = at('cond_stage_model');
   if (only) {
-    if (sized) throw new ModelError('The unet takes pictures as a second prompt (unCLIP), which is not supported.');
+    if (sized) throw new ModelError('The unet takes image prompts (unCLIP), which are not supported.');
     return { first: withoutProjection(only), isXL: false };
   }
   const [zeroth, next] = [at('conditioner.embedders.0'), at('conditioner.embedders.1')];
@@ -217,7 +217,9 @@ function sizesIn(original: StoredTensors, lineage: { refiner: boolean; second: E
   const text = lineage.second?.tensors.get('text_projection.weight')?.shape[0] ?? 0;
   const each = (all - text) / (lineage.refiner ? 5 : 6);
   if (!Number.isInteger(each) || each <= 0) {
-    throw new ModelError(`label_emb takes ${all} channels, of which ${text} are text; the rest are no sizes.`);
+    throw new ModelError(
+      `label_emb takes ${all} channels, of which ${text} are for text; the rest is no whole number of sizes.`,
+    );
   }
   return {
     addition_embed_type: 'text_time',
@@ -241,7 +243,7 @@ function checkGroups(groups: unknown, channels: readonly number[], corrections: 
 }
 
 function untold(because: string, field: string, { where }: Corrections): ModelError {
-  return new ModelError(`${because}, and the file cannot say what it has instead: give its ${field} under ${where}.`);
+  return new ModelError(`${because}, and the file does not tell the right value: give its ${field} under ${where}.`);
 }
 
 function shapeOf(tensors: StoredTensors, name: string): readonly number[] {

@@ -23,7 +23,7 @@ export function qwen3Text(states: readonly number[]): EncoderKind {
     wordsOf: (tensors) => (tensors.get('model.embed_tokens.weight') ?? tensors.get('embed_tokens.weight'))?.shape[0],
     async openTokenizer({ folder }) {
       if (folder === undefined)
-        throw new ModelError('The tokenizer is missing: no vocabulary of Qwen comes with the program.');
+        throw new ModelError('The tokenizer is missing. The program does not include the vocabulary of Qwen.');
       return openLanguageTokenizer(folder, 'qwen');
     },
     checkTokenizer: (folder, name) =>
@@ -55,7 +55,7 @@ export function qwen3In(
   if (rows === undefined) throw new ModelError('the file has no tensor for "model.embed_tokens.weight".');
   if (width !== reads.width / reads.states) {
     throw new ModelError(
-      `its states have ${width} channels, but the transformer reads ${reads.width / reads.states}: it belongs to another model.`,
+      `its states have ${width} channels, but the transformer takes ${reads.width / reads.states}. It belongs to another model.`,
     );
   }
   return {
@@ -84,7 +84,7 @@ export async function* readQwenPrompt(
 ): Part<Embeddings> {
   const { request, remembered, version } = context;
   if (request.promptWeighting !== undefined) {
-    const message = `Models of ${context.configs.family.title} take prompts as sentences, without weights.`;
+    const message = `Models of ${context.configs.family.title} take prompts without weights.`;
     throw new RuntimeError('unsupportedParameter', message, { parameter: 'promptWeighting' });
   }
   const length = Math.min(request.maxSequenceLength ?? QWEN_LENGTH, QWEN_LENGTH);

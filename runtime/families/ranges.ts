@@ -196,7 +196,7 @@ function checkNoise(config: Readonly<Record<string, unknown>>, where: string): v
   if (alphasCumprod.every(Number.isFinite) && (alphasCumprod.length === 1 || alphasCumprod[0]! > alphasCumprod.at(-1)!))
     return;
   throw new ModelError(
-    `${where} gives a noise schedule that does not grow: see beta_start, beta_end and beta_schedule.`,
+    `${where} has a noise schedule that does not increase: check beta_start, beta_end and beta_schedule.`,
   );
 }
 
@@ -204,7 +204,7 @@ function checkedAlphas(config: Readonly<Record<string, unknown>>, where: string)
   try {
     return alphasCumprodOf(config);
   } catch (cause) {
-    throw new ModelError(`${where} gives no noise schedule: ${cause instanceof Error ? cause.message : cause}`, {
+    throw new ModelError(`${where} has no valid noise schedule: ${cause instanceof Error ? cause.message : cause}`, {
       cause,
     });
   }

@@ -166,7 +166,7 @@ async function* readClip(
     let layers = -1;
     while (gives(`hidden_states.${layers + 1}`)) layers++;
     if (skip >= layers) {
-      throw new RuntimeError('invalidParameter', `The text encoder has ${layers} layers; too many are skipped.`, {
+      throw new RuntimeError('invalidParameter', `The text encoder has ${layers} layers; clipSkip is too high.`, {
         parameter: 'clipSkip',
       });
     }

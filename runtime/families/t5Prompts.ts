@@ -20,7 +20,7 @@ export const t5Text: EncoderKind = {
   wordsOf: (tensors) => embeddingOf(tensors)?.shape[0],
   async openTokenizer({ folder }) {
     if (folder === undefined)
-      throw new ModelError('The tokenizer is missing: no vocabulary of T5 comes with the program.');
+      throw new ModelError('The tokenizer is missing. The program does not include the vocabulary of T5.');
     return openLanguageTokenizer(folder, 't5');
   },
   checkTokenizer: (folder, name) =>
@@ -54,7 +54,7 @@ export function t5In(tensors: StoredTensors, corrections: Corrections): PartSour
 /** @throws RuntimeError `unsupportedParameter` for prompts with weights, which these encoders read as sentences */
 export function refuseWeights({ request, configs }: ConditioningContext): void {
   if (request.promptWeighting === undefined) return;
-  const message = `Models of ${configs.family.title} take prompts as sentences, without weights.`;
+  const message = `Models of ${configs.family.title} take prompts without weights.`;
   throw new RuntimeError('unsupportedParameter', message, { parameter: 'promptWeighting' });
 }
 

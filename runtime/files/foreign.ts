@@ -48,13 +48,12 @@ const signatures: readonly (readonly [at: number, bytes: string, what: string])[
   [0, 'MZ', 'a program, not a model'],
 ];
 
-const pickle =
-  'a PyTorch pickle under another name, and pickles can run code when opened. Get the model as .safetensors';
+const pickle = 'a PyTorch pickle under another name. Opening a pickle can run code. Get the model as .safetensors';
 
 function foreignBytes(start: Buffer, wanted: Wanted | undefined): string | undefined {
   if (start.length === 0) return 'it is empty. Download it again';
   if (start.every((byte) => byte === 0)) {
-    return 'it begins with nothing but zeros, as a download does that was broken off. Download it again';
+    return 'it begins with zeros, probably because a download was interrupted. Download it again';
   }
   const latin = start.toString('latin1');
   if (latin.startsWith('PK\x03\x04')) {
@@ -81,29 +80,29 @@ function textKind(start: Buffer, wanted: Wanted | undefined): string | undefined
   const text = new TextDecoder('utf-8').decode(start).trimStart();
   // A character of several bytes may be cut at the end of what was read.
   if (/\ufffd(?!$)/.test(text) || start.some(isControl)) return undefined;
-  if (text === '') return 'it holds nothing but white space. Download it again';
+  if (text === '') return 'it has only white space. Download it again';
   if (text.startsWith('version https://git-lfs.github.com/')) {
     const bytes = /^size (\d+)$/m.exec(text)?.[1];
     const meant = bytes === undefined ? 'the file' : `the file of ${bytes} bytes`;
-    return `it is a Git LFS pointer that stands for ${meant}, which was never fetched. Run \`git lfs pull\` in its folder, or download it again`;
+    return `it is a Git LFS pointer to ${meant}, which was not downloaded. Run \`git lfs pull\` in its folder, or download it again`;
   }
   if (/^(\/annex\/objects\/|\.\.?\/(\.\.\/)*\.git\/annex\/)/.test(text)) {
-    return 'it is a git-annex pointer, and the file it stands for was never fetched. Run `git annex get` on it';
+    return 'it is a git-annex pointer to a file that was not downloaded. Run `git annex get` on it';
   }
   if (/^(<!doctype html|<html|<head|<body|<!--)/i.test(text)) {
     const title = /<title[^>]*>([^<]*)<\/title>/i.exec(text)?.[1]?.trim();
     const named = title ? ` titled ${quoted(title)}` : '';
-    return `it is a web page${named}, saved instead of the file: often a page that asks to log in. Download the file again`;
+    return `it is a web page${named}, probably a login page, instead of the file. Download the file again`;
   }
   if (text.startsWith('<?xml')) {
-    return `it is XML (${quoted(text.replace(/^<\?xml[^>]*>\s*/, ''))}), often the error of a download. Download the file again`;
+    return `it is XML (${quoted(text.replace(/^<\?xml[^>]*>\s*/, ''))}), probably an error message of the download. Download the file again`;
   }
   if (/^[{[]/.test(text)) {
     if (wanted === 'json') return undefined;
     return `it is JSON (${quoted(text)}), not a model. Download the file again`;
   }
   if (wanted === 'merges') return undefined;
-  return `it is text (${quoted(text)}), often the error of a download. Download the file again`;
+  return `it is text (${quoted(text)}), probably an error message of the download. Download the file again`;
 }
 
 /** Other than tabs and ends of lines and pages. */

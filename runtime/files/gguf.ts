@@ -90,7 +90,7 @@ export async function readGgufHeader(file: string): Promise<GgufHeader> {
         if (!(error instanceof EndsEarly)) throw error;
         if (bytes.length >= size) throw refuse('it ends within its header (it may be truncated; download it again)');
         if (bytes.length >= LONGEST_HEADER) {
-          throw refuse(`its header is longer than ${LONGEST_HEADER} bytes, more than any real one`);
+          throw refuse(`its header is longer than ${LONGEST_HEADER} bytes, which is too long`);
         }
       }
     }
@@ -147,7 +147,7 @@ class Cursor {
   /** A count or a place; one that no file can hold is refused before anything is done with it. */
   u64(what: string): number {
     const value = this.bytes.readBigUInt64LE(this.take(8));
-    if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw this.refuse(`${what} is ${value}, more than any file holds`);
+    if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw this.refuse(`${what} is ${value}, which is too large`);
     return Number(value);
   }
 
@@ -181,7 +181,7 @@ class Cursor {
       case 8:
         return this.text(`the value of "${key}"`, LONGEST_HEADER);
       case 9: {
-        if (depth >= DEEPEST) throw this.refuse(`"${key}" holds lists within lists within lists`);
+        if (depth >= DEEPEST) throw this.refuse(`"${key}" has lists nested too deeply`);
         const inner = this.u32();
         const length = this.u64(`the length of "${key}"`);
         // Grows with what is really there, whatever length was claimed.
@@ -207,7 +207,7 @@ function parse(bytes: Buffer, size: number, where: Pick<StoredTensor, 'file' | '
   cursor.take(4);
   const version = cursor.u32();
   if (version === 0x02000000 || version === 0x03000000) throw refuse('it is big-endian, which is not supported');
-  if (version !== 2 && version !== 3) throw refuse(`it has version ${version}; versions 2 and 3 are read`);
+  if (version !== 2 && version !== 3) throw refuse(`it has version ${version}; supported are 2 and 3`);
   const count = cursor.u64('its number of tensors');
   const keys = cursor.u64('its number of keys');
   if (count > MOST_TENSORS) throw refuse(`it claims ${count} tensors; at most ${MOST_TENSORS} are read`);
@@ -221,7 +221,7 @@ function parse(bytes: Buffer, size: number, where: Pick<StoredTensor, 'file' | '
   }
   const alignment = metadata['general.alignment'] ?? 32;
   if (typeof alignment !== 'number' || !(alignment >= 1 && alignment <= 2 ** 20) || alignment & (alignment - 1)) {
-    throw refuse('its alignment is no power of two');
+    throw refuse('its alignment is not a power of two');
   }
   const infos = Array.from({ length: count }, () => readInfo(cursor));
   const dataStart = Math.ceil(cursor.at / alignment) * alignment;
@@ -263,10 +263,10 @@ function described(label: string, dims: number[], type: number, refuse: Refuse) 
     throw refuse(`${label} is of the type ${called}, which is not supported; supported are ${known.join(', ')}`);
   }
   const [row = 1] = dims;
-  if (row % values !== 0) throw refuse(`${label} has rows of ${row} values, which blocks of ${values} do not fill`);
+  if (row % values !== 0)
+    throw refuse(`${label} has rows of ${row} values, which is not a multiple of the block size ${values}`);
   const length = dims.reduce((product, dim) => product * dim, bytes) / values;
-  if (!Number.isSafeInteger(length))
-    throw refuse(`${label} has the shape [${dims.join(', ')}], more than any file holds`);
+  if (!Number.isSafeInteger(length)) throw refuse(`${label} has the shape [${dims.join(', ')}], which is too large`);
   // The format counts axes from the innermost one.
   return { dtype, shape: [...dims].reverse(), length };
 }

@@ -76,7 +76,7 @@ export async function inspectOnnxFile(file: string): Promise<OnnxFile> {
       throw await refuse(`${reason} (it may be truncated or another format)`, cause);
     }
     if (!hasGraph || nodes === 0 || found.outputs.length === 0) {
-      throw await refuse('it holds no graph (it may be truncated)');
+      throw await refuse('it has no graph (it may be truncated)');
     }
     for (const [location, needed] of external) {
       const inside = normalize(location);
@@ -140,11 +140,11 @@ class Walker {
       if (wireType === WireType.LengthDelimited) {
         const length = reader.uint32();
         const from = position + reader.pos;
-        if (from + length > end) throw new Error('a length in it points beyond its end');
+        if (from + length > end) throw new Error('a length in it exceeds its size');
         await visit(field, from, from + length);
         position = from + length;
       } else if (wireType === WireType.StartGroup || wireType === WireType.EndGroup) {
-        throw new Error('it holds a kind of field that ONNX does not have');
+        throw new Error('it has a field that ONNX does not define');
       } else {
         reader.skip(wireType, field);
         position += reader.pos;

@@ -86,7 +86,7 @@ async function write(
     for (const [file, version] of files) {
       const now = await stat(file, { bigint: true });
       if (version !== undefined && versionOf(now) !== version) {
-        throw new ModelError(`${label}: ${basename(file)} changed while it was read.`);
+        throw new ModelError(`${label}: ${basename(file)} changed while the server read it.`);
       }
     }
     const record: PackedRecord = {

@@ -309,7 +309,7 @@ async function valuesOf(
 function plainValues(dtype: StoredDtype, bytes: Uint8Array<ArrayBuffer>): Float32Array {
   const values = decodeValues(dtype, bytes);
   if (values) return values;
-  throw new ModelError(`A weight is stored as ${dtype}, which no values can be read from.`);
+  throw new ModelError(`A weight is stored as ${dtype}, which is not supported.`);
 }
 
 function transposed(values: Float32Array, rows: number, columns: number): Float32Array {

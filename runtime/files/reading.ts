@@ -34,7 +34,7 @@ export async function readText(file: string, mostBytes = mostConfigBytes): Promi
     // A pipe or a device would be read for ever.
     if (!found.isFile()) throw new ModelError(`${name} is not a file.`);
     if (found.size > mostBytes) {
-      throw new ModelError(`${name} has ${found.size} bytes, more than any real one; at most ${mostBytes} are read.`);
+      throw new ModelError(`${name} has ${found.size} bytes, which is too many; at most ${mostBytes} are read.`);
     }
     return await readFile(file, 'utf8');
   } catch (cause) {
@@ -92,7 +92,7 @@ export function isPickle(name: string): boolean {
   return /\.(bin|pt|pth|ckpt|pkl)$/i.test(name);
 }
 
-export const pickleReason = 'pickled weights can run code when opened and are refused. Use safetensors or ONNX.';
+export const pickleReason = 'pickled weights are refused, because opening them can run code. Use safetensors or ONNX.';
 
 /** Names, sizes and times of files, and of folders with what lies in them; the same while nothing changed. */
 export function fingerprint(paths: readonly string[]): string {

@@ -100,7 +100,7 @@ export async function readSafetensorsHeader(file: string): Promise<SafetensorsHe
       throw await refuseHeader(claim);
     }
     if (declared > BigInt(longestHeader)) {
-      throw await refuseHeader(`its header claims ${declared} bytes, more than any real one`);
+      throw await refuseHeader(`its header claims ${declared} bytes, which is too long`);
     }
     if (declared < 2n) throw await refuseHeader(`its header claims ${declared} bytes`);
     const headerLength = Number(declared);
@@ -213,7 +213,7 @@ export async function readStoredTensors(file: string): Promise<StoredTensors> {
   try {
     const found = await handle.stat();
     if (!found.isFile() || found.size > longestHeader) {
-      throw new SafetensorsError(`${name} is not an index: it has ${found.size} bytes, more than any real one.`);
+      throw new SafetensorsError(`${name} is not an index: it has ${found.size} bytes, which is too many.`);
     }
     index = JSON.parse(await handle.readFile('utf8'));
   } catch (cause) {

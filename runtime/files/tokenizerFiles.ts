@@ -57,10 +57,10 @@ function checkLength(stated: unknown): void {
 function ofDescription(description: Record<string, unknown>): Omit<TokenizerFiles, 'config' | 'special'> {
   const { model, normalizer, pre_tokenizer: splitter, added_tokens: added = [] } = description;
   if (!isObject(model) || !isObject(model.vocab) || !Array.isArray(model.merges)) {
-    throw new Error('tokenizer.json holds no vocabulary of byte pairs, as CLIP has.');
+    throw new Error('tokenizer.json has no byte pair vocabulary, as CLIP has.');
   }
   if ((model.type ?? 'BPE') !== 'BPE' || model.end_of_word_suffix !== '</w>') {
-    throw new Error('tokenizer.json is not of the kind that CLIP has: byte pairs whose words end in "</w>".');
+    throw new Error('tokenizer.json does not have the form of CLIP: byte pairs whose words end in "</w>".');
   }
   for (const [part, steps] of [
     ['normalizer', stepsOf(normalizer, 'normalizers')],
@@ -69,14 +69,14 @@ function ofDescription(description: Record<string, unknown>): Omit<TokenizerFile
     const odd = steps.find((step) => !isKnown(step));
     if (odd === undefined) continue;
     throw new Error(
-      `tokenizer.json has a ${part} that is not CLIP's (${told(odd)}), so its texts would be cut otherwise. Remove the file's own rules, or bring vocab.json and merges.txt.`,
+      `tokenizer.json has a ${part} that is not CLIP's (${told(odd)}), so its tokens would differ. Remove those rules, or add vocab.json and merges.txt.`,
     );
   }
   const merges = model.merges.map((pair: unknown) => (typeof pair === 'string' ? pair.split(' ') : pair));
   const vocab: Record<string, unknown> = { ...model.vocab };
   for (const token of Array.isArray(added) ? added : []) {
     if (isObject(token) && typeof token.content === 'string' && token.content !== '') vocab[token.content] = token.id;
-    else throw new Error(`tokenizer.json adds a token that is none: ${told(token)}.`);
+    else throw new Error(`tokenizer.json adds an invalid token: ${told(token)}.`);
   }
   const names = (added as { content: string }[]).map(({ content }) => content);
   return { vocab: checkVocabulary(vocab), merges: checkMerges(merges), added: names };

@@ -15,7 +15,7 @@ export async function readBytes(
   const bytes = new Uint8Array(count);
   for (let filled = 0; filled < count; ) {
     const { bytesRead } = await handle.read(bytes, filled, count - filled, offset + from + filled);
-    if (bytesRead === 0) throw new ModelError(`${basename(file)} became shorter while it was read.`);
+    if (bytesRead === 0) throw new ModelError(`${basename(file)} became shorter while the server read it.`);
     filled += bytesRead;
   }
   return bytes;

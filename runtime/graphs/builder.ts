@@ -313,7 +313,7 @@ export class GraphBuilder {
       );
     const [from, to] = options.rows ?? [0, stored.shape[0] ?? 1];
     if (stored.transposed && (options.rows || stored.shape.length !== 2)) {
-      throw new GraphError(`The tensor "${tensor}" is stored transposed, which only whole matrices can be.`);
+      throw new GraphError(`The tensor "${tensor}" is stored transposed, which is supported only for whole matrices.`);
     }
     const start = stored.swapped ? swappedStart(tensor, stored, options.rows) : from;
     const rowBytes = stored.length / (stored.shape[0] ?? 1);
@@ -479,7 +479,7 @@ export class GraphBuilder {
     const list = typeof values === 'number' ? [values] : values;
     const odd = list.find((value) => !Number.isInteger(value));
     if (odd !== undefined) {
-      throw new GraphError(`The sizes of the weights do not fit one another: ${odd} would have to be a whole number.`);
+      throw new GraphError(`The shapes of the weights do not match: ${odd} is not a whole number.`);
     }
     const data = new DataView(new ArrayBuffer(list.length * 8));
     for (const [index, value] of list.entries()) data.setBigInt64(index * 8, BigInt(value), true);
@@ -585,9 +585,7 @@ export class GraphBuilder {
     const stored = this.tensors.get(tensor);
     if (!stored) throw new GraphError(`The weights have no tensor "${tensor}".`);
     if (stored.shape.some((size) => size < 1 || size > LARGEST_AXIS)) {
-      throw new GraphError(
-        `The tensor "${tensor}" has the shape [${stored.shape.join(', ')}], which holds no numbers.`,
-      );
+      throw new GraphError(`The tensor "${tensor}" has the shape [${stored.shape.join(', ')}], which has no values.`);
     }
     return stored;
   }
@@ -604,7 +602,9 @@ export class GraphBuilder {
 function swappedStart(tensor: string, { shape }: StoredTensor, rows: readonly [number, number] | undefined): number {
   const half = shape[0]! / 2;
   if (!rows || (rows[0] < half && rows[1] > half)) {
-    throw new GraphError(`The halves of the tensor "${tensor}" are stored in another order, so it is read by halves.`);
+    throw new GraphError(
+      `The halves of the tensor "${tensor}" are stored in another order and must be read separately.`,
+    );
   }
   return rows[0] < half ? rows[0] + half : rows[0] - half;
 }

@@ -57,9 +57,7 @@ interface Context {
  */
 export function writeFlux2Transformer(config: Flux2Config, tensors: StoredTensors, form: Flux2Form = {}): Written {
   if ((config.patch_size ?? 1) !== 1) {
-    throw new GraphError(
-      `The transformer has patches of ${config.patch_size}; its latents must come in patches already.`,
-    );
+    throw new GraphError(`The transformer has patches of ${config.patch_size}; its latents must be patched already.`);
   }
   const graph = new GraphBuilder(tensors, form);
   const [inner, channels] = graph.shapeOf('x_embedder.weight') as [number, number];

@@ -135,6 +135,6 @@ function check(config: Qwen3Config): void {
     throw new GraphError(`The text encoder says rope_theta: ${base}; it must be a number from 1.`);
   }
   if (config.rope_scaling || type !== 'default' || config.use_sliding_window) {
-    throw new GraphError('The text encoder scales its positions or slides its window, which is not supported.');
+    throw new GraphError('The text encoder scales its positions or uses a sliding window, which is not supported.');
   }
 }

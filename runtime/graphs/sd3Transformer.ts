@@ -74,7 +74,8 @@ export function writeSD3Transformer(
   const cache = new FirstBlock(graph, form, inner);
   for (let i = 0; i < cache.blocks(countModules(graph, 'transformer_blocks', 'attn.to_q.weight')); i++) {
     const before = image;
-    if (text === undefined) throw new GraphError(`transformer_blocks.${i - 1} is not the last, but has no way on.`);
+    if (text === undefined)
+      throw new GraphError(`transformer_blocks.${i - 1} is not the last block, but has no layers for the context.`);
     [text, image] = jointBlock(context, text, image, `transformer_blocks.${i}`);
     if (i === 0) cache.done(before, image);
   }
@@ -100,7 +101,8 @@ function withPositions(graph: GraphBuilder, patches: Value, inner: number): Valu
   const name = 'pos_embed';
   const count = graph.shapeOf('pos_embed.pos_embed')[1]!;
   const side = Math.sqrt(count);
-  if (!Number.isInteger(side)) throw new GraphError(`pos_embed.pos_embed has ${count} positions, which is no square.`);
+  if (!Number.isInteger(side))
+    throw new GraphError(`pos_embed.pos_embed has ${count} positions, which is not a square.`);
   let table = graph.weight('pos_embed.pos_embed', { shape: [side, side, inner], precision: 'float32' });
   for (const axis of [0, 1]) {
     const size = sizeOf(graph, patches, 2 + axis, name);

@@ -224,6 +224,6 @@ function check(config: ZImageConfig): void {
     throw new GraphError(`The transformer has patches of ${patch} × ${patch} × ${frames}; supported are 2 × 2 × 1.`);
   }
   if (config.siglip_feat_dim) {
-    throw new GraphError('The transformer takes pictures beside its text (siglip_feat_dim), which is not supported.');
+    throw new GraphError('The transformer takes image prompts (siglip_feat_dim), which are not supported.');
   }
 }

@@ -189,7 +189,7 @@ export class Graph {
       traffic.bytesIn += tensor.data.byteLength;
     }
     for (const { name } of this.inputs) {
-      if (!(name in ready)) throw new OnnxError(`${this.label} was not given its input "${name}".`);
+      if (!(name in ready)) throw new OnnxError(`${this.label} got no input "${name}".`);
     }
     let results: ValueMap;
     try {
@@ -209,7 +209,7 @@ export class Graph {
       traffic.bytesIn += bytes;
       return tensor;
     } catch (cause) {
-      throw new OnnxError(`${this.label} could not be given its inputs: ${messageOf(cause)}`, { cause });
+      throw new OnnxError(`${this.label} could not read its inputs: ${messageOf(cause)}`, { cause });
     }
   }
 
@@ -233,7 +233,7 @@ function feed(tensor: Tensor, info: ValueInfo, label: string): OrtTensor {
   if (info.shape.length === 0 && dims.length === 1) {
     // One timestep for all samples: fine only while they agree.
     const same = tensor.data.every((value: number | bigint) => value === tensor.data[0]);
-    if (!same) throw new OnnxError(`${label} takes one ${info.name} for the whole batch, but got different ones.`);
+    if (!same) throw new OnnxError(`${label} takes one ${info.name} for the whole batch, but got several.`);
     return ortTensor(info.dtype, data.subarray(0, 1), []);
   }
   if (info.shape.length === 1 && dims.length === 0) dims = [1];
@@ -261,7 +261,7 @@ function convert(tensor: Tensor, info: ValueInfo, label: string): TensorData[Ten
       return BigInt64Array.from(values as ArrayLike<number>, (v) => BigInt(Math.round(Number(v))));
     }
   }
-  throw new OnnxError(`${label} takes ${info.name} as ${info.dtype}, which cannot be made from ${dtype}.`);
+  throw new OnnxError(`${label} takes ${info.name} as ${info.dtype}, which cannot be converted from ${dtype}.`);
 }
 
 function ortTensor(dtype: string, data: TensorData[TensorDtype], dims: readonly number[]): OrtTensor {
@@ -291,7 +291,7 @@ function readBack(value: OrtTensor, name: string, label: string): Tensor {
     case 'bool':
       return { dtype: 'bool', dims, data: value.data as Uint8Array };
     default:
-      throw new OnnxError(`${label} gives ${name} as ${value.type}, which is not read here.`);
+      throw new OnnxError(`${label} gives ${name} as ${value.type}, which is not supported.`);
   }
 }
 

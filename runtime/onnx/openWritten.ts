@@ -71,7 +71,7 @@ async function checkVersions({ versions }: Written, label: string): Promise<void
     if (!found) throw new ModelError(`${label}: ${basename(file)} is no longer there.`);
     // The old header's offsets would read other numbers, or none.
     if (versionOf(found) !== version)
-      throw new ModelError(`${label}: ${basename(file)} has changed since it was first read.`);
+      throw new ModelError(`${label}: ${basename(file)} has changed since the server first read it.`);
   }
 }
 
@@ -106,13 +106,13 @@ async function inMemory(files: readonly string[], label: string): Promise<Weight
   for (const file of files) {
     const path = basename(file);
     if (externalData.some((other) => other.path === path)) {
-      throw new ModelError(`${label}: the weights are in several files called ${path}; put them into one folder.`);
+      throw new ModelError(`${label}: the weights are in several files named ${path}; put them into one folder.`);
     }
     const { size } = await stat(file);
     // A buffer holds no more.
     if (size >= 2 ** 32) {
       throw new ModelError(
-        `${label}: ${path} has 4 GiB or more and lies in another folder than the other files; put them into one folder.`,
+        `${label}: ${path} has 4 GiB or more and is in another folder than the other files. Put them into one folder.`,
       );
     }
     externalData.push({ path, data: await readLargeFile(file, size) });
@@ -128,7 +128,7 @@ async function readLargeFile(file: string, size: number): Promise<Uint8Array> {
     const data = Buffer.allocUnsafeSlow(size);
     for (let filled = 0; filled < size; ) {
       const { bytesRead } = await handle.read(data, filled, Math.min(2 ** 30, size - filled), filled);
-      if (bytesRead === 0) throw new ModelError(`${basename(file)} became shorter while it was read.`);
+      if (bytesRead === 0) throw new ModelError(`${basename(file)} became shorter while the server read it.`);
       filled += bytesRead;
     }
     return data;

@@ -152,5 +152,5 @@ async function difference(
   const [actual, expected] = answers as [Float32Array, Float32Array];
   const largest = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
   const close = actual.every((value, i) => Math.abs(value - expected[i]!) <= tolerance * largest);
-  return close ? undefined : `${what} gives other numbers than in float32`;
+  return close ? undefined : `${what} gives other results than in float32`;
 }

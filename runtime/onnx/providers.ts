@@ -85,8 +85,8 @@ export async function chooseProvider(
       }
       const because =
         candidate === 'cpu'
-          ? 'No accelerator started here, so the CPU computes.'
-          : `${candidate} is the first accelerator that started here.`;
+          ? 'No accelerator started, so the CPU is used.'
+          : `${candidate} is the first accelerator that started.`;
       const chosen = {
         ...(await formsOn({ name: candidate }, precision)),
         ...options,
@@ -95,7 +95,7 @@ export async function chooseProvider(
       };
       return { ...chosen, ...(tried.length > 0 && { fallbackFrom: tried }) };
     }
-    throw new ProviderError(`No provider starts here: ${tried.map((t) => `${t.name} (${t.reason})`).join('; ')}.`);
+    throw new ProviderError(`No provider starts: ${tried.map((t) => `${t.name} (${t.reason})`).join('; ')}.`);
   }
   const device = { name, ...(deviceId !== undefined && { deviceId }) };
   const said = deviceId === undefined ? name : `${name}:${deviceId}`;
@@ -105,13 +105,13 @@ export async function chooseProvider(
       ...(await formsOn(device, precision)),
       ...options,
       ...device,
-      reason: `${said} was asked for and started.`,
+      reason: `${said} was requested and started.`,
     };
   }
   const available: string[] = [];
   for (const other of providerNames())
     if (other !== name && (await whyNot({ name: other }, true)) === undefined) available.push(other);
-  throw new ProviderError(`The provider ${said} does not start here: ${reason}. Available: ${available.join(', ')}.`);
+  throw new ProviderError(`The provider ${said} does not start: ${reason}. Available: ${available.join(', ')}.`);
 }
 
 type Forms = Pick<ChosenProvider, 'attention' | 'precision' | 'widened' | 'precisionReason'>;
@@ -123,12 +123,12 @@ async function formsOn(device: Device, wanted: WantedPrecision): Promise<Forms> 
     precision: 'float32',
     precisionReason,
   });
-  if (wanted === 'float32') return inFloat32('float32 was asked for.');
+  if (wanted === 'float32') return inFloat32('float32 was requested.');
   if (wanted === 'auto' && device.name === 'cpu') return inFloat32('CPUs compute in float32.');
   const { complaint, widened } = await tryHalf(device);
   if (complaint !== undefined) {
-    if (wanted === 'auto') return inFloat32(`float16 is not trusted on ${device.name}: ${complaint}.`);
-    throw new ProviderError(`float16 was asked for, but cannot be used on ${device.name}: ${complaint}.`);
+    if (wanted === 'auto') return inFloat32(`float16 is not used on ${device.name}: ${complaint}.`);
+    throw new ProviderError(`float16 was requested, but cannot be used on ${device.name}: ${complaint}.`);
   }
   return {
     attention: await attentionOn(device, 'float16'),
@@ -136,8 +136,8 @@ async function formsOn(device: Device, wanted: WantedPrecision): Promise<Forms> 
     widened,
     precisionReason:
       wanted === 'auto'
-        ? `float16 gives right numbers on ${device.name}.`
-        : 'float16 was asked for and gives right numbers.',
+        ? `float16 gives correct results on ${device.name}.`
+        : 'float16 was requested and gives correct results.',
   };
 }
 
@@ -181,7 +181,7 @@ export async function openProbe(device: Device): Promise<Probe> {
     async complaint() {
       try {
         const { sum } = await graph.run({ x: floats(Float32Array.of(1, 2, 3, 4), [4]) });
-        return String([...(sum?.data ?? [])]) === '2,4,6,8' ? undefined : 'it gave a wrong answer to a tiny graph';
+        return String([...(sum?.data ?? [])]) === '2,4,6,8' ? undefined : 'it computed a small test graph wrongly';
       } catch (error) {
         return reasonOf(error);
       }
@@ -201,7 +201,7 @@ function reasonOf(error: unknown): string {
 function softwareAdapterOnly(): string | undefined {
   if (process.platform !== 'linux') return undefined;
   const driver = process.env.VK_DRIVER_FILES ?? process.env.VK_ICD_FILENAMES ?? '';
-  if (/swiftshader|lvp|lavapipe/i.test(driver)) return 'Vulkan is set to a software driver here';
+  if (/swiftshader|lvp|lavapipe/i.test(driver)) return 'Vulkan uses a software driver';
   const devices = [...entries('/dev/dri'), ...entries('/dev')];
   const hardware = devices.some((entry) => entry.startsWith('renderD') || /^nvidia\d+$/.test(entry) || entry === 'dxg');
   return hardware ? undefined : 'no GPU device is visible to this process';

@@ -7,23 +7,23 @@ import { createScheduler, firstCall, resolveScheduler, type Scheduler } from '..
 
 type Calls = Pick<Scheduler, 'timesteps' | 'callsPerStep'>;
 
-/** Which calls of the denoiser a run makes, numbered by the scheduler. */
+/** The denoiser calls of a run, numbered by the scheduler. */
 export interface CallPlan {
-  /** The call to begin with. */
+  /** The first call. */
   first: number;
-  /** The call at which the refiner takes over; the number of calls where there is none. */
+  /** The refiner's first call; the number of calls without one. */
   handover: number;
-  /** Calls in which only the outermost layers of the denoiser run. */
+  /** Shallow calls, of only the outermost layers. */
   shallow: ReadonlySet<number>;
-  /** Steps that are told; 0 where the seed image is returned as it is. */
+  /** Reported steps; 0 if the seed image is returned unchanged. */
   steps: number;
 }
 
 /**
- * Settles the calls of a run; the run and what it costs in the queue both go by it.
+ * Plans the calls of a run; the run and its cost in the queue use the same plan.
  *
- * Image-to-image runs the last steps, as many as the strength asks for, but at least one. At a strength of 0 the seed image
- * is the result, unchanged and without a step. A model that edits runs all steps, whatever the strength.
+ * Image-to-image runs the last steps of the schedule by its strength, but at least one. At strength 0 the seed image is
+ * returned unchanged without a step. A model that edits runs all steps, whatever the strength.
  *
  * @param partialStep - see `firstCall`
  */
@@ -47,7 +47,7 @@ export function planCalls(
         end: calls,
         callsPerStep,
         range: [deepCache.startStep * callsPerStep, deepCache.endStep * callsPerStep],
-        // Another network knows nothing of what this one kept; and ControlNets act on deep layers above all.
+        // The refiner has no cached features, and ControlNets act mainly on deep layers.
         fresh: [handover, ...controlNets.flatMap((net) => [net.startStep * callsPerStep, net.endStep * callsPerStep])],
       })
     : new Set<number>();
@@ -59,26 +59,26 @@ export function planCalls(
   };
 }
 
-/** What is known of a model without opening it. */
+/** Facts about a model without opening it. */
 export interface ModelTraits {
   /** Name of its family. */
   family: string;
-  /** What its denoiser is given beside the text. */
+  /** Further inputs of its denoiser beside the text. */
   input: DenoiserInput;
   guidanceRule: GuidanceRule;
-  /** `_class_name` of its own scheduler. */
+  /** `_class_name` of its scheduler. */
   defaultScheduler: string;
 }
 
-/** Rows (the picture, once for each branch of guidance) that a run asks of each network, over all of its calls. */
+/** Rows (the picture, once per guidance branch) of each network over all calls of a run. */
 export interface RowCounts {
   denoiser: number;
-  /** Of the denoiser's outermost layers alone. */
+  /** Rows of the shallow denoiser. */
   shallow: number;
   controlNet: number;
   encoder: number;
   decoder: number;
-  /** Of the tiny decoder that makes previews. */
+  /** Rows of the tiny decoder for previews. */
   preview: number;
 }
 
@@ -88,11 +88,11 @@ export function branchesOf(
   { family, input, guidanceRule }: Pick<ModelTraits, 'family' | 'input' | 'guidanceRule'>,
 ): number {
   if (!isGuided(guidanceRule, request)) return 1;
-  // Editing by two scales has a third branch, which sees neither prompt nor picture.
+  // Editing with two scales has a third branch, without prompt and picture.
   return isGuidedByPicture(input, familyNamed(family)) ? 3 : 2;
 }
 
-/** Counts the rows that a run asks for, from its request alone. A request that the run will refuse is counted somehow. */
+/** Counts the rows of a run from its request. The count for an invalid request does not matter. */
 export function countRows(request: GenerateRequest, traits: ModelTraits): RowCounts {
   const { steps, image, mask, controlNets = [], references = [], previews } = request;
   const { input } = traits;
@@ -107,11 +107,12 @@ export function countRows(request: GenerateRequest, traits: ModelTraits): RowCou
   const branches = branchesOf(request, traits);
   let controlled = 0;
   for (const { startStep, endStep, mode } of controlNets) {
-    // A refiner has none; and what prevails over the prompt is not shown to the unconditional branch.
+    // The refiner has no ControlNets, and with a preference for the guide image the unconditional branch does not use
+    // them.
     const [from, to] = [Math.max(first, startStep * callsPerStep), Math.min(handover, endStep * callsPerStep)];
     for (let call = from; call < to; call++) if (!shallow.has(call)) controlled += mode === 'controlnet' ? 1 : branches;
   }
-  // From pure noise, where all is to change, the picture is read only to be kept beside the mask.
+  // From pure noise the picture is encoded only for the area outside the mask.
   const wholly = mask !== undefined && image?.strength === 1;
   const shown = input === 'inpaint' ? 1 : 0;
   return {
@@ -125,7 +126,7 @@ export function countRows(request: GenerateRequest, traits: ModelTraits): RowCou
       references.length +
       (family?.controls?.inLatents ? controlNets.length : 0),
     decoder: 1,
-    // At every N-th step, and at the last.
+    // After every N-th step and the last.
     preview:
       previews?.tinyDecoder === undefined
         ? 0

@@ -13,31 +13,31 @@ export interface DenoiseOptions {
   denoiser: Graph;
   /** Inputs of the denoiser that do not change from step to step: LoRAs. */
   adapters?: Row | undefined;
-  /** Spares all but the first block in calls where that changes little; the denoiser must give what it needs. */
+  /** First-block cache; the denoiser must have its outputs. */
   firstBlockCache?: FirstBlockCache | undefined;
-  /** Stands in for the denoiser, which must give `deep_features`, in some calls. */
+  /** The shallow denoiser for some calls; the whole one must output `deep_features`. */
   shallow?: Shallow | undefined;
   scheduler: Scheduler;
-  /** The denoiser's timestep input, by the scheduler's timestep; default: the same. */
+  /** Maps the scheduler's time step to the denoiser's input; default: unchanged. */
   toTime?: ((timestep: number) => number) | undefined;
-  /** The call to begin with; later ones are image-to-image, or what a first model left. */
+  /** The first call; later ones are image-to-image, or the rest of a refiner. */
   first: number;
-  /** The call to stop before; default: none is left. */
+  /** The call after the last; default: all. */
   end?: number | undefined;
-  /** As noisy as the first call expects them. */
+  /** With the noise level of the first call. */
   latents: Float32Array;
   shape: LatentShape;
-  /** The stream of this run; some schedulers draw from it at each step. */
+  /** The noise stream of this run; some schedulers draw from it at each step. */
   noise: Noise;
   guidance: Guidance;
   controls?: readonly Control[] | undefined;
-  /** Inpainting with a model that was not made for it. */
+  /** Inpainting with a model without a mask input. */
   blend?: Blend | undefined;
-  /** What steps are counted from, where another model took the earlier ones; default `first`. */
+  /** First step for counting, if another model ran earlier ones; default `first`. */
   countFrom?: number | undefined;
 }
 
-/** The loop that every run shares; returns the last latents, still scaled. */
+/** The denoising loop of every run; returns the last latents, scaled. */
 export async function* denoise(options: DenoiseOptions): Part<Float32Array> {
   const {
     denoiser,
@@ -116,7 +116,7 @@ export async function* denoise(options: DenoiseOptions): Part<Float32Array> {
   return latents;
 }
 
-/** A call whose rows may have different shapes, as prompts of different lengths give: those that are alike share one. */
+/** A call whose rows may differ in shape, as for prompts of different lengths; rows of the same shape share one. */
 async function* askAlike(call: Call): Part<Outputs[]> {
   if (call.rows.length === 1) return yield call;
   const alike = new Map<string, number[]>();
@@ -132,7 +132,7 @@ async function* askAlike(call: Call): Part<Outputs[]> {
   return answers;
 }
 
-/** Channels behind channels. */
+/** Concatenates channels. */
 function beside(latents: Float32Array, more: Float32Array | undefined): Float32Array {
   if (!more) return latents;
   const whole = new Float32Array(latents.length + more.length);

@@ -45,7 +45,7 @@ export interface RunOptions {
   workingBytes?: number | undefined;
 }
 
-/** Latent diffusion: one image of any family, from text, from a picture, or of a part of one. */
+/** Latent diffusion for any family: text-to-image, image-to-image, inpainting. */
 export async function* generate(modelCache: ModelCache, request: GenerateRequest, options: RunOptions = {}): Run {
   const model = await modelCache.model(request.model, request.parts);
   const plan = planRun(model, request);
@@ -85,7 +85,7 @@ async function* draw(
   yield* enter('pictures');
   const conditioning = yield* withImagePrompts(prompted, request, opened);
   const noise = createNoise(request.seed);
-  // Before all other draws, as in diffusers' pipelines.
+  // Before all other noise, as in diffusers' pipelines.
   const guides = yield* encodeGuides(opened, request, plan, noise);
   const start = yield* startOf(request, plan, opened, noise);
   const references = yield* encodeReferences(request, opened);
@@ -131,10 +131,10 @@ async function* draw(
 
 const noLoras: ActiveLoras = { key: '', loras: [] };
 
-/** Reads what the files of a request say. @throws RuntimeError that names the parameter */
+/** Reads the files of a request. @throws RuntimeError with the parameter */
 async function open(modelCache: ModelCache, model: Model, request: GenerateRequest): Promise<Opened> {
   if (request.vae === undefined && model.configs.lacksVae) {
-    throw new RuntimeError('invalidParameter', 'The model holds no autoencoder, so the request has to name one.', {
+    throw new RuntimeError('invalidParameter', 'The model has no autoencoder, so the request must name one.', {
       parameter: 'vae',
     });
   }
@@ -153,7 +153,7 @@ async function open(modelCache: ModelCache, model: Model, request: GenerateReque
   };
 }
 
-/** A model that can take the latents of another over. @throws RuntimeError `invalidParameter` where it cannot */
+/** A model that can continue from the latents of another. @throws RuntimeError `invalidParameter` if it cannot */
 async function openRefiner(
   modelCache: ModelCache,
   model: Model,
@@ -163,9 +163,13 @@ async function openRefiner(
   const kindOf = ({ configs: { family, configs } }: Model) =>
     [family.name, configs.scheduler.prediction_type ?? 'epsilon'].join();
   if (kindOf(refiner) !== kindOf(model) || refiner.configs.input !== 'latents') {
-    throw new RuntimeError('invalidParameter', 'The refiner must be a model of the same family that denoises alike.', {
-      parameter: 'refiner',
-    });
+    throw new RuntimeError(
+      'invalidParameter',
+      'The refiner must be of the same family and have the same kind of prediction.',
+      {
+        parameter: 'refiner',
+      },
+    );
   }
   return refiner;
 }
@@ -214,23 +218,23 @@ function neededBy(
   };
 }
 
-/** Whether anything is to be encoded. */
+/** Whether something must be encoded. */
 function showsPictures({ model, controlNets }: Opened, { image, references = [] }: GenerateRequest, { input }: Plan) {
   const showsGuides = controlNets.length > 0 && model.configs.family.controls?.inLatents === true;
   return image !== undefined || references.length > 0 || input === 'inpaint' || showsGuides;
 }
 
-/** What a run begins with. */
+/** The start of a run. */
 interface Start {
   latents: Float32Array;
-  /** Channels that the denoiser sees behind the latents. */
+  /** Additional channels of the denoiser after the latents. */
   channels?: Float32Array | undefined;
   blend?: Blend | undefined;
 }
 
 /**
- * The first latents, and what the denoiser is shown of the picture. Noise is drawn in the order of diffusers' pipelines, so
- * that a seed gives the picture it gives there: the sample of the encoded picture, the noise, the hidden picture's sample.
+ * The initial latents and the picture inputs of the denoiser. Noise is drawn in the order of diffusers' pipelines, so
+ * that a seed gives the same picture: the sample of the encoded picture, the noise, the sample of the masked picture.
  */
 async function* startOf(request: GenerateRequest, plan: Plan, opened: Opened, noise: Noise): Part<Start> {
   const { image, mask, width } = request;
@@ -246,7 +250,7 @@ async function* startOf(request: GenerateRequest, plan: Plan, opened: Opened, no
   const encode = (pixels: Pixels, hidden?: Uint8Array) =>
     encodeImage({ encoder, pixels, shape, scaling, noise, hidden });
   if (input === 'edit') {
-    // Without the scaling and without a draw, as UNets for editing were trained, or like any other latents.
+    // Unscaled and without sampling, as editing UNets were trained, or like any other latents.
     const channels = family.showsSample
       ? yield* encode(image!.pixels)
       : yield* encodeImage({ encoder, pixels: image!.pixels, shape });
@@ -258,7 +262,7 @@ async function* startOf(request: GenerateRequest, plan: Plan, opened: Opened, no
     return { latents, channels, blend };
   }
 
-  // From pure noise where all is to change; a model that blends needs the picture's latents all the same.
+  // From pure noise at strength 1; a model that blends still needs the latents of the picture.
   const wholly = !image || (mask !== undefined && image.strength === 1);
   const blends = mask !== undefined && input === 'latents';
   const original = image && (!wholly || blends) ? yield* encode(image.pixels) : undefined;
@@ -269,7 +273,7 @@ async function* startOf(request: GenerateRequest, plan: Plan, opened: Opened, no
       ? drawn.map((value) => value * scheduler.initNoiseSigma)
       : scheduler.addNoise(original, drawn, first);
   if (input === 'inpaint') {
-    // Without a mask all is hidden, and a model for inpainting draws from the text or from the noised picture alone.
+    // Without a mask everything is masked, and an inpainting model draws only from the text or the noised picture.
     const hidden = mask ?? new Uint8Array(request.width * request.height).fill(255);
     const pixels = image?.pixels ?? { width, height: request.height, data: new Uint8Array(width * request.height * 3) };
     const shown = yield* encode(pixels, hidden);
@@ -279,7 +283,7 @@ async function* startOf(request: GenerateRequest, plan: Plan, opened: Opened, no
   return { latents, blend };
 }
 
-/** The mask as a channel, then the latents of the masked picture, as UNets for inpainting are shown them. */
+/** The mask channel, then the latents of the masked picture: the inputs of inpainting UNets. */
 function maskThenLatents(masked: Float32Array, mask: Uint8Array, width: number, shape: LatentShape): Float32Array {
   const channels = new Float32Array(masked.length + shape.width * shape.height);
   channels.set(hardLatentMask(mask, width, shape));
@@ -287,7 +291,7 @@ function maskThenLatents(masked: Float32Array, mask: Uint8Array, width: number, 
   return channels;
 }
 
-/** Adds the pictures that are read like words of the prompt; the negative prompt is left as it is. */
+/** Adds image prompts to the positive prompt. */
 async function* withImagePrompts(
   conditioning: Conditioning,
   { imagePrompts: requests = [] }: GenerateRequest,
@@ -302,7 +306,7 @@ async function* withImagePrompts(
     const rows = yield* readImagePrompt(graphs, pixels);
     const { width } = conditioning.positive.embeddings;
     if (rows.width !== width) {
-      const message = `The model of an image prompt writes words of ${rows.width} channels, but this model reads ${width}.`;
+      const message = `The image prompt model gives embeddings of ${rows.width} channels, but this model takes ${width}.`;
       throw new RuntimeError('invalidParameter', message, { parameter: 'imagePrompts' });
     }
     prompts.push({ rows, weight });
@@ -310,7 +314,7 @@ async function* withImagePrompts(
   return { ...conditioning, positive: kind.addTo(conditioning.positive, prompts) };
 }
 
-/** The pictures that the prompt refers to, as latents: the mean of what the encoder gives. */
+/** The reference images as latents: the mean of the encoder's distribution. */
 async function* encodeReferences(
   { references = [] }: GenerateRequest,
   { model, encoder, scaling }: Opened,
@@ -327,11 +331,7 @@ async function* encodeReferences(
 
 async function* nothing(): Part<void> {}
 
-/**
- * What a family may use to read the prompts of a request.
- *
- * @param prepare - goes before each use of a text encoder
- */
+/** The context of a family for reading prompts. */
 export function contextOf(
   modelCache: ModelCache,
   model: Model,
@@ -362,7 +362,7 @@ export function contextOf(
   };
 }
 
-/** Adds to each branch what the denoiser is told beside latents, time and text. */
+/** Adds further denoiser inputs to each branch. */
 export function withInputs(
   { configs }: Model,
   denoiser: Graph,
@@ -373,7 +373,7 @@ export function withInputs(
 ): Conditioning {
   const { family } = configs;
   if (!family.inputs) return { positive, negative };
-  // An earlier run needed the input; this one has nothing to refer to, and the graph ignores what has no position.
+  // An earlier run needed the input; this run has no reference images, and the graph ignores tokens without a position.
   const width = denoiser.inputs.find(({ name }) => name === 'reference')?.shape[2];
   const unused: Row =
     typeof width === 'number' && references.length === 0
@@ -464,12 +464,12 @@ async function controlsOf(
     const graph = await network.graph();
     const isUnion = graph.takes('control_mode');
     if (unionMode !== undefined && !isUnion) {
-      const message = 'Only a ControlNet of several kinds takes unionMode.';
+      const message = 'Only a union ControlNet takes unionMode.';
       throw new RuntimeError('unsupportedParameter', message, { parameter: 'unionMode' });
     }
     const { num_mode: kinds } = source.kind === 'safetensors' ? source.config : {};
     if (unionMode !== undefined && !(Number.isInteger(unionMode) && unionMode >= 0 && unionMode < Number(kinds))) {
-      const message = `This ControlNet knows ${kinds} kinds of guide images, so no kind ${unionMode}.`;
+      const message = `This ControlNet knows ${kinds} kinds of guide images; it has no kind ${unionMode}.`;
       throw new RuntimeError('invalidParameter', message, { parameter: 'unionMode' });
     }
     const latents = guides[index];
@@ -480,7 +480,7 @@ async function controlsOf(
       inputs: kind && ((branch) => kind.inputs({ ...context, branch }, isUnion ? (unionMode ?? 0) : undefined)),
       weight,
       mode,
-      // Such networks were trained without a picture for the empty prompt.
+      // Such networks were trained without a guide image for the empty prompt.
       conditionalOnly: source.kind === 'safetensors' && source.config.global_pool_conditions === true,
       calls: [startStep * callsPerStep, endStep * callsPerStep],
     });

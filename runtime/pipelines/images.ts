@@ -6,7 +6,7 @@ import type { LatentShape, Part } from '../run.ts';
 import type { Noise } from '../tensors/noise.ts';
 import { floats } from '../tensors/tensor.ts';
 
-/** Numbers of `vae/config.json` that lie between the decoder's latents and the ones being denoised. */
+/** Scaling of `vae/config.json` between the autoencoder's latents and the denoised ones. */
 export interface LatentScaling {
   /** `scaling_factor`. */
   factor: number;
@@ -17,7 +17,7 @@ export interface LatentScaling {
   std?: readonly number[] | undefined;
 }
 
-/** The scaling of an autoencoder's config; what the config does not say is the model's. */
+/** The scaling of an autoencoder; missing values are the model's. */
 export function scalingOf(
   config: Record<string, unknown>,
   model: { scalingFactor: number; shiftFactor: number },
@@ -36,18 +36,18 @@ export interface EncodeOptions {
   encoder: Graph;
   pixels: Pixels;
   shape: LatentShape;
-  /** Absent: the encoder's latents as they are, which is what models that edit pictures were trained on. */
+  /** Absent: unscaled latents, as editing models were trained. */
   scaling?: LatentScaling | undefined;
-  /** A sample is drawn from the run's own noise, so that a seed gives one picture; absent: the mean. */
+  /** Samples with the run's noise, so that a seed gives one picture; absent: the mean. */
   noise?: Noise | undefined;
-  /** A byte for each pixel; from 128 on the pixel is hidden behind grey. */
+  /** One byte per pixel; from 128 on the pixel is replaced by grey. */
   hidden?: Uint8Array | undefined;
 }
 
 /**
- * A picture to latents [channels, height, width].
+ * Encodes a picture to latents [channels, height, width].
  *
- * An encoder exported with the sampling inside (`latent_sample`) draws by itself, and differently each time.
+ * An encoder exported with sampling (`latent_sample`) samples itself, differently each time.
  */
 export async function* encodeImage(options: EncodeOptions): Part<Float32Array> {
   const { encoder, pixels, shape, scaling, noise, hidden } = options;
@@ -76,10 +76,7 @@ export async function* encodeImage(options: EncodeOptions): Part<Float32Array> {
   } else if (values.length === count) {
     latents = values;
   } else {
-    throw new RuntimeError(
-      'modelUnavailable',
-      'The VAE encoder gives latents of a size that does not fit its denoiser.',
-    );
+    throw new RuntimeError('modelUnavailable', 'The latents of the VAE encoder have the wrong size for the denoiser.');
   }
   if (!scaling) return latents;
   const plane = shape.height * shape.width;
@@ -92,13 +89,13 @@ export async function* encodeImage(options: EncodeOptions): Part<Float32Array> {
   return latents;
 }
 
-/** Scaled latents [channels, height, width] to the picture. */
+/** Decodes scaled latents [channels, height, width] to the picture. */
 export async function* decodeLatents(
   decoder: Graph,
   latents: Float32Array,
   shape: LatentShape,
   scaling: LatentScaling,
-  /** Pixels on each side of one position of the latents; what a decoder holds is as large as its picture. */
+  /** Pixels per latent position on each side; a decoder's memory depends on the size of its picture. */
   scale: number,
 ): Part<Pixels> {
   const plane = shape.height * shape.width;

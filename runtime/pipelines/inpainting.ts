@@ -1,17 +1,17 @@
 import type { LatentShape } from '../run.ts';
 import type { Scheduler } from '../schedulers/index.ts';
 
-/** Keeps latents outside a mask to those of a picture while the inside is denoised, by any model. */
+/** Keeps the latents outside a mask equal to those of a picture while the inside is denoised; works with any model. */
 export interface Blend {
   /** Clean, scaled latents of the picture. */
   original: Float32Array;
-  /** The noise that was added to them at the start; the same at every step, as in diffusers. */
+  /** The noise added at the start; the same at every step, as in diffusers. */
   noise: Float32Array;
-  /** 1 changes, 0 keeps; one for each latent position. */
+  /** One value per latent position: 1 changes, 0 keeps. */
   mask: Float32Array;
 }
 
-/** What a step made, with the outside of the mask put back to the picture, as noisy as the next call expects it. */
+/** The output of a step with the outside replaced by the picture, at the noise level of the next call. */
 export function keepOutside(
   { original, noise, mask }: Blend,
   scheduler: Scheduler,
@@ -31,7 +31,7 @@ function mix(inside: Float32Array, outside: Float32Array, mask: Float32Array): F
   });
 }
 
-/** The mask at the size of latents: the mean over the pixels of each position, from bytes to [0, 1]. */
+/** The mask at the resolution of the latents: the mean of the pixels of each position, from bytes to [0, 1]. */
 export function latentMask(mask: Uint8Array, width: number, shape: LatentShape): Float32Array {
   const scale = width / shape.width;
   const result = new Float32Array(shape.width * shape.height);

@@ -14,28 +14,28 @@ import type { Part } from '../run.ts';
 interface Held {
   features: Required<GraphFeatures>;
   graph: Promise<Graph>;
-  /** Of no more use: closed in favour of another, about to be, or never loaded. */
+  /** Unused: replaced, about to be, or never loaded. */
   gone: boolean;
 }
 
-/** What a run wants of a graph beyond the plain network. */
+/** Features of a graph beyond the plain network. */
 export interface GraphFeatures {
   /** Inputs for the residuals of ControlNets; only a denoiser has them. */
   residuals?: boolean;
-  /** Inputs for LoRAs: for no layer, for the linear ones of transformers, or for all. */
+  /** Inputs for LoRAs: for no layer, for linear layers, or for all. */
   adapters?: 'none' | 'linear' | 'all';
-  /** Inputs for what LoRAs change beside products of matrices: see `AdaptedForm.vectors`. */
+  /** Inputs for LoRA changes other than matrix products: see `AdaptedForm.vectors`. */
   vectors?: boolean;
-  /** A further output, for the calls between in which only a denoiser's outermost layers run. */
+  /** An output for DeepCache's shallow calls. */
   deep?: boolean;
-  /** The input for reference pictures. */
+  /** The input for reference images. */
   references?: boolean;
 }
 
 export interface LazyGraphOptions {
-  /** What errors, logs and progress call it: `unet`. */
+  /** Name in errors, logs and progress: `unet`. */
   name: string;
-  /** What errors of onnxruntime call it: `pocket/unet`. */
+  /** Name in onnxruntime's errors: `pocket/unet`. */
   label: string;
   locate: () => Promise<ComponentSource>;
   write: (source: Extract<ComponentSource, { kind: 'safetensors' }>, form: NetworkForm) => Written;
@@ -44,9 +44,8 @@ export interface LazyGraphOptions {
   /** Told when its memory was freed for another. */
   onClosed: (name: string) => void;
   /**
-   * Resolves when all runs that are under way now have ended: some may be in the middle of a graph that is replaced.
-   * Undefined when the one that asks is the only one, so that a graph may be closed before the one that replaces it is
-   * loaded.
+   * Resolves when all current runs have ended: some may be using a graph that is replaced. Undefined if the caller is
+   * the only run, so that a graph may close before its replacement loads.
    */
   whenUnused: () => Promise<unknown> | undefined;
 }
@@ -59,21 +58,21 @@ const plainFeatures: Required<GraphFeatures> = {
   references: false,
 };
 
-/** Ranks of `GraphFeatures.adapters`; a later one does for an earlier one. */
+/** Ranks of `GraphFeatures.adapters`; a higher one includes a lower one. */
 const adapterRanks = ['none', 'linear', 'all'] as const;
 
 /**
  * One network of a model, loaded when a run first needs it.
  *
- * Its graph has the inputs that some run so far has needed; those that a later run has no use for are fed with zeros. So
- * switching LoRAs or ControlNets on and off costs one further loading at most, not one for each change, and the weights
- * are held once, except while another run is in the middle of a graph that is replaced.
+ * Its graph has the inputs that runs have needed so far, and zeros for those that a run does not use. So switching
+ * LoRAs or ControlNets on and off reloads the graph at most once, not for each change. The weights are in memory once,
+ * except while another run uses a graph that is replaced.
  */
 export class LazyGraph {
   private readonly options: LazyGraphOptions;
   private source: Promise<ComponentSource> | undefined;
   private held: Held | undefined;
-  /** Which share of its weights is repacked, while it is loaded the first time. */
+  /** Progress of repacking its weights, during the first load. */
   packed = 0;
 
   constructor(options: LazyGraphOptions) {
@@ -84,7 +83,7 @@ export class LazyGraph {
     return this.options.name;
   }
 
-  /** Whether the graph is loaded with all these features. */
+  /** Whether the graph is loaded with all of these features. */
   holds(features: GraphFeatures = {}): boolean {
     return this.held !== undefined && covers(this.held.features, features);
   }
@@ -98,7 +97,7 @@ export class LazyGraph {
     return sum;
   }
 
-  /** Whether the graph is loaded, or is being loaded. */
+  /** Whether the graph is loaded with all of these features. */
   get isOpen(): boolean {
     return this.held !== undefined;
   }
@@ -127,21 +126,21 @@ export class LazyGraph {
     if (graph) this.options.onClosed(this.name);
   }
 
-  /** Where the weights are. @throws RuntimeError `modelUnavailable` */
+  /** Location of the weights. @throws RuntimeError `modelUnavailable` */
   located(): Promise<ComponentSource> {
     this.source ??= this.options.locate().catch((error) => {
-      // A file that was missing may have arrived before the next run asks.
+      // A missing file may appear before the next run.
       this.source = undefined;
       throw unavailable(error);
     });
     return this.source;
   }
 
-  /** The graph, loaded on first use; the event loop stands still while it loads. @throws RuntimeError `modelUnavailable` */
+  /** The graph, loaded on first use, which blocks the event loop. @throws RuntimeError `modelUnavailable` */
   graph(features: GraphFeatures = {}): Promise<Graph> {
     const before = this.held;
     if (before && covers(before.features, features)) {
-      // What another run asked for beyond this may be what cannot be loaded.
+      // The features of other runs may be the cause of a failed load.
       return before.graph.catch((error) => {
         if (covers({ ...plainFeatures, ...features }, before.features)) throw error;
         return this.graph(features);
@@ -152,7 +151,7 @@ export class LazyGraph {
     this.held = held;
     held.graph.catch(() => {
       held.gone = true;
-      // The graph that was there serves on, unless it had to make room.
+      // The old graph stays in use, unless it was closed to free memory.
       if (this.held === held) this.held = before?.gone ? undefined : before;
     });
     return held.graph;
@@ -184,14 +183,14 @@ export class LazyGraph {
       onLoaded(name, performance.now() - begun, await this.bytes(), graph);
       return graph;
     } catch (error) {
-      // What the files said may be out of date.
+      // The cached file data may be outdated.
       this.source = undefined;
       throw unavailable(error);
     }
   }
 }
 
-/** What is in a graph that was exported is told by its file being the same. */
+/** The file identifies an exported graph. */
 function fileStructure(file: string): string {
   return createHash('sha256')
     .update(fingerprint([file]))
@@ -199,23 +198,23 @@ function fileStructure(file: string): string {
     .slice(0, 32);
 }
 
-/** A graph that was exported has what it has. @throws RuntimeError `unsupportedParameter` */
+/** An exported graph has fixed features. @throws RuntimeError `unsupportedParameter` */
 function refuseBeyondPlain({ residuals, adapters, deep, references }: Required<GraphFeatures>): void {
   const refuse = (what: string, parameter: string) => {
-    const message = `This model was exported to ONNX, without ${what}; its safetensors folder takes them.`;
+    const message = `This model was exported to ONNX without ${what}. Use its safetensors folder.`;
     throw new RuntimeError('unsupportedParameter', message, { parameter });
   };
   if (residuals) refuse('the inputs that ControlNets need', 'controlNets');
   if (adapters !== 'none') refuse('the inputs that LoRAs need', 'loras');
   if (references) refuse('the input that reference images need', 'references');
-  if (deep) refuse('the output that shallow steps go on from', 'deepCache');
+  if (deep) refuse('the output that DeepCache needs', 'deepCache');
 }
 
-/** Closes a graph: at once, or once it is unused. */
+/** Closes a graph, at once or once it is unused. */
 async function retire(graph: Promise<Graph>, unused: Promise<unknown> | undefined): Promise<void> {
   const close = async () => (await graph).close();
   if (!unused) return close();
-  // A graph that was never loaded has nothing to close.
+  // A graph that was never loaded needs no close.
   void unused.then(close).catch(() => {});
 }
 
@@ -238,15 +237,15 @@ function union(a: Required<GraphFeatures>, b: GraphFeatures): Required<GraphFeat
   };
 }
 
-/** A network with the features that a run needs. */
+/** A network and the features that a run needs. */
 export interface Needed {
   network: LazyGraph;
   features?: GraphFeatures | undefined;
-  /** The run goes on without it where it cannot be loaded. */
+  /** The run continues without it if it cannot be loaded. */
   optional?: boolean;
 }
 
-/** Loads what is not loaded yet, one after the other, and tells how far it is. */
+/** Loads missing networks one after the other, and reports the progress. */
 export async function* loadAll(needed: readonly Needed[]): Part<void> {
   const missing = needed.filter(({ network, features }) => !network.holds(features));
   const sizes = await Promise.all(missing.map((each) => unlessOptional(each, each.network.bytes(), 0)));
@@ -254,11 +253,11 @@ export async function* loadAll(needed: readonly Needed[]): Part<void> {
   let doneBytes = 0;
   for (const [index, each] of missing.entries()) {
     const { network, features } = each;
-    // Reports for each, so that a run can be cancelled between two networks.
+    // Reports each, so that a run can be cancelled between two networks.
     if (index === 0) yield { type: 'staged', stage: 'loading' };
     yield { type: 'loading', component: network.name, doneBytes, ofBytes };
     const loading = network.graph(features);
-    // Repacking a large model takes minutes, once; a run that is not heard of for as long would be given up.
+    // Repacking a large model takes minutes, once; without reports the run would exceed its deadline.
     while (!(await isOver(loading, TOLD_EVERY_MS))) {
       const packedBytes = Math.floor(network.packed * sizes[index]!);
       yield { type: 'loading', component: network.name, doneBytes: doneBytes + packedBytes, ofBytes };
@@ -270,7 +269,7 @@ export async function* loadAll(needed: readonly Needed[]): Part<void> {
 
 const TOLD_EVERY_MS = 5000;
 
-/** Whether work ended, however it did, within a time. */
+/** Whether work settled within a time. */
 async function isOver(work: Promise<unknown>, ms: number): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<boolean>((resolve) => {
@@ -283,12 +282,12 @@ async function isOver(work: Promise<unknown>, ms: number): Promise<boolean> {
   return Promise.race([ended, late]).finally(() => clearTimeout(timer));
 }
 
-/** What asks for an optional network later is told why it is not there. */
+/** A later request of an optional network gets the error. */
 function unlessOptional<T>({ optional }: Needed, work: Promise<T>, otherwise: T): Promise<T> {
   return optional ? work.catch(() => otherwise) : work;
 }
 
-/** Errors of checkpoints and graphs are sentences that name the part. */
+/** Errors of checkpoints and graphs are sentences with the name of the part. */
 export function unavailable(cause: unknown): RuntimeError {
   if (cause instanceof RuntimeError) return cause;
   return new RuntimeError('modelUnavailable', cause instanceof Error ? cause.message : String(cause), { cause });

@@ -8,16 +8,16 @@ import type { LatentRgb } from '../previews/index.ts';
 import { type LatentScaling, scalingOf } from './images.ts';
 import { type LazyGraph, type LazyGraphOptions, unavailable } from './lazyGraph.ts';
 
-/** Bytes of encoded prompts kept for each model; the states of one prompt take from 0.2 MB (CLIP) to 8 (T5). */
+/** Cache limit for encoded prompts of each model, in bytes; one prompt takes from 0.2 MB (CLIP) to 8 MB (T5). */
 const KEPT_PROMPT_BYTES = 128 * 2 ** 20;
 
 type Connect = (name: string, parts: Pick<LazyGraphOptions, 'locate' | 'write'>) => LazyGraph;
 
-/** A model as the runtime holds it: what its files say, and its networks, loaded when a run first needs them. */
+/** A model in the runtime: its file data, and its networks, loaded on first use. */
 export class Model implements LoraModel {
   readonly configs: Checkpoint;
   readonly scaling: LatentScaling;
-  /** What prompts became, by a key that the family makes of everything it depends on. */
+  /** Encoded prompts, by a key that the family builds from everything they depend on. */
   readonly prompts = new Cache<unknown>(KEPT_PROMPT_BYTES, bytesIn);
   private readonly connect: Connect;
   private readonly networks = new Map<Component, LazyGraph>();
@@ -36,7 +36,8 @@ export class Model implements LoraModel {
     if (!network) {
       network = this.connect(componentLabel(this.configs, component), {
         locate: () => this.configs.component(component),
-        // Text encoders always take textual inversions and masks: a run without them pays less than can be measured.
+        // Text encoders always have inputs for textual inversions and masks: without them a run is not measurably
+        // faster.
         write: ({ config, tensors }, form) =>
           this.configs.family.networks[component]!.write(config, tensors, {
             ...form,
@@ -49,16 +50,16 @@ export class Model implements LoraModel {
     return network;
   }
 
-  /** Where the weights of a component are. @throws RuntimeError `modelUnavailable` */
+  /** Location of a component's weights. @throws RuntimeError `modelUnavailable` */
   source(component: Component): Promise<ComponentSource> {
     return this.network(component).located();
   }
 
-  /** The outermost layers of the denoiser, as a network of their own. @throws Error where its kind has none */
+  /** The outermost layers of the denoiser as a separate network. @throws Error if its kind has none */
   shallowDenoiser(): LazyGraph {
     const { family } = this.configs;
     const { shallow } = family.networks.denoiser;
-    if (!shallow) throw new Error(`The ${family.denoiserFolder} has no outermost layers that run alone.`);
+    if (!shallow) throw new Error(`The ${family.denoiserFolder} has no outermost layers that can run alone.`);
     this.shallow ??= this.connect(`shallow_${family.denoiserFolder}`, {
       locate: async () => {
         const source = await this.configs.component('denoiser');
@@ -70,7 +71,7 @@ export class Model implements LoraModel {
     return this.shallow;
   }
 
-  /** The linear map that previews are made with. @throws RuntimeError `modelUnavailable` */
+  /** The linear map for previews. @throws RuntimeError `modelUnavailable` */
   latentRgb(): Promise<LatentRgb> {
     this.rgb ??= this.readLatentRgb().catch((error) => {
       this.rgb = undefined;
@@ -88,7 +89,7 @@ export class Model implements LoraModel {
     return source.kind === 'safetensors' ? rgbOf(source.tensors) : rgb;
   }
 
-  /** What `openTokenizer` of the encoder's kind gives. @throws RuntimeError `modelUnavailable` */
+  /** The result of `openTokenizer` of the encoder's kind. @throws RuntimeError `modelUnavailable` */
   tokenizer<T>(encoder: EncoderName): Promise<T> {
     let tokenizer = this.tokenizers.get(encoder);
     if (!tokenizer) {
@@ -108,7 +109,7 @@ export class Model implements LoraModel {
   }
 }
 
-/** Bytes of all arrays of numbers within a value. */
+/** Bytes of all numeric arrays within a value. */
 function bytesIn(value: unknown): number {
   if (ArrayBuffer.isView(value)) return value.byteLength;
   if (typeof value !== 'object' || value === null) return 0;

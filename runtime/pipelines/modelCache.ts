@@ -18,7 +18,7 @@ import { Residency, type ResidencyOptions, unlimited } from './residency.ts';
 
 export interface ModelCacheOptions {
   provider: Provider;
-  /** Told of each network as it has been loaded, for logs. */
+  /** Called for each loaded network, for logs. */
   onLoaded: (path: string, component: string, loadingMs: number, bytes: number) => void;
   /** Told of each network that was closed to make room for others, for logs. */
   onClosed?: ((path: string, component: string) => void) | undefined;
@@ -26,23 +26,23 @@ export interface ModelCacheOptions {
   memory?: ResidencyOptions | undefined;
 }
 
-/** Embeddings kept as they were read; one takes up to 0.6 MB. */
+/** Number of cached embeddings; one takes up to 0.6 MB. */
 const KEPT_EMBEDDINGS = 128;
 
-/** Where a graph comes from: the path of a model or a part, and the name of the network there. */
+/** Origin of a graph: the path of a model or part, and the name of the network. */
 export interface Owner {
   path: string;
   component: string;
 }
 
-/** An autoencoder of its own. */
+/** A separate autoencoder. */
 export interface Vae {
   encoder: LazyGraph;
   decoder: LazyGraph;
   config: Record<string, unknown>;
 }
 
-/** Encoder and embedder of pictures that are read like words; see `openImagePrompts`. */
+/** Encoder and embedder of image prompts; see `openImagePrompts`. */
 export interface ImagePromptNetworks {
   encoder: LazyGraph;
   embedder: LazyGraph;
@@ -50,8 +50,8 @@ export interface ImagePromptNetworks {
 }
 
 /**
- * All that a process has opened, by path: models, and what requests add to them. What is known of files leaves only with the
- * process, or when they have changed: the next run then reads them anew. Weights leave when others need their place.
+ * All open models and addons of a process, by path. They stay until the process ends or their files change; the next
+ * run then reads them again.
  */
 export class ModelCache {
   readonly adapters = new Adapters();
@@ -64,7 +64,7 @@ export class ModelCache {
   private readonly imagePromptNetworks = new Kept<Promise<ImagePromptNetworks>>();
   private readonly embeddings = new Kept<Promise<Embedding>>(KEPT_EMBEDDINGS);
   private readonly owners = new WeakMap<Graph, Owner>();
-  /** Runs under way; each resolves when it has ended. */
+  /** Current runs; each resolves at its end. */
   private readonly users = new Set<Promise<void>>();
 
   constructor(options: ModelCacheOptions) {
@@ -72,7 +72,7 @@ export class ModelCache {
     this.residency = new Residency(options.memory ?? unlimited);
   }
 
-  /** Counts a run as under way while `work` lasts. */
+  /** Counts a run as current during `work`. */
   async use<T>(work: () => Promise<T>): Promise<T> {
     let end = () => {};
     const ended = new Promise<void>((resolve) => {
@@ -87,7 +87,7 @@ export class ModelCache {
     }
   }
 
-  /** What the model's files say; no graph is loaded. @throws RuntimeError `modelUnavailable` with the reason */
+  /** The data of the model's files; loads no graph. @throws RuntimeError `modelUnavailable` with the reason */
   model(path: string, parts: ModelParts = {}): Promise<Model> {
     const files = partFilesOf(parts);
     const open = async () => {
@@ -136,7 +136,7 @@ export class ModelCache {
     );
   }
 
-  /** What makes words of pictures. @throws RuntimeError `modelUnavailable` with the reason */
+  /** An image prompt model. @throws RuntimeError `modelUnavailable` with the reason */
   imagePrompts(path: string): Promise<ImagePromptNetworks> {
     return opened(this.imagePromptNetworks, path, async () => {
       const { kind, encoder, embedder, size } = await openImagePrompts(path);
@@ -158,14 +158,14 @@ export class ModelCache {
     return opened(this.embeddings, path, () => readEmbedding(path));
   }
 
-  /** What previews of a request are made from. @throws RuntimeError `modelUnavailable` with the reason */
+  /** The preview decoder of a request. @throws RuntimeError `modelUnavailable` with the reason */
   async previewSource({ model, parts, previews }: GenerateRequest): Promise<PreviewSource> {
     const latentRgb = await (await this.model(model, parts)).latentRgb();
     const path = previews?.tinyDecoder;
     return { latentRgb, tiny: path === undefined ? undefined : () => this.tinyDecoder(path).graph() };
   }
 
-  /** Undefined for a graph that this cache did not load. */
+  /** Undefined for a graph that is not from this cache. */
   ownerOf(graph: Graph): Owner | undefined {
     return this.owners.get(graph);
   }
@@ -187,11 +187,11 @@ export class ModelCache {
   }
 }
 
-/** What was made of files, as long as they do not change. */
+/** Values made from files, valid while the files do not change. */
 export class Kept<V> {
   private readonly held: Cache<{ version: string; value: V }>;
 
-  /** @param size - values that are kept, those used last; default: all, until the process ends */
+  /** @param size - number of most recently used values to keep; default: all, until the process ends */
   constructor(size = Number.POSITIVE_INFINITY) {
     this.held = new Cache(size);
   }
@@ -206,13 +206,13 @@ export class Kept<V> {
     return value;
   }
 
-  /** Forgets a value, unless a newer one has taken its place. */
+  /** Removes a value, unless a newer one has replaced it. */
   forget(key: string, value: V): void {
     if (this.held.get(key)?.value === value) this.held.delete(key);
   }
 }
 
-/** The held promise, or a new one; one that fails is forgotten, as its file may be mended before the next try. */
+/** The cached promise, or a new one; a failed one is removed, because its file may be repaired. */
 export function opened<V>(
   kept: Kept<Promise<V>>,
   key: string,
@@ -221,7 +221,7 @@ export function opened<V>(
 ): Promise<V> {
   const make = () => {
     const value = open().catch((error) => {
-      // A slow failure may come after the file has changed and was opened anew.
+      // A slow failure may come after the file has changed and was opened again.
       kept.forget(key, value);
       throw unavailable(error);
     });

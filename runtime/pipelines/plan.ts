@@ -14,7 +14,7 @@ import {
 import { type CallPlan, planCalls } from './calls.ts';
 import type { Model } from './model.ts';
 
-/** A checked request: what a run will do, before anything heavy is loaded. */
+/** A checked request, before anything is loaded. */
 export interface Plan extends CallPlan {
   scheduler: Scheduler;
   shape: LatentShape;
@@ -24,9 +24,10 @@ export interface Plan extends CallPlan {
 }
 
 /**
- * Checks what only the model knows and makes the run's scheduler.
+ * Checks a request against its model and creates the scheduler.
  *
- * @throws RuntimeError `invalidParameter` or `unsupportedParameter`; `parameter` is a field of the request, or `strength`.
+ * @throws RuntimeError `invalidParameter` or `unsupportedParameter`; `parameter` is a field of the request, or
+ * `strength`.
  */
 export function planRun(model: Model, request: GenerateRequest): Plan {
   const { width, height, steps, guidanceScale, trueGuidanceScale = 1, clipSkip = 0 } = request;
@@ -44,7 +45,7 @@ export function planRun(model: Model, request: GenerateRequest): Plan {
     throw invalid('clipSkip', 'clipSkip must be a whole number, 0 or more.');
   checkAddons(model, request);
   checkText(model, request);
-  // A model that is shown a picture of its own reads none beside it.
+  // A model with its own picture input takes no reference images.
   checkPictures(request, input, family);
   checkImagePrompts(model, request);
   checkDeepCache(request);
@@ -53,7 +54,7 @@ export function planRun(model: Model, request: GenerateRequest): Plan {
   const scheduler = makeScheduler(model, request);
   const { refiner } = request;
   if (refiner && !(Number.isInteger(refiner.startStep) && refiner.startStep >= 1 && refiner.startStep < steps)) {
-    throw invalid('refiner', `The refiner can begin at a step from 1 to ${steps - 1}.`);
+    throw invalid('refiner', `The refiner must start at a step from 1 to ${steps - 1}.`);
   }
   return {
     ...planCalls(request, scheduler, input, family.partialStep),
@@ -64,7 +65,7 @@ export function planRun(model: Model, request: GenerateRequest): Plan {
   };
 }
 
-/** Refuses what the text encoders and the guidance of the family cannot take. */
+/** Refuses parameters that the text encoders or the guidance of the family do not support. */
 function checkText({ configs }: Model, request: GenerateRequest): void {
   const { maxSequenceLength, trueGuidanceScale } = request;
   const { family } = configs;
@@ -85,7 +86,7 @@ function checkText({ configs }: Model, request: GenerateRequest): void {
   }
 }
 
-/** Refuses what cannot be added to models of this family. */
+/** Refuses addons that the family does not support. */
 function checkAddons({ configs: { family } }: Model, request: GenerateRequest): void {
   const asked: Record<keyof typeof family.takes, boolean> = {
     loras: (request.loras ?? []).length > 0,
@@ -101,13 +102,13 @@ function checkAddons({ configs: { family } }: Model, request: GenerateRequest): 
   }
 }
 
-/** Checks the pictures that are read like words. */
+/** Checks image prompts. */
 function checkImagePrompts({ configs: { family } }: Model, { imagePrompts = [] }: GenerateRequest): void {
   if (imagePrompts.length > 0 && !family.imagePrompts) throw notTaken(family, 'imagePrompts');
   for (const { pixels, weight } of imagePrompts) {
     const { width, height, data } = pixels;
     if (data.length !== width * height * 3 || data.length === 0) {
-      throw invalid('imagePrompts', 'The picture of an image prompt must have three bytes a pixel.');
+      throw invalid('imagePrompts', 'The picture of an image prompt must have three bytes per pixel.');
     }
     if (!(weight >= 0 && weight <= 2))
       throw invalid('imagePrompts', 'The weight of an image prompt must be from 0 to 2.');
@@ -125,13 +126,10 @@ function checkFirstBlockCache({ firstBlockCache }: GenerateRequest): void {
     throw invalid('firstBlockCache', 'The threshold of firstBlockCache must be 0 or more.');
   }
   if (!(Number.isInteger(most) && most >= 1)) {
-    throw invalid('firstBlockCache', 'firstBlockCache must spare a whole number of calls in a row, 1 or more.');
+    throw invalid('firstBlockCache', 'firstBlockCache must skip a whole number of consecutive calls, 1 or more.');
   }
   if (!(Number.isInteger(startStep) && startStep >= 0 && Number.isInteger(endStep) && startStep < endStep)) {
-    throw invalid(
-      'firstBlockCache',
-      'firstBlockCache must begin at a step, from 0, that lies before the one it ends at.',
-    );
+    throw invalid('firstBlockCache', 'firstBlockCache must start at step 0 or later, and before its end.');
   }
 }
 
@@ -142,30 +140,30 @@ function checkDeepCache({ deepCache }: GenerateRequest): void {
     throw invalid('deepCache', 'The interval of deepCache must be a whole number, 1 or more.');
   }
   if (!(Number.isInteger(startStep) && startStep >= 0 && Number.isInteger(endStep) && startStep < endStep)) {
-    throw invalid('deepCache', 'deepCache must begin at a step, from 0, that lies before the one it ends at.');
+    throw invalid('deepCache', 'deepCache must start at step 0 or later, and before its end.');
   }
 }
 
-/** Checks the pictures of a request against its size and against what the model can do with them. */
+/** Checks the pictures of a request against its size and the model. */
 function checkPictures(request: GenerateRequest, input: DenoiserInput, family: Family): void {
   const mostReferences = input === 'latents' ? (family.mostReferences ?? 0) : 0;
   const { width, height, image, mask, imageGuidanceScale, controlNets = [], references = [] } = request;
   const fits = ({ width: w, height: h, data }: Pixels) => w === width && h === height && data.length === w * h * 3;
   if (image) {
-    if (!(image.strength >= 0 && image.strength <= 1)) throw invalid('strength', 'strength must lie between 0 and 1.');
+    if (!(image.strength >= 0 && image.strength <= 1)) throw invalid('strength', 'strength must be from 0 to 1.');
     if (!fits(image.pixels)) {
-      throw invalid('image', 'The seed image must have the size of the result, three bytes a pixel.');
+      throw invalid('image', 'The seed image must have the size of the result and three bytes per pixel.');
     }
   } else if (input === 'edit') {
-    throw invalid('image', 'This model edits a picture, so it needs a seed image.');
+    throw invalid('image', 'This model edits pictures and needs a seed image.');
   }
   if (mask) {
     if (!image) throw invalid('mask', 'A mask needs a seed image.');
-    if (mask.length !== width * height) throw invalid('mask', 'The mask must have one byte for each pixel.');
+    if (mask.length !== width * height) throw invalid('mask', 'The mask must have one byte per pixel.');
   }
   if (imageGuidanceScale !== undefined) {
     if (!isGuidedByPicture(input, family)) {
-      const message = 'Only models that edit a picture, and are guided by it, take imageGuidanceScale.';
+      const message = 'Only models with image guidance take imageGuidanceScale.';
       throw new RuntimeError('unsupportedParameter', message, { parameter: 'imageGuidanceScale' });
     }
     if (!(imageGuidanceScale >= 0)) throw invalid('imageGuidanceScale', 'imageGuidanceScale must be 0 or more.');
@@ -180,14 +178,14 @@ function checkPictures(request: GenerateRequest, input: DenoiserInput, family: F
     });
   }
   for (const { width: w, height: h, data } of references) {
-    if (data.length !== w * h * 3) throw invalid('references', 'A reference image must have three bytes a pixel.');
+    if (data.length !== w * h * 3) throw invalid('references', 'A reference image must have three bytes per pixel.');
   }
   for (const { pixels, startStep, endStep } of controlNets) {
     if (!fits(pixels)) {
-      throw invalid('controlNets', 'A guide image must have the size of the result, three bytes a pixel.');
+      throw invalid('controlNets', 'A guide image must have the size of the result and three bytes per pixel.');
     }
     if (!(startStep >= 0 && startStep < endStep)) {
-      throw invalid('controlNets', 'A ControlNet must begin at a step, from 0, that lies before the one it ends at.');
+      throw invalid('controlNets', 'A ControlNet must start at step 0 or later, and before its end.');
     }
   }
 }
@@ -212,7 +210,7 @@ function makeScheduler(model: Model, request: GenerateRequest): Scheduler {
   }
 }
 
-/** Tells a number of steps that does not fit from a scheduler that does not; either is told by one sentence only. */
+/** Distinguishes a wrong number of steps from a wrong scheduler; both are errors with only a message. */
 function takesOtherSteps(model: Model, choice: SchedulerChoice | undefined): boolean {
   try {
     createScheduler(model.configs.configs.scheduler, choice, 20);

@@ -40,7 +40,7 @@ export function findPreviewDecoder(name = 'linear'): PreviewDecoder {
   const decoder = Object.hasOwn(decoders, name) ? decoders[name] : undefined;
   if (decoder) return decoder;
   const known = Object.keys(decoders).join(', ');
-  throw new RuntimeError('unsupportedParameter', `Unknown preview decoder; there is: ${known}.`, {
+  throw new RuntimeError('unsupportedParameter', `Unknown preview decoder. Known: ${known}.`, {
     parameter: 'previews.decoder',
   });
 }

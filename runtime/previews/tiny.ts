@@ -22,7 +22,7 @@ export async function* tinyPreview(
   { tiny }: PreviewSource,
 ): Part<Pixels> {
   if (!tiny) {
-    throw new RuntimeError('unsupportedParameter', 'No tiny decoder was given with the request.', {
+    throw new RuntimeError('unsupportedParameter', 'The request has no tiny decoder.', {
       parameter: 'previews.decoder',
     });
   }

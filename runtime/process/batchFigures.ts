@@ -3,13 +3,13 @@ import type { KeptBatches } from './keptBatches.ts';
 
 type Log = (level: LogLevel, message: string, fields?: object) => void;
 
-/** How many rows calls take, as the process finds it out, and how many they took. */
+/** Measured batch sizes, and counts of calls by batch size. */
 export class BatchFigures {
   private readonly log: Log;
   private readonly kept: KeptBatches;
   private readonly current = new Map<string, Batch>();
   private readonly counted = new Map<string, Calls>();
-  /** The first call of so many rows, under way. */
+  /** The first call of a batch size, while it runs. */
   private trying: Calibration | undefined;
 
   /** @param kept - shared by all processes that write to the same file */
@@ -18,7 +18,7 @@ export class BatchFigures {
     this.kept = kept;
   }
 
-  /** What the process that runs has found out or was told. */
+  /** The results of the current process. */
   batches(): Batch[] {
     return [...this.current.values()];
   }
@@ -28,7 +28,7 @@ export class BatchFigures {
     return [...this.counted.values()];
   }
 
-  /** What another process is told when it starts. */
+  /** The values for a new process. */
   known(): Calibration[] {
     this.current.clear();
     this.trying = undefined;
@@ -48,24 +48,24 @@ export class BatchFigures {
     this.current.set(`${graph} ${shape}`, { graph, shape, rows });
     if (!found) return;
     this.kept.keep(calibration);
-    this.log('info', 'How many rows a call takes was found out.', { graph, shape, rows, ...found });
+    this.log('info', 'The batch size of a graph was measured.', { graph, shape, rows, ...found });
   }
 
-  /** The first call of so many rows begins, or none is under way any more. */
+  /** The first call of a batch size starts; undefined: none runs any more. */
   tries(calibration: Calibration | undefined): void {
     this.trying = calibration;
   }
 
-  /** The process was lost: a first call of so many rows is not made again. Half as many were fine. */
+  /** The process was lost: the first call of a batch size is not repeated. Half that size works. */
   lost(): void {
     if (!this.trying) return;
     const { graph, shape, rows } = this.trying;
     this.kept.keep({ ...this.trying, rows: rows / 2 });
-    const message = 'The first call of so many rows took the runtime process down; it is not tried again.';
+    const message = 'The runtime process died in the first call of this batch size. The size is not tried again.';
     this.log('warn', message, { graph, shape, rows });
   }
 
-  /** Resolves when the file holds everything, or cannot be written. */
+  /** Resolves when the file is written or cannot be written. */
   written(): Promise<void> {
     return this.kept.written();
   }

@@ -1,6 +1,6 @@
-/** The time that the supervisor reads and waits by. A test passes one that moves only when the test says so. */
+/** The clock of the supervisor. Tests pass one that they advance themselves. */
 export interface Clock {
-  /** Milliseconds since some moment; never goes back. */
+  /** Monotonic milliseconds. */
   now(): number;
   /** Calls `run` once, `ms` milliseconds from now. */
   after(ms: number, run: () => void): { cancel(): void };

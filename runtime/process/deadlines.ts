@@ -12,30 +12,30 @@ const DEFAULT_DEADLINES_MS: Record<Stage, number> = {
   decoding: 300_000,
 };
 
-/** Operations a second that any machine does which is of use: a tenth of what two cores do. */
+/** Operations per second of the slowest supported machine: a tenth of two cores. */
 const SLOWEST_RATE = 4e10;
 
-/** Pixels of one token of a transformer; a UNet does less for as many. */
+/** Pixels of one token of a transformer; a UNet computes less for the same number. */
 const TOKEN_PIXELS = 256;
 
-/** Tokens of a long prompt, which a transformer reads beside the picture. */
+/** Tokens of a long prompt beside the picture. */
 const TEXT_TOKENS = 512;
 
 /**
- * How long the process may work on each run before something has to be heard of it. While it works on other runs, a run's
- * time stands still; when it does not tell what it works on, it may be any of them.
+ * Deadlines of runs: how long the process may work on a run without a message about it. The time of a run stands still
+ * while the process works on others. If the process does not report its work, it may work on any run.
  */
 export class Deadlines {
   private readonly given: Partial<Record<Stage, number>>;
   private readonly live: ReadonlyMap<number, Run>;
   private readonly onLate: (run: Run) => void;
   private readonly clock: Clock;
-  /** Runs that the process said it works on; none: on nothing that it told of. */
+  /** Runs that the process reports to work on; empty if it reports none. */
   private working = new Set<number>();
 
   /**
-   * @param live - the runs under way, as they come and go
-   * @param onLate - told of a run whose time is over, once for those that share its call; all of them are `timedOut` then
+   * @param live - the live runs
+   * @param onLate - called once for the runs of a late call; all of them are `timedOut` then
    */
   constructor(
     ms: Partial<Record<Stage, number>> | undefined,
@@ -50,16 +50,16 @@ export class Deadlines {
   }
 
   /**
-   * Milliseconds for a stage of a run; each component that is loaded and each step that is denoised has that long. A stage
-   * of more work than usual has longer, unless its time was given.
+   * Milliseconds for a stage of a run; each loaded component and each denoising step has that long. A stage with more
+   * work has longer, unless its time was configured.
    *
-   * @param run - absent: of any run that is not known yet
+   * @param run - absent: for a run that is not known yet
    */
   limitMs(stage: Stage, run?: Run): number {
     return this.given[stage] ?? Math.max(DEFAULT_DEADLINES_MS[stage], run === undefined ? 0 : workMs(stage, run));
   }
 
-  /** The process works on these runs until it says otherwise, or on nothing that it tells of. */
+  /** The process works on these runs until its next report; empty: unknown work. */
   workOn(runs: readonly number[]): void {
     this.working = new Set(runs);
     for (const run of this.live.values()) {
@@ -68,19 +68,19 @@ export class Deadlines {
     }
   }
 
-  /** As far as it told; when it told of none, it may be any of them. */
+  /** The runs it may work on: the reported ones, else all. */
   isWorkedOn(run: Run): boolean {
     return this.working.size === 0 || this.working.has(run.id);
   }
 
-  /** A run has come a step further, and has its time anew. */
+  /** A run has finished a step, and its time restarts. */
   heardOf(run: Run): void {
     if (!this.isWorkedOn(run)) return;
     run.deadline?.cancel();
-    // The step heard of may be so much older than the one under way.
+    // The reported step may be this much older than the current one.
     const silenceMs = run.stage === 'denoising' && run.request.progress === false ? UNTOLD_MS : 0;
     run.deadline = this.clock.after(this.limitMs(run.stage, run) + silenceMs, () => {
-      // Those that share the call took as long.
+      // Runs of the same call took as long.
       for (const other of this.working.has(run.id) ? this.working : [run.id]) {
         const late = this.live.get(other);
         if (late) late.timedOut = true;
@@ -95,13 +95,13 @@ export class Deadlines {
     if (this.working.delete(run.id) && this.working.size === 0) this.workOn([]);
   }
 
-  /** Another process works on nothing yet. */
+  /** A new process works on nothing yet. */
   reset(): void {
     this.working = new Set();
   }
 }
 
-/** What a stage takes at the slowest rate, as far as it depends on the number of weights. */
+/** Time of a stage at the slowest rate, from the number of weights. */
 function workMs(stage: Stage, { request, weights, pixels }: Run): number {
   if (stage !== 'encoding' && stage !== 'denoising') return 0;
   const files = [request.model, ...partFilesOf(partsOf(request, request.model))];

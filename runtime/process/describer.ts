@@ -6,7 +6,7 @@ import { type Clock, machineClock } from './clock.ts';
 import { childEnvironment } from './environment.ts';
 import { packageRoot } from './runtimeProcess.ts';
 
-/** To the describing process, one at a time. */
+/** Request to the describing process; one at a time. */
 export interface ToDescribe {
   id: number;
   path: string;
@@ -20,27 +20,27 @@ export interface Described {
 }
 
 export interface DescriberOptions {
-  /** Milliseconds that reading one folder or file may take, before it is called unavailable; default 10,000. */
+  /** Time limit in milliseconds for reading one folder or file, after which it is unavailable; default 10,000. */
   limitMs?: number;
-  /** Milliseconds without work after which the process ends; default 10,000. */
+  /** Idle milliseconds after which the process ends; default 10,000. */
   restMs?: number;
-  /** Default: the machine's. */
+  /** Default: the system clock. */
   clock?: Clock;
 }
 
 export interface Describer extends AsyncDisposable {
   /**
-   * Says what a folder or file holds, as `describeModel` does, in a process of its own: the caller's event loop goes on, and
-   * files that take the process down or too long to read are unavailable with that as the reason. Never rejects.
+   * Describes a folder or file like `describeModel`, in a separate process: the event loop of the caller stays free,
+   * and files that crash the process or take too long are unavailable with that reason. Never rejects.
    *
    * @param path - absolute
    */
   describe(path: string, parts?: ModelParts): Promise<ModelDescription>;
-  /** Ends the process; what is still to be described is unavailable. */
+  /** Ends the process; pending descriptions are unavailable. */
   close(): Promise<void>;
 }
 
-/** Megabytes of JavaScript's heap that reading configs and headers may take; a whole XL model takes some 30. */
+/** JavaScript heap limit in megabytes for reading configs and headers; a whole XL model takes about 30. */
 const HEAP_MB = 512;
 
 const DEFAULT_LIMIT_MS = 10_000;
@@ -50,7 +50,7 @@ interface Asked extends ToDescribe {
   resolve: (model: ModelDescription) => void;
 }
 
-/** @param program - what the process runs; default: the package's own */
+/** @param program - program of the process; default: the package's */
 export function startDescriber(options: DescriberOptions = {}, program = ownProgram()): Describer {
   return new ProcessDescriber(options, program);
 }
@@ -84,7 +84,7 @@ class ProcessDescriber implements Describer {
   async close(): Promise<void> {
     this.closed = true;
     this.end();
-    if (this.current) this.giveUp('The server is being stopped.');
+    if (this.current) this.giveUp('The server is stopping.');
     this.timer?.cancel();
   }
 
@@ -104,13 +104,13 @@ class ProcessDescriber implements Describer {
       return;
     }
     if (this.closed) {
-      this.giveUp('The server is being stopped.');
+      this.giveUp('The server is stopping.');
       return;
     }
     this.child ??= this.begin();
     this.child.ref();
     this.child.channel?.ref();
-    // A channel that is gone is followed by `exit`.
+    // A closed channel is followed by `exit`.
     const { id, path, parts } = current;
     this.child.send({ id, path, parts } satisfies ToDescribe, () => {});
     this.timer = this.clock.after(this.limitMs, () => {
@@ -133,7 +133,7 @@ class ProcessDescriber implements Describer {
       if (this.child !== child) return;
       this.child = undefined;
       if (!this.current) return;
-      this.giveUp(`The process that read its files ended (${how}); they may ask for more memory than any real ones.`);
+      this.giveUp(`The process that read its files ended (${how}); they may need too much memory.`);
     };
     child.on('error', (error) => gone(error.message));
     child.on('exit', (code, signal) => gone(signal ?? `exit code ${code}`));
@@ -143,7 +143,7 @@ class ProcessDescriber implements Describer {
   private end(): void {
     const { child } = this;
     this.child = undefined;
-    // It holds nothing that could be lost, and may be in a loop that sees no other sign.
+    // It has no state to lose, and may be in an endless loop that sees no signal.
     child?.kill('SIGKILL');
   }
 
@@ -158,7 +158,7 @@ class ProcessDescriber implements Describer {
   }
 }
 
-/** As it was built; Node 20 cannot run the sources. */
+/** The built file; Node 20 cannot run the sources. */
 function ownProgram(): string {
   return join(packageRoot(), 'dist/runtime/process/describing.js');
 }

@@ -1,4 +1,4 @@
-/** Entry of the process that reads what model folders and files hold. A hostile one costs this process and nothing else. */
+/** Entry of the process that describes model folders and files. A hostile file affects only this process. */
 import { describeModel } from '../checkpoints/describe.ts';
 import type { Described, ToDescribe } from './describer.ts';
 
@@ -6,6 +6,6 @@ process.on('message', ({ id, path, parts }: ToDescribe) => {
   void describeModel(path, parts).then((model) => process.send?.({ id, model } satisfies Described));
 });
 process.on('disconnect', () => process.exit(0));
-// A terminal's Ctrl-C reaches the whole group; the parent decides when to end.
+// Ctrl-C reaches the whole process group; the parent decides when to end.
 process.on('SIGINT', () => {});
 process.on('SIGTERM', () => {});

@@ -6,7 +6,7 @@ import { childEnvironment } from './environment.ts';
 import { packageRoot } from './runtimeProcess.ts';
 
 export interface ToExamine {
-  /** As `RuntimeOptions.provider` names one. */
+  /** A device as in `RuntimeOptions.provider`. */
   device: string;
   precision?: 'auto' | 'float32' | 'float16' | undefined;
   weights?: HeldWeights | undefined;
@@ -17,19 +17,19 @@ export interface ToExamine {
   parts?: ModelParts | undefined;
 }
 
-/** What computes here. */
+/** The device. */
 export interface ExaminedProvider {
   name: string;
   reason: string;
-  /** With `auto`: the accelerators that were tried first, and why each did not start. */
+  /** With `auto`: the accelerators tried first, with the reason why each did not start. */
   passedOver: { name: string; reason: string }[];
   /** Processor, GPUs and version of onnxruntime, in words. */
   machine: string;
   precision: 'float32' | 'float16';
   precisionReason: string;
-  /** Operators that are computed in float32 though the rest is float16. */
+  /** Operators in float32 while the rest is float16. */
   widened: string[];
-  /** `fused` where onnxruntime's fused attention gives right numbers. */
+  /** `fused` if onnxruntime's fused attention is correct. */
   attention: 'fused' | 'plain';
 }
 
@@ -39,16 +39,16 @@ export interface Examined {
   /** On disk. */
   weightBytes: number;
   openMs?: number;
-  /** Why it could not be opened. */
+  /** The reason why it did not open. */
   error?: string;
 }
 
-/** Nodes of one graph that run in one place. */
+/** Nodes of one graph on one provider. */
 export interface Placement {
-  /** As onnxruntime names it, without its ending: `Cpu`, `WebGpu`, `Cuda`. */
+  /** onnxruntime's name without its ending: `Cpu`, `WebGpu`, `Cuda`. */
   provider: string;
   nodes: number;
-  /** Type and name of each, where not all nodes are in one place. */
+  /** Type and name of each, if not all nodes are on one provider. */
   names: string[];
 }
 
@@ -65,14 +65,14 @@ export interface Examination {
   memoryBytes: number;
 }
 
-/** Begins a line of the process's error output, before what onnxruntime says while it opens the graph named behind it. */
+/** Prefix of a line on stderr, before onnxruntime's output for the named graph. */
 export const graphMark = 'latentwire opens ';
 
 /**
- * Finds out what computes here, and which nodes of a model's graphs run where; in a process of its own, which is killed
- * when `signal` is aborted.
+ * Examines the device and the placement of a model's nodes, in a separate process, which is killed when `signal` is
+ * aborted.
  *
- * @throws {Error} with a sentence, when the provider does not start or the model cannot be read
+ * @throws {Error} with a sentence if the provider does not start or the model cannot be read
  */
 export async function examine(wanted: ToExamine, signal?: AbortSignal): Promise<Examination> {
   const child = fork(join(packageRoot(), 'dist/runtime/process/examining.js'), [], {
@@ -100,7 +100,7 @@ export async function examine(wanted: ToExamine, signal?: AbortSignal): Promise<
     child.send(wanted);
   });
   if (failure !== undefined) throw new Error(failure);
-  if (!provider || memoryBytes === undefined) throw new Error('The process that looked at the device ended early.');
+  if (!provider || memoryBytes === undefined) throw new Error('The process that examined the device ended early.');
   return {
     provider,
     graphs: graphs.map((graph) => ({ ...graph, placements: reader.placements.get(graph.name) ?? [] })),
@@ -108,7 +108,7 @@ export async function examine(wanted: ToExamine, signal?: AbortSignal): Promise<
   };
 }
 
-/** Reads onnxruntime's log: its interface for Node does not tell where nodes run, but it writes that when a graph is opened. */
+/** Reads onnxruntime's log, because its Node interface does not report placements, but logs them when a graph opens. */
 export class PlacementReader {
   readonly placements = new Map<string, Placement[]>();
   private graph: Placement[] = [];

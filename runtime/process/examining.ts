@@ -1,4 +1,4 @@
-/** Entry of the process that finds out for `examine` what computes here, and where the nodes of a model's graphs run. */
+/** Entry of the process of `examine`, which examines the device and the placement of a model's nodes. */
 import { writeSync } from 'node:fs';
 import { componentLabel } from '../checkpoints/configs.ts';
 import { machineOf } from '../onnx/machine.ts';

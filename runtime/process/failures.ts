@@ -1,23 +1,22 @@
-/** Runs that fail in a row, after which the process is no longer trusted. */
+/** Consecutive failed runs after which the process is replaced. */
 const FAILURES_IN_A_ROW = 3;
 
-/** Where a fresh process helps nothing, so many failures in a row lie between two of them at most. */
+/** Maximum number of failures between two replacements, if a new process does not help. */
 const MOST_PATIENCE = 1_024;
 
 /**
- * Whether calls fail because of the process that makes them. A device whose context is lost, or a process without memory,
- * fails every call from then on, and only another process mends it; a task that asks too much, or a graph that was exported
- * wrong, fails in any process. So a process is replaced when several runs have failed in a row and nothing has worked
- * between them. If the last of them fails in the next one too, it was not the process, and it takes twice as many failures
- * to try that again.
+ * Detects that calls fail because of the process. With a lost device or too little memory every call fails, and only a
+ * new process helps; a too large task or a wrongly exported graph fails in any process. So a process is replaced after
+ * several consecutive failures without a success. If the last failed run fails in the next process too, the process was
+ * not the cause, and the next replacement needs twice as many failures.
  */
 export class Failures {
   private inARow = 0;
   private patience = FAILURES_IN_A_ROW;
-  /** The run that is tried again in a fresh process. */
+  /** The run that is repeated in a new process. */
   private trial: number | undefined;
 
-  /** A step was taken or a picture drawn. */
+  /** A step or picture succeeded. */
   worked(run: number, finished: boolean): void {
     this.inARow = 0;
     if (!finished || run !== this.trial) return;
@@ -25,7 +24,7 @@ export class Failures {
     this.patience = FAILURES_IN_A_ROW;
   }
 
-  /** A call failed for a run; true when the process is to be replaced, and the run to be tried in the next one. */
+  /** A call failed for a run. True if the process must be replaced and the run repeated in the next one. */
   failed(run: number): boolean {
     if (run === this.trial) {
       this.trial = undefined;
@@ -38,7 +37,7 @@ export class Failures {
     return true;
   }
 
-  /** Another process: it has failed nothing yet. */
+  /** A new process has no failures. */
   replaced(): void {
     this.inARow = 0;
   }

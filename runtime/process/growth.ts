@@ -1,25 +1,25 @@
 import { MODEST_PIXELS } from './quarantine.ts';
 
-/** Growth beyond the usual work that is left alone: caches, the heap of JavaScript, fragments. */
+/** Tolerated growth beyond the usual: caches, the JavaScript heap, fragmentation. */
 const SLACK_BYTES = 256 * 2 ** 20;
 
-/** Pictures by which the usual size is told. */
+/** Number of pictures that define the usual size. */
 const REMEMBERED = 16;
 
 /**
- * Whether a process holds more than its weights and its usual pictures account for. onnxruntime's arenas keep what the
- * largest picture took (2.3 GB for 2048² pixels of the embedded model), and what leaks does not come back either; both end
- * with the process.
+ * Detects a process that has more memory than its weights and usual pictures need. onnxruntime's arenas keep the memory
+ * of the largest picture (2.3 GB for 2048² pixels of the embedded model), and leaks are not freed either, until the
+ * process ends.
  */
 export class Growth {
   /** Resident memory with the weights alone. */
   settledBytes: number | undefined;
-  /** Of the last pictures, in all processes. */
+  /** Pixels of the last pictures of all processes. */
   private readonly sizes: number[] = new Array(REMEMBERED).fill(MODEST_PIXELS);
-  /** What each pixel takes, by the estimate, for the most demanding run of this process. */
+  /** Estimated bytes per pixel of the most demanding run of this process. */
   private pixelBytes = 0;
 
-  /** Another process. */
+  /** A new process. */
   begin(): void {
     this.settledBytes = undefined;
     this.pixelBytes = 0;
@@ -27,7 +27,7 @@ export class Growth {
 
   /**
    * Weights were loaded.
-   * @param beforeBytes - resident memory before; absent: nothing was told of this process before
+   * @param beforeBytes - resident memory before; absent: unknown
    */
   loaded(memoryBytes: number, beforeBytes: number | undefined): void {
     const added = Math.max(0, memoryBytes - (beforeBytes ?? 0));

@@ -1,6 +1,6 @@
 import type { RunEvent } from '../messages.ts';
 
-/** Events of one run between the process's messages and the reader of `generate`; ends or fails once. */
+/** Queue of the events of one run between the process and the reader of `generate`; ends or fails once. */
 export class Inbox implements AsyncIterable<RunEvent> {
   private readonly events: RunEvent[] = [];
   private end: { error?: unknown } | undefined;
@@ -26,16 +26,16 @@ export class Inbox implements AsyncIterable<RunEvent> {
     this.events.length = 0;
   }
 
-  /** Ends the iteration after the events that wait to be read. */
+  /** Ends the iteration after the unread events. */
   close(): void {
     this.end ??= {};
     this.wake?.();
   }
 
   /**
-   * Makes the iteration throw; events that wait to be read are dropped, since they no longer matter.
+   * Makes the iteration throw; drops unread events.
    *
-   * @param last - is read before that: how far the run came
+   * @param last - an event to read before that: the progress of the run
    */
   fail(error: unknown, last?: RunEvent): void {
     if (this.end) return;

@@ -3,13 +3,13 @@ import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Calibration, LogLevel } from '../messages.ts';
 
-/** Kept at most; the oldest go first. An entry takes some 300 bytes. */
+/** Maximum number of entries; the oldest are dropped. An entry takes about 300 bytes. */
 const MOST_KEPT = 1_000;
 
 /**
- * How many rows calls take, for processes to come. They are kept in memory, and in a file where there is one, which is
- * replaced as a whole. A file that cannot be read is no loss: everything is found out anew and the file written again. An
- * entry holds for its machine, structure and shape only, so nothing in it is ever wrong, at most of no use.
+ * Batch sizes for later processes, in memory and, if configured, in a file that is replaced as a whole. An unreadable
+ * file is no loss: everything is measured again and the file rewritten. An entry applies only to its machine, graph
+ * structure and shape, so it is never wrong.
  */
 export class KeptBatches {
   private readonly file: string | undefined;
@@ -27,7 +27,7 @@ export class KeptBatches {
       for (const calibration of readCalibrations(readFileSync(file, 'utf8'))) this.set(calibration);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
-      log('warn', 'The file of batch sizes cannot be read; they are found out anew.', { file, reason: `${error}` });
+      log('warn', 'The file of batch sizes cannot be read. They are measured again.', { file, reason: `${error}` });
     }
   }
 
@@ -35,7 +35,7 @@ export class KeptBatches {
     return [...this.kept.values()];
   }
 
-  /** Keeps what was found out, instead of what was known for the same machine, structure and shape. */
+  /** Stores a result, replacing that of the same machine, structure and shape. */
   keep(calibration: Calibration): void {
     if (calibration.structure === undefined) return;
     this.set(calibration);
@@ -43,7 +43,7 @@ export class KeptBatches {
     this.writing ??= this.write();
   }
 
-  /** Resolves when the file holds everything, or cannot be written. */
+  /** Resolves when the file is written or cannot be written. */
   async written(): Promise<void> {
     await this.writing;
   }
@@ -75,7 +75,7 @@ export class KeptBatches {
   }
 }
 
-/** @throws when the text is not such a file's; entries that are none are left out */
+/** @throws if the text is not such a file; invalid entries are skipped */
 function readCalibrations(text: string): Calibration[] {
   const { version, batches } = JSON.parse(text) as { version?: unknown; batches?: unknown };
   if (version !== 1 || !Array.isArray(batches)) throw new Error('It is not a file of batch sizes of this version.');

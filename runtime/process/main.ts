@@ -1,4 +1,4 @@
-/** Entry of the runtime's own process: holds the models, runs the graphs, and tells its parent what happens. */
+/** Entry of the runtime process: holds the models, runs the graphs, and reports to its parent. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Batcher, type Job, previewsOf } from '../batcher.ts';
 import { RuntimeError, type RuntimeErrorMessage, toErrorMessage } from '../errors.ts';
@@ -12,7 +12,7 @@ import { ModelCache, type Owner } from '../pipelines/modelCache.ts';
 import { findPreviewDecoder } from '../previews/index.ts';
 import { Progress } from './progress.ts';
 
-/** How long a call waits for the news before it to leave; a parent that reads takes 1 to 4 ms for the largest of them. */
+/** Maximum wait of a call for the messages before it; a parent that reads takes 1 to 4 ms for the largest. */
 const PATIENCE_MS = 20;
 
 let batcher = new Batcher();
@@ -20,11 +20,11 @@ let modelCache = makeLibrary({ name: 'cpu' }, 0);
 let probe: Probe | undefined;
 const runs = new Map<number, AbortController>();
 const runOf = new WeakMap<Job, number>();
-/** Calls that were not told of yet, by graph and rows. */
+/** Unreported calls, by graph and rows. */
 const called = new Map<string, Calls>();
-/** What leaves together: at the latest before the next call of a graph. */
+/** Pending events, sent together before the next graph call at the latest. */
 let outgoing: FromRuntime[] = [];
-/** Messages that have not left yet. */
+/** Unsent messages. */
 let backlog = 0;
 
 process.on('message', (message: ToRuntime) => {
@@ -40,9 +40,9 @@ process.on('message', (message: ToRuntime) => {
       break;
   }
 });
-// The parent has ended or has let this process go: there is nothing left to draw.
+// The parent has ended or released this process: there is nothing left to do.
 process.on('disconnect', () => process.exit(0));
-// A terminal's Ctrl-C reaches the whole group. The parent decides when to end, after it has drained its tasks.
+// Ctrl-C reaches the whole process group. The parent decides when to end, after draining its tasks.
 process.on('SIGINT', () => {});
 process.on('SIGTERM', () => {});
 
@@ -80,7 +80,7 @@ async function start({
         return known.rows;
       },
       guard: async (graph, shape, rows, call) => {
-        // Not sent when the call begins, it would leave only after the call.
+        // If not sent before the call, it would leave only after the call.
         await send({ type: 'trying', calibration: calibration(graph, shape, rows) });
         try {
           return await call();
@@ -147,19 +147,19 @@ async function generate({ run, request, workingBytes }: Extract<ToRuntime, { typ
 
 function sendPreviewFailure({ model, previews }: GenerateRequest, error: unknown): Promise<void> {
   const fields = { model, decoder: previews?.decoder, reason: toErrorMessage(error).message };
-  return send({ type: 'logged', level: 'warn', message: 'A run goes on without previews.', fields });
+  return send({ type: 'logged', level: 'warn', message: 'A run continues without previews.', fields });
 }
 
-/** Says what would help: another model where one could not be loaded, else a smaller picture. */
+/** Suggests a remedy: another model if one could not be loaded, else a smaller picture. */
 function withoutMemory(error: unknown, { width, height }: GenerateRequest): RuntimeErrorMessage {
   const { code, message } = toErrorMessage(error);
   const said = message.split('\n')[0]!;
   if (code === 'modelUnavailable') {
-    return { code: 'outOfMemory', message: `There is not enough memory to load this model. ${said}` };
+    return { code: 'outOfMemory', message: `The device has too little memory for this model. ${said}` };
   }
   return {
     code: 'outOfMemory',
-    message: `There is not enough memory to draw ${width}×${height} pixels with this model; ask for a smaller picture. ${said}`,
+    message: `The device has too little memory for ${width}×${height} pixels with this model; use a smaller size. ${said}`,
     parameter: width >= height ? 'width' : 'height',
   };
 }
@@ -181,7 +181,7 @@ function makeLibrary(provider: Provider, memoryLimitBytes: number): ModelCache {
       say({
         type: 'logged',
         level: 'info',
-        message: 'A component was closed to make room.',
+        message: 'A component was closed to free memory.',
         fields: { model, component, memoryBytes: process.memoryUsage.rss() },
       }),
     onLoaded: (path, component, loadingMs, bytes) => {
@@ -203,7 +203,7 @@ async function emit(run: number, event: RunEvent, progress: Progress): Promise<v
       if (progress.stepped(event)) say({ type: 'reported', run, event, calls: takeCalls() });
       return;
     case 'previewed':
-      // A parent that does not read lets the channel fill up. Then a preview is worth nothing, but the last one still is.
+      // If the parent does not read, the channel fills up. Previews are then dropped, except the last one.
       if (backlog > 0 && event.step !== event.steps - 1) return;
       progress.told();
       say({ type: 'reported', run, event, calls: takeCalls() });
@@ -212,7 +212,7 @@ async function emit(run: number, event: RunEvent, progress: Progress): Promise<v
       return send({ type: 'reported', run, event, memoryBytes: process.memoryUsage.rss(), calls: takeCalls() });
     case 'loading':
       say({ type: 'reported', run, event, calls: takeCalls() });
-      // Weights are read without a call of a graph, and nothing leaves meanwhile.
+      // Loading weights involves no graph call, so nothing else would send meanwhile.
       return publish();
     default:
       say({ type: 'reported', run, event, calls: takeCalls() });
@@ -220,8 +220,8 @@ async function emit(run: number, event: RunEvent, progress: Progress): Promise<v
 }
 
 /**
- * Lets out what was said. Small messages leave at once. A larger one needs turns of the loop, which the next call of a graph
- * would take away; but a parent that is busy must not hold up the denoising.
+ * Sends all pending messages. Small messages leave at once. A larger one needs turns of the event loop, which the next
+ * graph call would block; but a busy parent must not delay the denoising.
  */
 async function publish(): Promise<void> {
   if (outgoing.length === 0) return;
@@ -239,7 +239,7 @@ function countCall(owner: Owner | undefined, rows: number, ms: number): void {
   called.set(key, counted);
 }
 
-/** Those since it was last asked for, if any. */
+/** Calls since the last request, if any. */
 function takeCalls(): Calls[] | undefined {
   if (called.size === 0) return undefined;
   const calls = [...called.values()];
@@ -247,7 +247,7 @@ function takeCalls(): Calls[] | undefined {
   return calls;
 }
 
-/** Leaves with the next message. */
+/** Sent with the next message. */
 function say(message: FromRuntime): void {
   outgoing.push(message);
 }
@@ -258,7 +258,7 @@ function send(message: FromRuntime): Promise<void> {
   return flush();
 }
 
-/** Resolves when all that was said has left this process. */
+/** Resolves when all messages have left this process. */
 function flush(): Promise<void> {
   const messages = outgoing;
   outgoing = [];
@@ -268,7 +268,7 @@ function flush(): Promise<void> {
       backlog--;
       resolve();
     };
-    // A channel that closes meanwhile is followed by `disconnect`, which ends this process.
+    // A channel that closes meanwhile causes `disconnect`, which ends this process.
     if (process.connected) process.send?.(messages, undefined, undefined, onSent);
     else onSent();
   });

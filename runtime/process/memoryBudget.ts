@@ -7,13 +7,13 @@ import type { Run } from './run.ts';
 import type { RuntimeProcess } from './runtimeProcess.ts';
 import { noWidths, workingBytes } from './working.ts';
 
-/** Runs between two recyclings for memory, where recycling does not help, become never more than these. */
+/** Maximum number of runs between two restarts for memory, if restarts do not help. */
 const MOST_PATIENCE = 1_024;
 
-/** A recycling has helped when the process stays within the limit for so many times the runs it had to be kept for. */
+/** A restart has helped if the process stays within the limit for this multiple of the required runs. */
 const STEADY_RUNS = 8;
 
-/** How long the weight of a file counts: to look at all files of a model takes milliseconds, which each run would wait. */
+/** Cache time of a file's size: checking all files of a model takes milliseconds, for which each run would wait. */
 const WEIGHED_MS = 10_000;
 
 /** Sides of pictures are multiples of this in every model. */
@@ -27,32 +27,32 @@ export interface Limits {
 }
 
 /**
- * What fits into one process: so many models, and so much memory. On the CPU, models and pictures count against the memory
- * of the machine. On an accelerator whose memory has a limit of its own they count against that, by estimates alone,
- * because onnxruntime does not tell what it takes there.
+ * The capacity of one process: a number of models, and memory. On the CPU, models and pictures count against the
+ * machine's memory. On an accelerator with a limit they count against its memory, by estimates, because onnxruntime
+ * does not report its memory there.
  */
 export class MemoryBudget {
   /** Bytes; 0 is no limit. */
   readonly limitBytes: number;
   /** Bytes of an accelerator's memory; 0 is no limit. */
   readonly deviceLimitBytes: number;
-  /** Resident memory of the process, as it last told. */
+  /** Last reported resident memory of the process. */
   usedBytes: number | undefined;
-  /** Whether weights are widened to float32, to compute in it. */
+  /** Whether weights are converted to float32 for computing. */
   private widens = false;
-  /** Whether weights lie in memory of a device that has a limit. */
+  /** Whether weights are in the memory of a device with a limit. */
   private onDevice = false;
-  /** What the most demanding run of this process took to compute: the device's allocator keeps it for the next. */
+  /** Working memory of the most demanding run of this process, which the device's allocator keeps. */
   private mostWorkingBytes = 0;
   private readonly maxModels: number;
   private readonly scales: Scales;
   private readonly now: () => number;
-  /** Of every file that was weighed, and when; of a model too large to be held whole, also what its largest phase takes. */
+  /** Size of each file, and the time of the check. */
   private readonly weighed = new Map<string, { weight: Weight; phase?: Weight; at: number }>();
-  /** Runs that a process finishes at least, before it is recycled for its memory. */
+  /** Minimum number of finished runs before a restart for memory. */
   private patience = 1;
 
-  /** @param now - milliseconds since some moment */
+  /** @param now - monotonic milliseconds */
   constructor({ maxModels, limitBytes, deviceLimitBytes = 0 }: Limits, now: () => number, weights?: HeldWeights) {
     this.scales = new Scales(weights);
     this.now = now;
@@ -61,19 +61,19 @@ export class MemoryBudget {
     this.deviceLimitBytes = deviceLimitBytes;
   }
 
-  /** Another process starts; nothing is known of its memory. */
+  /** A new process starts; its memory is unknown. */
   begin(): void {
     this.usedBytes = undefined;
     this.mostWorkingBytes = 0;
   }
 
-  /** The process told what it computes on. */
+  /** The process reported its device. */
   computesOn(provider: string, precision: 'float32' | 'float16'): void {
     this.widens = precision === 'float32';
     this.onDevice = provider !== 'cpu' && this.deviceLimitBytes > 0;
   }
 
-  /** Finds out what the files of a run weigh; a run waits for that only where there is a limit. */
+  /** Determines the file sizes of a run; a run waits for that only if there is a limit. */
   async weigh(run: Run): Promise<void> {
     const weigh = async (file: string) => [file, await this.scales.weigh(file, partsOf(run.request, file))] as const;
     const weights = await Promise.all(run.files.map(weigh));
@@ -91,11 +91,11 @@ export class MemoryBudget {
     if (!isWhole) run.weights = this.knownWeights(run, 'phase');
   }
 
-  /** Whether all files of a run were weighed a moment ago, so that it need not wait. */
+  /** Whether the sizes of all files of a run are known. */
   remembers(run: Run): boolean {
     const since = this.now() - WEIGHED_MS;
     const weights = run.files.map((file) => this.weighed.get(file));
-    // What could not be read may be there by now.
+    // Unreadable files may have appeared.
     if (!weights.every((found) => found && found.at >= since && found.weight.stored > 0)) return false;
     run.weights = this.knownWeights(run, 'weight');
     if (this.isHeldWhole(run)) return true;
@@ -126,7 +126,7 @@ export class MemoryBudget {
     return (this.limitBytes === 0 && this.deviceLimitBytes === 0) || run.weights !== undefined;
   }
 
-  /** The process is given a run. */
+  /** The process gets a run. */
   take(child: RuntimeProcess, run: Run): void {
     run.promisedBytes = this.bytesAdded(child, run);
     this.mostWorkingBytes = Math.max(this.mostWorkingBytes, this.workingBytes(run));
@@ -134,7 +134,7 @@ export class MemoryBudget {
     for (const model of modelsOf(run.request)) child.touchedModels.add(model);
   }
 
-  /** Why no process can take a run; undefined when one can. */
+  /** The reason why no process can take a run; undefined if one can. */
   tooLarge(run: Run): RuntimeError | undefined {
     const { estimateLimitBytes: limitBytes } = this;
     if (limitBytes === 0) return undefined;
@@ -159,20 +159,20 @@ export class MemoryBudget {
     );
   }
 
-  /** What the models and the largest picture of a process take of its device, by the estimate; undefined without a limit. */
+  /** Estimated device memory of the models and the largest picture of a process; undefined without a limit. */
   deviceBytes(child: RuntimeProcess): number | undefined {
     return this.onDevice ? this.weightBytes(child.touched) + this.mostWorkingBytes : undefined;
   }
 
-  /** The limit that estimates of models and pictures count against; 0 is none. */
+  /** The limit for estimates of models and pictures; 0 is none. */
   private get estimateLimitBytes(): number {
     return this.onDevice ? this.deviceLimitBytes : this.limitBytes;
   }
 
   /**
-   * Whether a run takes more memory to compute than the process may still get, so that another process, which holds
-   * nothing of earlier models and pictures, would serve it better. In the machine's memory only for pictures of more than
-   * modest size: the process tells there what it really takes.
+   * Whether a run needs more working memory than the process may still get, so that a new process without earlier
+   * models and pictures would serve it better. For the machine's memory only with large pictures, because the process
+   * reports its actual memory there.
    */
   isShortFor(child: RuntimeProcess, run: Run): boolean {
     if (this.onDevice) {
@@ -183,12 +183,12 @@ export class MemoryBudget {
     return (this.usedBytes ?? 0) + this.bytesAdded(child, run) + this.workingBytes(run) > this.limitBytes;
   }
 
-  /** What a run takes to compute, beside its weights, by an estimate. */
+  /** Estimated working memory of a run, without weights. */
   workingBytes(run: Run): number {
     return run.pixels * this.pixelBytes(run);
   }
 
-  /** What each pixel of a run's picture takes while it is computed; 0 where nothing was weighed. */
+  /** Estimated working memory per pixel; 0 without known sizes. */
   pixelBytes(run: Run): number {
     const { request, files, weights } = run;
     const { traits } = weights?.get(request.model) ?? {};
@@ -200,9 +200,9 @@ export class MemoryBudget {
   }
 
   /**
-   * Whether a run can join what the process holds, as far as a fresh process would serve it better.
+   * Whether a run fits beside the loaded models; if not, a new process would serve it better.
    *
-   * @param live - the runs under way
+   * @param live - the live runs
    */
   fits(child: RuntimeProcess, run: Run, live: Iterable<Run>): boolean {
     if (this.isShortFor(child, run)) return false;
@@ -216,7 +216,7 @@ export class MemoryBudget {
     return more === 0 || (this.usedBytes ?? 0) + promised + more <= this.limitBytes;
   }
 
-  /** What a run may load that the process was not given so far. */
+  /** Files that a run may load and the process has not been given. */
   bytesAdded(child: RuntimeProcess, run: Run): number {
     return this.bytesOf(
       run,
@@ -224,10 +224,7 @@ export class MemoryBudget {
     );
   }
 
-  /**
-   * Whether a process is to be recycled because its runs left it past the limit: what they leaked does not come back
-   * otherwise.
-   */
+  /** Whether a process must be restarted because it exceeds the limit after its runs: leaks are not freed otherwise. */
   isUsedUp(child: RuntimeProcess): boolean {
     if (this.limitBytes === 0 || this.usedBytes === undefined || child.finished === 0) return false;
     if (this.usedBytes > this.limitBytes) return child.finished >= this.patience;
@@ -236,17 +233,17 @@ export class MemoryBudget {
   }
 
   /**
-   * A process is recycled for its memory. Where a fresh one is past the limit just as soon, the work itself needs that
-   * much, and the next recycling comes after twice as many runs.
+   * Records a restart for memory. If a new process exceeds the limit just as soon, the work itself needs the memory,
+   * and the next restart comes after twice as many runs.
    *
-   * @returns runs before which there is none
+   * @returns minimum number of runs before a restart
    */
   recycled(): number {
     this.patience = Math.min(this.patience * 2, MOST_PATIENCE);
     return this.patience;
   }
 
-  /** What some of a run's files take once loaded. */
+  /** Memory of some of a run's files once loaded. */
   private bytesOf(run: Run, files: readonly string[]): number {
     return files.reduce((sum, file) => sum + (run.weights?.get(file)?.[this.kind] ?? 0), 0);
   }
@@ -255,7 +252,7 @@ export class MemoryBudget {
     return this.widens ? 'widened' : 'stored';
   }
 
-  /** What files take on a device, whichever run named them. */
+  /** Memory of files on a device, for any run. */
   private weightBytes(files: Iterable<string>): number {
     let sum = 0;
     for (const file of files) sum += this.weighed.get(file)?.weight[this.kind] ?? 0;

@@ -11,21 +11,21 @@ import type { GenerateRequest, HeldWeights, ModelParts } from '../messages.ts';
 import type { ModelTraits } from '../pipelines/calls.ts';
 import { noWidths, type Widths, widthsOf, widthsOfExported } from './working.ts';
 
-/** Bytes of weights, estimated from what lies on disk. */
+/** Bytes of weights, estimated from the files. */
 export interface Weight {
-  /** As they are stored. */
+  /** In the stored form. */
   stored: number;
   /** With every floating point number widened to float32, as the CPU computes. */
   widened: number;
-  /** How many weights there are, whatever each takes. */
+  /** Number of weights. */
   count: number;
-  /** By which the memory grows with the picture. */
+  /** Widths that determine the memory per pixel. */
   widths: Widths;
   /** Of a whole model that could be opened: what decides about its branches. */
   traits?: Pick<ModelTraits, 'family' | 'input' | 'guidanceRule'>;
 }
 
-/** The models of a request, each a network of its own with its text encoders: the one it names, and its refiner. */
+/** The models of a request with their text encoders: the main model and its refiner. */
 export function modelsOf({ model, refiner }: GenerateRequest): string[] {
   return [...new Set([model, ...(refiner ? [refiner.model] : [])])];
 }
@@ -50,7 +50,7 @@ export function filesOf(request: GenerateRequest): string[] {
   ];
 }
 
-/** Components of a model's folder; what else lies there, such as a safety checker, is never loaded. */
+/** Components of a model's folder; others, such as a safety checker, are never loaded. */
 const componentFolders = [
   ...encoderNames,
   'image_encoder',
@@ -63,14 +63,14 @@ const componentFolders = [
 ];
 
 /**
- * Estimates what models and their parts weigh once loaded. Only names, sizes and headers are read, and headers only once
- * for a file that did not change. What cannot be read weighs nothing: the run itself will say what is wrong.
+ * Estimates the memory of models and their parts. Reads only names, sizes and headers, and headers only once for an
+ * unchanged file. Unreadable files count as 0: the run reports the error.
  */
 export class Scales {
   private readonly known = new Map<string, Weight & { size: number; mtimeMs: number }>();
   private readonly weights: HeldWeights;
 
-  /** @param weights - how they will be held */
+  /** @param weights - form of the weights in memory */
   constructor(weights: HeldWeights = 'auto') {
     this.weights = weights;
   }
@@ -139,7 +139,7 @@ export class Scales {
   }
 }
 
-/** The files whose weights are loaded: of several forms of the same component one is taken. */
+/** The weight files that are loaded: one form of each component. */
 async function weightFiles(
   path: string,
   names: readonly string[] | undefined,
@@ -161,7 +161,7 @@ async function weightFiles(
   return chosen;
 }
 
-/** ONNX wins over safetensors; of those, what would be loaded. */
+/** ONNX before safetensors; of those, the file that would be loaded. */
 async function chosenOf(folder: string, names: readonly string[]): Promise<string[]> {
   const onnx = names.filter((name) => /^model\.onnx|\.onnx[._]data$|^weights\.pb$/.test(name));
   if (onnx.length > 0) return onnx.map((name) => join(folder, name));
@@ -181,7 +181,7 @@ async function shardsOf(index: string): Promise<string[]> {
 }
 
 async function readWeight(file: string, size: number, weights: HeldWeights): Promise<Omit<Weight, 'stored'>> {
-  // ONNX graphs keep the precision that they were exported in.
+  // ONNX graphs keep their exported precision.
   if (!file.endsWith('.safetensors') && !isGguf(file)) {
     return { widened: size, count: size / 4, widths: await widthsOfExported(file) };
   }
@@ -195,7 +195,7 @@ async function readWeight(file: string, size: number, weights: HeldWeights): Pro
   return { widened, count, widths: widthsOf(tensors) };
 }
 
-/** Undefined for what is no folder. */
+/** Undefined if it is not a folder. */
 async function namesIn(path: string): Promise<string[] | undefined> {
   return readdir(path).catch(() => undefined);
 }

@@ -10,68 +10,68 @@ import type { Runtime, RuntimeOptions, RuntimeStatus } from './runtime.ts';
 import { ownProgram } from './runtimeProcess.ts';
 import { DEFAULT_LIVE_RUNS, DEFAULT_MAX_MODELS, type Outlook, Supervisor } from './supervisor.ts';
 
-/** What a pixel of one step takes on a device where nothing was drawn yet, in milliseconds: 5 s for 20 steps of 512². */
+/** Assumed milliseconds per pixel and step before the first picture of a device: 5 s for 20 steps of 512². */
 const USUAL_PACE_MS = 1e-3;
 
-/** Part of a new measurement in a pace. */
+/** Weight of a new measurement in a moving average. */
 const NEWEST = 0.3;
 
-/** Loading a model of which no load was seen: the start of everything, and bytes a millisecond from a usual disk. */
+/** Assumed load time of a model: a constant, and bytes per millisecond of a usual disk. */
 const USUAL_LOADING_MS = 1_000;
 const USUAL_BYTES_PER_MS = 500_000;
 
-/** A run that waits goes to another device where it ends in this part of the time, by the estimate. */
+/** A waiting run moves to another device if its estimated end there is within this fraction. */
 const WORTH_MOVING = 0.8;
 
-/** A model on which so many devices gave up is not tried on the others. */
+/** A model that failed on this many devices is not tried on others. */
 const DEVICES_OF_PROOF = 2;
 
-/** What a run's signal on its device is aborted with when it goes to another one. */
-const MOVED = new Error('The run goes to another device.');
+/** Abort reason of a run that moves to another device. */
+const MOVED = new Error('The run moves to another device.');
 
-/** One device, and the runs that were given to its process, the oldest first. */
+/** One device and its runs, oldest first. */
 interface Device {
   name: string;
   process: Supervisor;
   routes: Set<Route>;
-  /** Milliseconds of the device's time that a pixel of a step takes, by model. */
+  /** Milliseconds per pixel and step, by model. */
   paces: Map<string, number>;
-  /** Models that are being loaded, and since when. */
+  /** Models being loaded, and their start times. */
   loadingSince: Map<string, number>;
-  /** Until when the time of those that draw is accounted for. */
+  /** Time up to which the work of running runs is accounted for. */
   settledAt: number;
   usedAt: number;
 }
 
-/** A run, and where it is. */
+/** A run and its device. */
 interface Route {
   run: Run;
-  /** Of its share; runs of none have one of their own. */
+  /** Key of its share; runs without one have separate shares. */
   key: string | symbol;
   weight: number;
   device: Device;
-  /** Ends its stay on the device. */
+  /** Removes it from the device. */
   leave: AbortController;
-  /** `started` was told to the reader. */
+  /** `started` was sent to the reader. */
   told: boolean;
-  /** It has begun to draw on the device, and not ended. */
+  /** It is running on the device. */
   drawing: boolean;
-  /** Its model was not loaded there when it came. */
+  /** Its model was not loaded on the device when it arrived. */
   cold: boolean;
-  /** Part of its steps that is done. */
+  /** Fraction of finished steps. */
   done: number;
-  /** Milliseconds of the device's time that it has had. */
+  /** Device time that it has had, in milliseconds. */
   workMs: number;
-  /** That were lost under it, or had not enough memory for it. */
+  /** Devices that were lost during the run or had too little memory for it. */
   failedOn: Set<Device>;
 }
 
 /**
- * Starts a process for each device at once; `ready()` tells whether all providers came up.
+ * Starts a process for each device at once; `ready()` tells whether all providers started.
  *
- * @param program - what a process runs; another one than the package's speaks the messages of messages.ts too
- * @param clock - by which runs are timed and waits end; default: the machine's
- * @throws ProviderError when one of several devices does not exist, or a GPU is named twice
+ * @param program - program of a process; another program must use the messages of messages.ts
+ * @param clock - for timing and timeouts; default: the system clock
+ * @throws ProviderError if one of several devices does not exist, or a GPU is named twice
  */
 export function startRuntime(
   options: RuntimeOptions,
@@ -85,12 +85,11 @@ export function startRuntime(
 }
 
 /**
- * Several devices behind one `Runtime`, a process each. A run goes to one that holds its models, to that where it is
- * expected to end first. An idle device loads a model that others hold when the run ends there earlier all the same, or
- * when runs of that model have waited for other runs as long as the load takes, all together; twice that where the device
- * has to give up models of its own. So a load never costs more than it saves, and models stay where they are while there is
- * little to do. A run that waits is moved
- * when another device would end it earlier; one under way stays.
+ * Several devices behind one `Runtime`, with a process each. A run goes to the device that holds its models and is
+ * expected to finish it first. An idle device loads a model of another device if the run ends earlier there despite the
+ * load, or once runs of that model have waited for other runs as long as the load takes, summed; twice as long if the
+ * device must unload its own models. So a load never costs more than it saves, and models stay in place under low load.
+ * A waiting run moves if another device would finish it earlier; a running one stays.
  */
 class Pool implements Runtime {
   private readonly clock: Clock;
@@ -98,11 +97,11 @@ class Pool implements Runtime {
   private readonly maxModels: number;
   private readonly devices: Device[];
   private readonly batches: KeptBatches;
-  /** What loading a model took last, in milliseconds. */
+  /** Last load time of a model, in milliseconds. */
   private readonly loadingMs = new Map<string, number>();
-  /** What runs of a model have waited for others while a device that does not hold it was idle, in milliseconds. */
+  /** Time that runs of a model have waited for others while a device without it was idle, in milliseconds. */
   private readonly waitedMs = new Map<string, number>();
-  /** Runs come to their devices in their order, however long it takes to find out what their files weigh. */
+  /** Runs reach their devices in order, whatever time the check of their files takes. */
   private weighing: Promise<void> = Promise.resolve();
   private looking = false;
   private closed: Promise<void> | undefined;
@@ -155,7 +154,7 @@ class Pool implements Runtime {
       ...{ told: false, drawing: false, cold: false, done: 0, workMs: 0, failedOn: new Set() },
     };
     this.place(route, this.choose(route, true));
-    // Of the attempt under way, whichever that is.
+    // Belongs to the current attempt.
     const abort = () => route.leave.abort(signal.reason);
     signal.addEventListener('abort', abort, { once: true });
     try {
@@ -231,12 +230,12 @@ class Pool implements Runtime {
     return this.close();
   }
 
-  /** Where a run goes, or belongs. @param counts - whether what it waits for speaks for loading its model once more */
+  /** Chooses the device of a run. @param counts - whether its wait counts towards another load of its model */
   private choose(route: Route, counts: boolean): Device {
     const views = this.devices.map((device) => this.viewOf(device, route));
     const aside = views.filter(({ place }) => place === 'aside');
     const usable = views.filter(isUsable);
-    // It says why it does not run such a run.
+    // That device reports why it refuses the run.
     const refusing = aside[0] ?? views.find(({ place }) => place === 'small');
     if (aside.length >= DEVICES_OF_PROOF || usable.length === 0) return (refusing ?? soonest(views)).device;
     const holding = usable.filter(({ place }) => place === 'held');
@@ -260,7 +259,7 @@ class Pool implements Runtime {
     return isWorthIt || endsFirst ? spare.device : best.device;
   }
 
-  /** How a run would find a device. */
+  /** The state of a device for a run. */
   private viewOf(device: Device, route: Route): View {
     const { process, routes } = device;
     const { run } = route;
@@ -268,7 +267,7 @@ class Pool implements Runtime {
     const outlook = process.outlook(run);
     let { place } = outlook;
     if (place === 'free' || place === 'full') {
-      // The process knows nothing yet of what those that wait will have it load.
+      // The process does not know the models of waiting runs yet.
       const others = [...routes].filter((other) => other !== route).map((other) => modelsOf(other.run.request));
       if (others.some((other) => isSame(other, models))) place = 'held';
       else if (new Set([...others.flat(), ...models]).size > this.maxModels) place = 'full';
@@ -280,9 +279,9 @@ class Pool implements Runtime {
   }
 
   /**
-   * How long other runs would hold up a run on a device. Each share has the same part of it for its weight, so those of
-   * another share count only as far as they get while this share's runs are drawn; where all places are taken, the run
-   * waits for its place as well.
+   * Expected wait of a run for other runs on a device. Shares have equal parts of it for equal weights, so runs of
+   * another share count only as far as they run while this share's runs do. If all places are taken, the run also waits
+   * for a place.
    */
   private waitMs(device: Device, route: Route): number {
     const others = new Map<string | symbol, { ms: number; weight: number }>();
@@ -303,13 +302,13 @@ class Pool implements Runtime {
     return wait;
   }
 
-  /** What a run still takes of a device's time. */
+  /** Remaining device time of a run. */
   private leftMs(device: Device, { run, done }: Route): number {
     const { steps } = run.request;
     return run.pixels * steps * (1 - done) * this.paceOf(device, run.request.model);
   }
 
-  /** As it was seen there, or else on other devices, or of other models. */
+  /** Measured there, else on other devices, else of other models. */
   private paceOf(device: Device, model: string): number {
     const others = this.devices.flatMap(({ paces }) => paces.get(model) ?? []);
     return device.paces.get(model) ?? others[0] ?? [...device.paces.values()][0] ?? USUAL_PACE_MS;
@@ -324,7 +323,7 @@ class Pool implements Runtime {
     return sum;
   }
 
-  /** What a device still takes to load the models of a run that are not there. */
+  /** Remaining time to load the missing models of a run. */
   private loadingLeftMs(device: Device, run: Run): number {
     const since = device.loadingSince.get(run.request.model);
     const passed = since === undefined ? 0 : this.clock.now() - since;
@@ -341,7 +340,7 @@ class Pool implements Runtime {
     route.cold = !device.process.outlook(route.run).loaded;
     if (route.cold && !device.loadingSince.has(model)) {
       device.loadingSince.set(model, this.clock.now());
-      // This load is what they waited for.
+      // This is the load that they waited for.
       this.waitedMs.delete(model);
     }
     device.routes.add(route);
@@ -359,7 +358,7 @@ class Pool implements Runtime {
     if (!stays) device.loadingSince.delete(model);
   }
 
-  /** Notes what a run says; false for what its reader was told before. */
+  /** Records an event of a run; false if its reader has had it. */
   private hears(route: Route, event: RunEvent): boolean {
     const { device, run } = route;
     const { model, steps } = run.request;
@@ -384,7 +383,7 @@ class Pool implements Runtime {
     return true;
   }
 
-  /** Divides the time since it was last done among the runs that were drawn on a device meanwhile. */
+  /** Divides the time since the last call among the running runs of a device. */
   private settle(device: Device): void {
     const now = this.clock.now();
     const drawing = [...device.routes].filter((route) => route.drawing);
@@ -393,8 +392,8 @@ class Pool implements Runtime {
   }
 
   /**
-   * Where a run goes on that failed because its device does not start, was lost twice, or has not enough memory for it;
-   * undefined: nowhere.
+   * The next device of a run that failed because its device does not start, was lost twice, or has too little memory;
+   * undefined: none.
    */
   private next(route: Route, error: unknown): Device | undefined {
     const { run, device } = route;
@@ -407,14 +406,14 @@ class Pool implements Runtime {
     return next.process.outlook(run).place === 'down' ? undefined : next;
   }
 
-  /** The best of the devices that a run has not failed on. */
+  /** The best device on which the run has not failed. */
   private elsewhere(route: Route): Device | undefined {
     route.failedOn.add(route.device);
     const views = this.devices.filter((other) => !route.failedOn.has(other)).map((other) => this.viewOf(other, route));
     return views.filter(isUsable).sort((a, b) => a.endMs - b.endMs)[0]?.device;
   }
 
-  /** Looks, as soon as what happens now is over, whether runs that wait would be better off elsewhere. */
+  /** Checks, after the current events, whether waiting runs should move. */
   private lookAgain(): void {
     if (this.looking) return;
     this.looking = true;
@@ -447,17 +446,17 @@ class Pool implements Runtime {
 interface View {
   device: Device;
   place: Outlook['place'];
-  /** Milliseconds that other runs would hold it up. */
+  /** Expected wait for other runs, in milliseconds. */
   waitMs: number;
-  /** Milliseconds until it would end. */
+  /** Expected milliseconds until it ends. */
   endMs: number;
-  /** How many models the device holds. */
+  /** Number of models on the device. */
   models: number;
 }
 
 /**
- * The one where a run ends first. Where it hardly matters, that with the shortest wait, then the one that holds least, so
- * that models are spread, and then the one that was not used for longest.
+ * The device where a run ends first. For small differences the shortest wait decides, then the fewest models, which
+ * spreads models, then the least recent use.
  */
 function soonest(views: readonly View[]): View {
   const first = Math.min(...views.map(({ endMs }) => endMs));
@@ -467,12 +466,12 @@ function soonest(views: readonly View[]): View {
     .sort((a, b) => a.waitMs - b.waitMs || holds(a) - holds(b) || a.device.usedAt - b.device.usedAt)[0]!;
 }
 
-/** Whether the device would draw the run, sooner or later. */
+/** Whether the device can run it at all. */
 function isUsable({ place }: View): boolean {
   return place === 'held' || place === 'free' || place === 'full';
 }
 
-/** Whether a device has no run, or this one alone. */
+/** Whether a device has no other run. */
 function isFree({ routes }: Device, route: Route): boolean {
   return routes.size === 0 || (routes.size === 1 && routes.has(route));
 }
@@ -490,7 +489,7 @@ function namesOf(texts: readonly string[]): string[] {
   });
 }
 
-/** What no device runs: set aside by all, or by as many as prove that it is not the device. */
+/** Models that no device runs: blocked by all, or by enough devices to show that the device is not the cause. */
 function asideEverywhere(devices: readonly RuntimeStatus[]): NonNullable<RuntimeStatus['setAside']> {
   const found = new Map<string, { entry: NonNullable<RuntimeStatus['setAside']>[number]; devices: number }>();
   for (const { setAside = [] } of devices) {

@@ -2,12 +2,12 @@ import type { RunEvent } from '../messages.ts';
 
 type Stepped = Extract<RunEvent, { type: 'stepped' }>;
 
-/** Milliseconds between two reports of a run whose client did not ask for every step. */
+/** Milliseconds between two reports of a run without `progress`. */
 export const UNTOLD_MS = 250;
 
 /**
- * Which steps of one run are reported. Each message wakes the parent on the cores that compute the next step, so a run whose
- * client did not ask for every step reports only as many as supervision and progress need.
+ * Selects the reported steps of one run. Each message wakes the parent on a core that computes the next step, so a run
+ * whose client did not ask for every step reports only as many as supervision needs.
  */
 export class Progress {
   private readonly isWanted: boolean;
@@ -21,12 +21,12 @@ export class Progress {
     this.now = now;
   }
 
-  /** The last step, where it was not told. */
+  /** The last step, if it was not reported. */
   get untold(): Stepped | undefined {
     return this.last;
   }
 
-  /** Whether to tell of this step. */
+  /** Whether to report this step. */
   stepped(step: Stepped): boolean {
     this.last = step;
     if (!this.isWanted && this.now() - this.toldAt < UNTOLD_MS) return false;
@@ -34,7 +34,7 @@ export class Progress {
     return true;
   }
 
-  /** Something else was told that says how far the run is. */
+  /** Another message reported the progress of the run. */
   told(): void {
     this.last = undefined;
     this.toldAt = this.now();

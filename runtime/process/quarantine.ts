@@ -1,50 +1,50 @@
 import { fingerprint } from '../files/reading.ts';
 import type { Clock } from './clock.ts';
 
-/** Deaths in a row that set files aside. */
+/** Consecutive deaths after which files are blocked. */
 const FATAL_DEATHS = 2;
 
-/** How long files are set aside the first time, and at most; each time doubles it. */
+/** First and maximum block time; it doubles each time. */
 const FIRST_MS = 60_000;
 const MOST_MS = 3_600_000;
 
-/** Pixels of a picture that every machine should manage: one that kills at this size is at fault itself. */
+/** Pixels that every machine should manage: if a picture of this size kills the process, the model is at fault. */
 export const MODEST_PIXELS = 512 * 512;
 
-/** Files that are not run together until their time is over or one of them changes. */
+/** Files that are blocked together until their time ends or one of them changes. */
 export interface SetAside {
-  /** Of a model and what the task added to it. */
+  /** Files of a model and the addons of the task. */
   files: readonly string[];
-  /** Pictures of so many pixels and more are refused; 0: all. */
+  /** Pictures of at least this number of pixels are blocked; 0: all. */
   fromPixels: number;
-  /** A sentence for those who ask for them. */
+  /** Message for tasks that use them. */
   reason: string;
-  /** Milliseconds until they are tried again. */
+  /** Milliseconds until the block ends. */
   retryAfterMs: number;
 }
 
-/** A run that the process died of. */
+/** A run during which the process died. */
 export interface Deadly {
   files: readonly string[];
-  /** Of its picture; 0 where the size had nothing to do with it, as while loading. */
+  /** Pixels of its picture; 0 if the size was irrelevant, as during loading. */
   pixels: number;
 }
 
 interface Counted {
   files: readonly string[];
-  /** Of the smallest picture that killed; 0 for modest ones, which blame the files themselves. */
+  /** Pixels of the smallest fatal picture; 0 for modest sizes, where the files are at fault. */
   fromPixels: number;
   deaths: number;
-  /** Times it was set aside. */
+  /** Number of blocks. */
   times: number;
-  /** Since when, and until when; absent: it is not set aside. */
+  /** The current block; absent: none. */
   aside: { until: number; fingerprint: string; reason: string } | undefined;
 }
 
 /**
- * What is kept from bringing the process down again. Deaths are counted for all files of a run together: a ControlNet that
- * kills must not take the model away from those who do without it. Deaths under large pictures are counted apart, and lead
- * to refusing pictures of that size only: they say more about the memory of the machine than about the model.
+ * Blocks models that crash the process. Deaths count for all files of a run together: a ControlNet that crashes must
+ * not block the model for others. Deaths during large pictures count separately and block only such sizes: they tell
+ * more about the memory of the machine than about the model.
  */
 export class Quarantine {
   private readonly clock: Clock;
@@ -52,8 +52,8 @@ export class Quarantine {
   private counted: Counted[] = [];
 
   /**
-   * @param asideElsewhere - whether a process on another device has set such a run aside; then the first death is enough,
-   *   because it is the model and not the device
+   * @param asideElsewhere - whether a process on another device has blocked such a run; then the first death is enough,
+   * because the model is at fault and not the device
    */
   constructor(clock: Clock, asideElsewhere: (run: Deadly) => boolean = () => false) {
     this.clock = clock;
@@ -61,10 +61,10 @@ export class Quarantine {
   }
 
   /**
-   * Counts a death for the files of each run that was at fault, once for runs of the same files.
+   * Counts a death for the files of each run at fault, once for runs of the same files.
    *
    * @param how - how the process ended: `SIGKILL`, `exit code 1`
-   * @returns what is set aside from now on
+   * @returns the new blocks
    */
   died(runs: readonly Deadly[], how: string): SetAside[] {
     const sets = new Map<string, Deadly>();
@@ -77,17 +77,17 @@ export class Quarantine {
     return [...sets.values()].flatMap((run) => this.countDeath(run, how));
   }
 
-  /** A picture of these files came to its end, so none of them alone was at fault, nor was its size. */
+  /** A picture of these files finished, so neither they nor its size are at fault. */
   survived({ files, pixels }: Deadly): void {
     this.counted = this.counted.filter((each) => !(isSubset(each.files, files) && each.fromPixels <= pixels));
   }
 
-  /** Why a run is not tried; with more files added, or a larger picture, the reason still holds. Undefined when it may. */
+  /** The reason why a run is blocked, also with more files or a larger picture. Undefined if it is not. */
   against({ files, pixels }: Deadly): SetAside | undefined {
     return this.list().find((entry) => isSubset(entry.files, files) && entry.fromPixels <= pixels);
   }
 
-  /** What is set aside now. */
+  /** The current blocks. */
   list(): SetAside[] {
     const now = this.clock.now();
     return [...this.counted].flatMap((each) => {
@@ -97,7 +97,7 @@ export class Quarantine {
         this.counted = this.counted.filter((other) => !isSubset(other.files, each.files));
         return [];
       }
-      // Its next death sets it aside again, for twice as long; a picture that ends clears its record.
+      // Its next death blocks it for twice as long; a finished picture clears its record.
       if (until <= now) {
         each.aside = undefined;
         return [];
@@ -125,8 +125,8 @@ export class Quarantine {
     const size = pixels > 0 ? ' for a large picture' : '';
     const rest =
       pixels > 0
-        ? `pictures of ${counted.fromPixels} pixels and more are not tried for ${forMs / 1000} s, smaller ones are`
-        : `it is tried again after ${forMs / 1000} s, or when ${which} changes`;
+        ? `pictures of ${counted.fromPixels} pixels and more are blocked for ${forMs / 1000} s`
+        : `it is blocked for ${forMs / 1000} s, or until ${which} changes`;
     const often = counted.deaths > 1 ? `${counted.deaths} times in a row ` : '';
     const reason = `The runtime process died ${often}while running ${what}${size} (${how}); ${rest}.`;
     counted.aside = { until: this.clock.now() + forMs, fingerprint: fingerprint(files), reason };

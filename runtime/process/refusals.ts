@@ -21,7 +21,7 @@ export function lostTwice({ pixels, request }: Run, broken: Broken | undefined):
   const { width, height } = request;
   return new RuntimeError(
     'runtimeLost',
-    `The runtime process was lost twice while it drew ${width}×${height} pixels, which may be more than its memory allows; ask for a smaller picture.`,
+    `The runtime process was lost twice while drawing ${width}×${height} pixels. It may have too little memory; use a smaller size.`,
     { parameter: longerSide(request) },
   );
 }

@@ -3,40 +3,40 @@ import type { Clock } from './clock.ts';
 import { Inbox } from './inbox.ts';
 import { filesOf, type Weight } from './needs.ts';
 
-/** One call of `generate`, from its request to its last event. */
+/** One call of `generate`, from request to last event. */
 export interface Run {
   id: number;
   request: GenerateRequest;
-  /** Of its picture. */
+  /** Pixels of its picture. */
   readonly pixels: number;
   /** Every folder and file that the request needs. */
   files: readonly string[];
-  /** What each of them weighs; absent until that is known, and where there is no limit. */
+  /** Size of each; absent until known, and without a limit. */
   weights?: ReadonlyMap<string, Weight>;
   signal: AbortSignal;
   inbox: Inbox;
-  /** When it came to be the first that waits, and could not go on without another process; absent before that. */
+  /** Time when it became the head of the queue and needed another process; absent before that. */
   heldUpAt: number | undefined;
-  /** Runs that went before it since. */
+  /** Runs that overtook it since. */
   passes: number;
-  /** Times the process died while it worked on this run. */
+  /** Deaths of the process during this run. */
   deaths: number;
-  /** Bytes that it may have loaded when it is past loading, as far as the process did not hold them. */
+  /** Bytes that it may load, beyond what the process holds. */
   promisedBytes: number;
-  /** `started` was told; a second attempt must not tell it again. */
+  /** `started` was sent; a second attempt must not repeat it. */
   started: boolean;
-  /** What the process last said it was doing; `loading` until it says something. */
+  /** Last reported stage; `loading` at first. */
   stage: Stage;
-  /** The reader has gone: the signal was aborted or the iteration was left. */
+  /** The reader left: the signal was aborted or the iteration ended. */
   abandoned: boolean;
-  /** The deadline of this stage passed, and the process was killed for it. */
+  /** The stage exceeded its deadline, and the process was killed for it. */
   timedOut: boolean;
   deadline: ReturnType<Clock['after']> | undefined;
 }
 
 /**
- * The next attempt of a run shows what a linear map makes of its latents: the network that made its previews may be what
- * brought the process down. False where it has no such network.
+ * Makes the next attempt use linear previews: the tiny decoder may have crashed the process. False without a tiny
+ * decoder.
  */
 export function leaveOutTinyDecoder(run: Run): boolean {
   const { previews } = run.request;

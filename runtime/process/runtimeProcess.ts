@@ -13,46 +13,46 @@ import type { Run } from './run.ts';
  */
 const returningMemory = { MALLOC_MMAP_THRESHOLD_: String(2 ** 20), MALLOC_TRIM_THRESHOLD_: String(2 ** 20) };
 
-/** How long an idle process that was asked to leave may take before it is killed. */
+/** Time for an idle process to exit before it is killed. */
 const EXIT_GRACE_MS = 2_000;
 
-/** That a process fails every call, as a run showed. */
+/** A process that fails every call. */
 export interface Broken {
   run: Run;
   reason: string;
-  /** Whether it may be the model's doing: the provider itself is gone, not only this model's calls fail. */
+  /** Whether the model may be the cause; false if the provider itself is lost. */
   blamesModel: boolean;
-  /** Whether the device said that it is lost. */
+  /** Whether the device reported that it is lost. */
   deviceLost: boolean;
 }
 
-/** A process that holds models, from its start to its end. */
+/** A runtime process, from start to end. */
 export interface RuntimeProcess {
   process: ChildProcess;
   ready: boolean;
-  /** Why it could not start its provider. */
+  /** Reason why its provider did not start. */
   unready?: string;
-  /** Folders and files of the runs it was given: it may hold some or all of each. */
+  /** Folders and files of its runs: it may hold all or some of them. */
   touched: Set<string>;
-  /** Those of them that are models. */
+  /** The models among them. */
   touchedModels: Set<string>;
-  /** Models it said it holds. */
+  /** Models that it reported as loaded. */
   loaded: Set<string>;
-  /** Runs it finished. */
+  /** Number of finished runs. */
   finished: number;
-  /** When it was started, by `performance.now()`. */
+  /** Start time, by `performance.now()`. */
   begunAt: number;
   /** Milliseconds from then until it was ready. */
   startMs: number;
-  /** It fails every call, and is killed for it. */
+  /** Set if it fails every call and is killed for that. */
   broken?: Broken;
-  /** It was asked to leave; its exit is no loss. */
+  /** It was asked to exit, so its exit is no loss. */
   dismissed: boolean;
-  /** Resolves when it has ended and all that it said was read. */
+  /** Resolves when it has ended and all its messages were read. */
   gone: Promise<void>;
 }
 
-/** What is to be known of a process. */
+/** Callbacks of a process. */
 export interface Listeners {
   said: (message: FromRuntime) => void;
   /** Called once, after the last message. */
@@ -60,27 +60,27 @@ export interface Listeners {
   log: (message: string, fields: object) => void;
 }
 
-/** Starts a process. Nothing is told before this returns. */
+/** Starts a process. No callback runs before this returns. */
 export function startProcess(program: string, { said, ended, log }: Listeners): RuntimeProcess {
   const child = fork(program, [], {
     serialization: 'advanced',
     execArgv: [],
     env: { ...returningMemory, ...childEnvironment(process.env) },
-    // Nothing of the process may reach the server's standard output, which can be a log of its own.
+    // Its output must not reach the server's stdout.
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   });
   const gone = deferred();
   child.on('message', (told: FromRuntime | FromRuntime[]) => {
     for (const message of Array.isArray(told) ? told : [told]) said(message);
   });
-  // Without a listener a failed spawn or send would be thrown; both end in `close` or in a run's deadline.
+  // Without a listener a failed spawn or send would throw; both end in `close` or in a run's deadline.
   child.on('error', (error) => log('The runtime process could not be reached.', { error: error.message }));
   if (child.stderr) {
     createInterface({ input: child.stderr }).on('line', (line) =>
-      log('The runtime process wrote to its error output.', { line }),
+      log('The runtime process wrote to stderr.', { line }),
     );
   }
-  // Not `exit` alone: messages sent just before the end may still be in the channel, a finished picture among them.
+  // Not `exit`: messages sent just before the end, such as a finished picture, may still be in the channel.
   let over = false;
   const onGone = (code: number | null, signal: NodeJS.Signals | null) => {
     if (over) return;
@@ -89,11 +89,11 @@ export function startProcess(program: string, { said, ended, log }: Listeners): 
     ended(code, signal);
   };
   child.on('close', onGone);
-  // Node emits no `close` after the parent's own `disconnect`; then there is nothing left to read either.
+  // Node emits no `close` after the parent's `disconnect`; then there is nothing left to read.
   child.on('exit', (code, signal) => {
     if (!child.connected) onGone(code, signal);
   });
-  // A process that was never spawned has no `close`.
+  // A process that failed to spawn has no `close`.
   child.on('error', () => child.pid === undefined && onGone(null, null));
   return {
     process: child,
@@ -110,11 +110,11 @@ export function startProcess(program: string, { said, ended, log }: Listeners): 
 }
 
 export function send(child: RuntimeProcess, message: ToRuntime): void {
-  // The callback keeps a send into a closed channel from throwing; `close` follows and settles every run.
+  // The callback prevents an exception of a send into a closed channel; `close` follows and settles every run.
   if (child.process.connected) child.process.send(message, () => {});
 }
 
-/** Asks an idle process to leave and waits until it has; closing its channel is the request. */
+/** Asks an idle process to exit by closing its channel, and waits for its end. */
 export async function dismiss(child: RuntimeProcess): Promise<void> {
   child.dismissed = true;
   if (child.process.connected) child.process.disconnect();
@@ -123,7 +123,7 @@ export async function dismiss(child: RuntimeProcess): Promise<void> {
   clearTimeout(timer);
 }
 
-/** Takes back that files may be held, where none was told to be. */
+/** Files are not held after all. */
 export function forget(child: RuntimeProcess, files: readonly string[]): void {
   for (const file of files) {
     if (child.loaded.has(file)) continue;
@@ -143,19 +143,19 @@ export function deferred(): { promise: Promise<void>; resolve: () => void; rejec
   return { promise, resolve, reject };
 }
 
-/** The runtime's process as it was built; Node 20 cannot run the sources. */
+/** The built entry of the runtime process; Node 20 cannot run the sources. */
 export function ownProgram(): string {
   return join(packageRoot(), 'dist/runtime/process/main.js');
 }
 
-/** The folder of this package. Sources and built files lie at different depths, so it is looked for. */
+/** The folder of this package. It is searched, because sources and built files are at different depths. */
 export function packageRoot(): string {
   let folder = dirname(fileURLToPath(import.meta.url));
   for (;;) {
     const file = join(folder, 'package.json');
     if (existsSync(file) && JSON.parse(readFileSync(file, 'utf8')).name === 'latentwire') return folder;
     const parent = dirname(folder);
-    if (parent === folder) throw new Error('The package of the runtime was not found above its own files.');
+    if (parent === folder) throw new Error('The package of the runtime was not found above its files.');
     folder = parent;
   }
 }

@@ -20,41 +20,40 @@ import { Turns } from './turns.ts';
 export const DEFAULT_LIVE_RUNS = 16;
 export const DEFAULT_MAX_MODELS = 2;
 
-/** Pauses before the process is started again, by losses in a row since the last finished run; the last one repeats. */
+/** Delays before a restart, by consecutive losses since the last finished run; the last delay repeats. */
 const RESTART_DELAYS_MS = [0, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000];
 
-/** After so many starts in a row that came to nothing, runs fail instead of waiting for the next try. */
+/** After this number of consecutive failed starts, runs fail instead of waiting. */
 const HOPELESS_STARTS = 3;
 
-/** What starting a process takes, until one was seen to start. */
+/** Assumed start time of a process before the first start. */
 const USUAL_START_MS = 500;
 
-/** How long a process that has grown is idle before it is replaced; the next run of its models loads them again. */
+/** Idle time before an enlarged process is replaced; the next run of its models loads them again. */
 const REST_MS = 10_000;
 
-/** What a process of several shares with the others, and tells them. */
+/** Shared state of several processes. */
 export interface Siblings {
-  /** How the device is called among the others. */
+  /** Name of the device among the others. */
   device: string;
-  /** The same for all: they write one file. */
+  /** Shared, because they write one file. */
   batches: KeptBatches;
-  /** Whether another process has set such a run aside. */
+  /** Whether another process has blocked such a run. */
   asideElsewhere: (run: Deadly) => boolean;
-  /** The process came up or was lost, so that runs that wait may be better off elsewhere. Called in the middle of it. */
+  /** Called when the process started or was lost, so that waiting runs may move. Called synchronously. */
   changed: () => void;
 }
 
-/** How a run would find a process. */
+/** The state of a process for a run. */
 export interface Outlook {
   /**
-   * `held`: its models are there or being loaded; `free`: they fit beside those that are; `full`: those would have to leave;
-   * `aside`: it is not run there for a while; `small`: the device has not enough memory for it; `down`: the process does not
-   * start.
+   * `held`: its models are loaded or loading; `free`: they fit beside the others; `full`: they replace others; `aside`:
+   * the run is blocked; `small`: the device has too little memory; `down`: the process does not start.
    */
   place: 'held' | 'free' | 'full' | 'aside' | 'small' | 'down';
-  /** Milliseconds until the process takes runs, as far as that is known; 0 when it does. */
+  /** Expected milliseconds until the process takes runs; 0 if it does. */
   readyInMs: number;
-  /** Whether the process said that it holds the run's models, and how many it holds in all. */
+  /** Whether the process reported the run's models as loaded, and the number of loaded models. */
   loaded: boolean;
   models: number;
 }
@@ -75,7 +74,7 @@ export class Supervisor implements Runtime {
   private readonly growth = new Growth();
   private readonly clock: Clock;
   private readonly failures = new Failures();
-  /** How the process was lost last. */
+  /** Reason of the last loss. */
   private lastLoss: Loss | undefined;
   private child: RuntimeProcess | undefined;
   private nextRun = 1;
@@ -83,21 +82,21 @@ export class Supervisor implements Runtime {
   private losses = 0;
   private failedStarts = 0;
   private provider: { name: string; reason: string; precision: 'float32' | 'float16' } | undefined;
-  /** Milliseconds that the last start of a process took. */
+  /** Duration of the last start in milliseconds. */
   private startMs = USUAL_START_MS;
-  /** When the next process is started, after one was lost. */
+  /** Time of the next start after a loss. */
   private restartAt = 0;
   private lingering: ReturnType<Clock['after']> | undefined;
   private restarting: ReturnType<Clock['after']> | undefined;
-  /** Fires when the process has had nothing to do for a while. */
+  /** Fires when the process has been idle for a while. */
   private resting: ReturnType<Clock['after']> | undefined;
   private closed: Promise<void> | undefined;
-  /** Set when the very first start told that the provider cannot run here: trying again would tell the same. */
+  /** Set if the first start showed that the provider cannot run here, so retries are useless. */
   private unusable: Error | undefined;
   private readonly firstReady = deferred();
   private idle: (() => void) | undefined;
 
-  /** Starts the process at once. @param siblings - absent where it is the only one */
+  /** Starts the process at once. @param siblings - absent for a single process */
   constructor(options: RuntimeOptions & { provider: string }, program: string, clock: Clock, siblings?: Siblings) {
     this.options = options;
     this.siblings = siblings;
@@ -143,7 +142,7 @@ export class Supervisor implements Runtime {
     }
   }
 
-  /** Finds out what the files of a run weigh, for `outlook`. */
+  /** Determines the file sizes of a run, for `outlook`. */
   async weigh(run: Run): Promise<void> {
     if (!this.budget.isWeighed(run) && !this.budget.remembers(run)) await this.budget.weigh(run);
   }
@@ -164,18 +163,18 @@ export class Supervisor implements Runtime {
     if (this.closed || this.unusable || this.failedStarts > 0) return 'down';
     if (this.isAside(run)) return 'aside';
     if (this.budget.tooLarge(run)) return 'small';
-    // A process that is about to start holds nothing yet.
+    // A process before its start holds nothing.
     if (!child || child.touchedModels.size === 0) return 'free';
     if (isSubset(models, [...child.touchedModels])) return 'held';
     return this.budget.fits(child, run, this.live.values()) ? 'free' : 'full';
   }
 
-  /** Whether the run of this signal waits here and may as well wait elsewhere; not one that the process died of. */
+  /** Whether the run of this signal waits here and may move; not if the process died during it. */
   mayLeave(signal: AbortSignal): boolean {
     return this.waiting.some((run) => run.signal === signal && (run.deaths === 0 || this.failedStarts > 0));
   }
 
-  /** Whether it is set aside here. */
+  /** Whether it is blocked here. */
   isAside(run: Deadly): boolean {
     return this.quarantine.against(run) !== undefined;
   }
@@ -217,7 +216,7 @@ export class Supervisor implements Runtime {
     };
   }
 
-  /** As it was asked for, or what `auto` found. */
+  /** The requested device, or the one that `auto` chose. */
   private deviceName(): string {
     const { provider } = this.options;
     return provider === 'auto' ? (this.provider?.name ?? provider) : provider;
@@ -254,7 +253,7 @@ export class Supervisor implements Runtime {
     }
     const { child } = this;
     if (child) {
-      // A process inside a step would only notice the end of its channel afterwards.
+      // A process within a step would notice the end of its channel only afterwards.
       if (interrupted) child.process.kill('SIGKILL');
       await dismiss(child);
     }
@@ -314,7 +313,7 @@ export class Supervisor implements Runtime {
           precisionReason: message.precisionReason,
         });
         if (message.provider === 'cpu' && this.budget.deviceLimitBytes > 0) {
-          this.log('warn', 'The device memory limit has no effect on the CPU, where the memory limit counts.');
+          this.log('warn', 'The device memory limit has no effect on the CPU. The memory limit applies there.');
         }
         this.siblings?.changed();
         break;
@@ -331,7 +330,7 @@ export class Supervisor implements Runtime {
         break;
       case 'working':
         this.deadlines.workOn(message.runs);
-        // Nothing has ended or changed that another run could wait for.
+        // Nothing changed for waiting runs.
         return;
       case 'broken': {
         const run = this.live.get(message.run);
@@ -352,7 +351,7 @@ export class Supervisor implements Runtime {
         this.budget.usedBytes = message.memoryBytes ?? this.budget.usedBytes;
         const run = this.live.get(message.run);
         if (run) this.onEvent(child, run, message.event);
-        // Nor does another run wait for a step.
+        // No other run waits for a step.
         if (message.event.type === 'stepped' || message.event.type === 'previewed') return;
         break;
       }
@@ -361,7 +360,7 @@ export class Supervisor implements Runtime {
         if (!run) break;
         const { code } = message.error;
         if ((code === 'inferenceError' || code === 'outOfMemory') && !run.abandoned) {
-          // Of a process that is being replaced it says nothing about the run, which begins again in the next one.
+          // An error of a process that is being replaced says nothing about the run, which restarts in the next one.
           if (child.broken) return;
           if (this.failures.failed(run.id)) {
             const reason = message.error.message;
@@ -369,7 +368,7 @@ export class Supervisor implements Runtime {
             return;
           }
         }
-        // What could not be opened takes no place among the models held.
+        // Failed models do not count as loaded.
         if (code === 'modelUnavailable' || code === 'outOfMemory') forget(child, run.files);
         this.settle(run, fromErrorMessage(message.error));
         break;
@@ -387,7 +386,7 @@ export class Supervisor implements Runtime {
     if (event.type === 'staged') run.stage = event.stage;
     if (event.type === 'loading') {
       run.stage = 'loading';
-      // Everything else stands still meanwhile.
+      // Everything else is blocked meanwhile.
       this.deadlines.workOn([run.id]);
       this.loading.on(run, event);
     } else if (event.type === 'staged' ? event.stage !== 'loading' : event.type !== 'started') {
@@ -410,7 +409,9 @@ export class Supervisor implements Runtime {
     if (event.type === 'finished') this.settle(run);
   }
 
-  /** Ends a run for its reader and frees its place. A run whose signal was aborted always ends in the signal's reason. */
+  /**
+   * Ends a run for its reader and frees its place. A run with an aborted signal always ends with the signal's reason.
+   */
   private settle(run: Run, error?: RuntimeError, last?: RunEvent): void {
     this.loading.end(run, 'broken off');
     if (this.live.delete(run.id)) this.turns.lastEndAt = this.clock.now();
@@ -427,14 +428,14 @@ export class Supervisor implements Runtime {
     if (run.abandoned || run.inbox.ended) return;
     run.abandoned = true;
     run.inbox.clear();
-    // A running one keeps its place, and its reader waits, until the process says that it stopped: the graph of the
-    // current step cannot be interrupted, and another run could not begin before it ends.
+    // A running run keeps its place until the process reports its end: the current graph call cannot be interrupted,
+    // and another run could not start before.
     if (!this.live.has(run.id)) this.settle(run);
     else if (this.child) send(this.child, { type: 'cancel', run: run.id });
     this.pump();
   }
 
-  /** Gives waiting runs to the process, as far as it has room. */
+  /** Passes waiting runs to the process while it has places. */
   private pump(): void {
     const { child } = this;
     this.lingering?.cancel();
@@ -443,11 +444,11 @@ export class Supervisor implements Runtime {
     this.restAfterGrowth(child);
     while (this.live.size < this.liveRuns) {
       const first = this.waiting[0];
-      // What has not been weighed yet will be in a moment, and calls again.
+      // Its file sizes will be known in a moment, and this is called again.
       if (!first || !this.budget.isWeighed(first)) return;
-      // A run that the process died of, or beside one, runs alone: if it dies again, it is clear whose fault it is.
+      // A run during which the process died restarts alone: if the process dies again, the cause is clear.
       if (this.live.size > 0 && [first, ...this.live.values()].some(({ deaths }) => deaths > 0)) return;
-      // Checked even if others will pass it: no room is made for a run that is refused.
+      // Checked even if others overtake it: no model is unloaded for a refused run.
       if (this.refused(first)) continue;
       const turn = this.turns.next(child, [first, ...this.waiting.slice(1)], this.live);
       if (turn.does === 'give') {
@@ -460,7 +461,7 @@ export class Supervisor implements Runtime {
       }
       if (turn.does === 'linger') this.lingering = this.clock.after(turn.ms, () => this.pump());
       if (turn.does === 'replace') {
-        this.log('info', 'The runtime process is replaced to make room for another model.', {
+        this.log('info', 'The runtime process is replaced to load another model.', {
           held: [...child.touched],
           needed: first.files,
           memoryBytes: this.budget.usedBytes,
@@ -482,7 +483,7 @@ export class Supervisor implements Runtime {
     send(child, { type: 'generate', run: run.id, request: run.request, workingBytes });
   }
 
-  /** Fails a run that must not be given to any process; true if it did. */
+  /** Fails a run that no process may run; true if it did. */
   private refused(run: Run): boolean {
     const aside = this.quarantine.against(run);
     const error = aside ? asideError(run, aside) : this.budget.tooLarge(run);
@@ -492,14 +493,14 @@ export class Supervisor implements Runtime {
     return true;
   }
 
-  /** Replaces a process that grew by more than its usual work, once it has been idle for a while. */
+  /** Replaces an enlarged process once it has been idle for a while. */
   private restAfterGrowth(child: RuntimeProcess): void {
     if (this.live.size > 0 || this.waiting.length > 0) return;
     const used = this.budget.usedBytes;
     if (used === undefined || !this.growth.isUnusual(used)) return;
     this.resting = this.clock.after(REST_MS, () => {
       if (this.child !== child || child.dismissed || this.live.size > 0 || this.waiting.length > 0) return;
-      this.log('info', 'The idle runtime process is replaced to give back the memory of large pictures.', {
+      this.log('info', 'The idle runtime process is replaced to free the memory of large pictures.', {
         memoryBytes: used,
         settledBytes: this.growth.settledBytes,
         runs: child.finished,
@@ -508,11 +509,11 @@ export class Supervisor implements Runtime {
     });
   }
 
-  /** Recycles a process that its runs left past the memory limit; until they have ended nothing is added to them. */
+  /** Restarts a process that exceeds the memory limit after its runs; it gets no new runs before that. */
   private recycledForMemory(child: RuntimeProcess): boolean {
     if (!this.budget.isUsedUp(child)) return false;
     if (this.live.size > 0) return true;
-    this.log('warn', 'The runtime process is replaced because it passed the memory limit.', {
+    this.log('warn', 'The runtime process is replaced because it exceeded the memory limit.', {
       memoryBytes: this.budget.usedBytes,
       limitBytes: this.budget.limitBytes,
       runs: child.finished,
@@ -523,10 +524,10 @@ export class Supervisor implements Runtime {
     return true;
   }
 
-  /** The time of a run, and of those that share its call, is over. */
+  /** The deadline of a run, and of the runs of the same call, has passed. */
   private onLate(run: Run): void {
     const { stage, request } = run;
-    this.log('error', 'A stage outlived its deadline; the runtime process is killed.', {
+    this.log('error', 'A stage exceeded its deadline. The runtime process is killed.', {
       stage,
       deadlineMs: this.deadlines.limitMs(stage, run),
       model: request.model,
@@ -534,12 +535,12 @@ export class Supervisor implements Runtime {
     this.child?.process.kill('SIGKILL');
   }
 
-  /** The process is of no use any more: it is killed, and the run that showed it begins again like the others. */
+  /** The process is unusable: it is killed, and all its runs restart. */
   private replaceBroken(child: RuntimeProcess, broken: Broken): void {
     if (child.broken) return;
     child.broken = broken;
     const what = broken.deviceLost
-      ? 'The device is lost; the runtime process is replaced.'
+      ? 'The device is lost. The runtime process is replaced.'
       : 'The runtime process fails every call and is replaced.';
     this.log('error', what, {
       pid: child.process.pid,
@@ -558,7 +559,7 @@ export class Supervisor implements Runtime {
     else this.onLost(child, code, signal);
   }
 
-  /** Settles or requeues the runs of a process that died, and starts the next one. */
+  /** Settles or requeues the runs of a dead process, and starts the next one. */
   private onLost(child: RuntimeProcess, code: number | null, signal: NodeJS.Signals | null): void {
     this.restarts++;
     this.losses++;
@@ -621,9 +622,9 @@ export class Supervisor implements Runtime {
   }
 
   /**
-   * A model that dies while loading is at fault each time. Later stages may have failed for one picture, so there both
-   * deaths of one run count once, and those of runs that shared a call too; and where it was a large picture they count
-   * against its size. Deadlines outside of loading say the machine is slow, not the model broken.
+   * Counts the deaths of a process. During loading the model is always at fault. Later stages may have failed because
+   * of one picture, so both deaths of one run count once, and so do those of runs of the same call; during a large
+   * picture they count against its size. Exceeded deadlines outside of loading mean a slow machine, not a broken model.
    */
   private countDeaths(runs: readonly Run[], how: string): void {
     const counting = runs.filter(({ stage, timedOut, deaths }) => stage === 'loading' || !(timedOut || deaths > 1));
@@ -632,8 +633,8 @@ export class Supervisor implements Runtime {
       this.log(
         'error',
         fromPixels > 0
-          ? 'Pictures of a size that brings the runtime down are refused for a while.'
-          : 'A model that brings the runtime down is set aside for a while.',
+          ? 'The runtime process died while drawing large pictures. Such sizes are blocked for a while.'
+          : 'The runtime process died while running a model. The model is blocked for a while.',
         { files, fromPixels, retryAfterMs },
       );
     }

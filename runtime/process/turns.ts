@@ -3,14 +3,14 @@ import type { MemoryBudget } from './memoryBudget.ts';
 import type { Run } from './run.ts';
 import type { RuntimeProcess } from './runtimeProcess.ts';
 
-/** Runs of held models that may go before one that takes another process, and for how long. */
+/** Limits of runs of loaded models that may overtake a run that needs another process. */
 const MOST_PASSES = 8;
 const PASSING_MS = 10_000;
 
 /**
- * How long a process is kept, after a run, for another run that it can do, while one waits that takes another process:
- * this share of what changing processes cost last time, at most so long. Two users who take turns with two models, each
- * sending the next task when the last one is done, would otherwise change processes for every task.
+ * After a run, the process waits for another run of its models while one waits that needs another process: for this
+ * fraction of the last switching time, up to a maximum. Otherwise two users with two models, each sending the next task
+ * after the last one, would switch processes for every task.
  */
 const LINGER_SHARE = 0.1;
 const MOST_LINGER_MS = 1_000;
@@ -28,9 +28,9 @@ export type Turn =
 
 /** Whose turn it is at a process that takes runs. */
 export class Turns {
-  /** Milliseconds that the last start of a process took, with the loading for its first run. */
+  /** Duration of the last start in milliseconds, including loading for the first run. */
   changeMs = 0;
-  /** When the process last ended a run. */
+  /** Time when the process last ended a run. */
   lastEndAt = 0;
   private readonly budget: MemoryBudget;
   private readonly clock: Clock;

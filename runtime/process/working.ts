@@ -3,11 +3,11 @@ import { basename, dirname, join } from 'node:path';
 import type { StoredTensors } from '../files/safetensors.ts';
 import type { GenerateRequest } from '../messages.ts';
 
-/** Channels at the largest size that each network works at, by which its memory grows with the picture; 0: it has none. */
+/** Channels of each network at its largest resolution, which determine the memory per pixel; 0: none. */
 export interface Widths {
-  /** At the size of the latents. */
+  /** At the resolution of the latents. */
   denoiser: number;
-  /** At the size of the picture. */
+  /** At the resolution of the picture. */
   decoder: number;
   encoder: number;
   tiny: number;
@@ -15,37 +15,40 @@ export interface Widths {
 
 export const noWidths: Widths = { denoiser: 0, decoder: 0, encoder: 0, tiny: 0 };
 
-/** Stable Diffusion's, for graphs that were exported without a config; its XL version has the same autoencoder. */
+/** Stable Diffusion's widths, for graphs exported without a config; its XL version has the same autoencoder. */
 const published: Widths = { denoiser: 960, decoder: 256, encoder: 128, tiny: 64 };
 
 /**
- * States of that many channels that a network holds at once, at its largest. Measured as resident memory of the process
- * between 512² and 2048² pixels with the embedded model: 4.7 for the UNet and 4.2 for the decoder, with what onnxruntime's
- * arena takes beyond what it uses. With random weights of half of Stable Diffusion's width the whole estimate is 2.8 kB a
- * pixel, and 2.3 kB were taken.
+ * Number of activations of that width that a network holds at its peak. Measured as resident memory of the process
+ * between 512² and 2048² pixels with the embedded model: 4.7 for the UNet and 4.2 for the decoder, including unused
+ * memory of onnxruntime's arena. With random weights of half of Stable Diffusion's width the estimate is 2.8 kB per
+ * pixel; measured were 2.3 kB.
  */
 const STATES = 5;
 
-/** Bytes of a float32, as everything is computed on the CPU. */
+/** Bytes of a float32, the precision on the CPU. */
 const FLOAT = 4;
 
-/** Pixels of one position of the latents; 8 × 8 in all published models. */
+/** Pixels per latent position; 8 × 8 in all published models. */
 const PIXELS = 64;
 
-/** Bytes a pixel that a run takes outside of its networks: the picture as numbers and as bytes, on both sides of the border. */
+/** Bytes per pixel outside of the networks: the picture as numbers and as bytes, in both processes. */
 const PICTURE = 48;
 
-/** The queries of a transformer's first block, in the names of any layout. */
+/** The query weights of a transformer's first block, in any layout. */
 const transformer =
   /^(?:model\.diffusion_model\.)?(?:transformer_blocks|double_blocks|joint_blocks|layers)\.(0)\..*(?:to_q|qkv)\.weight$/;
 
 /**
- * What a transformer's width counts as: it holds about 12 states of its width for each token of 16 × 16 pixels, where
- * `STATES` are counted for each position of 8 × 8.
+ * Equivalent width of a transformer: it holds about 12 activations of its width per token of 16 × 16 pixels, while
+ * `STATES` counts per position of 8 × 8.
  */
 const TRANSFORMER_SHARE = 12 / 4 / 5;
 
-/** The layer whose input is widest at the largest size, by its name in either layout; of several the last one counts. */
+/**
+ * The layer with the widest input at the largest resolution, by its name in either layout; of several the last one
+ * counts.
+ */
 const widest: readonly (readonly [keyof Widths, RegExp])[] = [
   ['denoiser', /^up_blocks\.(\d+)\.resnets\.0\.conv1\.weight$/],
   ['denoiser', /^model\.diffusion_model\.output_blocks\.(\d+)\.0\.in_layers\.2\.weight$/],
@@ -58,7 +61,7 @@ const widest: readonly (readonly [keyof Widths, RegExp])[] = [
   ['tiny', /^decoder\.layers\.(0)\.weight$/],
 ];
 
-/** Reads the widths off the names and shapes of tensors. */
+/** Reads the widths from tensor names and shapes. */
 export function widthsOf(tensors: StoredTensors): Widths {
   const found = { ...noWidths };
   const last: Partial<Record<keyof Widths, number>> = {};
@@ -67,7 +70,7 @@ export function widthsOf(tensors: StoredTensors): Widths {
       const match = pattern.exec(name);
       if (!match || Number(match[1]) < (last[network] ?? 0)) continue;
       last[network] = Number(match[1]);
-      // The tiny decoder and a ControlNet are as wide as what this layer gives.
+      // The tiny decoder and a ControlNet are as wide as the output of this layer.
       const width = (network === 'tiny' || match[1] === '' ? shape[0] : shape[1]) ?? 0;
       found[network] = pattern === transformer ? width * TRANSFORMER_SHARE : width;
     }
@@ -75,7 +78,7 @@ export function widthsOf(tensors: StoredTensors): Widths {
   return found;
 }
 
-/** Of a graph that was exported: what the config beside it says, else the published widths. */
+/** Of an exported graph: from the config beside it, else the published widths. */
 export async function widthsOfExported(file: string): Promise<Widths> {
   const folder = dirname(file);
   const network = ({ unet: 'denoiser', vae_decoder: 'decoder', vae_encoder: 'encoder' } as const)[basename(folder)];
@@ -98,8 +101,8 @@ async function blocksIn(file: string): Promise<number[] | undefined> {
 }
 
 /**
- * Bytes for each pixel of the picture that a run takes while it computes, beside its weights. Each graph keeps what it took
- * for its next call, so they add up.
+ * Working memory of a run in bytes per pixel of the picture, without weights. Each graph keeps its memory for the next
+ * call, so they add up.
  *
  * @param widths - of each folder and file that the request needs, the models first
  * @param rows - that the denoiser computes for one picture

@@ -85,7 +85,9 @@ export function flowSolverSchedule(
   kind: 'dpmSolver' | 'uniPC' | 'deis',
 ): { timesteps: number[]; levels: NoiseLevel[] } {
   if (config.algorithm_type === 'dpmsolver') {
-    throw new Error('algorithm_type "dpmsolver" cannot end at a picture of a flow model; "dpmsolver++" can.');
+    throw new Error(
+      'algorithm_type "dpmsolver" cannot end at the picture of a flow-matching model; "dpmsolver++" can.',
+    );
   }
   const length = trainingSteps(config);
   const own = () => {
@@ -109,5 +111,5 @@ export function flowSolverSchedule(
 function checked(sigmas: readonly number[], steps: number): readonly number[] {
   const falls = sigmas.every((sigma, i) => sigma > 0 && sigma <= 1 && (i === 0 || sigma < sigmas[i - 1]!));
   if (sigmas.length === steps && falls) return sigmas;
-  throw new Error(`A list of sigmas must hold one for each of the ${steps} steps, falling, from at most 1 to above 0.`);
+  throw new Error(`A list of sigmas must have one for each of the ${steps} steps, decreasing, at most 1 and above 0.`);
 }

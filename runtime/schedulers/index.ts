@@ -24,16 +24,16 @@ export type { Scheduler, SchedulerConfig, Step } from './scheduler.ts';
 
 type Make = (config: SchedulerConfig, steps: number, flow: FlowSchedule) => Scheduler;
 
-/** A method for each kind of model that it can serve. */
+/** The method for each kind of model. */
 type Forms = { readonly [kind in ModelKind]?: Make };
 
-/** What a model was trained to undo. A prediction of one kind is garbage to a scheduler of another. */
+/** The process that a model was trained for. A scheduler of one kind cannot use the predictions of another. */
 type ModelKind = 'diffusion' | 'flow matching' | 'diffusion in continuous time';
 
 /**
- * Every scheduler, by the name of its class in diffusers, which is what a model's config says. Where a class of diffusers
- * serves one kind of model only, and its step is the same step for another kind, it stands for that: Euler's method leads
- * from one level to the next along x₀ and ε, however the two are mixed.
+ * Every scheduler, by its class name in diffusers, as in a model's config. If the step of a class is the same for another
+ * kind of model, the class also means that method: Euler's method goes from one noise level to the next along x₀ and ε,
+ * whatever their mixture.
  */
 export const schedulers = {
   DDIMScheduler: { diffusion: ddim, 'flow matching': flowMatchEuler },
@@ -60,12 +60,12 @@ export const schedulers = {
 
 export type SchedulerName = keyof typeof schedulers;
 
-/** What a user's choice of scheduler settles; everything else comes from the model's config. */
+/** The options that a user's choice of scheduler sets; all others come from the model's config. */
 export interface SchedulerChoice extends SchedulerConfig {
   readonly _class_name?: SchedulerName;
 }
 
-/** Names that settle only the method. */
+/** Names that set only the method. */
 const methods: Record<string, SchedulerChoice> = {
   DDIM: { _class_name: 'DDIMScheduler' },
   DDPM: { _class_name: 'DDPMScheduler' },
@@ -189,21 +189,21 @@ export function resolveScheduler(spelling: string): SchedulerChoice | undefined 
   return choices.get(normalize(spelling));
 }
 
-const ofOthers = 'it is for models of another kind, and none of those can be loaded';
-const ofBack = 'it leads from a picture back to noise, so it draws nothing';
+const ofOthers = 'it is for a kind of model that is not supported';
+const ofBack = 'it inverts a picture to noise';
 const ofAdaptive = 'it chooses its own number of steps';
 
 /** Names that clients may know from elsewhere and that stand for nothing here, with the reason. */
 const absent: Readonly<Record<string, string>> = {
   DPMSolverMultistepInverse: ofBack,
   DDIMInverse: ofBack,
-  DPMSolverSDE: 'its noise (Brownian paths) is not available; DPM++ 2M SDE and DPM++ 3M SDE are near',
-  'DPM++ 2S a': 'the form with added noise is not available; DPM++ 2S is the same without',
-  'DPM++ 2S Ancestral': 'the form with added noise is not available; DPM++ 2S is the same without',
+  DPMSolverSDE: 'its noise (Brownian paths) is not supported; DPM++ 2M SDE and DPM++ 3M SDE are similar',
+  'DPM++ 2S a': 'the ancestral form is not supported; DPM++ 2S is the same without added noise',
+  'DPM++ 2S Ancestral': 'the ancestral form is not supported; DPM++ 2S is the same without added noise',
   'DPM fast': ofAdaptive,
   'DPM adaptive': ofAdaptive,
-  Restart: 'it goes back to noise between its steps, which is not available',
-  SASolver: 'it is not available; DPM++ 2M SDE is near',
+  Restart: 'it adds noise between its steps, which is not supported',
+  SASolver: 'it is not supported; DPM++ 2M SDE is similar',
   AmusedScheduler: ofOthers,
   CMStochasticIterative: ofOthers,
   CogVideoXDDIM: ofOthers,
@@ -224,17 +224,17 @@ const reasons: ReadonlyMap<string, string> = new Map(
   Object.entries(absent).map(([spelling, reason]) => [normalize(spelling), reason]),
 );
 
-/** What to tell a user whose spelling stands for nothing: the reason, where it is a name known from elsewhere, and the list. */
+/** Message for an unknown spelling: the reason, if other programs have that scheduler, and the list. */
 export function noSuchScheduler(spelling: string): string {
   const reason = reasons.get(normalize(spelling));
   const because = reason === undefined ? '' : `: ${reason}`;
-  return `There is no scheduler ${spelling.trim()}${because}. There are: ${schedulerSpellings().join(', ')}.`;
+  return `Unknown scheduler ${spelling.trim()}${because}. Known: ${schedulerSpellings().join(', ')}.`;
 }
 
 /**
- * The spellings that are listed: of each scheduler its name in Runware's words and that of its class.
+ * The listed spellings: Runware's name and the class name of each scheduler.
  *
- * @param config - the model's, for those that serve it; absent: all
+ * @param config - the model's, for the spellings that work with it; absent: all
  */
 export function schedulerSpellings(config?: SchedulerConfig): string[] {
   const all = spellings.map(([spelling]) => spelling);
@@ -254,10 +254,10 @@ function serves(config: SchedulerConfig, choice: SchedulerChoice | undefined): b
 /**
  * A scheduler for one run.
  * @param config the model's `scheduler_config.json`
- * @param choice settles class and options over the config's; absent, the model's own scheduler is used
+ * @param choice overrides class and options of the config; absent, the model's scheduler is used
  * @param steps from 1 to half the length of the training schedule, which is mostly 1000
- * @param flow the sigmas of a flow model (see `isFlowModel`); other models have no use for it
- * @throws Error with a sentence for the user, where model, choice and steps do not fit together
+ * @param flow the sigmas of a flow-matching model (see `isFlowModel`); other models ignore it
+ * @throws Error with a sentence for the user if model, choice and steps do not match
  */
 export function createScheduler(
   config: SchedulerConfig,
@@ -270,12 +270,12 @@ export function createScheduler(
   const merged = { ...config, ...choice, ...(kind === 'flow matching' && { prediction_type: 'flow_prediction' }) };
   const name = merged._class_name ?? 'none';
   if (!Object.hasOwn(schedulers, name)) {
-    throw new Error(`The model's own scheduler is ${name}, which is not available; choose another one by name.`);
+    throw new Error(`The model's own scheduler is ${name}, which is not supported; name another one.`);
   }
   if (make === undefined) {
     const others = kind === undefined ? [] : schedulerSpellings(config);
-    const choose = others.length === 0 ? '' : ` These serve it: ${others.join(', ')}.`;
-    throw new Error(`${name} cannot serve this model, which is one of ${kind ?? 'EDM diffusion'}.${choose}`);
+    const choose = others.length === 0 ? '' : ` These work: ${others.join(', ')}.`;
+    throw new Error(`${name} does not work with models of ${kind ?? 'EDM diffusion'}.${choose}`);
   }
   refuseUnsupported(merged, kind);
   // Closer together, some spacings would give two steps the same timestep.

@@ -129,7 +129,7 @@ export function spaceTimesteps(config: SchedulerConfig, steps: number, options: 
 export function distilledTimesteps(config: SchedulerConfig, steps: number): number[] {
   const original = config.original_inference_steps ?? 50;
   if (steps > original) {
-    throw new Error(`This scheduler can take at most ${original} steps, the number its model was distilled on.`);
+    throw new Error(`This scheduler can take at most ${original} steps, the number of steps of its distillation.`);
   }
   const stride = Math.floor(trainingSteps(config) / original);
   return Array.from({ length: steps }, (_, i) => (original - Math.floor((i * original) / steps)) * stride - 1);

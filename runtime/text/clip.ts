@@ -38,12 +38,12 @@ export async function* encodeClip(
     if (layers < 1) {
       throw new RuntimeError(
         'unsupportedParameter',
-        'This text encoder was exported without its hidden states, so no layers can be skipped.',
+        'This text encoder was exported without its hidden states, so clipSkip does not work.',
         { parameter: 'clipSkip' },
       );
     }
     if (skip >= layers) {
-      throw new RuntimeError('invalidParameter', `The text encoder has ${layers} layers; too many are skipped.`, {
+      throw new RuntimeError('invalidParameter', `The text encoder has ${layers} layers; clipSkip is too high.`, {
         parameter: 'clipSkip',
       });
     }

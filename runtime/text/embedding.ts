@@ -64,7 +64,7 @@ function wordOf(name: string, refuse: (reason: string) => Error): string {
     .trim()
     .replace(/^<(.+)>$/u, '$1')
     .trim();
-  if (word === '' || word.length > 200) throw refuse('its word is empty or longer than 200 characters');
+  if (word === '' || word.length > 200) throw refuse('its token is empty or longer than 200 characters');
   return word;
 }
 
@@ -83,12 +83,12 @@ async function readVectors(
   const handle = await open(file, 'r');
   try {
     const { bytesRead } = await handle.read(bytes, 0, length, offset);
-    if (bytesRead !== length) throw refuse(`${label} could not be read to its end`);
+    if (bytesRead !== length) throw refuse(`${label} is truncated`);
   } finally {
     await handle.close();
   }
   const data = ['F32', 'F16', 'BF16'].includes(dtype) ? toFloats(dtype, bytes.buffer) : undefined;
   if (!data) throw refuse(`${label} is stored as ${dtype}; allowed are F32, F16 and BF16`);
-  if (!data.every(Number.isFinite)) throw refuse(`${label} holds values that are not numbers`);
+  if (!data.every(Number.isFinite)) throw refuse(`${label} has NaN or infinite values`);
   return { count, width, data };
 }

@@ -125,7 +125,7 @@ function idOf(
   inVocabulary: (token: string) => number | undefined,
 ): number {
   const id = added.find(({ content }) => content === token)?.id ?? inVocabulary(token);
-  if (id === undefined) throw new Error(`The vocabulary of the tokenizer lacks its own special token ${token}.`);
+  if (id === undefined) throw new Error(`The vocabulary of the tokenizer lacks its special token ${token}.`);
   return id;
 }
 

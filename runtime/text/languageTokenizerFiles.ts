@@ -59,10 +59,10 @@ export async function readBytePairFiles(folder: string): Promise<BytePairFiles |
   if (description) {
     const { model } = description;
     if (!isObject(model) || (model.type ?? 'BPE') !== 'BPE' || !isObject(model.vocab) || !Array.isArray(model.merges)) {
-      throw new Error('tokenizer.json holds no vocabulary of byte pairs, as Qwen has.');
+      throw new Error('tokenizer.json has no byte pair vocabulary, as Qwen has.');
     }
     if (model.end_of_word_suffix)
-      throw new Error('tokenizer.json marks the ends of words, which Qwen does not: is it CLIP?');
+      throw new Error('tokenizer.json marks the ends of words, which Qwen does not. It may be that of CLIP.');
     checkRules(description);
     const merges = model.merges.map((pair: unknown) => (typeof pair === 'string' ? pair.split(' ') : pair));
     const added = addedTokens(description.added_tokens ?? []);
@@ -92,7 +92,7 @@ export async function readUnigramFiles(folder: string): Promise<UnigramFiles | u
   if (!description) return undefined;
   const { model } = description;
   if (!isObject(model) || !Array.isArray(model.vocab) || (model.type ?? 'Unigram') !== 'Unigram') {
-    throw new Error('tokenizer.json holds no pieces with scores (Unigram), as T5 has.');
+    throw new Error('tokenizer.json has no pieces with scores (Unigram), as T5 has.');
   }
   const { vocab, unk_id: unknown } = model;
   if (vocab.length < 3 || vocab.length > MOST_WORDS) {
@@ -104,7 +104,7 @@ export async function readUnigramFiles(folder: string): Promise<UnigramFiles | u
     throw new Error(`One of the pieces is ${told(pair)}, which is not a text with its score.`);
   }
   if (!Number.isInteger(unknown) || (unknown as number) < 0 || (unknown as number) >= vocab.length) {
-    throw new Error(`tokenizer.json says unk_id: ${told(unknown)}, which is the place of no piece.`);
+    throw new Error(`tokenizer.json says unk_id: ${told(unknown)}, which is not the index of a piece.`);
   }
   return {
     vocab: vocab as UnigramFiles['vocab'],
@@ -124,7 +124,7 @@ function checkRules({ normalizer, pre_tokenizer: splitter }: Record<string, unkn
   const odd = steps.find((step) => !isKnown(step));
   if (odd === undefined) return;
   throw new Error(
-    `tokenizer.json has a rule that is not Qwen's (${told(odd)}), so its texts would be cut otherwise. Remove the file, and bring vocab.json and merges.txt.`,
+    `tokenizer.json has a rule that is not Qwen's (${told(odd)}), so its tokens would differ. Remove the file, and add vocab.json and merges.txt.`,
   );
 }
 

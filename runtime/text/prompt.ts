@@ -160,7 +160,7 @@ export async function* encodePrompt(
   if (rows.list.length > mostRows) {
     throw tooLong(
       prompt,
-      `The prompt takes ${rows.list.length} runs of the text encoder; at most ${mostRows} are allowed. Give fewer parts a weight below 1.`,
+      `The prompt needs ${rows.list.length} runs of the text encoder; at most ${mostRows} are allowed. Give fewer parts a weight below 1.`,
     );
   }
 
@@ -241,7 +241,7 @@ function vectorsOf({ graph, name }: PromptEncoder, embeddings: readonly Weighted
   if (width === undefined) {
     throw new RuntimeError(
       'unsupportedParameter',
-      'The text encoder of this model was exported to ONNX with a fixed vocabulary, so it takes no embeddings; they work with safetensors.',
+      'The text encoder of this model was exported to ONNX with a fixed vocabulary, so it takes no embeddings. Use its safetensors folder.',
       { parameter: 'embeddings' },
     );
   }

@@ -55,7 +55,7 @@ export async function openTokenizer(
     : await publishedTokenizer();
   const idOf = (token: string): number => {
     const id = tokenizer.token_to_id(token);
-    if (id === undefined) throw new Error(`The vocabulary of the tokenizer lacks its own special token ${token}.`);
+    if (id === undefined) throw new Error(`The vocabulary of the tokenizer lacks its special token ${token}.`);
     return id;
   };
   const [start, end, pad] = [idOf(startToken), idOf(endToken), idOf(padToken)];

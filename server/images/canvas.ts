@@ -2,10 +2,10 @@ import { setImmediate } from 'node:timers/promises';
 import sharp from 'sharp';
 import type { Pixels } from '../../runtime/index.ts';
 
-/** What a run starts from, and how what it drew becomes the result. */
+/** The start of a run, and the conversion of its output to the result. */
 export interface Canvas {
   image: Pixels;
-  /** One byte a pixel: 255 is drawn anew, 0 is kept, what lies between is a blend. Absent: all is drawn anew. */
+  /** One byte per pixel: 255 changes, 0 stays, values between blend. Absent: everything changes. */
   mask?: Uint8Array;
   finish(drawn: Pixels): Promise<Pixels>;
 }
@@ -18,12 +18,12 @@ export interface Box {
   height: number;
 }
 
-/** Image-to-image: the result is what was drawn. */
+/** Image-to-image: the result is the output of the run. */
 export function wholeCanvas(image: Pixels): Canvas {
   return { image, finish: async (drawn) => drawn };
 }
 
-/** Cuts out a box and enlarges it to a size. Everything moves half a pixel right and down: so libvips enlarges. */
+/** Crops a box and enlarges it. libvips shifts everything by half a pixel right and down. */
 export async function enlarge(
   { width, height, data }: Pixels,
   channels: 1 | 3,
@@ -39,7 +39,7 @@ export async function enlarge(
   return await (channels === 1 ? image.toColourspace('b-w') : image).raw().toBuffer();
 }
 
-/** The way back from `enlarge`: takes the half pixel back, as the mean of neighbours, then reduces, which moves nothing. */
+/** The inverse of `enlarge`: undoes the half pixel by averaging neighbours, then reduces, which shifts nothing. */
 export async function reduce(
   { width, height, data }: Pixels,
   size: { width: number; height: number },
@@ -55,12 +55,12 @@ export async function reduce(
   return { width: size.width, height: size.height, data: reduced };
 }
 
-/** Rows between two looks at the event loop, so that sockets do not wait for a large picture. */
+/** Rows between two turns of the event loop, so that sockets do not wait for a large picture. */
 const rowsAtOnce = 64;
 
 /**
- * The picture with what was drawn laid into a box of it, as much as the mask says. Where the mask is 0 every byte is
- * the picture's, where it is 255 the drawing's. For 2048 × 2048 about 30 ms (measured), a fifth of what sharp's composition takes.
+ * The picture with the drawing blended into a box by the mask. Where the mask is 0, every byte is the picture's; where
+ * it is 255, the drawing's. 2048 × 2048 takes about 30 ms (measured), a fifth of sharp's composition.
  *
  * @param drawn - as large as the box
  * @param mask - as large as the picture

@@ -5,18 +5,18 @@ import { ImageError } from './imageError.ts';
 import { countScans, maxScans } from './scans.ts';
 
 export interface ImageLimits {
-  /** Bytes of one encoded image; a larger one is refused before it is looked at. */
+  /** Bytes of one encoded image; a larger one is refused unread. */
   maxBytes: number;
-  /** Width × height of one image, read from its header; a larger one is refused before its pixels are decoded. */
+  /** Width × height of one image from its header; a larger one is refused before decoding. */
   maxPixels: number;
 }
 
-/** How long decoding one image may take. */
+/** Time limit for decoding one image. */
 const decodeSeconds = 10;
 
 export interface ImageHeader {
   format: ImageFormat;
-  /** As shown: after the EXIF orientation. */
+  /** After the EXIF orientation. */
   width: number;
   height: number;
 }
@@ -24,11 +24,11 @@ export interface ImageHeader {
 // The runtime needs the cores, and a cache would keep pictures of users in memory.
 sharp.concurrency(1);
 sharp.cache(false);
-// Bytes are sniffed before sharp sees them; this closes the loaders of all other formats behind that door as well.
+// Defence in depth: the format is checked before sharp reads the bytes, and all its other loaders are disabled.
 sharp.block({ operation: ['VipsForeignLoad'] });
 sharp.unblock({ operation: ['VipsForeignLoadJpeg', 'VipsForeignLoadPng', 'VipsForeignLoadWebp'] });
 
-/** Tells the format by the first bytes; names and MIME types given by clients are never trusted. */
+/** Detects the format from the first bytes; names and MIME types of clients are ignored. */
 export function sniffFormat(bytes: Uint8Array): ImageFormat {
   if (startsWith(bytes, [0xff, 0xd8, 0xff])) return 'JPG';
   if (startsWith(bytes, [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a])) return 'PNG';
@@ -37,18 +37,18 @@ export function sniffFormat(bytes: Uint8Array): ImageFormat {
   throw new ImageError(
     known === undefined
       ? 'The bytes are not an image in a known format. Allowed: JPG, PNG, WEBP.'
-      : `${known} images are not taken. Allowed: JPG, PNG, WEBP.`,
+      : `${known} images are not supported. Allowed: JPG, PNG, WEBP.`,
   );
 }
 
-/** Reads format and size from the header alone, and refuses what is over a limit or truncated there. */
+/** Reads format and size from the header, and refuses an image that exceeds a limit or is truncated there. */
 export async function readHeader(bytes: Uint8Array, limits: ImageLimits): Promise<ImageHeader> {
   if (bytes.byteLength > limits.maxBytes) {
     throw new ImageError(`The image has ${bytes.byteLength} bytes. The largest allowed is ${limits.maxBytes} bytes.`);
   }
   const format = sniffFormat(bytes);
   if (format === 'JPG' && countScans(bytes) > maxScans) {
-    throw new ImageError(`The JPG image has more than ${maxScans} scans. Save it anew, not progressive.`);
+    throw new ImageError(`The JPG image has more than ${maxScans} scans. Save it as a non-progressive JPG.`);
   }
   let metadata: Metadata;
   try {
@@ -66,7 +66,7 @@ export async function readHeader(bytes: Uint8Array, limits: ImageLimits): Promis
 }
 
 /**
- * Decodes to RGB of exactly the asked size. An image of another shape is scaled to cover and cropped at the middle, the
+ * Decodes to RGB of exactly the given size. An image of another shape is scaled to cover and cropped at the centre, the
  * EXIF orientation is applied, and transparency becomes white.
  */
 export async function decodeImage(bytes: Uint8Array, limits: ImageLimits, size?: Size): Promise<Pixels> {
@@ -79,7 +79,7 @@ export async function decodeImage(bytes: Uint8Array, limits: ImageLimits, size?:
   );
 }
 
-/** Decodes as `decodeImage` does, and scales a picture of more than `mostPixels` down to about as many, in its own shape. */
+/** Like `decodeImage`, but keeps the shape and scales a picture of more than `mostPixels` down to about that number. */
 export async function decodeAtMost(bytes: Uint8Array, limits: ImageLimits, mostPixels?: number): Promise<Pixels> {
   const { width, height } = await readHeader(bytes, limits);
   if (mostPixels === undefined || width * height <= mostPixels) return decodeImage(bytes, limits);
@@ -89,8 +89,8 @@ export async function decodeAtMost(bytes: Uint8Array, limits: ImageLimits, mostP
 }
 
 /**
- * Decodes to one byte of brightness a pixel, scaled and cropped as `decodeImage` does it, so that both still lie on each
- * other. Transparency becomes black. The kernel has no overshoot, which would grey the black beside an edge.
+ * Decodes to one byte of brightness per pixel, scaled and cropped like `decodeImage`. Transparency becomes black. The
+ * kernel has no overshoot, which would make the black beside an edge grey.
  */
 export async function decodeGrey(bytes: Uint8Array, limits: ImageLimits, size: Size): Promise<Uint8Array> {
   const grey = (image: Sharp) => image.flatten({ background: '#000000' }).toColourspace('b-w');

@@ -1,16 +1,16 @@
 import type { ImageFormat } from '../../protocol/events.ts';
 
-/** Texts that travel in an image file. */
+/** Metadata of an image file. */
 export interface Embedded {
-  /** In the form that people's tools read. */
+  /** In AUTOMATIC1111's form. */
   parameters: string;
   /** JSON. */
   json: string;
 }
 
 /**
- * Writes texts into an encoded image without touching its pixels. A PNG gets the text chunks `parameters` and `latentwire`, a
- * JPG and a WEBP an EXIF block whose UserComment has the parameters and whose ImageDescription has the JSON.
+ * Writes metadata into an encoded image without touching its pixels: PNG text chunks `parameters` and `latentwire`, or
+ * in JPG and WEBP an EXIF block with the parameters as UserComment and the JSON as ImageDescription.
  */
 export function embed(bytes: Buffer, format: ImageFormat, texts: Embedded): Buffer {
   switch (format) {
@@ -23,7 +23,10 @@ export function embed(bytes: Buffer, format: ImageFormat, texts: Embedded): Buff
   }
 }
 
-/** PNG (third edition), 11.3.3: `tEXt` is Latin-1, `iTXt` is UTF-8. Readers know the first better, so it is used where it can be. */
+/**
+ * PNG (third edition), 11.3.3: `tEXt` is Latin-1, `iTXt` is UTF-8. More readers support the first, so it is used where
+ * possible.
+ */
 function embedInPng(bytes: Buffer, { parameters, json }: Embedded): Buffer {
   const signatureAndHeader = 8 + 25;
   return Buffer.concat([
@@ -66,7 +69,7 @@ function crc32(bytes: Uint8Array): number {
 /** Longest text of a JPG, whose segments have 16 bits of length. */
 const maxSegmentBytes = 65_533;
 
-/** A prompt of 10,000 characters of four bytes each would not fit; then nothing is embedded. */
+/** A prompt of 10,000 four-byte characters does not fit; then nothing is embedded. */
 function embedInJpg(bytes: Buffer, texts: Embedded): Buffer {
   const payload = Buffer.concat([Buffer.from('Exif\0\0', 'latin1'), exif(texts)]);
   if (payload.length > maxSegmentBytes) return bytes;
@@ -75,7 +78,9 @@ function embedInJpg(bytes: Buffer, texts: Embedded): Buffer {
   return Buffer.concat([bytes.subarray(0, 2), header, payload, bytes.subarray(2)]);
 }
 
-/** RFC 9649: metadata needs the extended form, whose first chunk tells the size of the picture and what follows. */
+/**
+ * RFC 9649: metadata needs the extended form, whose first chunk has the size of the picture and the list of features.
+ */
 function embedInWebp(bytes: Buffer, texts: Embedded): Buffer {
   const chunks = bytes.subarray(12);
   const type = chunks.toString('latin1', 0, 4);
@@ -120,8 +125,8 @@ const exifPointer = 0x8769;
 const userComment = 0x9286;
 
 /**
- * A TIFF block with two folders of one entry each besides the pointer (Exif 2.32, 4.6): the description as UTF-8, which Exif
- * 3.0 allows and readers take; the comment as UTF-16 behind its code, as other tools write and read it.
+ * A TIFF block with two directories of one entry each besides the pointer (Exif 2.32, 4.6): the description in UTF-8,
+ * which Exif 3.0 allows and readers accept; the comment in UTF-16 after its code, as other tools write and read it.
  */
 function exif({ parameters, json }: Embedded): Buffer {
   const description = Buffer.from(`${json}\0`);

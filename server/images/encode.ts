@@ -3,17 +3,17 @@ import type { ImageFormat } from '../../protocol/events.ts';
 import type { Pixels } from '../../runtime/index.ts';
 import { encodeSmallJpeg } from './jpeg.ts';
 
-/** Up to so many pixels our own encoder is quicker than a pipeline of libvips, all told. */
+/** Up to this number of pixels our encoder is faster than a pipeline of libvips. */
 const smallPixels = 64 * 64;
 
-/** Encodes a finished picture. `quality` is 1 to 100 and without effect on PNG, which loses nothing. */
+/** Encodes a finished picture. `quality` is 1 to 100 and has no effect on PNG. */
 export async function encodeImage(pixels: Pixels, format: ImageFormat, quality: number): Promise<Buffer> {
   return await write(open(pixels), format, quality).toBuffer();
 }
 
 /**
- * Encodes a preview with its longer side enlarged or reduced to `size` pixels. Previews are a few dozen pixels wide, one
- * for each latent; a smooth kernel shows them as blur where the plain ones show blocks.
+ * Encodes a preview, scaled to `size` pixels on its longer side. Previews are a few dozen pixels wide, one for each
+ * latent; a smooth kernel shows blur instead of blocks.
  */
 export async function encodePreview(
   pixels: Pixels,
@@ -41,7 +41,7 @@ function open(pixels: Pixels): Sharp {
 function write(image: Sharp, format: ImageFormat, quality: number): Sharp {
   switch (format) {
     case 'JPG':
-      // Full colour resolution where quality is asked for: halved chroma shows on small saturated pictures.
+      // Full chroma resolution at high quality: halved chroma is visible on small saturated pictures.
       return image.jpeg({ quality, chromaSubsampling: quality >= 90 ? '4:4:4' : '4:2:0' });
     case 'PNG':
       return image.png({ compressionLevel: 6 });

@@ -1,4 +1,4 @@
-/** The file of an image, and its base64 text, which is made once for all who receive it. */
+/** An encoded image and its base64, which is computed once for all receivers. */
 export class EncodedImage {
   readonly bytes: Buffer;
   #base64: string | undefined;

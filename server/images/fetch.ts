@@ -7,20 +7,20 @@ import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
 import { ImageError } from './imageError.ts';
 
 export interface FetchOptions {
-  /** The answer is cut off, and refused, beyond this many bytes. */
+  /** Limit of the response in bytes. */
   maxBytes: number;
-  /** Says which addresses may be connected to: `isPublicAddress`, unless every client is trusted with the network. */
+  /** Whether an address may be connected to: `isPublicAddress`, unless every client is trusted with the network. */
   mayConnect: (address: string) => boolean;
-  /** Whether names are looked up as the rest of this machine does it, with its hosts file and search domains. Default false. */
+  /** Whether names are resolved by the system, with its hosts file and search domains. Default false. */
   usesSystemNames?: boolean;
-  /** For the whole fetch, redirects included. */
+  /** Time limit of the download, including redirects. */
   timeoutMs: number;
-  /** Ends it when nobody waits for the image any more. */
+  /** Aborted when nobody waits for the image any more. */
   signal?: AbortSignal | undefined;
 }
 
 const maxRedirects = 5;
-/** How long one question to a name server may take; it is asked twice. */
+/** Time limit of one DNS query; it is sent twice. */
 const nameTimeoutMs = 3_000;
 
 /** IPv4 networks that are not the public internet (RFC 6890 and its registry). */
@@ -43,9 +43,9 @@ const privateIPv4: [string, number][] = [
 ];
 
 /**
- * Inside 2000::/3, the only public IPv6 range: Teredo and other protocol assignments, documentation, and 6to4, which
- * carries an IPv4 address of anyone's choice. Mapped (::ffff:0:0/96), NAT64 (64:ff9b::/96, 64:ff9b:1::/48), loopback,
- * link-local and unique local addresses lie outside it.
+ * Non-public ranges inside 2000::/3, the only public IPv6 range: Teredo and other protocol assignments, documentation,
+ * and 6to4, which embeds an arbitrary IPv4 address. Mapped (::ffff:0:0/96), NAT64 (64:ff9b::/96, 64:ff9b:1::/48),
+ * loopback, link-local and unique local addresses are outside it.
  */
 const privateIPv6: [string, number][] = [
   ['2001::', 23],
@@ -60,7 +60,7 @@ for (const [address, prefix] of privateIPv6) privateNetworks.addSubnet(address, 
 const publicIPv6 = new net.BlockList();
 publicIPv6.addSubnet('2000::', 3, 'ipv6');
 
-/** Whether an address, as the operating system would connect to it, is part of the public internet. */
+/** Whether an address is on the public internet. */
 export function isPublicAddress(address: string): boolean {
   const family = net.isIP(address);
   if (family === 4) return !privateNetworks.check(address, 'ipv4');
@@ -69,8 +69,8 @@ export function isPublicAddress(address: string): boolean {
 }
 
 /**
- * Fetches an image by URL. The address is judged where it is connected to, not where the name is read: a name that
- * resolves differently the second time, a redirect, or an odd spelling of an address gains nothing.
+ * Downloads an image. The check applies to the connected address, not to the name: a name that resolves differently the
+ * second time, a redirect, or an unusual spelling of an address cannot bypass it.
  */
 export async function fetchImage(url: string, options: FetchOptions): Promise<Buffer> {
   const timeout = AbortSignal.timeout(options.timeoutMs);
@@ -81,12 +81,12 @@ export async function fetchImage(url: string, options: FetchOptions): Promise<Bu
     if (Buffer.isBuffer(answer)) return answer;
     current = answer.location;
   }
-  throw new ImageError(`The URL leads through more than ${maxRedirects} redirects.`, 'download');
+  throw new ImageError(`The URL redirects more than ${maxRedirects} redirects.`, 'download');
 }
 
 function request(text: string, options: FetchOptions, signal: AbortSignal): Promise<Buffer | { location: string }> {
   const url = parseUrl(text);
-  // The URL parser has already turned decimal, octal and hexadecimal spellings into a dotted address.
+  // The URL parser has converted decimal, octal and hexadecimal spellings to a dotted address.
   const literal = url.hostname.replace(/^\[|\]$/g, '');
   if (net.isIP(literal) !== 0 && !options.mayConnect(literal)) throw privateAddress();
 
@@ -99,13 +99,13 @@ function request(text: string, options: FetchOptions, signal: AbortSignal): Prom
   });
   sending.on('socket', (socket) => {
     socket.on('connect', () => {
-      // The last word: whatever came between the name and the socket, this is where the request would go.
+      // Final check of the address that the socket is connected to.
       const address = socket.remoteAddress;
       if (address === undefined || !options.mayConnect(address)) sending.destroy(privateAddress());
     });
   });
   let isAnswered = false;
-  // After the answer has begun, its reader tells what is wrong, such as that it is too large.
+  // Once the response has begun, its reader reports errors, such as its size.
   sending.on('error', (cause) => isAnswered || reject(asImageError(cause, signal)));
   sending.on('response', (response) => {
     isAnswered = true;
@@ -115,13 +115,13 @@ function request(text: string, options: FetchOptions, signal: AbortSignal): Prom
       try {
         resolve({ location: new URL(response.headers.location, url).href });
       } catch {
-        reject(new ImageError('The URL redirects to something that is not a URL.', 'download'));
+        reject(new ImageError('The URL redirects to an invalid URL.', 'download'));
       }
       return;
     }
     if (status !== 200) {
       response.destroy();
-      reject(new ImageError(`The URL was answered with status ${status}.`, 'download'));
+      reject(new ImageError(`The server of the URL answered with status ${status}.`, 'download'));
       return;
     }
     readBody(response, options.maxBytes).then(resolve, (cause) => reject(asImageError(cause, signal)));
@@ -129,7 +129,7 @@ function request(text: string, options: FetchOptions, signal: AbortSignal): Prom
   return promise;
 }
 
-/** Reads a body, decoded where the server encoded it although it was asked not to. */
+/** Reads a body, decoded if the server encoded it although the request did not allow that. */
 async function readBody(response: http.IncomingMessage, maxBytes: number): Promise<Buffer> {
   const tooLarge = () => new ImageError(`The image at the URL has more than ${maxBytes} bytes, the largest allowed.`);
   if (Number(response.headers['content-length'] ?? 0) > maxBytes) {
@@ -138,7 +138,7 @@ async function readBody(response: http.IncomingMessage, maxBytes: number): Promi
   }
   const chunks: Buffer[] = [];
   let length = 0;
-  // The bytes are counted behind the decoders: a kilobyte may become a gigabyte.
+  // Counts decoded bytes: a kilobyte may become a gigabyte.
   const collect = async (decoded: AsyncIterable<Buffer>) => {
     for await (const chunk of decoded) {
       length += chunk.byteLength;
@@ -152,14 +152,14 @@ async function readBody(response: http.IncomingMessage, maxBytes: number): Promi
     else if (second === undefined) await pipeline(response, first, collect);
     else await pipeline(response, first, second, collect);
   } catch (error) {
-    // Streams that are stopped in the middle complain of that; the reason is here.
+    // Streams aborted midway report that; this is the actual reason.
     throw length > maxBytes ? tooLarge() : error;
   }
   if (length > maxBytes) throw tooLarge();
   return Buffer.concat(chunks, length);
 }
 
-/** In the order in which they are to be applied: the encoding that was applied last comes first. */
+/** In the order of decoding: the last encoding first. */
 function decodersOf(header: string | undefined) {
   const names = (header ?? '')
     .toLowerCase()
@@ -180,10 +180,10 @@ function parseUrl(text: string): URL {
   try {
     url = new URL(text);
   } catch (cause) {
-    throw new ImageError('The URL cannot be read.', 'invalid', { cause });
+    throw new ImageError('The URL is invalid.', 'invalid', { cause });
   }
   if (url.protocol !== 'http:' && url.protocol !== 'https:') {
-    throw new ImageError('Only http and https URLs are fetched.');
+    throw new ImageError('Only http and https URLs are allowed.');
   }
   if (url.username !== '' || url.password !== '')
     throw new ImageError('URLs with a user name or password are refused.');
@@ -191,8 +191,8 @@ function parseUrl(text: string): URL {
 }
 
 /**
- * Takes the place of the lookup inside `net.connect`, so that the address checked is the address connected to. Names are
- * resolved without `getaddrinfo`, which holds one of the few threads of the process for as long as a silent name server likes.
+ * Replaces the lookup inside `net.connect`, so that the checked address is the connected one. Does not use
+ * `getaddrinfo`, which blocks one of the few threads of the process while a name server is silent.
  */
 function resolveAllowed(
   { mayConnect, usesSystemNames = false }: FetchOptions,
@@ -219,7 +219,9 @@ function lookupOfSystem(hostname: string): Promise<LookupAddress[]> {
   });
 }
 
-/** Asks the name servers. What the hosts file names is this machine or a private network, so it is refused all the same. */
+/**
+ * Queries the name servers. Names of the hosts file are of this machine or a private network, which is refused anyway.
+ */
 async function lookupByServers(hostname: string, signal: AbortSignal): Promise<LookupAddress[]> {
   const name = hostname.replace(/\.$/, '').toLowerCase();
   if (name === 'localhost' || name.endsWith('.localhost')) return [{ address: '127.0.0.1', family: 4 }];
@@ -240,14 +242,14 @@ async function lookupByServers(hostname: string, signal: AbortSignal): Promise<L
 }
 
 function privateAddress(): ImageError {
-  return new ImageError('URLs that lead to this machine or to a private network are not fetched here.');
+  return new ImageError('URLs of this machine and of private networks are not allowed.');
 }
 
 function asImageError(cause: unknown, signal: AbortSignal): ImageError {
   if (cause instanceof ImageError) return cause;
-  if (signal.aborted) return new ImageError('The URL was not answered in time.', 'download', { cause });
-  // Which step failed (name, connection, certificate) would tell a stranger about the network; the log has it.
-  return new ImageError('The URL could not be fetched.', 'download', { cause });
+  if (signal.aborted) return new ImageError('The server of the URL did not answer in time.', 'download', { cause });
+  // The failed step (name, connection, certificate) would reveal the network to a client; the log has it.
+  return new ImageError('The URL could not be downloaded.', 'download', { cause });
 }
 
 function withResolvers<T>(): { promise: Promise<T>; resolve: (value: T) => void; reject: (error: Error) => void } {

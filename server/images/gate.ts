@@ -1,7 +1,7 @@
 export interface GateOptions {
-  /** How much may be under way at once, for all owners together. */
+  /** Concurrent jobs of all owners together. */
   atOnce: number;
-  /** How much of that for one owner. */
+  /** Concurrent jobs of one owner. */
   perOwner: number;
 }
 
@@ -10,12 +10,12 @@ interface Waiting {
 }
 
 /**
- * Bounds how much of one kind of work is under way. Owners take turns, so that the much work of one never holds up the little
- * of another for longer than what has begun.
+ * Limits concurrent work of one kind. Owners take turns, so the work of one delays another only by the jobs already
+ * running.
  */
 export class Gate {
   readonly #options: GateOptions;
-  /** The owner whose turn is next comes first. */
+  /** The owner of the next turn comes first. */
   readonly #waiting = new Map<string, Waiting[]>();
   readonly #running = new Map<string, number>();
   #total = 0;
@@ -24,7 +24,7 @@ export class Gate {
     this.#options = options;
   }
 
-  /** Does `work` when its turn has come. Rejects with the reason of `signal` where that is aborted before. */
+  /** Runs `work` at its turn. Rejects with the reason of `signal` if that is aborted before. */
   async run<T>(owner: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     await this.#turn(owner, signal);
     try {
@@ -63,7 +63,7 @@ export class Gate {
       if (owner === undefined) return;
       const [next] = this.#waiting.get(owner)!;
       this.#remove(owner, next!);
-      // To the end of the round.
+      // Moves to the end of the round.
       const rest = this.#waiting.get(owner);
       if (rest !== undefined && this.#waiting.delete(owner)) this.#waiting.set(owner, rest);
       this.#count(owner, 1);

@@ -1,6 +1,6 @@
 /**
- * An image that cannot be taken: the reason as a sentence for the client. Where the image came from (`seedImage`,
- * `image`, `media`) is known to the task, which turns this into an error of that parameter.
+ * An image was refused; the message is a sentence for the client. The task adds the parameter (`seedImage`, `image`,
+ * `media`).
  */
 export class ImageError extends Error {
   readonly kind: ImageErrorKind;
@@ -12,5 +12,5 @@ export class ImageError extends Error {
   }
 }
 
-/** `missing`: no such UUID here; `download`: the URL gave nothing; `invalid`: what was given is not a usable image. */
+/** `missing`: no image has the UUID; `download`: the URL returned no image; `invalid`: the image is not usable. */
 export type ImageErrorKind = 'missing' | 'download' | 'invalid';

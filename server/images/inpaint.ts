@@ -3,11 +3,11 @@ import { type Box, type Canvas, enlarge, layInto, reduce } from './canvas.ts';
 import { decodeGrey, type ImageLimits } from './decode.ts';
 import { ImageError } from './imageError.ts';
 
-/** What JPEG leaves of black, and takes from white, is no blend: the picture outside a mask stays as it is. */
+/** Tolerance for JPEG artifacts in black and white, so that the picture outside a mask stays unchanged. */
 const nearBlack = 8;
 const nearWhite = 247;
 
-/** Decodes a mask: 255 where the picture changes. Throws ImageError for one that changes nothing. */
+/** Decodes a mask: 255 where the picture changes. Throws ImageError for a mask that is black everywhere. */
 export async function decodeMask(
   bytes: Uint8Array,
   limits: ImageLimits,
@@ -23,15 +23,15 @@ export async function decodeMask(
       if (value > nearWhite) mask[pixel] = 255;
     }
   }
-  if (!anything) throw new ImageError('The mask is black everywhere, so nothing is to be changed. White is changed.');
+  if (!anything) throw new ImageError('The mask is black everywhere. Paint the parts to change white.');
   return mask;
 }
 
 /**
- * Draws anew where the mask is white, and blends where it is grey. With a margin the run sees only the masked part and so
- * many pixels around it, enlarged to the size of the picture: small things get all the detail that the model can give.
+ * Changes the picture where the mask is white, and blends where it is grey. With a margin the run sees only the masked
+ * part and that many pixels around it, enlarged to the size of the picture, so small objects get the full resolution.
  *
- * @param keepsPixels - whether pixels where the mask is black stay as they are; else they are what the run drew there
+ * @param keepsPixels - whether pixels under black stay unchanged; else they come from the run
  */
 export async function inpaintCanvas(
   picture: Pixels,
@@ -72,7 +72,7 @@ export function boundsOf(mask: Uint8Array, width: number): Box {
   return { left, top, width: right - left + 1, height: bottom - top + 1 };
 }
 
-/** The box with a margin on all sides, then grown to the shape of the picture, and moved where it would stick out. */
+/** The box with a margin on all sides, extended to the shape of the picture and moved inside it. */
 export function marginBox(box: Box, margin: number, picture: { width: number; height: number }): Box {
   const left = Math.max(0, box.left - margin);
   const top = Math.max(0, box.top - margin);

@@ -1,19 +1,18 @@
 import type { Pixels } from '../../runtime/index.ts';
 
 /**
- * Encodes a small picture as a baseline JPEG (ITU-T T.81, with the quantization and Huffman tables of its annex K, and JFIF's
- * colours). A preview of every step is a few dozen pixels wide: setting up a pipeline of libvips and handing it to a thread
- * takes several times what the encoding itself does, on the cores that compute the next step. The event loop stands still
- * meanwhile, about 0.1 ms for each 1,000 pixels.
+ * Encodes a small picture as a baseline JPEG (ITU-T T.81, with the quantization and Huffman tables of its annex K, and
+ * JFIF's colours). For previews of a few dozen pixels, setting up a pipeline of libvips and waking a thread takes
+ * several times as long as the encoding. It blocks the event loop for about 0.1 ms per 1,000 pixels.
  *
- * @param quality - 1 to 100, as libjpeg counts; from 90 on colours keep their full resolution
+ * @param quality - 1 to 100, as in libjpeg; from 90 on chroma has full resolution
  */
 export function encodeSmallJpeg({ width, height, data }: Pixels, quality: number): Buffer {
   const halved = quality < 90;
   const [luma, chroma] = quantizersOf(quality);
   const bits = new BitWriter(width * height * 3 + 2048);
   bits.bytes(headerOf(width, height, halved, luma.zigzag, chroma.zigzag));
-  // Whole units: 16×16 pixels with halved colours, else 8×8. The last row and column are repeated to fill them.
+  // Whole units: 16×16 pixels with halved chroma, else 8×8. The last row and column are repeated.
   const unit = halved ? 16 : 8;
   const [wide, high] = [width, height].map((side) => Math.ceil(side / unit) * unit) as [number, number];
   const planes = [0, 1, 2].map(() => new Float32Array(wide * high)) as [Float32Array, Float32Array, Float32Array];
@@ -113,7 +112,7 @@ function transformLine(d: Float32Array, at: number, step: number): void {
   d[i7] = z11 - z4;
 }
 
-/** Places of a block in the order in which they are written. */
+/** Zigzag order of a block. */
 const zigzag = Uint8Array.of(
   ...[0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21],
   ...[28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61],
@@ -135,9 +134,9 @@ const chromaSteps = [
 ];
 
 interface Quantizer {
-  /** As they are written. */
+  /** In zigzag order. */
   zigzag: Uint8Array;
-  /** What a transformed value is multiplied by, by place. */
+  /** Factor of each transformed value. */
   factors: Float32Array;
 }
 
@@ -160,13 +159,13 @@ function quantizersOf(quality: number): readonly [Quantizer, Quantizer] {
   return made;
 }
 
-/** What the transform leaves to be divided by. */
+/** Scale factors that the transform leaves out. */
 function lineScale(frequency: number): number {
   return frequency === 0 ? 1 : Math.SQRT2 * Math.cos((frequency * Math.PI) / 16);
 }
 
 interface Table {
-  /** How many codes there are of 1, 2, … 16 bits. */
+  /** Number of codes of 1, 2, … 16 bits. */
   lengths: readonly number[];
   values: readonly number[];
 }
@@ -271,7 +270,7 @@ class BitWriter {
     this.at += bytes.length;
   }
 
-  /** Writes a transformed block; returns its first value, from which the next block's is counted. */
+  /** Writes a transformed block and returns its first value, the base of the next block's. */
   block(values: Float32Array, factors: Float32Array, { first, rest }: BlockCodes, before: number): number {
     // At most 27 bits for each value, each byte twice where it is 255.
     if (this.at + 512 > this.out.length) this.out = Buffer.concat([this.out, Buffer.allocUnsafe(this.out.length)]);
@@ -295,7 +294,7 @@ class BitWriter {
   }
 
   end(): Buffer {
-    // Ones fill the last byte.
+    // The last byte is padded with ones.
     if (this.count > 0) this.bits(0x7f, 7);
     this.out[this.at++] = 0xff;
     this.out[this.at++] = 0xd9;

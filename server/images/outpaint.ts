@@ -4,8 +4,8 @@ import type { Pixels } from '../../runtime/index.ts';
 import { type Canvas, layInto } from './canvas.ts';
 
 /**
- * Adds new area around a picture. The run starts there from the picture mirrored at its edges, so that colours and light
- * go on; the old area keeps every byte, but for the blend along the new edges.
+ * Adds area around a picture. There the run starts from the picture mirrored at its edges, so that colours and light
+ * continue. The old area stays unchanged except for the blend along the new edges.
  */
 export async function outpaintCanvas(picture: Pixels, extension: Outpaint): Promise<Canvas> {
   const { top, right, bottom, left } = extension;
@@ -38,7 +38,7 @@ export function extensionMask(old: { width: number; height: number }, extension:
 function profile(before: number, old: number, after: number, blur: number): Uint8Array {
   const line = new Uint8Array(before + old + after).fill(255);
   for (let pixel = 0; pixel < old; pixel++) {
-    // Taken at the middle of the pixel; a side that nothing was added to has no edge to hide.
+    // Sampled at the centre of the pixel; a side without new area has no blend.
     const fromEdge = Math.min(
       before > 0 ? pixel + 0.5 : Number.POSITIVE_INFINITY,
       after > 0 ? old - pixel - 0.5 : Number.POSITIVE_INFINITY,

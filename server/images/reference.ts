@@ -9,26 +9,26 @@ export interface ReferenceOptions {
   store: ImageStore;
   limits: ImageLimits;
   allowPrivateUrls: boolean;
-  /** For a fetch by URL, redirects included. */
+  /** Time limit of a download, including redirects. */
   fetchTimeoutMs: number;
-  /** What this server's own image URLs begin with: they are read from the store instead of fetched. */
+  /** Base of this server's image URLs, which are read from the store instead of downloaded. */
   ownBases: readonly string[];
-  /** Ends a fetch before its time. */
+  /** Aborts a download. */
   signal?: AbortSignal | undefined;
 }
 
-/** Whether bytes come from elsewhere, and may take long to come. */
+/** Whether the bytes are elsewhere and may take long. */
 export function isForeign(reference: ImageReference, ownBases: readonly string[]): boolean {
   return reference.kind === 'url' && ownImage(reference.url, ownBases) === undefined;
 }
 
-/** Reads the bytes behind an image reference, as they were sent. Throws ImageError. */
+/** Reads the bytes of an image reference, unchanged. Throws ImageError. */
 export async function readReference(reference: ImageReference, options: ReferenceOptions): Promise<Buffer> {
   switch (reference.kind) {
     case 'uuid':
       return await readStored(reference.uuid, options.store);
     case 'url': {
-      // A client on this machine got a URL of this machine; the guard against private addresses would refuse it.
+      // A client on this machine has URLs of this machine, which the check of private addresses would refuse.
       const own = ownImage(reference.url, options.ownBases);
       if (own !== undefined) return await readStored(own, options.store);
       return await fetchImage(reference.url, {
@@ -40,7 +40,7 @@ export async function readReference(reference: ImageReference, options: Referenc
       });
     }
     case 'base64':
-      // Before decoding, with room for line breaks: a text that cannot fit is not worth the memory.
+      // Checked before decoding, with room for line breaks, to save memory.
       if (reference.data.length * 0.7 > options.limits.maxBytes) {
         throw new ImageError(`The image is larger than ${options.limits.maxBytes} bytes, the largest allowed.`);
       }
@@ -50,11 +50,11 @@ export async function readReference(reference: ImageReference, options: Referenc
 
 async function readStored(imageUUID: string, store: ImageStore): Promise<Buffer> {
   const found = await store.read(imageUUID);
-  if (found === undefined) throw new ImageError(`No image with the UUID ${imageUUID} is kept here.`, 'missing');
+  if (found === undefined) throw new ImageError(`No image with the UUID ${imageUUID} is stored here.`, 'missing');
   return found.bytes;
 }
 
-/** The UUID in a URL of this server's own, in any spelling of its address; undefined for all others. */
+/** The UUID in a URL of this server, in any spelling of its address; else undefined. */
 function ownImage(text: string, ownBases: readonly string[]): string | undefined {
   const url = new URL(text);
   for (const base of ownBases.map((each) => new URL(each))) {
@@ -66,7 +66,7 @@ function ownImage(text: string, ownBases: readonly string[]): string | undefined
   return undefined;
 }
 
-/** Host and port; one name for all names of this machine. */
+/** Host and port, with one name for all names of this machine. */
 function hostOf({ hostname, port, protocol }: URL): string {
   const name = hostname.replace(/\.$/, '');
   const isHere = isLoopbackHost(name) || name.endsWith('.localhost') || name === '0.0.0.0' || name === '[::]';

@@ -25,31 +25,31 @@ export interface StoredImage {
   format: ImageFormat;
   file: string;
   bytes: number;
-  /** Who may delete it; absent for images of versions that did not remember. */
+  /** Owner, who may delete it; absent for images of older versions. */
   owner?: string;
   /** SHA-256 of the bytes, in base64url; absent like `owner`. */
   hash?: string;
-  /** Is never deleted to make room. */
+  /** Protected from automatic deletion. */
   pinned?: boolean;
   /** Milliseconds since the epoch; absent: kept until deleted. */
   expiresAt?: number;
-  /** When it was last drawn from or fetched; milliseconds since the epoch. Files tell it to the hour. */
+  /** Time of last use, milliseconds since the epoch. Files store it to the hour. */
   usedAt: number;
 }
 
 export interface StoreOptions {
   clock: Clock;
-  /** Bytes of all images, beyond which those go that were not used for longest; 0 sets no limit. Default 0. */
+  /** Quota in bytes, above which the least recently used images are deleted; 0 sets no limit. Default 0. */
   quotaBytes?: number;
   /** How long an image is kept after its last use, in milliseconds; 0: for ever. Default 0. */
   ttlMs?: number;
-  /** Another process may be writing to the folder, so what looks half written is left alone. Default false. */
+  /** Whether another process may be writing to the folder; incomplete files then stay. Default false. */
   isLive?: boolean;
-  /** Hears of each image that was deleted to make room or for its age. */
+  /** Called for each automatically deleted image. */
   evicted?: (image: StoredImage, reason: 'quota' | 'age') => void;
 }
 
-/** How full the store is. */
+/** Usage of the store. */
 export interface StoreUsage {
   images: number;
   bytes: number;
@@ -59,23 +59,23 @@ export interface StoreUsage {
 
 export interface ImageStore extends AsyncDisposable {
   /**
-   * Keeps the bytes as they are under a fresh UUID; once it resolves they survive a crash and a power cut. Throws
-   * `StorageFullError` where there is no room for them.
+   * Stores the bytes unchanged under a new UUID; once it resolves they survive a crash and a power failure. Throws
+   * `StorageFullError` if there is no space.
    */
   put(bytes: Uint8Array, format: ImageFormat, options: PutOptions): Promise<StoredImage>;
-  /** `undefined` for what was never stored, has expired, is damaged, or is not a UUID at all. Counts as a use. */
+  /** `undefined` for images that are unknown, expired or damaged, and for invalid UUIDs. Counts as a use. */
   find(imageUUID: string): Promise<StoredImage | undefined>;
-  /** What is known of an image, whether or not its file is whole. Is no use of it. */
+  /** The record of an image, whether or not its file is complete. Does not count as a use. */
   known(imageUUID: string): StoredImage | undefined;
-  /** Like `find`, with the bytes, of which each has been compared with what was stored. */
+  /** Like `find`, with the bytes, verified against their hash. */
   read(imageUUID: string): Promise<{ image: StoredImage; bytes: Buffer } | undefined>;
-  /** Tells whether there was anything to delete. */
+  /** Returns whether there was an image to delete. */
   delete(imageUUID: string): Promise<boolean>;
-  /** Keeps an image from being deleted to make room until it is released. */
+  /** Protects an image from automatic deletion until the release. */
   hold(imageUUID: string): Disposable;
   /**
-   * Throws `StorageFullError` where there is no room for an image of usual size. After a failed write it tries one, and throws
-   * what that throws.
+   * Throws `StorageFullError` if there is no space for a usual image. After a failed write it tests a write and throws
+   * its error.
    */
   checkRoom(): Promise<void>;
   list(): readonly StoredImage[];
@@ -83,57 +83,57 @@ export interface ImageStore extends AsyncDisposable {
 }
 
 export interface PutOptions {
-  /** Who may delete it, see `Keys.ownerOf`. */
+  /** Owner, see `Keys.ownerOf`. */
   owner: string;
   ttlSeconds?: number | undefined;
 }
 
-/** There is no room for an image: the disk is full, or a limit of the system is reached. */
+/** There is no space for an image: the disk is full, or a limit of the system is reached. */
 export class StorageFullError extends Error {
   constructor(options?: ErrorOptions) {
-    super('The disk has no room for more images.', options);
+    super('The disk has no space for more images.', options);
     this.name = 'StorageFullError';
   }
 }
 
-/** What lies beside an image, as JSON. */
+/** The sidecar of an image. */
 type Sidecar = Pick<StoredImage, 'owner' | 'hash' | 'pinned' | 'expiresAt'> & { bytes?: number };
 
 const formats = Object.entries(extensions) as [ImageFormat, string][];
 const formatOf = new Map(formats.map(([format, extension]) => [`.${extension}`, format]));
 const sweepIntervalMs = 30_000;
-/** How old the written time of last use may become; less where images are kept for a short time. */
+/** Maximum age of the stored time of last use; less if images are kept for a short time. */
 const useIntervalMs = 3_600_000;
-/** Bytes that must be free beside an image, so that the disk is not filled to its last block. */
+/** Bytes that must stay free, so that the disk does not fill up. */
 const reserveBytes = 16 * 2 ** 20;
-/** Where so many bytes are free, that is believed for a moment: asking the system takes half a millisecond of each task. */
+/** With this much free space the answer is cached for a moment: asking the system takes half a millisecond per task. */
 const plentyBytes = 2 ** 30;
 const plentyMs = 1_000;
-/** Of what is written to find out whether writes work again. */
+/** Size of a test write. */
 const maxProbeBytes = 2 ** 20;
-/** Codes of the system for a write that found no room. */
+/** Error codes for a write without space. */
 const fullCodes = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
 /**
- * Opens the store in `folder`: `<first two of the UUID>/<UUID>.<jpg|png|webp>`, beside it `<UUID>.json` with the owner, the
- * length and hash of the bytes, and the time when it expires. The time of the file's last change is that of the image's last
- * use. All that is known is kept in memory as well; files that somebody else deletes are missed when they are asked for.
+ * Opens the store in `folder`. An image is `<first two of the UUID>/<UUID>.<jpg|png|webp>`; `<UUID>.json` beside it has
+ * the owner, the length and hash of the bytes, and the expiry time. The modification time of the file is the time of
+ * last use. All records are in memory too; a file deleted by somebody else is noticed when it is requested.
  */
 export async function openImageStore(folder: string, options: StoreOptions): Promise<ImageStore> {
   const { clock, quotaBytes = 0, ttlMs = 0, isLive = false, evicted = () => {} } = options;
-  /** Those used last at the end. */
+  /** Least recently used first. */
   const images = new Map<string, StoredImage>();
   const held = new Map<string, number>();
-  /** The time of last use that the file has, where it is older than `usedAt`. */
+  /** The time of last use in the file, if it is older than `usedAt`. */
   const written = new WeakMap<StoredImage, number>();
-  /** A restart must not make an image look older than a small part of the time it is kept. */
+  /** A restart may make an image look older only by a small part of its time to live. */
   const writtenAgainMs = ttlMs > 0 ? Math.min(useIntervalMs, ttlMs / 20) : useIntervalMs;
   const synced = new Set<string>();
   const changes = new Set<Promise<void>>();
   let total = 0;
-  /** Length of the last image, where it could not be written. */
+  /** Length of the last image that could not be written. */
   let failedBytes: number | undefined;
-  /** When there was plenty of room. */
+  /** Time when there was enough space. */
   let plentyAt = Number.NEGATIVE_INFINITY;
   await mkdir(folder, { recursive: true, mode: 0o700 });
   for (const image of (await readAll(folder, isLive)).sort((a, b) => a.usedAt - b.usedAt)) {
@@ -141,7 +141,7 @@ export async function openImageStore(folder: string, options: StoreOptions): Pro
     total += image.bytes;
   }
   if (!isLive) {
-    // Shards that are there may have been made just before a crash.
+    // Existing shards may have been created just before a crash.
     await syncFolder(folder);
     for (const shard of await readdir(folder)) if (isShard(shard)) synced.add(path.join(folder, shard));
   }
@@ -161,7 +161,7 @@ export async function openImageStore(folder: string, options: StoreOptions): Pro
     await makeRoom();
   }
 
-  /** Deletes what was not used for longest until the rest is within the quota. */
+  /** Deletes the least recently used images until the rest is within the quota. */
   async function makeRoom(): Promise<void> {
     if (quotaBytes === 0) return;
     for (const image of [...images.values()]) {
@@ -171,7 +171,7 @@ export async function openImageStore(folder: string, options: StoreOptions): Pro
   }
 
   function isKept(image: StoredImage): boolean {
-    // Read anew: the command line pins images while the server runs.
+    // Read again: the command line pins images while the server runs.
     return held.has(image.imageUUID) || readSidecar(location(image.imageUUID, 'json')).pinned === true;
   }
 
@@ -197,15 +197,15 @@ export async function openImageStore(folder: string, options: StoreOptions): Pro
         () => {},
       );
     }
-    // After the image: the other order would leave, at a crash in between, an image that never expires.
+    // After the image: in the other order, a crash in between would leave an image that never expires.
     await rm(location(imageUUID, 'json'), { force: true });
     await rm(location(imageUUID, 'expires'), { force: true });
     return found;
   }
 
   /**
-   * Writes an image and its sidecar at once, since the disk takes a while to sync each. The image gets its name when both
-   * are whole, so that no image is ever without its sidecar.
+   * Writes an image and its sidecar concurrently, because syncing takes time. The image gets its name when both are
+   * complete, so no image is without its sidecar.
    */
   async function writeDurably(file: string, bytes: Uint8Array, sidecar?: readonly [string, string]): Promise<void> {
     const temporary = `${file}.tmp`;
@@ -228,12 +228,12 @@ export async function openImageStore(folder: string, options: StoreOptions): Pro
       for (const [name] of files) await rm(name, { force: true });
       throw error;
     } finally {
-      // Nobody waits for that.
+      // Nothing waits for it.
       for (const handle of handles) void change(handle.close().catch(() => {}));
     }
 
     async function openFolder(): Promise<void> {
-      // Windows cannot open a folder, and does not need it synced.
+      // Windows cannot open a folder and does not need the sync.
       if (process.platform !== 'win32') directory = await openFor(path.dirname(file), 'r');
     }
 
@@ -244,7 +244,9 @@ export async function openImageStore(folder: string, options: StoreOptions): Pro
     }
   }
 
-  /** Writes that fail although the disk has room (quotas, limits, a disk that is read-only now) would go on failing. */
+  /**
+   * Handles writes that fail although the disk has space (quotas, limits, a read-only disk), which would keep failing.
+   */
   async function probe(bytes: number): Promise<void> {
     const file = path.join(folder, `${createUUID()}.probe`);
     await writeDurably(file, new Uint8Array(bytes));
@@ -268,13 +270,13 @@ export async function openImageStore(folder: string, options: StoreOptions): Pro
     failedBytes = undefined;
   }
 
-  /** After somebody has cleared the data folder while the server runs. */
+  /** The folder may be missing after somebody cleared the data folder. */
   async function restoreFolder(): Promise<void> {
     synced.clear();
     await mkdir(folder, { recursive: true, mode: 0o700 });
   }
 
-  /** Makes the name of a shard's folder survive a power cut. */
+  /** Makes the folder of a shard survive a power failure. */
   async function makeDurable(shard: string): Promise<void> {
     if (synced.has(shard)) return;
     await syncFolder(folder);
@@ -293,7 +295,7 @@ export async function openImageStore(folder: string, options: StoreOptions): Pro
     const found = await stat(image.file).catch(() => undefined);
     if (found === undefined) forget(image.imageUUID);
     if (found?.size !== image.bytes) return undefined;
-    // The last place is that of the image used last.
+    // The last entry is the most recently used image.
     if (images.delete(image.imageUUID)) images.set(image.imageUUID, image);
     const lastWritten = written.get(image) ?? image.usedAt;
     image.usedAt = now;
@@ -316,7 +318,7 @@ export async function openImageStore(folder: string, options: StoreOptions): Pro
       hash: digest(bytes),
       ...(expiresAt !== undefined && { expiresAt }),
     };
-    // Everybody's images would go, and this one at last.
+    // All other images would be deleted first, and then this one.
     if (quotaBytes > 0 && bytes.byteLength > quotaBytes) throw new StorageFullError();
     try {
       await checkRoom(bytes.byteLength);
@@ -358,7 +360,7 @@ export async function openImageStore(folder: string, options: StoreOptions): Pro
     };
   }
 
-  /** Remembers a change of the folder until it is done, so that whoever closes the store can take the folder away. */
+  /** Tracks a pending change, so that the folder can be removed after `close`. */
   function change<T>(doing: Promise<T>): Promise<T> {
     const done = doing.then(
       () => {},
@@ -376,7 +378,7 @@ export async function openImageStore(folder: string, options: StoreOptions): Pro
     async read(imageUUID) {
       const image = await find(imageUUID);
       if (image === undefined) return undefined;
-      // Deleted or expired since the lookup: the same answer as a moment later.
+      // Deleted or expired since the lookup; the answer is the same as a moment later.
       const bytes = await readFile(image.file).catch(() => undefined);
       if (bytes === undefined || (image.hash !== undefined && digest(bytes) !== image.hash)) return undefined;
       return { image, bytes };
@@ -395,12 +397,12 @@ export async function openImageStore(folder: string, options: StoreOptions): Pro
   };
 }
 
-/** Whether an image is `owner`'s, see `Keys.ownerOf`. */
+/** Whether `owner` owns an image, see `Keys.ownerOf`. */
 export function belongsTo(image: StoredImage, owner: string): boolean {
   return image.owner === digest(`image owner ${owner}`);
 }
 
-/** Pins an image, so that it is never deleted to make room, or lets go of it again. */
+/** Pins or unpins an image. */
 export async function pinImage(image: StoredImage, pinned: boolean): Promise<void> {
   const file = image.file.replace(/\.\w+$/, '.json');
   const { pinned: _, ...about } = { bytes: image.bytes, ...readSidecar(file) };
@@ -415,7 +417,7 @@ export async function pinImage(image: StoredImage, pinned: boolean): Promise<voi
   await rename(temporary, file);
 }
 
-/** Like `Promise.all`, but fails only when all have ended. */
+/** Like `Promise.all`, but rejects only after all have settled. */
 async function allOf(promises: readonly Promise<void>[]): Promise<void> {
   const settled = await Promise.allSettled(promises);
   for (const each of settled) if (each.status === 'rejected') throw each.reason;
@@ -426,7 +428,7 @@ function asFull(error: unknown): unknown {
   return fullCodes.has(code) ? new StorageFullError({ cause: error }) : error;
 }
 
-/** All images of a folder. What a crash left half written is taken away, where nobody else can be writing it. */
+/** Reads all images of a folder. Deletes incomplete files of a crash, unless another process may be writing them. */
 async function readAll(folder: string, isLive: boolean): Promise<StoredImage[]> {
   const all: StoredImage[] = [];
   for (const shard of await readdir(folder)) {
@@ -434,7 +436,7 @@ async function readAll(folder: string, isLive: boolean): Promise<StoredImage[]> 
     if (!isShard(shard)) continue;
     const names = new Set<string>();
     for (const { name } of (await readdir(path.join(folder, shard), { withFileTypes: true })) as Dirent[]) {
-      // Nothing points at it.
+      // Nothing refers to it.
       if (!name.endsWith('.tmp')) names.add(name);
       else if (!isLive) await rm(path.join(folder, shard, name), { force: true });
     }
@@ -442,16 +444,16 @@ async function readAll(folder: string, isLive: boolean): Promise<StoredImage[]> 
       const file = path.join(folder, shard, name);
       const { ext, name: imageUUID } = path.parse(name);
       const format = formatOf.get(ext);
-      // A sidecar whose image was not written before a crash.
+      // The sidecar of an image that was not written before a crash.
       if (!isLive && ext === '.json' && !formats.some(([, extension]) => names.has(`${imageUUID}.${extension}`))) {
         await rm(file, { force: true });
       }
       if (format === undefined || !isUUID(imageUUID)) continue;
-      // Without threads: at start there is nothing else to do, and each look takes microseconds.
+      // Synchronous: nothing else runs at the start, and each call takes microseconds.
       const { size, mtimeMs } = statSync(file, { throwIfNoEntry: false }) ?? { size: -1, mtimeMs: 0 };
       if (size < 0) continue;
       const { bytes = size, ...about } = readSidecar(path.join(folder, shard, `${imageUUID}.json`));
-      // Versions before 0.2 kept only the time when an image expires, in a file of its own.
+      // Versions before 0.2 stored only the expiry time, in a separate file.
       const legacy = `${imageUUID}.expires`;
       if (names.has(legacy)) about.expiresAt = Number(readFileSync(path.join(folder, shard, legacy), 'utf8')) || 0;
       all.push({ imageUUID, format, file, bytes, usedAt: mtimeMs, ...about });
@@ -465,7 +467,7 @@ function isShard(name: string): boolean {
   return /^[0-9a-f]{2}$/.test(name);
 }
 
-/** What is known beside the file itself; nothing where the sidecar is missing or broken. */
+/** The content of the sidecar; empty if it is missing or broken. */
 function readSidecar(file: string): Sidecar {
   try {
     const { owner, hash, pinned, expiresAt, bytes } = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
@@ -485,7 +487,7 @@ function digest(content: string | Uint8Array): string {
   return createHash('sha256').update(content).digest('base64url');
 }
 
-/** Makes a rename durable. Windows cannot open a folder, and does not need it. */
+/** Makes a rename durable. Windows cannot open a folder and does not need it. */
 async function syncFolder(folder: string): Promise<void> {
   if (process.platform === 'win32') return;
   const handle = await open(folder, 'r');

@@ -7,7 +7,7 @@ import type { Context } from '../context.ts';
 import { warned } from '../results.ts';
 import { dayOf, Tally, textOfDay } from '../usage.ts';
 
-/** Tells the caller about the tasks of its own key, in the words of the hosted service. Nothing costs anything here. */
+/** Statistics of the caller's tasks, in the form of the hosted service. All costs are 0. */
 export async function accountManagement(
   task: AccountManagementTask & MayWarn,
   caller: Caller,
@@ -65,7 +65,7 @@ function sum(entries: readonly { tally: Tally }[]): Tally {
   return all;
 }
 
-/** Of a tally, what an operation asks about. */
+/** The fields of a tally for an operation. */
 function figuresOf(tally: Tally, operation: AccountOperation): UsageFigures {
   const count = tally.tasks;
   switch (operation) {
@@ -84,10 +84,10 @@ function figuresOf(tally: Tally, operation: AccountOperation): UsageFigures {
   }
 }
 
-/** A name for whoever has a key, which tells nothing about the key. */
+/** A UUID for a key that does not reveal the key. */
 function accountOf(owner: string): string {
   const hex = createHash('sha256').update(`account ${owner}`).digest('hex');
-  // Version 8 of RFC 9562: what is in it is the maker's affair.
+  // Version 8 of RFC 9562: the content is up to the implementation.
   return [hex.slice(0, 8), hex.slice(8, 12), `8${hex.slice(13, 16)}`, `8${hex.slice(17, 20)}`, hex.slice(20, 32)].join(
     '-',
   );

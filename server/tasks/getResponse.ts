@@ -7,8 +7,8 @@ import { type Answer, ResultReference, resultOf, warned } from '../results.ts';
 import type { TaskRecord } from '../taskRecords.ts';
 
 /**
- * Tells how a task stands, synchronous ones too: its results in the order of their index, and whether there will be
- * more. The answer has the type and UUID of the task asked about.
+ * Returns the state of a task, also of a synchronous one: its results by index, and whether more follow. The answer has
+ * the type and UUID of that task.
  */
 export async function getResponse(task: GetResponseTask & MayWarn, caller: Caller, context: Context): Promise<void> {
   const record = context.records.find(caller.owner, task.taskUUID);
@@ -23,13 +23,13 @@ export async function getResponse(task: GetResponseTask & MayWarn, caller: Calle
   }
   if (state === 'unfinished') answers.push(processingItem(record));
   const [first, ...others] = answers;
-  // Of this task, which has no item of its own; the others say what the task asked about says in vain.
+  // Warnings of getResponse itself, which has no item; others are those of the task.
   if (first !== undefined) {
     const both = warned({ warnings: [...record.warnings, ...(task.warnings ?? [])] });
     const told = first instanceof ResultReference ? first.with(both) : ({ ...first, ...both } as ResultItem);
     caller.data(told, ...others);
   }
-  // Never in one frame with results: TypeScript clients drop those then.
+  // In a separate frame: TypeScript clients drop results in a frame with errors.
   if (state === 'failed' && error !== undefined) throw error;
   if (state === 'cancelled') throw new TaskError('taskCancelled').of(record);
 }

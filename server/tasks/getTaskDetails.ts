@@ -5,7 +5,7 @@ import type { Caller } from '../caller.ts';
 import type { Context } from '../context.ts';
 import { ResultReference, resultOf, warned } from '../results.ts';
 
-/** Tells what a task asked for, without its prompts and images, which are not kept, and how it was answered so far. */
+/** Returns the settings of a task, without prompts and images, and its answers so far. */
 export async function getTaskDetails(
   task: GetTaskDetailsTask & MayWarn,
   caller: Caller,

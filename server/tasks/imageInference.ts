@@ -37,9 +37,9 @@ import { readPictures, type TaskPictures } from '../taskPictures.ts';
 import { fingerprintOf, TaskRecord } from '../taskRecords.ts';
 import { workOf } from '../work.ts';
 
-/** What all results of a task have in common. */
+/** The plan of a task, common to all its results. */
 interface Plan {
-  /** The name of its model in the catalog. */
+  /** Id of its model in the catalog. */
   air: string;
   model: ModelDescription;
   /** Of the picture; undefined: as its first reference, which is still to be read. */
@@ -49,22 +49,22 @@ interface Plan {
     GenerateRequest,
     'width' | 'height' | 'seed' | 'image' | 'mask' | 'controlNets' | 'references' | 'imagePrompts'
   >;
-  /** How far image-to-image leaves the seed image. */
+  /** Strength of image-to-image. */
   strength: number;
-  /** All but their guide images, in the order of the task. */
+  /** ControlNets without guide images, in the order of the task. */
   controlNets: Omit<ControlNetRequest, 'pixels'>[];
   imagePrompts: Omit<ImagePromptRequest, 'pixels'>[];
-  /** Of result 0; result k has seed + k, modulo 2^64. */
+  /** Seed of result 0; result k has seed + k, modulo 2^64. */
   seed: bigint;
   previews: PreviewOptions | false;
   progress: boolean;
-  /** What the model cannot do of the task, and that changes nothing but the time it takes. */
+  /** Warnings for options that the model lacks and that change only the time. */
   warnings: Warning[];
 }
 
 /**
- * Makes images. A task that is already known here by its UUID is not run again: whoever repeats it gets its results,
- * those that are there now and the others as they finish.
+ * Generates images. A task with a known UUID does not run again: the sender of a repetition gets its results, the
+ * finished ones now and the others as they finish.
  */
 export async function imageInference(
   task: ImageInferenceTask & MayWarn,
@@ -73,10 +73,10 @@ export async function imageInference(
 ): Promise<void> {
   if (repeats(task, caller, context)) return attach(task, caller, context);
   if (context.closing) throw shuttingDown();
-  // Before the first wait: a cancel may follow in the same breath, and so may the same task once more.
+  // Before the first await: a cancel or a repetition may follow at once.
   const record = new TaskRecord(task, caller, context.clock.now());
   context.records.add(record);
-  // On arrival: what counts is which task of a lane came last, not which was planned last.
+  // On arrival: the order of arrival counts, not the order of planning.
   const lane = context.records.enterLane(record, caller, task.lane);
   let meter: TaskMeter | undefined;
   void record.ended.then(() => {
@@ -96,7 +96,7 @@ export async function imageInference(
     context.queue.admit(caller.claimant, task.numberResults, freed);
     record.admitted = task.numberResults;
     record.atEnd(() => context.queue.release(caller.claimant, task.numberResults));
-    // Those that are still being planned as well: an older task never supersedes a newer one.
+    // Includes tasks in planning: an older task never supersedes a newer one.
     for (const each of older) each.cancel('superseded');
   } catch (error) {
     return context.records.refuse(record, toTaskError(error, context));
@@ -111,41 +111,41 @@ export async function imageInference(
       results: task.numberResults,
       steps: plan.request.steps,
     },
-    'A task was taken.',
+    'A task was accepted.',
   );
   if (task.deliveryMethod === 'async') acknowledge(record, caller);
   if (task.deliveryMethod === 'sync') caller.awaits(record.ended);
   void runTask(task, plan, meter, record, caller, context);
 }
 
-/** Without a prompt there is no unconditional branch; a scale that the denoiser takes as an input stays what it is. */
+/** Without a prompt there is no unconditional branch; a scale that is an input of the denoiser stays. */
 function guidanceScaleOf({ isBlank, CFGScale }: ImageInferenceTask, model: ModelDescription): number {
   const asked = CFGScale ?? model.defaultGuidanceScale;
   if (!isBlank || model.guidanceRule === 'true scale') return asked;
   return model.guidanceRule === 'above 0' ? 0 : 1;
 }
 
-/** Whether the task is known and asks for the same. Throws `conflictTaskUUID` where it asks for something else. */
+/** Whether the task is known with the same parameters. Throws `conflictTaskUUID` if they differ. */
 function repeats(task: ImageInferenceTask, caller: Caller, { records }: Context): boolean {
   const record = records.find(caller.owner, task.taskUUID);
   if (record === undefined) return false;
   if (record.fingerprint !== fingerprintOf(task) || task.numberResults > record.numberResults) {
     throw new TaskError('conflictTaskUUID', { parameter: 'taskUUID', type: 'string' });
   }
-  // Clients repeat over HTTP what failed on the server's side, and they mean it: such a task runs again.
+  // HTTP clients retry tasks that failed by a server error: such a task runs again.
   return record.state !== 'failed' || (record.error?.status ?? 500) < 500;
 }
 
 /**
- * Gives a caller what there is of a task that it repeats. Nothing is awaited in here: what finishes later is told later, so
- * on every connection results come in the order of the record.
+ * Sends a caller the finished results of a repeated task. It does not await anything, so later results follow in the
+ * order of the record on every connection.
  */
 function attach(task: ImageInferenceTask, caller: Caller, context: Context): void {
   const record = context.records.find(caller.owner, task.taskUUID);
   if (record === undefined) throw new TaskError('taskNotFound');
   const { state, error } = record;
   if (record.deliveryMethod === 'async') acknowledge(record, caller);
-  // Whoever asks for fewer results has the first of them: they come in the same order on every connection.
+  // A caller that asks for fewer results has the first ones: they come in the same order on every connection.
   const from = record.numberResults - task.numberResults;
   if (state === 'unfinished' && !record.callers.has(caller)) {
     record.callers.add(caller);
@@ -154,7 +154,7 @@ function attach(task: ImageInferenceTask, caller: Caller, context: Context): voi
   if (isSentTo(record, caller)) {
     for (const index of record.order.slice(from)) {
       const result = record.results[index];
-      // A resumed session may have been sent it a moment ago, before the task was repeated.
+      // A resumed session may have got it a moment ago, before the repetition.
       if (result === undefined || caller.holds(record.taskUUID, index)) continue;
       caller.data(resultOf(record, index, result, caller));
     }
@@ -167,7 +167,7 @@ function attach(task: ImageInferenceTask, caller: Caller, context: Context): voi
   if (record.deliveryMethod === 'sync') caller.awaits(record.ended);
 }
 
-/** Whether a caller is sent the results of a task without asking for each. */
+/** Whether a caller gets results without asking for each. */
 function isSentTo({ deliveryMethod }: TaskRecord, { pushes }: Caller): boolean {
   return deliveryMethod === 'sync' || pushes;
 }
@@ -176,7 +176,7 @@ function acknowledge({ taskType, taskUUID, warnings }: TaskRecord, caller: Calle
   caller.data({ taskType, taskUUID, status: 'processing', ...warned({ warnings }) });
 }
 
-/** Checks the task against what there is, and fills in what it leaves to the model. */
+/** Checks the task against the models and fills in the defaults of the model. */
 async function planTask(task: ImageInferenceTask, caller: Caller, context: Context): Promise<Plan> {
   checkPriority(task, context.keys.policyOf(caller.owner).maxPriority);
   const { main, loras, embeddings, controlNets, ipAdapters, vae, refiner } = await findTaskModels(
@@ -231,7 +231,7 @@ async function planTask(task: ImageInferenceTask, caller: Caller, context: Conte
       progress,
     },
     controlNets: task.controlNet.map((network, index) => {
-      // Steps and percentages are those of the whole schedule, as `steps` is: image-to-image begins further down.
+      // Steps and percentages count over the whole schedule, like `steps`: image-to-image starts later in it.
       const { first: startStep, end: endStep } = stepRange(network, steps);
       const { weight, controlMode: mode, unionMode } = network;
       const kind = unionMode === undefined ? {} : { unionMode: unionModes.indexOf(unionMode) };
@@ -247,15 +247,15 @@ async function planTask(task: ImageInferenceTask, caller: Caller, context: Conte
 }
 
 /**
- * How steps are spared. A preset is a wish for speed, which each family of models fulfils in its way; so is the first-block
- * cache, which clients ask of any model. A model that has none draws the better picture, later, and the client is told.
+ * The cache of a run. A preset, or the first-block cache, is a wish for speed. A model without the cache runs all
+ * steps, with a warning.
  */
 function cachesOf(
   task: ImageInferenceTask,
   { caches: own, layout }: ModelDescription,
   steps: number,
 ): { request: Pick<GenerateRequest, 'deepCache' | 'firstBlockCache'>; warnings: Warning[] } {
-  // Models exported to ONNX run all of the network in every step.
+  // Models exported to ONNX run the whole network in every step.
   const caches = layout === 'safetensors' ? own : [];
   const asked = { deepCache: task.deepCache, fbCache: task.firstBlockCache };
   const takesDeepCache = asked.deepCache !== undefined && (!asked.deepCache.isPreset || caches.includes('deepCache'));
@@ -265,14 +265,14 @@ function cachesOf(
   const isPreset = asked.deepCache?.isPreset === true || asked.fbCache?.isPreset === true;
   const isIgnored = (asked.deepCache ?? asked.fbCache) !== undefined && !takesDeepCache && !takesFirst;
   const parameter = isPreset ? 'acceleration' : 'acceleratorOptions.fbCache';
-  const message = `\`${parameter}\` has no effect: this model runs all of its network in every step.`;
+  const message = `\`${parameter}\` has no effect: this model runs its whole network in every step.`;
   return {
     request: { ...(deepCache && { deepCache }), ...(firstBlockCache && { firstBlockCache }) },
     warnings: isIgnored ? [{ code: 'ignoredParameter', message, parameter }] : [],
   };
 }
 
-/** What getTaskDetails repeats of a task: enough to ask for the same again beside its prompts and images. */
+/** The settings that getTaskDetails returns: enough to repeat the task with its prompts and images. */
 function settingsOf(task: ImageInferenceTask, { air, size, request, seed, strength }: Plan): Record<string, unknown> {
   const { steps, guidanceScale, scheduler } = request;
   const { trueCFGScale, CFGNormalization, CFGTruncation, maxSequenceLength, shift, clipSkip } = task;
@@ -318,13 +318,13 @@ function sizeOf(task: ImageInferenceTask, model: ModelDescription, mostPixels: n
   return { width, height };
 }
 
-/** Names the longer side, and how long it may be beside the other. */
+/** Names the longer side and its maximum for the other side. */
 function checkOutputPixels(width: number, height: number, multiple: number, most: number): void {
   if (width * height <= most) return;
   const [parameter, other] = width >= height ? ['width', height] : ['height', width];
   const max = Math.floor(most / other / multiple) * multiple;
   throw new TaskError(parameterCode('invalid', parameter), {
-    message: `A picture of ${width}×${height} pixels is larger than this server draws: at most ${most} pixels.`,
+    message: `A picture of ${width}×${height} pixels is too large for this server: at most ${most} pixels.`,
     parameter,
     type: 'integer',
     ...(max > 0 && { max }),
@@ -341,18 +341,18 @@ function checkPriority({ priority }: ImageInferenceTask, max: number): void {
   });
 }
 
-/** Ends a task of which nothing has begun so many milliseconds after it came. */
+/** Fails a task that has not started by its deadline. */
 function keepDeadline(record: TaskRecord, deadline: number | undefined, { clock }: Context): void {
   if (deadline === undefined) return;
   const timer = clock.after(Math.max(0, record.startedAt + deadline - clock.now()), () => {
     if (record.started) return;
-    const message = `The task had not begun ${deadline} ms after it came, so it was not run.`;
+    const message = `The task had not started ${deadline} ms after its arrival and was not run.`;
     record.fail(new TaskError('startTimeout', { message, parameter: 'deadline', type: 'integer' }));
   });
   void record.ended.then(() => timer.cancel());
 }
 
-/** A spelling that there is, or nothing for the model's own. */
+/** A known spelling, or undefined for the model's scheduler. */
 function schedulerOf({ scheduler }: ImageInferenceTask): string | undefined {
   if (scheduler === undefined || scheduler.toLowerCase() === 'default') return undefined;
   if (resolveScheduler(scheduler) !== undefined) return scheduler;
@@ -364,7 +364,9 @@ function schedulerOf({ scheduler }: ImageInferenceTask): string | undefined {
   });
 }
 
-/** From 0, over the whole schedule; the first step is the model's own. SDXL's refiner was trained on the last fifth. */
+/**
+ * From 0, over the whole schedule; the first step uses the main model. SDXL's refiner was trained on the last fifth.
+ */
 function refinerStart({ refiner }: ImageInferenceTask, steps: number): number {
   return Math.max(1, stepRange({ start: refiner?.start ?? { percentage: 80 } }, steps).first);
 }
@@ -372,7 +374,7 @@ function refinerStart({ refiner }: ImageInferenceTask, steps: number): number {
 function deepCacheOf({ deepCache }: ImageInferenceTask, steps: number): DeepCacheRequest | undefined {
   if (deepCache === undefined) return undefined;
   const { first: startStep, end: endStep } = stepRange(deepCache, steps);
-  // Percentages that round to the same step leave nothing between them.
+  // Percentages that round to the same step leave no step between them.
   return startStep < endStep ? { interval: deepCache.interval, startStep, endStep } : undefined;
 }
 
@@ -383,7 +385,7 @@ function firstBlockCacheOf({ firstBlockCache }: ImageInferenceTask, steps: numbe
   return startStep < endStep ? { threshold, most, startStep, endStep } : undefined;
 }
 
-/** Runs all results; never rejects, because what goes wrong is told through the record. */
+/** Runs all results; never rejects, because errors go to the record. */
 async function runTask(
   task: ImageInferenceTask,
   plan: Plan,
@@ -399,7 +401,7 @@ async function runTask(
     const request = withPictures(plan, pictures);
     const work = workOf({ ...request, seed: plan.seed }, plan.model);
     const runs = Array.from({ length: task.numberResults }, (_, index) => {
-      // Every seed that is answered can be asked for.
+      // Every returned seed must be a valid parameter.
       const ofResult = { ...request, seed: BigInt.asUintN(64, plan.seed + BigInt(index)) };
       const events = context.queue.run(caller.claimant, ofResult, task.priority, work, record.signal);
       return runResult(index, ofResult, meter.follow(events), task, plan, pictures, record, context);
@@ -416,7 +418,7 @@ function withPictures(
   { request, controlNets, imagePrompts, strength }: Plan,
   { size, canvas, guides, references, prompts }: TaskPictures,
 ): Omit<GenerateRequest, 'seed'> {
-  // Percentages that round to the same step leave nothing between them.
+  // Percentages that round to the same step leave no step between them.
   const acting = controlNets
     .map((network, index) => ({ ...network, pixels: guides[index]! }))
     .filter(({ startStep, endStep }) => startStep < endStep);
@@ -433,7 +435,7 @@ function withPictures(
   };
 }
 
-/** Runs one result: tells its events, stores its image and sends it. Throws what ends the task. */
+/** Runs one result: sends its events, stores and sends its image. Throws the error that ends the task. */
 async function runResult(
   index: number,
   request: GenerateRequest,
@@ -448,11 +450,11 @@ async function runResult(
   const previewer = plan.previews === false ? undefined : new Previewer(record, index, plan.previews, request, context);
   let pixels: Pixels | undefined;
   for await (const event of events) {
-    // What a run still says after its task has ended is nobody's; the run itself ends within a step.
+    // Events after the end of the task are dropped; the run itself ends within a step.
     if (record.state !== 'unfinished') continue;
     switch (event.type) {
       case 'queued': {
-        // The place of a task is that of its next result.
+        // The position of a task is that of its next result.
         const before = Math.min(...record.positions.values());
         record.positions.set(index, event.position);
         const position = Math.min(...record.positions.values());
@@ -493,8 +495,8 @@ async function runResult(
   previewer?.stop();
   if (pixels === undefined) throw new RuntimeError('inferenceError', 'The run ended without an image.');
   const drawn = pixels;
-  // From here the runtime is free for the next run. One after the other, so that results come in the order in which their
-  // runs ended and not by which picture is quicker to encode.
+  // The runtime is free for the next run from here on. Sequential, so that results come in the order in which their
+  // runs ended, not in the order of encoding time.
   const delivered = record.delivered.then(async () => {
     const finished = canvas === undefined ? drawn : await canvas.finish(drawn);
     const recipe = recipeOf(task, { air: plan.air, defaultScheduler: plan.model.defaultScheduler, request });
@@ -504,7 +506,7 @@ async function runResult(
   await delivered;
 }
 
-/** Encodes and stores the image of one result, and sends it to all who wait for it. */
+/** Encodes and stores the image of one result, and sends it to all callers. */
 async function deliver(
   index: number,
   pixels: Pixels,
@@ -526,16 +528,16 @@ async function deliver(
     context,
   );
   if (record.state !== 'unfinished') {
-    // Cancelled meanwhile: nobody will hear of this image.
+    // Cancelled meanwhile: nobody gets this image.
     await context.store.delete(stored.imageUUID);
     return;
   }
-  // Until the task has ended, and with it its last result, none of them goes to make room.
+  // Its images are protected from deletion until the task ends.
   const hold = context.store.hold(stored.imageUUID);
   void record.ended.then(() => hold[Symbol.dispose]());
   const result = { imageUUID: stored.imageUUID, format: stored.format, seed };
   const place = record.add(index, result);
-  // Receivers differ by the address they came by alone, so those of one address share a result and its frame.
+  // Receivers differ only in the address of the request, so those with one address share a result and its frame.
   const results = new Map<string, ReturnType<typeof resultOf>>();
   for (const receiver of record.callers) {
     if (!isSentTo(record, receiver) || place < (record.from.get(receiver) ?? 0)) continue;
@@ -547,7 +549,7 @@ async function deliver(
 }
 
 function tell(record: TaskRecord, event: Parameters<Caller['event']>[0]): void {
-  // Nothing follows the end, not even what the run said in the same turn.
+  // Nothing follows the end, not even events of the same turn.
   if (record.state !== 'unfinished') return;
   for (const caller of record.callers) caller.event(event);
 }

@@ -5,7 +5,7 @@ import type { Context } from '../context.ts';
 import { warned } from '../results.ts';
 import { imageUrl, storeReference } from '../taskImages.ts';
 
-/** Keeps an image as it was sent, once it has been found whole. */
+/** Stores an image unchanged after checking all of it. */
 export async function imageUpload(task: ImageUploadTask & MayWarn, caller: Caller, context: Context): Promise<void> {
   const image = await storeReference(task.image, 'image', caller, context);
   caller.data({

@@ -1,4 +1,4 @@
-/** What the server does for each task type. Authentication and ping are not here: they concern a socket, not a session. */
+/** The handlers of all task types, except authentication and ping, which concern a socket, not a session. */
 
 import type { Task, TaskType } from '../../protocol/tasks/index.ts';
 import type { Caller } from '../caller.ts';
@@ -15,8 +15,8 @@ import { taskCancel } from './taskCancel.ts';
 export type HandledTask = Exclude<Task, { taskType: 'authentication' | 'ping' }>;
 
 /**
- * Answers one task through its caller and settles when an HTTP request may end. Throws what ends the task before it has
- * a record of its own; whoever called tells the caller.
+ * Answers one task through its caller and resolves when an HTTP request may end. Throws errors that occur before the
+ * task has a record; the caller of this function sends them.
  */
 export type Handler<T extends HandledTask> = (task: T, caller: Caller, context: Context) => Promise<void>;
 
@@ -34,7 +34,7 @@ export const handlers = {
 };
 
 export async function handleTask(task: HandledTask, caller: Caller, context: Context): Promise<void> {
-  // Each handler takes exactly the task of its name, which is more than the compiler can follow through an index.
+  // Each handler takes exactly the task of its name, which the compiler cannot infer from an index.
   const handler = handlers[task.taskType] as Handler<HandledTask>;
   await handler(task, caller, context);
 }

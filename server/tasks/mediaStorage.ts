@@ -7,13 +7,13 @@ import { belongsTo } from '../images/store.ts';
 import { warned } from '../results.ts';
 import { imageUrl, storeReference } from '../taskImages.ts';
 
-/** Keeps or deletes an image. */
+/** Stores or deletes an image. */
 export async function mediaStorage(task: MediaStorageTask & MayWarn, caller: Caller, context: Context): Promise<void> {
   const { taskType, taskUUID, operation } = task;
   if (task.operation === 'delete') {
     const image = context.store.known(task.media.uuid);
     const details = { parameter: 'media', type: 'string' };
-    // Everybody who knows its UUID may read an image, but only its owner may delete it.
+    // Everybody who knows its UUID may read an image; only its owner may delete it.
     if (image !== undefined && !context.keys.open && !belongsTo(image, caller.owner)) {
       throw new TaskError('forbiddenMedia', details);
     }

@@ -7,7 +7,7 @@ import type { Context } from '../context.ts';
 import { warned } from '../results.ts';
 import { noteOf, tinyDecoderOf } from '../taskModels.ts';
 
-/** Runware's word for each kind, which also tells the parameter that takes it. */
+/** Runware's category of each kind, which also tells the parameter that takes it. */
 const categories: Record<ModelKind, ModelItem['category']> = {
   checkpoint: 'checkpoint',
   lora: 'lora',
@@ -21,7 +21,7 @@ const categories: Record<ModelKind, ModelItem['category']> = {
   imageEncoder: 'checkpoint',
 };
 
-/** What of a task makes the negative prompt count. */
+/** The condition under which the negative prompt has an effect. */
 const guidanceWords: Record<CatalogEntry['model']['guidanceRule'], CheckpointItem['guidance']> = {
   never: 'none',
   'above 1': 'CFGScale',
@@ -29,7 +29,7 @@ const guidanceWords: Record<CatalogEntry['model']['guidanceRule'], CheckpointIte
   'true scale': 'trueCFGScale',
 };
 
-/** Lists the models of the catalog that fit, the unavailable ones with their reason. */
+/** Lists the matching models of the catalog, unavailable ones with their reason. */
 export async function modelSearch(
   task: ModelSearchTask & MayWarn,
   caller: Caller,
@@ -63,7 +63,7 @@ function matches({ ids, kind, model }: CatalogEntry, task: ModelSearchTask): boo
     .every((word) => text.includes(word));
 }
 
-/** As narrow as is known, then the family: sd1x is an sd. */
+/** From the most specific name to the family: sd1x is an sd. */
 function architecturesOf({ architecture, family }: CatalogEntry['model']): string[] {
   const known = [architecture, family].filter((word) => word !== 'unknown');
   return known.length === 0 ? ['unknown'] : known;
@@ -108,14 +108,14 @@ function toItem(
   } satisfies CheckpointItem;
 }
 
-/** Those that serve models with this scheduler of their own. */
+/** Schedulers that work with models that have this default scheduler. */
 function spellingsFor(className: string, known: Map<string, string[]>): string[] {
   const spellings = known.get(className) ?? schedulerSpellings({ _class_name: className });
   known.set(className, spellings);
   return spellings;
 }
 
-/** Runware's words `base` and `refiner` for checkpoints; for the others the kind. */
+/** Runware's types `base` and `refiner` for checkpoints; for the others the kind. */
 function typeOf(kind: ModelKind, model: CatalogEntry['model']): string {
   if (kind !== 'checkpoint') return kind;
   return model.refiner === true ? 'refiner' : 'base';

@@ -4,7 +4,7 @@ import type { Caller } from '../caller.ts';
 import type { Context } from '../context.ts';
 import { warned } from '../results.ts';
 
-/** Stops tasks, queued or running, and says which of them it was that stopped them. */
+/** Cancels tasks, queued or running, and returns those that it cancelled. */
 export async function taskCancel(task: TaskCancelTask & MayWarn, caller: Caller, { records }: Context): Promise<void> {
   const cancelled = task.tasks.filter((taskUUID) => records.find(caller.owner, taskUUID)?.cancel('cancelled'));
   caller.data({ taskType: task.taskType, taskUUID: task.taskUUID, cancelled, ...warned(task) });

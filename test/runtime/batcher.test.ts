@@ -397,7 +397,7 @@ describe('the batcher', () => {
         reason: {
           code: 'inferenceError',
           message:
-            'The unet of counting gave values that are not numbers: its weights are damaged, or overflow half precision.',
+            'The unet of counting returned NaN or infinite values: its weights are damaged, or overflow half precision.',
         },
       },
     ]);

@@ -202,7 +202,7 @@ describe('what a path holds is told by its names and shapes', () => {
         kind: 'lora',
         available: true,
         architecture: 'sd1x',
-        reason: expect.stringMatching(/its tensor "position_ids" is no part of a LoRA and without effect\.$/),
+        reason: expect.stringMatching(/its tensor "position_ids" is not part of a LoRA and ignored\.$/),
       },
     ],
     [
@@ -280,7 +280,7 @@ describe('what a path holds is told by its names and shapes', () => {
         ['conv_in.weight', zeros(1)],
         ['x', zeros(1)],
       ],
-      /holds a UNet alone/,
+      /it has only a UNet/,
     ],
     [
       'anything else',
@@ -304,14 +304,16 @@ describe('what a path holds is told by its names and shapes', () => {
     for (const name of ['model.ckpt', 'model.bin', 'model.pt', 'model.pth']) {
       const file = newPath(name);
       await writeFile(file, 'PK');
-      expect((await describeModel(file)).reason).toMatch(/pickled weights can run code when opened and are refused/);
+      expect((await describeModel(file)).reason).toMatch(
+        /pickled weights are refused, because opening them can run code/,
+      );
       await expect(openCheckpoint(file)).rejects.toThrow(/pickled weights/);
       await expect(openPart(file, 'vae')).rejects.toThrow(/pickled weights/);
     }
     const folder = newPath();
     await mkdir(folder);
     await writeFile(join(folder, 'model.ckpt'), 'PK');
-    expect((await describeModel(folder)).reason).toMatch(/model\.ckpt cannot help: pickled weights can run code/);
+    expect((await describeModel(folder)).reason).toMatch(/model\.ckpt cannot be used: pickled weights are refused/);
     await writeFile(join(folder, 'config.json'), '{"_class_name":"ControlNetModel"}');
     await rm(join(folder, 'model.ckpt'));
     await writeFile(join(folder, 'diffusion_pytorch_model.bin'), 'PK');

@@ -57,7 +57,7 @@ test.each([
   const run = draw(runtime, request({ model, ...(component === 'vae_encoder' && { image }) }));
   await expect(run).rejects.toMatchObject({
     code: 'inferenceError',
-    message: expect.stringMatching(new RegExp(`^The ${component} of tiny-sd15_\\S+ gave values that are not numbers`)),
+    message: expect.stringMatching(new RegExp(`^The ${component} of tiny-sd15_\\S+ returned NaN or infinite values`)),
   });
 });
 
@@ -73,7 +73,7 @@ test.each([
   expect(logs.filter(({ level }) => level === 'warn')).toEqual([
     {
       level: 'warn',
-      message: 'A run goes on without previews.',
+      message: 'A run continues without previews.',
       fields: { model: modelFolder('tiny-sd15'), decoder: 'tiny', reason: expect.any(String) },
     },
   ]);

@@ -88,5 +88,5 @@ test('what is asked for when it is closed ends too', async () => {
   const asked = [describer.describe(join(folder, 'hang')), describer.describe('/b')];
   await describer.close();
   expect(await Promise.all(asked)).toMatchObject([{ available: false }, { available: false }]);
-  expect(await describer.describe('/c')).toMatchObject({ available: false, reason: 'The server is being stopped.' });
+  expect(await describer.describe('/c')).toMatchObject({ available: false, reason: 'The server is stopping.' });
 });

@@ -107,7 +107,7 @@ describe('a limit of the device memory', () => {
     await draw(device.runtime, scripted(one, [], { memoryBytes: 6e6 }));
     await draw(device.runtime, scripted(one, [], { memoryBytes: 4e6 }));
     expect(device.replaced().map(({ message }) => message)).toEqual([
-      'The runtime process is replaced because it passed the memory limit.',
+      'The runtime process is replaced because it exceeded the memory limit.',
     ]);
   });
 
@@ -116,7 +116,7 @@ describe('a limit of the device memory', () => {
     await draw(device.runtime, scripted(one));
     expect(device.runtime.status().deviceMemory).toBeUndefined();
     expect(device.logs.filter(({ level }) => level === 'warn').map(({ message }) => message)).toEqual([
-      'The device memory limit has no effect on the CPU, where the memory limit counts.',
+      'The device memory limit has no effect on the CPU. The memory limit applies there.',
     ]);
   });
 

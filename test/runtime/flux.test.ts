@@ -422,7 +422,7 @@ describe('FLUX.1 Redux', () => {
       const missing = await describeModel(file);
       expect(missing).toMatchObject({ kind: 'ipAdapter', family: 'flux', available: false });
       expect(missing.reason).toBe(
-        'The image_encoder is missing: flux1-redux-dev.safetensors, which makes words of pictures, does not hold the picture encoder SigLIP. Put a file with it, such as sigclip_vision_patch14_384.safetensors, into clip_vision/ beside style_models/.',
+        'The image_encoder is missing: flux1-redux-dev.safetensors, an image prompt model, lacks the image encoder SigLIP. Put a file with it, such as sigclip_vision_patch14_384.safetensors, into clip_vision/ beside style_models/.',
       );
 
       const encoder = join(encoders, 'sigclip_vision_patch14_384.safetensors');
@@ -435,7 +435,7 @@ describe('FLUX.1 Redux', () => {
         available: true,
         architecture: 'flux1',
         className: 'FluxPriorReduxPipeline',
-        reason: 'It is put together with sigclip_vision_patch14_384.safetensors.',
+        reason: 'It uses the files sigclip_vision_patch14_384.safetensors.',
       });
       expect(await describeModel(encoder)).toMatchObject({ kind: 'imageEncoder', available: true });
       const [whole, parts] = [await openImagePrompts(redux), await openImagePrompts(file)];
@@ -544,7 +544,7 @@ describe('files of FLUX.1', () => {
     const file = await writeFluxFiles(models);
     expect(await describeModel(file)).toMatchObject({
       available: true,
-      reason: 'It is put together with clip_l.safetensors, t5xxl.safetensors, ae.safetensors.',
+      reason: 'It uses the files clip_l.safetensors, t5xxl.safetensors, ae.safetensors.',
     });
     const quantized = join(models, 'diffusion_models', 'dev-q4_0.gguf');
     await cp(join(modelsFolder, 'tiny-flux-dev-q4_0.gguf'), quantized);

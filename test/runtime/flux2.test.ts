@@ -160,7 +160,7 @@ test.each([
   ['vae', 'bn.running_mean', undefined, 'have no tensor "bn.running_mean"'],
   ['vae', 'bn.running_var', 64, 'The tensor "bn.running_var" has 64 values, not the expected 128.'],
   ['transformer', 'single_stream_modulation.linear.weight', 142, 'has 142 rows, which is not a multiple of 3'],
-  ['transformer', 'x_embedder.weight', 47, 'do not fit one another'],
+  ['transformer', 'x_embedder.weight', 47, 'do not match'],
 ] as const)('a %s whose %s is damaged is refused', async (part, name, rows, reason) => {
   const path = await mkdtemp(join(tmpdir(), 'flux2-'));
   onTestFinished(() => rm(path, { recursive: true }));
@@ -254,7 +254,7 @@ describe('files of FLUX.2', () => {
     await writeTransformerFile('tiny-z-image/text_encoders/qwen_3_4b', encoder);
     await writeTransformerFile('tiny-flux2-klein/vae/flux2-vae', join(own, 'vae', 'flux2-vae.safetensors'));
     await writeFile(`${file}.json`, JSON.stringify({ vae: { norm_num_groups: 4 } }));
-    expect((await describeModel(file)).reason).toContain('its states have 32 channels, but the transformer reads 24');
+    expect((await describeModel(file)).reason).toContain('its states have 32 channels, but the transformer takes 24');
     await writeTransformerFile('tiny-flux2-klein/text_encoders/qwen_3_4b', encoder);
     expect(await describeModel(file)).toMatchObject({ available: true, family: 'flux2' });
     expect(await drawn(modelCache, { ...request, model: file })).toEqual(await drawn(modelCache, request));

@@ -21,10 +21,10 @@ const page = '<!DOCTYPE html>\n<html lang="en"><head><title>Log in</title></head
 
 const files: [what: string, content: string | Buffer, reason: RegExp][] = [
   ['an empty file', '', /it is empty\. Download it again\.$/],
-  ['a Git LFS pointer', pointer, /Git LFS pointer that stands for the file of 4265380512 bytes.*git lfs pull/],
+  ['a Git LFS pointer', pointer, /Git LFS pointer to the file of 4265380512 bytes.*git lfs pull/],
   ['a git-annex pointer', '/annex/objects/SHA256E-s12--ab.safetensors\n', /git-annex pointer.*git annex get/],
   ['a web page', page, /a web page titled "Log in".*Download the file again/],
-  ['a web page after white space', `\r\n\t ${'<html><body>404</body></html>'}`, /a web page, saved/],
+  ['a web page after white space', `\r\n\t ${'<html><body>404</body></html>'}`, /a web page, probably a login page/],
   [
     'the error of a store',
     '<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>',
@@ -44,7 +44,7 @@ const files: [what: string, content: string | Buffer, reason: RegExp][] = [
   ['a picture', Buffer.from('\x89PNG\r\n\x1a\n\0\0\0\rIHDR', 'latin1'), /a picture \(PNG\)/],
   ['an ONNX graph', Buffer.from('\x08\x08\x12\x07pytorch', 'latin1'), /an ONNX graph.*unet\/model\.onnx/],
   ['a program', Buffer.from('\x7fELF\x02\x01\x01\0\0\0', 'latin1'), /a program/],
-  ['nothing but zeros', Buffer.alloc(10_000), /nothing but zeros.*broken off/],
+  ['nothing but zeros', Buffer.alloc(10_000), /begins with zeros.*interrupted/],
 ];
 
 /** The beginning of a ZIP archive with one file in it. */

@@ -68,7 +68,10 @@ describe('a UNet that is loaded anew for what a run adds', { timeout: 300_000 },
     ]);
     expect(deep).toMatchObject({
       status: 'rejected',
-      reason: { code: 'modelUnavailable', message: expect.stringContaining('has changed since it was first read') },
+      reason: {
+        code: 'modelUnavailable',
+        message: expect.stringContaining('has changed since the server first read it'),
+      },
     });
     expect(beside).toEqual({ status: 'fulfilled', value: controlled });
     expect(await draw(runtime, request(model, { controlNets }))).toEqual(controlled);

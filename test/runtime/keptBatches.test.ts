@@ -44,7 +44,9 @@ describe('numbers of rows that were found out', { timeout: 300_000 }, () => {
       await Promise.all(Array.from({ length: runs }, (_, seed) => draw(runtime, { ...request, seed: BigInt(seed) })));
       if (ofUNet().length > 0) break;
     }
-    const measured = logs.some(({ message, graph }) => message.includes('was found out') && graph?.endsWith('/unet'));
+    const measured = logs.some(
+      ({ message, graph }) => message.includes('batch size of a graph was measured') && graph?.endsWith('/unet'),
+    );
     return { batches: ofUNet(), measured, logs };
   }
 
@@ -77,7 +79,7 @@ describe('numbers of rows that were found out', { timeout: 300_000 }, () => {
     const { measured, logs } = await found(file);
     expect(measured).toBe(true);
     expect(logs.map(({ message }) => message)).toContain(
-      'The file of batch sizes cannot be read; they are found out anew.',
+      'The file of batch sizes cannot be read. They are measured again.',
     );
     expect((await contentOf(file)).batches.length).toBeGreaterThan(0);
   });

@@ -74,7 +74,7 @@ describe('files that are no tokenizer of the kind asked for', () => {
   test.each([
     ['a missing one', 'qwen', undefined, 'neither tokenizer.json nor vocab.json and merges.txt'],
     ['a missing T5', 't5', undefined, 'no tokenizer.json'],
-    ['pieces with scores', 'qwen', { model: { type: 'Unigram', vocab: [['a', 0]] } }, 'no vocabulary of byte pairs'],
+    ['pieces with scores', 'qwen', { model: { type: 'Unigram', vocab: [['a', 0]] } }, 'no byte pair vocabulary'],
     ['byte pairs', 't5', { model: { type: 'BPE', vocab, merges: [] } }, 'no pieces with scores'],
     ['ends of words', 'qwen', { model: { type: 'BPE', vocab, merges: [], end_of_word_suffix: '</w>' } }, 'CLIP'],
     [
@@ -98,7 +98,7 @@ describe('files that are no tokenizer of the kind asked for', () => {
       'no token that fills rows',
       'qwen',
       { model: { type: 'BPE', vocab, merges: [] } },
-      'lacks its own special token <|endoftext|>',
+      'lacks its special token <|endoftext|>',
     ],
   ] as const)('%s is refused', async (_name, kind, description, reason) => {
     const own = await mkdtemp(join(folder, 'odd-'));

@@ -133,7 +133,7 @@ test('a picture of more pixels than the server draws is refused when it comes', 
     parameter: 'height',
     type: 'integer',
     max: 192,
-    message: 'A picture of 512×1024 pixels is larger than this server draws: at most 100000 pixels.',
+    message: 'A picture of 512×1024 pixels is too large for this server: at most 100000 pixels.',
   });
   const fits = await server.post([imageTask({ width: 512, height: 192 })]);
   expect(fits.body.errors).toBeUndefined();
@@ -163,14 +163,14 @@ describe('a process that dies of large pictures', () => {
     await expect(pump(draw(runtime, killing(2048)))).rejects.toMatchObject({
       code: 'runtimeLost',
       parameter: 'width',
-      message: expect.stringContaining('while it drew 2048×2048 pixels'),
+      message: expect.stringContaining('while drawing 2048×2048 pixels'),
     });
     // The second one is not tried again after its first death, and later ones not at all.
     for (let task = 0; task < 2; task++) {
       await expect(pump(draw(runtime, killing(2048)))).rejects.toMatchObject({
         code: 'invalidParameter',
         parameter: 'width',
-        message: expect.stringContaining(`pictures of ${2048 * 2048} pixels and more are not tried for 60 s`),
+        message: expect.stringContaining(`pictures of ${2048 * 2048} pixels and more are blocked for 60 s`),
         retryAfterMs: expect.any(Number),
       });
     }
@@ -194,7 +194,7 @@ describe('a process that an unusually large picture left large', () => {
     await draw(runtime, scripted(model, [{ loaded: 100 * mebi }], { memoryBytes: 150 * mebi }));
     const drawing = (size: number, memoryBytes: number, script: ScriptStep[] = []) =>
       draw(runtime, scripted(model, script, { width: size, height: size, memoryBytes }));
-    const replaced = () => logs.filter((message) => message.includes('give back the memory')).length;
+    const replaced = () => logs.filter((message) => message.includes('free the memory')).length;
     return { clock, runtime, drawing, replaced, [Symbol.asyncDispose]: () => runtime.close() };
   };
 

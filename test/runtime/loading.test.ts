@@ -188,7 +188,7 @@ describe('files that change', () => {
     await copyFile(weights, `${file}.new`);
     await rename(`${file}.new`, file);
     await expect(openUNet(old)).rejects.toThrow(
-      'test/unet: diffusion_pytorch_model.safetensors has changed since it was first read.',
+      'test/unet: diffusion_pytorch_model.safetensors has changed since the server first read it.',
     );
     const graph = await openUNet(await readStoredTensors(file));
     expect(largestDifference(await step(graph), expected)).toBeLessThan(1e-5);
@@ -198,10 +198,10 @@ describe('files that change', () => {
     const file = await copied('cut');
     let tensors = await readStoredTensors(file);
     await utimes(file, new Date(), new Date(0));
-    await expect(openUNet(tensors)).rejects.toThrow('has changed since it was first read');
+    await expect(openUNet(tensors)).rejects.toThrow('has changed since the server first read it');
     tensors = await readStoredTensors(file);
     await truncate(file, 10_000);
-    await expect(openUNet(tensors)).rejects.toThrow('has changed since it was first read');
+    await expect(openUNet(tensors)).rejects.toThrow('has changed since the server first read it');
     await rm(file);
     await expect(openUNet(tensors)).rejects.toThrow('diffusion_pytorch_model.safetensors is no longer there');
   });

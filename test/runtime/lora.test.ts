@@ -372,7 +372,7 @@ describe('a file that is no LoRA for the model', () => {
       { [`${name}.lora_up.weight`]: fitting[`${name}.lora_up.weight`]! },
       `cannot be used: "${name}" has only one of its two matrices.`,
     ],
-    ['it holds something else', one('model.weight'), 'holds no LoRA: no tensor has a name like'],
+    ['it holds something else', one('model.weight'), 'contains no LoRA: no tensor has a name like'],
     [
       'an alpha is no number',
       { ...fitting, [`${name}.alpha`]: { shape: [], data: Float32Array.of(Number.NaN) } },
@@ -390,11 +390,7 @@ describe('a file that is no LoRA for the model', () => {
       { ...fitting, ...one(`${name}.lora_mid.weight`) },
       `"${name}" has matrices that do not fit each other: [4, 16], [16, 4] and [1].`,
     ],
-    [
-      'a layer is of two kinds',
-      { ...fitting, [`${name}.diff`]: matrix(16, 16) },
-      'holds adapters of several kinds at once.',
-    ],
+    ['a layer is of two kinds', { ...fitting, [`${name}.diff`]: matrix(16, 16) }, 'has adapters of several kinds.'],
     ['it is an OFT', one(`${name}.oft_blocks`), 'it is an OFT (oft_blocks); supported are LoRA, LoCon, LoHa'],
     [
       'it changes embeddings',
@@ -409,12 +405,12 @@ describe('a file that is no LoRA for the model', () => {
     [
       'a value is no number',
       { ...fitting, [`${name}.lora_up.weight`]: { shape: [16, 4], data: new Float32Array(64).fill(Number.NaN) } },
-      'holds values that are not numbers (NaN or infinite).',
+      'has NaN or infinite values.',
     ],
     [
       'it holds two adapters',
       { ...fitting, [`${name}.lora_A.second.weight`]: matrix(4, 16) },
-      `it holds several adapters at once ("${name}.lora_A.second.weight" is a second one).`,
+      `it contains several adapters ("${name}.lora_A.second.weight" is a second one).`,
     ],
   ])('is refused in a sentence: %s', async (_, tensors, reason) => {
     const file = join(folder, 'wrong.safetensors');

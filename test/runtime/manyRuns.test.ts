@@ -159,7 +159,7 @@ test('models that are still being loaded count towards the memory limit', async 
   await using runtime = startScripted({
     memoryLimitBytes: 100e6,
     maxModels: 10,
-    log: (_level, message) => message.includes('make room') && replaced.push(message),
+    log: (_level, message) => message.includes('load another model') && replaced.push(message),
   });
   await draw(runtime, scripted(one, [], { memoryBytes: 85e6 }));
   const loading: ScriptStep[] = [atOnce, { event: { type: 'staged', stage: 'loading' } }, { waitMs: 200 }];

@@ -63,7 +63,7 @@ describe('two models, of which one fits', () => {
     for (let i = 1; i <= 11; i++) runs.push(run(`a${i}`, base));
     await Promise.all(runs);
     expect(order).toEqual(['a0', 'a1', 'a2', 'a3', 'a4', 'a5', 'a6', 'a7', 'a8', 'b', 'a9', 'a10', 'a11']);
-    expect(replaced('make room')).toHaveLength(2);
+    expect(replaced('load another model')).toHaveLength(2);
     expect(runtime.status().restarts).toBe(0);
   });
 
@@ -76,14 +76,14 @@ describe('two models, of which one fits', () => {
     };
     await Promise.all([user(base), user(other)]);
     // Taking turns without a thought would make it 19.
-    expect(replaced('make room').length).toBeLessThanOrEqual(5);
+    expect(replaced('load another model').length).toBeLessThanOrEqual(5);
   });
 
   test('change places at once when nobody wants the other', async () => {
     const { log, replaced } = recorder();
     await using runtime = startRuntime({ provider: 'cpu', threads: 1, log, maxModels: 1 });
     for (const model of [modelA, modelB, modelA]) await draw(runtime, request(model));
-    expect(replaced('make room')).toHaveLength(2);
+    expect(replaced('load another model')).toHaveLength(2);
   });
 });
 
@@ -150,7 +150,7 @@ describe('a memory limit', () => {
     expect(runtime.status().pid).toBe(pid);
     await draw(runtime, scripted(other, [], { memoryBytes: 50e6 }));
     expect(runtime.status().pid).not.toBe(pid);
-    expect(replaced('make room').map(({ fields }) => fields)).toMatchObject([
+    expect(replaced('load another model').map(({ fields }) => fields)).toMatchObject([
       { held: [base, lora], needed: [other], memoryBytes: 95e6 },
     ]);
   });
@@ -160,7 +160,7 @@ describe('a memory limit', () => {
     await using runtime = startScripted({ log, memoryLimitBytes: 100e6 });
     for (const memoryBytes of [80e6, 99e6, 101e6]) await draw(runtime, scripted(base, [], { memoryBytes }));
     await draw(runtime, scripted(base, [], { memoryBytes: 80e6 }));
-    expect(replaced('passed the memory limit').map(({ fields }) => fields.runs)).toEqual([3]);
+    expect(replaced('exceeded the memory limit').map(({ fields }) => fields.runs)).toEqual([3]);
     expect(runtime.status()).toMatchObject({ state: 'ready', restarts: 0 });
   });
 
@@ -168,7 +168,7 @@ describe('a memory limit', () => {
     const { log, replaced } = recorder();
     await using runtime = startScripted({ log, memoryLimitBytes: 100e6 });
     for (let i = 0; i < 16; i++) await draw(runtime, scripted(base, [], { memoryBytes: 120e6 }));
-    expect(replaced('passed the memory limit').map(({ fields }) => fields.runs)).toEqual([1, 2, 4, 8]);
+    expect(replaced('exceeded the memory limit').map(({ fields }) => fields.runs)).toEqual([1, 2, 4, 8]);
   });
 
   test('is compared with what the process really takes', async () => {
@@ -176,7 +176,7 @@ describe('a memory limit', () => {
     // No process of Node takes less, whatever it has loaded.
     await using runtime = startRuntime({ provider: 'cpu', threads: 1, log, memoryLimitBytes: 30e6 });
     for (let i = 0; i < 2; i++) await draw(runtime, request(modelA));
-    expect(replaced('passed the memory limit').map(({ fields }) => fields.runs)).toEqual([1]);
+    expect(replaced('exceeded the memory limit').map(({ fields }) => fields.runs)).toEqual([1]);
   });
 
   test('is tried again soon after a recycling that helped', async () => {
@@ -188,7 +188,7 @@ describe('a memory limit', () => {
       await run(120e6);
     }
     await run(80e6);
-    expect(replaced('passed the memory limit').map(({ fields }) => fields)).toMatchObject([
+    expect(replaced('exceeded the memory limit').map(({ fields }) => fields)).toMatchObject([
       { runs: 21, notAgainBeforeRuns: 2 },
       { runs: 21, notAgainBeforeRuns: 2 },
     ]);
@@ -286,9 +286,9 @@ describe('loading', () => {
       ['staged', undefined],
       ['finished', undefined],
     ]);
-    const told = logs.filter(({ message }) => message.startsWith('Weights'));
+    const told = logs.filter(({ message }) => /weights/i.test(message));
     expect(told).toEqual([
-      { message: 'Weights are being loaded.', fields: { model: base, component: 'text_encoder', ofBytes: 300 } },
+      { message: 'Loading weights.', fields: { model: base, component: 'text_encoder', ofBytes: 300 } },
       { message: 'Weights were loaded.', fields: { model: base, bytes: 300, loadingMs: expect.any(Number) } },
     ]);
   });
@@ -322,6 +322,6 @@ describe('loading', () => {
     const run = draw(runtime, scripted(base, [loading('unet', 100), { fail: error }]));
     await expect(run).rejects.toThrow('The unet is damaged.');
     expect(runtime.status().loading).toBeUndefined();
-    expect(logs.map(({ message }) => message)).toContain('Loading weights was broken off.');
+    expect(logs.map(({ message }) => message)).toContain('Loading weights was interrupted.');
   });
 });

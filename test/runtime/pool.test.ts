@@ -158,16 +158,16 @@ describe('two devices', () => {
   test('are refused where they are named wrongly', () => {
     const start = (...provider: string[]) => startRuntime({ provider, log: () => {} });
     expect(() => start('cuda', 'cuda:0')).toThrow(
-      'cuda (which is cuda:0) is named twice, but a GPU takes one process; only cpu may be named twice.',
+      'cuda (which is cuda:0) is named twice. Only cpu may be named several times.',
     );
-    expect(() => start('cpu', 'auto')).toThrow(/^auto picks one device/);
+    expect(() => start('cpu', 'auto')).toThrow(/^auto chooses one device/);
     expect(() => start('cpu', 'tpu')).toThrow('There is no provider "tpu". There are: auto, cuda');
     expect(() => start()).toThrow(/^No device is named\./);
   });
 
   test('are not ready where one of them does not start', async () => {
     await using runtime = startRuntime({ provider: ['cpu', 'cuda:99'], log: () => {} });
-    await expect(runtime.ready()).rejects.toThrow(/^The provider cuda:99 does not start here: /);
+    await expect(runtime.ready()).rejects.toThrow(/^The provider cuda:99 does not start: /);
     // Whoever goes on nevertheless has the other.
     expect(await draw(runtime, request())).toMatchObject({ width: 64 });
     expect(devicesOf(runtime)).toMatchObject([

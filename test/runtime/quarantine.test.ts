@@ -74,7 +74,7 @@ describe('a model that kills under large pictures', () => {
     die(large);
     const [aside] = die(large / 2);
     expect(aside).toMatchObject({ fromPixels: large / 2, retryAfterMs: 60_000 });
-    expect(aside!.reason).toContain(`pictures of ${large / 2} pixels and more are not tried for 60 s`);
+    expect(aside!.reason).toContain(`pictures of ${large / 2} pixels and more are blocked for 60 s`);
     expect(quarantine.against(run(large))).toBeDefined();
     expect(quarantine.against(run(large / 2))).toBeDefined();
     expect(quarantine.against(run(large / 2 - 1))).toBeUndefined();

@@ -245,7 +245,7 @@ test('refers only to schedulers that exist', () => {
 describe('spellings', () => {
   // Names of Runware's schemas that stand for nothing here, and what is said of each.
   const absent: Record<string, RegExp> = {
-    DPMSolverMultistepInverse: /from a picture back to noise/,
+    DPMSolverMultistepInverse: /inverts a picture to noise/,
   };
   const runware =
     `DDIM · DDIMScheduler · DDPMScheduler · DEISMultistepScheduler · Default · DPM++ · DPM++ 2M · DPM++ 2M Beta ·
@@ -331,8 +331,8 @@ describe('spellings', () => {
     ['DPMSolverSDEScheduler', /Brownian/],
     ['dpmpp_2s_ancestral', /DPM\+\+ 2S is the same without/],
     ['DPM adaptive', /its own number of steps/],
-    ['DDIMInverseScheduler', /back to noise/],
-    ['CosineDPMSolverMultistepScheduler', /another kind/],
+    ['DDIMInverseScheduler', /inverts a picture to noise/],
+    ['CosineDPMSolverMultistepScheduler', /a kind of model that is not supported/],
   ])('that stand for nothing here say why: %s', (spelling, reason) => {
     expect(resolveScheduler(spelling)).toBeUndefined();
     expect(noSuchScheduler(spelling)).toMatch(reason);
@@ -349,9 +349,9 @@ describe('spellings', () => {
 
   test('that stand for nothing are answered with those that do', () => {
     expect(noSuchScheduler(' karrasvescheduler')).toMatch(
-      /^There is no scheduler karrasvescheduler: it is for models .*\. There are: Default, DDIM, .*UniPCMultistepScheduler\.$/,
+      /^Unknown scheduler karrasvescheduler: it is for a kind of model .*\. Known: Default, DDIM, .*UniPCMultistepScheduler\.$/,
     );
-    expect(noSuchScheduler('Euler b')).toMatch(/^There is no scheduler Euler b\. There are: Default, /);
+    expect(noSuchScheduler('Euler b')).toMatch(/^Unknown scheduler Euler b\. Known: Default, /);
   });
 
   test('may vary in case and white space', () => {
@@ -419,9 +419,9 @@ describe('a scheduler is refused with a sentence', () => {
       { _class_name: 'FlowMatchEulerDiscreteScheduler' },
       'Euler a',
       4,
-      /cannot serve this model, which is one of flow matching. These serve it: Default, DDIM, .*DPM\+\+ 2M, .*UniPCMulti/,
+      /does not work with models of flow matching. These work: Default, DDIM, .*DPM\+\+ 2M, .*UniPCMulti/,
     ],
-    ['for a model of EDM', { _class_name: 'EDMEulerScheduler' }, 'Euler', 4, /one of EDM diffusion/],
+    ['for a model of EDM', { _class_name: 'EDMEulerScheduler' }, 'Euler', 4, /models of EDM diffusion/],
     [
       'that the model names but is not here',
       { _class_name: 'VQDiffusionScheduler' },
@@ -491,7 +491,7 @@ describe('the sigmas of a flow model', () => {
       [1.1, 0.5, 0.4, 0.1],
       [1, 0.5, 0.4, 0],
     ]) {
-      expect(make({ mu: 1, sigmas })).toThrow(/one for each of the 4 steps, falling/);
+      expect(make({ mu: 1, sigmas })).toThrow(/one for each of the 4 steps, decreasing/);
     }
   });
 

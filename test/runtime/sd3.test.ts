@@ -191,7 +191,7 @@ describe('files of Stable Diffusion 3.5', () => {
     }
     const described = await describeModel(whole);
     expect([described.available, described.reason]).toEqual([true, undefined]);
-    expect((await describeModel(without)).reason).toBe('It is put together with sd3_vae.safetensors.');
+    expect((await describeModel(without)).reason).toBe('It uses the files sd3_vae.safetensors.');
   });
 
   test('a tensor of another size is refused with its name', async () => {

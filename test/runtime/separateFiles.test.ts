@@ -51,7 +51,7 @@ describe('a model in separate files', () => {
     expect(await describeModel(denoiser())).toMatchObject({
       available: true,
       family: 'zimage',
-      reason: 'It is put together with qwen_3_4b.safetensors, ae.safetensors.',
+      reason: 'It uses the files qwen_3_4b.safetensors, ae.safetensors.',
     });
     const modelCache = openModels();
     expect(await drawn(modelCache, { ...request, model: denoiser() })).toEqual(await drawn(modelCache, request));
@@ -78,7 +78,7 @@ describe('a model in separate files', () => {
     const described = await describeModel(denoiser(), chosen);
     expect(described).toMatchObject({
       available: true,
-      reason: 'It is put together with mine.safetensors, diffusion_pytorch_model.safetensors.',
+      reason: 'It uses the files mine.safetensors, diffusion_pytorch_model.safetensors.',
     });
     const named = { ...request, model: denoiser(), parts: chosen };
     const modelCache = openModels();
@@ -94,24 +94,24 @@ describe('a model in separate files', () => {
     const reasonOf = async (file: string, chosen: ModelParts) => (await describeModel(file, chosen)).reason;
     const gone = join(models, 'gone.safetensors');
     expect(await reasonOf(denoiser(), { textEncoders: [gone] })).toBe(
-      `The text encoder gone.safetensors that is named for it is not there: there is no ${gone}.`,
+      `The text encoder gone.safetensors named for it is missing: there is no ${gone}.`,
     );
     expect(await reasonOf(denoiser(), { textEncoders: [vae()] })).toBe(
-      'ae.safetensors, which is named for it, holds no text encoder that Z-Image has: the text encoder Qwen3.',
+      'ae.safetensors, which is named for it, has no text encoder of Z-Image: the text encoder Qwen3.',
     );
     expect(await reasonOf(denoiser(), { textEncoders: [encoder(), encoder()] })).toBe(
-      'Two of the files that are named for it hold the text encoder Qwen3.',
+      'Two of the files named for it have the text encoder Qwen3.',
     );
     expect(await reasonOf(denoiser(), { vae: gone })).toBe(
       'The vae cannot be used: gone.safetensors cannot be opened: there is no such file.',
     );
-    expect(await reasonOf(whole, { textEncoders: [encoder()] })).toMatch(/^The folder has text encoders of its own/);
-    expect(await reasonOf(join(whole, 'vae'), { vae: vae() })).toMatch(/^Only a model that makes images can be given/);
+    expect(await reasonOf(whole, { textEncoders: [encoder()] })).toMatch(/^The folder has its own text encoders/);
+    expect(await reasonOf(join(whole, 'vae'), { vae: vae() })).toMatch(/^Only a checkpoint can have/);
     const settings = { textEncoders: ['../vae/ae.safetensors'], vae: { norm_num_groups: 4 } };
     const copy = join(models, 'diffusion_models', 'copy.safetensors');
     await cp(denoiser(), copy);
     await writeFile(`${copy}.json`, JSON.stringify(settings));
-    expect(await reasonOf(copy, {})).toMatch(/^ae\.safetensors, which is named for it, holds no text encoder/);
+    expect(await reasonOf(copy, {})).toMatch(/^ae\.safetensors, which is named for it, has no text encoder/);
     await rm(copy);
   });
 
@@ -121,7 +121,7 @@ describe('a model in separate files', () => {
     await rm(encoder());
     const reason = (await describeModel(alone)).reason;
     expect(reason).toBe(
-      'The text_encoder is missing: alone.safetensors, a model of Z-Image, does not hold the text encoder Qwen3. Put a file with it, such as qwen_3_4b.safetensors, into text_encoders/ beside alone.safetensors.',
+      'The text_encoder is missing: alone.safetensors, a model of Z-Image, lacks the text encoder Qwen3. Put a file with it, such as qwen_3_4b.safetensors, into text_encoders/ beside alone.safetensors.',
     );
     await rm(alone);
   });
@@ -140,7 +140,7 @@ describe('a model in separate files', () => {
     await mkdir(folder, { recursive: true });
     await writeTransformerFile(name, join(folder, 'dream.safetensors'));
     expect((await describeModel(join(folder, 'dream.safetensors'))).reason).toBe(
-      `The text_encoder is missing: dream.safetensors, a model of ${family}, does not hold ${title}. Put a file with it, such as ${example}, into text_encoders/ beside unet/.`,
+      `The text_encoder is missing: dream.safetensors, a model of ${family}, lacks ${title}. Put a file with it, such as ${example}, into text_encoders/ beside unet/.`,
     );
   });
 

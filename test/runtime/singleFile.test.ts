@@ -298,7 +298,7 @@ describe('a single file', () => {
       available: true,
       lacksVae: true,
       latentChannels: 4,
-      reason: 'It holds no autoencoder (VAE), so a task has to name one beside it.',
+      reason: 'It has no autoencoder (VAE), so a task must name one.',
     });
     const half = await changed('tiny-sd15', (tensors) => {
       for (const name of tensors.keys()) if (name.startsWith('first_stage_model.decoder.')) tensors.delete(name);
@@ -394,7 +394,7 @@ describe('the tokenizer of a single file', () => {
     const folder = join(file, '..');
     const reason = (await describeModel(file)).reason;
     expect(reason).toMatch(
-      /^The tokenizer is missing: .* has a vocabulary of its own, of 1000 words.* Put its vocab\.json and merges\.txt/,
+      /^The tokenizer is missing: .* has its own vocabulary of 1000 words.* Put vocab\.json and merges\.txt/,
     );
 
     // A model of another vocabulary is no help.

@@ -703,9 +703,9 @@ describe('the file of a textual inversion', () => {
       ['none', { emb_params: { shape: [0, 3], data: values.subarray(0, 0) } }, 'has shape [0, 3]'],
       ['many', { emb_params: { shape: [76, 1], data: new Float32Array(76) } }, 'has shape [76, 1]'],
       ['model', { a: { shape: [6], data: values }, b: { shape: [6], data: values } }, 'holds 2 tensors'],
-      ['nan', { emb_params: { shape: [1], data: Float32Array.of(Number.NaN) } }, 'not numbers'],
+      ['nan', { emb_params: { shape: [1], data: Float32Array.of(Number.NaN) } }, 'NaN or infinite values'],
       ['whole', { emb_params: { dtype: 'I32', shape: [6], data: values } }, 'stored as I32'],
-      ['<>', { ' ': { shape: [6], data: values } }, 'word is empty'],
+      ['<>', { ' ': { shape: [6], data: values } }, 'token is empty'],
     ];
     for (const [name, tensors, reason] of cases) {
       const file = await writeTensors(join(folder, `${name}.safetensors`), tensors);

@@ -108,14 +108,14 @@ describe('a GGUF file that is not what it says', () => {
   const huge = 2n ** 63n;
   const cases: [string, Parts, RegExp][] = [
     ['another beginning', { magic: 'GGML' }, /not a usable GGUF file: it does not begin with GGUF/],
-    ['an old version', { version: 1 }, /version 1; versions 2 and 3 are read/],
+    ['an old version', { version: 1 }, /version 1; supported are 2 and 3/],
     ['the other order of bytes', { version: 0x03000000 }, /big-endian/],
     ['more tensors than it holds', { count: 5 }, /ends within its header/],
-    ['a number of tensors beyond all bounds', { count: huge }, /more than any file holds/],
+    ['a number of tensors beyond all bounds', { count: huge }, /which is too large/],
     ['too many tensors', { count: 100_001 }, /at most 100000/],
     ['too many keys', { keys: 2_000_001 }, /at most 2000000/],
     ['a key longer than the file', { keys: 1, metadata: [u64(60_000)] }, /ends within its header/],
-    ['a key beyond all bounds', { keys: 1, metadata: [u64(huge)] }, /more than any file holds/],
+    ['a key beyond all bounds', { keys: 1, metadata: [u64(huge)] }, /which is too large/],
     [
       'a list longer than the file',
       { metadata: [pair('a', 9, Buffer.concat([u32(0), u64(2 ** 40)]))] },
@@ -124,15 +124,15 @@ describe('a GGUF file that is not what it says', () => {
     [
       'lists within lists',
       { metadata: [pair('a', 9, Buffer.concat(Array.from({ length: 6 }, () => Buffer.concat([u32(9), u64(1)]))))] },
-      /lists within lists/,
+      /nested too deeply/,
     ],
     ['a type of value that does not exist', { metadata: [pair('a', 77, u32(0))] }, /unknown type 77/],
     ['a key twice', { metadata: [pair('a', 4, u32(1)), pair('a', 4, u32(2))] }, /names "a" twice/],
-    ['an odd alignment', { metadata: [pair('general.alignment', 4, u32(48))] }, /no power of two/],
+    ['an odd alignment', { metadata: [pair('general.alignment', 4, u32(48))] }, /not a power of two/],
     ['a tensor twice', { infos: [info('a', [4], 0, 0), info('a', [4], 0, 32)] }, /tensor "a" twice/],
     ['five axes', { infos: [info('a', [1, 1, 1, 1, 1], 0, 0)] }, /5 axes; at most 4/],
-    ['an axis beyond all bounds', { infos: [info('a', [huge], 0, 0)] }, /more than any file holds/],
-    ['a size beyond all bounds', { infos: [info('a', [2n ** 31n, 2n ** 31n], 0, 0)] }, /more than any file holds/],
+    ['an axis beyond all bounds', { infos: [info('a', [huge], 0, 0)] }, /which is too large/],
+    ['a size beyond all bounds', { infos: [info('a', [2n ** 31n, 2n ** 31n], 0, 0)] }, /which is too large/],
     [
       'a type of ggml that is not read',
       { infos: [info('a', [256], 16, 0)] },
@@ -514,7 +514,7 @@ describe('a packed file', () => {
     const { packing } = layer(tensors, 'l', { weights: 'int8' });
     await utimes(file, 1, 1);
     await expect(packedFile(packing!, join(folder, 'cache'), 'tiny/unet')).rejects.toThrow(
-      /source\.safetensors changed while it was read/,
+      /source\.safetensors changed while the server read it/,
     );
     expect(await readdir(join(folder, 'cache'))).toEqual([]);
   });

@@ -230,12 +230,12 @@ describe('files', () => {
   });
 
   test.each([
-    [{ vae: 'vae/gone.safetensors' }, '"vae" names vae/gone.safetensors, which is not there'],
+    [{ vae: 'vae/gone.safetensors' }, '"vae" names vae/gone.safetensors, which does not exist'],
     [
       { textEncoders: ['../outside.safetensors'] },
       '"textEncoders" names ../outside.safetensors, which is not in the models folder',
     ],
-    [{ vae: '/etc/hostname' }, '"vae" names /etc/hostname, which is not there'],
+    [{ vae: '/etc/hostname' }, '"vae" names /etc/hostname, which does not exist'],
     [{ vae: '.' }, '"vae" names ., which is not in the models folder'],
     [{ vae: 'vae/link.safetensors' }, '"vae" names vae/link.safetensors, which is not in the models folder'],
     [

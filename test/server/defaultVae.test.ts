@@ -37,7 +37,7 @@ describe('a model without a VAE', () => {
     const { request, drawn, reason } = await ask(names, vae);
     expect(drawn).toBe(true);
     expect(request?.vae).toEqual(soft);
-    expect(reason).toBe('It holds no autoencoder (VAE); tasks that name none use local:soft-vae@1.');
+    expect(reason).toBe('It has no autoencoder (VAE). Tasks use local:soft-vae@1 by default.');
   });
 
   test.each([
@@ -49,11 +49,11 @@ describe('a model without a VAE', () => {
     expect(request).toBeUndefined();
     expect(error).toMatchObject({ code: 'missingVae', parameter: 'vae' });
     expect(error?.allowedValues).toEqual('architecture' in vae ? [] : ['local:soft-vae@1']);
-    expect(reason).toMatch(/tasks have to name one in `vae`/);
+    expect(reason).toMatch(/Tasks must name one in `vae`/);
   });
 
   test.each([
-    ['it is not there', ['local:nothing@1'], {}, /local:nothing@1, cannot be used: it is not there\. Name one/],
+    ['it does not exist', ['local:nothing@1'], {}, /local:nothing@1, cannot be used: it does not exist\. Name one/],
     [
       'it is broken',
       ['soft-vae'],

@@ -86,7 +86,7 @@ test.each([
   await using server = await startTestServer();
   expect(await errorOf(server, `http://${host}/latest/meta-data/`)).toMatchObject({
     code: 'invalidSeedImage',
-    message: 'URLs that lead to this machine or to a private network are not fetched here.',
+    message: 'URLs of this machine and of private networks are not allowed.',
   });
 });
 

@@ -113,7 +113,7 @@ describe('a mask', () => {
     expect(result.data.every((value, index) => value === red[index % 3])).toBe(true);
     const error = await errorOf({ seedImage, maskImage: await maskUri(128, 128, () => 0) });
     expect(error).toMatchObject({ code: 'invalidMaskImage', parameter: 'maskImage' });
-    expect(error.message).toContain('nothing is to be changed');
+    expect(error.message).toContain('black everywhere');
   });
 
   test('is refused where it is no image', async () => {

@@ -44,7 +44,7 @@ test('never has prompts, keys or images in it', async () => {
     authorization: 'Bearer secret-key',
   });
   const text = lines.join('');
-  expect(text).toContain('A task is finished.');
+  expect(text).toContain('A task finished.');
   expect(text).toContain('nobody foresaw');
   for (const secret of ['private-', 'secret-key', 'wrong-key', image]) expect(text).not.toContain(secret);
 });
@@ -87,7 +87,7 @@ test('tells the end of each task in one line, with its session and where its tim
   for (const task of [tasks.finished, tasks.finished, tasks.last]) await socket.item(task.taskUUID, 10_000);
   const endings = lines
     .map((line) => JSON.parse(line))
-    .filter(({ msg }) => msg.startsWith('A task ') && !msg.includes('taken'));
+    .filter(({ msg }) => msg.startsWith('A task ') && !msg.includes('accepted'));
   const ending = ({ taskUUID }: { taskUUID: string }) => {
     const found = endings.filter((line) => line.taskUUID === taskUUID);
     expect(found).toHaveLength(1);
@@ -95,7 +95,7 @@ test('tells the end of each task in one line, with its session and where its tim
     return found[0];
   };
   const finished = ending(tasks.finished);
-  expect(finished).toMatchObject({ msg: 'A task is finished.', level: 30, model: 'test:small@1', results: 2 });
+  expect(finished).toMatchObject({ msg: 'A task finished.', level: 30, model: 'test:small@1', results: 2 });
   expect(finished.loadingMs).toBe(60);
   // Two results of five steps.
   expect(finished.denoisingMs).toBeGreaterThanOrEqual(190);

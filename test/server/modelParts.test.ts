@@ -45,7 +45,7 @@ test.each([
       expect(body.errors![0]).toMatchObject({
         code: 'modelUnavailable',
         message: expect.stringMatching(
-          /^The model a:broken@1 cannot be used: .*, which is named for it, holds no text encoder/,
+          /^The model a:broken@1 cannot be used: .*, which is named for it, has no text encoder/,
         ),
       });
     } finally {

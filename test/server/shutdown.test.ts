@@ -51,6 +51,6 @@ test('refuses new sockets and says in its health that it stops', async () => {
 });
 
 test('does not start without its provider', async () => {
-  const runtime = createFakeRuntime({ startError: new Error('The provider cuda does not start here.') });
+  const runtime = createFakeRuntime({ startError: new Error('The provider cuda does not start.') });
   await expect(startTestServer({ runtime })).rejects.toThrow('cuda');
 });

@@ -168,13 +168,13 @@ test('leaves the last fifth of the steps to a refiner that is not told where to 
 
 describe('refuses', () => {
   test.each([
-    ['model', { model: 'plain-lora' }, 'a model that makes images', 'is a LoRA'],
+    ['model', { model: 'plain-lora' }, 'a checkpoint', 'is a LoRA'],
     ['lora[1].model', { lora: [{ model: 'plain-lora' }, { model: 'depth' }] }, 'a LoRA', 'is a ControlNet'],
     ['lycoris[0].model', { lycoris: [{ model: 'soft-vae' }] }, 'a LoRA', 'is a VAE'],
     ['embeddings[0].model', { embeddings: [{ model: 'taesd' }] }, 'an embedding', 'is a tiny decoder'],
-    ['controlNet[0].model', { controlNet: [{ model: 'tiny', guideImage: guide }] }, 'a ControlNet', 'makes images'],
+    ['controlNet[0].model', { controlNet: [{ model: 'tiny', guideImage: guide }] }, 'a ControlNet', 'is a checkpoint'],
     ['vae', { vae: 'mood-embedding' }, 'a VAE', 'is an embedding'],
-    ['refiner.model', { refiner: { model: 'soft-vae' } }, 'a model that makes images', 'is a VAE'],
+    ['refiner.model', { refiner: { model: 'soft-vae' } }, 'a checkpoint', 'is a VAE'],
   ])('a model of another kind as %s', async (parameter, task, wanted, found) => {
     const error = await errorOf(task);
     expect(error).toMatchObject({ code: 'unsupportedModel', parameter });
