@@ -255,7 +255,7 @@ describe('latentwire models add', () => {
     expect(stdout).toMatch(/^bfl:dev@1 +checkpoint +flux1 .*It uses the files/m);
     await rm(clip);
     expect((await at.models()).stdout).toMatch(
-      /^bfl:dev@1 .* cannot be used: In models\.json, "textEncoders" names clip\/l\.safetensors, which is not there\.$/m,
+      /^bfl:dev@1 .* cannot be used: In models\.json, "textEncoders" names clip\/l\.safetensors, which does not exist\.$/m,
     );
   });
 

@@ -69,7 +69,7 @@ export function shardsOf(indexPath: string, text: string, files: readonly string
   return [...new Set(Object.values(map))].map((shard) => {
     const at = path.posix.join(path.posix.dirname(indexPath), String(shard));
     if (String(shard).includes('/') || !files.includes(at)) {
-      throw new Error(`${indexPath} names ${JSON.stringify(shard)}, which the repository lacks.`);
+      throw new Error(`${indexPath} names ${JSON.stringify(shard)}, which is not beside it.`);
     }
     return at;
   });
