@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Health } from '../server/health.ts';
+import type { Health } from '../server/observe/health.ts';
 import { Child } from './child.ts';
 import type { ServerMeasure, ServerQuestion } from './server.ts';
 

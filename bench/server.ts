@@ -3,7 +3,7 @@
  * millisecond that this takes costs the cores that compute 0.2 ms in a step of 15. Started by benchServer.ts.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { loadConfig } from '../server/config.ts';
+import { loadConfig } from '../server/config/config.ts';
 import { startServer } from '../server/index.ts';
 import { type Memory, memoryOf } from './process.ts';
 

@@ -1,6 +1,6 @@
 /** The server, telling when each of its runs began a step and when it ended, on the clock of process.ts. */
 import { type GenerateRequest, type RunEvent, type Runtime, startRuntime } from '../runtime/index.ts';
-import { loadConfig } from '../server/config.ts';
+import { loadConfig } from '../server/config/config.ts';
 import { startServer } from '../server/index.ts';
 import { createLog } from '../server/log.ts';
 import { now } from './process.ts';

@@ -6,8 +6,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Runtime } from '../runtime/index.ts';
-import { optionsTable } from '../server/config.ts';
-import { Metrics } from '../server/metrics.ts';
+import { optionsTable } from '../server/config/config.ts';
+import { Metrics } from '../server/observe/metrics.ts';
 import { packageRoot } from '../server/packageRoot.ts';
 
 /** Name of the marker, the file it stands in, and how the table is made. */

@@ -1,18 +1,18 @@
 import type { Runtime } from '../runtime/index.ts';
-import type { Catalog } from './catalog.ts';
+import type { Catalog } from './catalog/catalog.ts';
 import type { Clock } from './clock.ts';
-import type { Config } from './config.ts';
+import type { Config } from './config/config.ts';
+import type { Keys } from './config/keys.ts';
+import type { Proxies } from './config/proxies.ts';
+import type { Intake } from './http/intake.ts';
 import type { Gate } from './images/gate.ts';
 import type { ImageStore } from './images/store.ts';
-import type { Intake } from './intake.ts';
-import type { Keys } from './keys.ts';
+import type { TaskRecords } from './lifecycle/records.ts';
 import type { Logger } from './log.ts';
-import type { Metrics } from './metrics.ts';
-import type { Proxies } from './proxies.ts';
-import type { Queue } from './queue.ts';
-import type { Sessions } from './session.ts';
-import type { TaskRecords } from './taskRecords.ts';
-import type { Usage } from './usage.ts';
+import type { Metrics } from './observe/metrics.ts';
+import type { Usage } from './observe/usage.ts';
+import type { Queue } from './queue/queue.ts';
+import type { Sessions } from './sessions/session.ts';
 
 /** The parts of one running server, made once by `startServer`. */
 export interface Context {

@@ -1,4 +1,4 @@
-import type { Config } from './config.ts';
+import type { Config } from './config/config.ts';
 import { startServer } from './index.ts';
 import { createLog } from './log.ts';
 

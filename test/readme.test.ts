@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type TableName, tables, withTable } from '../docs/tables.ts';
 import { parseRequest, parseTask } from '../protocol/tasks/index.ts';
-import { completeConfig } from '../server/config.ts';
+import { completeConfig } from '../server/config/config.ts';
 import { packageRoot } from '../server/packageRoot.ts';
 import { linkPackage, openProject, type Project, runFile } from './helpers/project.ts';
 

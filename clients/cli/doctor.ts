@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Examination } from '../../runtime/index.ts';
-import { chosenOf } from '../../server/taskModels.ts';
+import { chosenOf } from '../../server/catalog/taskModels.ts';
 import { findEntry, openLocal } from './models/local.ts';
 import { localOptions, localOptionsHelp } from './models/options.ts';
 import { table, terminalWidth } from './table.ts';
@@ -32,7 +32,7 @@ export async function doctor(args: string[]): Promise<void> {
   } as const;
   const { values, positionals } = readArguments('doctor', args, options);
   if (positionals.length > 0) throw new UsageError(`Unexpected argument "${positionals[0]}".`);
-  const { loadConfig } = await import('../../server/config.ts');
+  const { loadConfig } = await import('../../server/config/config.ts');
   const given = ['device', 'precision', 'weights'].flatMap((name) => {
     const value = values[name as 'device' | 'precision' | 'weights'];
     return value === undefined ? [] : [`--${name}`, value];

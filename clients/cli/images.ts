@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { systemClock } from '../../server/clock.ts';
-import { loadConfig, parseDuration, parseSize } from '../../server/config.ts';
+import { loadConfig, parseDuration, parseSize } from '../../server/config/config.ts';
 import { type ImageStore, openImageStore, pinImage, type StoredImage } from '../../server/images/store.ts';
 import { table, terminalWidth } from './table.ts';
 import { readArguments, UsageError } from './usage.ts';

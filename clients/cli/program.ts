@@ -19,7 +19,7 @@ Commands:
 `;
 
 async function serveHelp(): Promise<string> {
-  const { optionsHelp } = await import('../../server/config.ts');
+  const { optionsHelp } = await import('../../server/config/config.ts');
   return `Usage: latentwire serve [options]
 
 Options:
@@ -46,7 +46,7 @@ async function main([command, ...rest]: string[]): Promise<void> {
   switch (command) {
     case 'serve': {
       if (wantsHelp) return print(await serveHelp());
-      const { loadConfig } = await import('../../server/config.ts');
+      const { loadConfig } = await import('../../server/config/config.ts');
       const { serve } = await import('../../server/serve.ts');
       return await serve(loadConfig(rest, process.env));
     }

@@ -1,5 +1,5 @@
 import type { ImageReference } from '../../protocol/images.ts';
-import { isLoopbackHost } from '../config.ts';
+import { isLoopbackHost } from '../config/config.ts';
 import type { ImageLimits } from './decode.ts';
 import { fetchImage, isPublicAddress } from './fetch.ts';
 import { ImageError } from './imageError.ts';

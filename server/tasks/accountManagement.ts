@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto';
 import { TaskError } from '../../protocol/errors.ts';
 import type { MayWarn, UsageFigures } from '../../protocol/replies.ts';
 import { type AccountManagementTask, type AccountOperation, MAX_DAYS } from '../../protocol/tasks/accountManagement.ts';
-import type { Caller } from '../caller.ts';
 import type { Context } from '../context.ts';
-import { warned } from '../results.ts';
-import { dayOf, Tally, textOfDay } from '../usage.ts';
+import type { Caller } from '../lifecycle/caller.ts';
+import { warned } from '../lifecycle/results.ts';
+import { dayOf, Tally, textOfDay } from '../observe/usage.ts';
 
 /** Statistics of the caller's tasks, in the form of the hosted service. All costs are 0. */
 export async function accountManagement(

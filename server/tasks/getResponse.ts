@@ -1,10 +1,10 @@
 import { TaskError } from '../../protocol/errors.ts';
 import type { MayWarn, ResultItem } from '../../protocol/replies.ts';
 import type { GetResponseTask } from '../../protocol/tasks/getResponse.ts';
-import type { Caller } from '../caller.ts';
 import type { Context } from '../context.ts';
-import { type Answer, ResultReference, resultOf, warned } from '../results.ts';
-import type { TaskRecord } from '../taskRecords.ts';
+import type { Caller } from '../lifecycle/caller.ts';
+import type { TaskRecord } from '../lifecycle/records.ts';
+import { type Answer, ResultReference, resultOf, warned } from '../lifecycle/results.ts';
 
 /**
  * Returns the state of a task, also of a synchronous one: its results by index, and whether more follow. The answer has

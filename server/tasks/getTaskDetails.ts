@@ -1,9 +1,9 @@
 import { TaskError } from '../../protocol/errors.ts';
 import type { ImageResult, MayWarn, TaskDetailsResult } from '../../protocol/replies.ts';
 import type { GetTaskDetailsTask } from '../../protocol/tasks/getTaskDetails.ts';
-import type { Caller } from '../caller.ts';
 import type { Context } from '../context.ts';
-import { ResultReference, resultOf, warned } from '../results.ts';
+import type { Caller } from '../lifecycle/caller.ts';
+import { ResultReference, resultOf, warned } from '../lifecycle/results.ts';
 
 /** Returns the settings of a task, without prompts and images, and its answers so far. */
 export async function getTaskDetails(

@@ -19,23 +19,23 @@ import {
   resolveScheduler,
   schedulerSpellings,
 } from '../../runtime/index.ts';
-import type { Caller } from '../caller.ts';
+import { chosenOf, findTaskModels, findTinyDecoder } from '../catalog/taskModels.ts';
 import type { Context } from '../context.ts';
 import { type Embedded, embed } from '../images/embed.ts';
 import { encodeImage } from '../images/encode.ts';
 import { EncodedImage } from '../images/encodedImage.ts';
-import { Previewer } from '../previewer.ts';
-import { type QueuedRunEvent, shuttingDown } from '../queue.ts';
-import { recipeOf } from '../recipe.ts';
-import { ResultReference, resultOf, warned } from '../results.ts';
-import { toTaskError } from '../taskErrors.ts';
-import { checkRoom, storeImage } from '../taskImages.ts';
-import { logEnd } from '../taskLog.ts';
-import type { TaskMeter } from '../taskMeter.ts';
-import { chosenOf, findTaskModels, findTinyDecoder } from '../taskModels.ts';
-import { readPictures, type TaskPictures } from '../taskPictures.ts';
-import { fingerprintOf, TaskRecord } from '../taskRecords.ts';
-import { workOf } from '../work.ts';
+import type { Caller } from '../lifecycle/caller.ts';
+import { toTaskError } from '../lifecycle/errors.ts';
+import { checkRoom, storeImage } from '../lifecycle/images.ts';
+import type { TaskMeter } from '../lifecycle/meter.ts';
+import { readPictures, type TaskPictures } from '../lifecycle/pictures.ts';
+import { Previewer } from '../lifecycle/previews.ts';
+import { recipeOf } from '../lifecycle/recipe.ts';
+import { fingerprintOf, TaskRecord } from '../lifecycle/records.ts';
+import { ResultReference, resultOf, warned } from '../lifecycle/results.ts';
+import { logEnd } from '../lifecycle/taskLog.ts';
+import { type QueuedRunEvent, shuttingDown } from '../queue/queue.ts';
+import { workOf } from '../queue/work.ts';
 
 /** The plan of a task, common to all its results. */
 interface Plan {

@@ -1,9 +1,9 @@
 import type { MayWarn } from '../../protocol/replies.ts';
 import type { ImageUploadTask } from '../../protocol/tasks/imageUpload.ts';
-import type { Caller } from '../caller.ts';
 import type { Context } from '../context.ts';
-import { warned } from '../results.ts';
-import { imageUrl, storeReference } from '../taskImages.ts';
+import type { Caller } from '../lifecycle/caller.ts';
+import { imageUrl, storeReference } from '../lifecycle/images.ts';
+import { warned } from '../lifecycle/results.ts';
 
 /** Stores an image unchanged after checking all of it. */
 export async function imageUpload(task: ImageUploadTask & MayWarn, caller: Caller, context: Context): Promise<void> {

@@ -1,8 +1,8 @@
 /** The handlers of all task types, except authentication and ping, which concern a socket, not a session. */
 
 import type { Task, TaskType } from '../../protocol/tasks/index.ts';
-import type { Caller } from '../caller.ts';
 import type { Context } from '../context.ts';
+import type { Caller } from '../lifecycle/caller.ts';
 import { accountManagement } from './accountManagement.ts';
 import { getResponse } from './getResponse.ts';
 import { getTaskDetails } from './getTaskDetails.ts';

@@ -1,11 +1,11 @@
 import { TaskError } from '../../protocol/errors.ts';
 import type { MayWarn } from '../../protocol/replies.ts';
 import type { MediaStorageTask } from '../../protocol/tasks/mediaStorage.ts';
-import type { Caller } from '../caller.ts';
 import type { Context } from '../context.ts';
 import { belongsTo } from '../images/store.ts';
-import { warned } from '../results.ts';
-import { imageUrl, storeReference } from '../taskImages.ts';
+import type { Caller } from '../lifecycle/caller.ts';
+import { imageUrl, storeReference } from '../lifecycle/images.ts';
+import { warned } from '../lifecycle/results.ts';
 
 /** Stores or deletes an image. */
 export async function mediaStorage(task: MediaStorageTask & MayWarn, caller: Caller, context: Context): Promise<void> {

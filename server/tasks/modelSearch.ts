@@ -1,11 +1,11 @@
 import type { CheckpointItem, MayWarn, ModelItem } from '../../protocol/replies.ts';
 import type { ModelSearchTask } from '../../protocol/tasks/modelSearch.ts';
 import { schedulerSpellings } from '../../runtime/index.ts';
-import type { Caller } from '../caller.ts';
-import type { CatalogEntry, ModelKind } from '../catalog.ts';
+import type { CatalogEntry, ModelKind } from '../catalog/catalog.ts';
+import { noteOf, tinyDecoderOf } from '../catalog/taskModels.ts';
 import type { Context } from '../context.ts';
-import { warned } from '../results.ts';
-import { noteOf, tinyDecoderOf } from '../taskModels.ts';
+import type { Caller } from '../lifecycle/caller.ts';
+import { warned } from '../lifecycle/results.ts';
 
 /** Runware's category of each kind, which also tells the parameter that takes it. */
 const categories: Record<ModelKind, ModelItem['category']> = {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
 import { WebSocket } from 'ws';
-import { defaultConfig } from '../../server/config.ts';
+import { defaultConfig } from '../../server/config/config.ts';
 import { ManualClock } from '../helpers/clock.ts';
 import { createFakeRuntime } from '../helpers/fakeRuntime.ts';
 import { noise, pngUri } from '../helpers/pictures.ts';

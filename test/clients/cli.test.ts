@@ -3,7 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { options } from '../../server/config.ts';
+import { options } from '../../server/config/config.ts';
 import { start as startIn } from '../helpers/cli.ts';
 import { createFakeRuntime } from '../helpers/fakeRuntime.ts';
 import { startTestServer, type TestServer } from '../helpers/server.ts';

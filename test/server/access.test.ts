@@ -1,6 +1,6 @@
 import http from 'node:http';
 import { describe, expect, test } from 'vitest';
-import { networkOf } from '../../server/proxies.ts';
+import { networkOf } from '../../server/config/proxies.ts';
 import { imageTask, startTestServer, type TestServer, TestSocket } from '../helpers/server.ts';
 
 /** Unlike fetch, lets a test say any Host and Origin. */

@@ -4,7 +4,7 @@ import path from 'node:path';
 import pino from 'pino';
 import { describe, expect, test, vi } from 'vitest';
 import type { ModelParts } from '../../runtime/index.ts';
-import { Catalog } from '../../server/catalog.ts';
+import { Catalog } from '../../server/catalog/catalog.ts';
 import { ManualClock } from '../helpers/clock.ts';
 import { describeTestModel } from '../helpers/server.ts';
 

@@ -10,7 +10,7 @@ import {
   options,
   optionsHelp,
   optionsTable,
-} from '../../server/config.ts';
+} from '../../server/config/config.ts';
 import { startServer } from '../../server/index.ts';
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'latentwire-'));

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterAll, afterEach, beforeEach, expect, test, vi } from 'vitest';
-import type { Session } from '../../server/session.ts';
+import type { Session } from '../../server/sessions/session.ts';
 import { Dice, type ScriptedServer, type ScriptedSocket, scriptedServer } from '../helpers/interleavings.ts';
 import { privateSizes } from '../helpers/privateSizes.ts';
 import { type Frame, imageTask } from '../helpers/server.ts';

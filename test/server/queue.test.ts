@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import type { GenerateRequest, ModelTraits } from '../../runtime/index.ts';
+import type { KeyPolicy } from '../../server/config/keys.ts';
 import type { ServerOptions } from '../../server/index.ts';
-import type { KeyPolicy } from '../../server/keys.ts';
-import { type Claimant, Queue } from '../../server/queue.ts';
-import { workOf } from '../../server/work.ts';
+import { type Claimant, Queue } from '../../server/queue/queue.ts';
+import { workOf } from '../../server/queue/work.ts';
 import { ManualClock } from '../helpers/clock.ts';
 import { createFakeRuntime } from '../helpers/fakeRuntime.ts';
 import { imageTask, startTestServer } from '../helpers/server.ts';

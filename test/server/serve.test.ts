@@ -13,7 +13,7 @@ async function startProgram(...argv: string[]) {
   const from = (name: string) => JSON.stringify(pathToFileURL(path.join(packageRoot, 'dist', 'server', name)));
   const script = `
     import { serve } from ${from('serve.js')};
-    import { loadConfig } from ${from('config.js')};
+    import { loadConfig } from ${from('config/config.js')};
     await serve(loadConfig(process.argv.slice(1), process.env));
   `;
   const flags = ['--port', '0', '--device', 'cpu', '--log-level', 'error', '--data-dir', dataDir, ...argv];

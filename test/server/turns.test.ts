@@ -2,8 +2,8 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type { GenerateRequest, RunEvent, Runtime } from '../../runtime/index.ts';
 import { systemClock } from '../../server/clock.ts';
-import type { KeyPolicy } from '../../server/keys.ts';
-import { type Claimant, Queue } from '../../server/queue.ts';
+import type { KeyPolicy } from '../../server/config/keys.ts';
+import { type Claimant, Queue } from '../../server/queue/queue.ts';
 import { Dice } from '../helpers/interleavings.ts';
 
 /** What waits in the queue, or has been given to the runtime. */

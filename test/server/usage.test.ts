@@ -87,7 +87,7 @@ describe('getTaskDetails', () => {
 });
 
 test('days are told apart, and forgotten after a month', async () => {
-  const { Usage, dayOf } = await import('../../server/usage.ts');
+  const { Usage, dayOf } = await import('../../server/observe/usage.ts');
   let now = day('2026-11-01');
   const usage = new Usage({ now: () => now } as never);
   const record = { owner: 'a', state: 'finished', error: undefined } as never;

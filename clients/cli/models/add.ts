@@ -8,8 +8,8 @@ import {
   type ModelParts,
   weightsStem,
 } from '../../../runtime/index.ts';
-import { kindNames } from '../../../server/catalog.ts';
-import { partFolders } from '../../../server/modelsFolder.ts';
+import { kindNames } from '../../../server/catalog/catalog.ts';
+import { partFolders } from '../../../server/catalog/modelsFolder.ts';
 import { interruptible } from '../interrupt.ts';
 import { humanBytes, Transfer } from '../transfer.ts';
 import { readArguments, readOnly, UsageError } from '../usage.ts';

@@ -1,4 +1,4 @@
-import type { CatalogEntry } from '../../../server/catalog.ts';
+import type { CatalogEntry } from '../../../server/catalog/catalog.ts';
 import type { ModelInfo } from '../../typescript/index.ts';
 import { type ServerChoice, serverOptions, serverOptionsHelp, withServer } from '../server.ts';
 import { table, terminalWidth } from '../table.ts';
@@ -34,7 +34,7 @@ async function listLocal(local: Local, words: string, json: boolean): Promise<vo
     const items = found.map(({ air, ids, model }) => ({ air, ids, ...model }));
     return print(`${JSON.stringify(items, undefined, 2)}\n`);
   }
-  const { noteOf } = await import('../../../server/taskModels.ts');
+  const { noteOf } = await import('../../../server/catalog/taskModels.ts');
   const rows = found.map((entry) => toLocalRow(entry, noteOf(entry, all, local.defaultVaes)));
   print(table([['AIR', 'KIND', 'FAMILY', 'SIZE', 'PRECISION', ''], ...rows], terminalWidth()));
 }

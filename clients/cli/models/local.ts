@@ -1,8 +1,8 @@
 import path from 'node:path';
 import { describeModel } from '../../../runtime/index.ts';
-import { Catalog, type CatalogEntry } from '../../../server/catalog.ts';
+import { Catalog, type CatalogEntry } from '../../../server/catalog/catalog.ts';
 import { systemClock } from '../../../server/clock.ts';
-import { loadConfig } from '../../../server/config.ts';
+import { loadConfig } from '../../../server/config/config.ts';
 import { createLog } from '../../../server/log.ts';
 import { packageRoot } from '../../../server/packageRoot.ts';
 

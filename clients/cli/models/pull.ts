@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { describeModel } from '../../../runtime/index.ts';
-import { partFolders } from '../../../server/modelsFolder.ts';
+import { partFolders } from '../../../server/catalog/modelsFolder.ts';
 import { interruptible } from '../interrupt.ts';
 import { Transfer } from '../transfer.ts';
 import { readArguments, readOnly, UsageError } from '../usage.ts';

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { isWeightsFile, type ModelDescription, weightsStem } from '../../../runtime/index.ts';
-import { isNamed } from '../../../server/catalog.ts';
-import { noteOf } from '../../../server/taskModels.ts';
+import { isNamed } from '../../../server/catalog/catalog.ts';
+import { noteOf } from '../../../server/catalog/taskModels.ts';
 import type { Local } from './local.ts';
 
 /** Accepts a file that only lacks its tokenizer, which can follow. Throws the reason of any other fault. */
