@@ -12,7 +12,7 @@ import type { Logger } from './log.ts';
 import type { Metrics } from './observe/metrics.ts';
 import type { Usage } from './observe/usage.ts';
 import type { Queue } from './queue/queue.ts';
-import type { Sessions } from './sessions/session.ts';
+import type { Sessions } from './sessions/sessions.ts';
 
 /** The parts of one running server, made once by `startServer`. */
 export interface Context {

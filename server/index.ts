@@ -21,7 +21,7 @@ import { Usage } from './observe/usage.ts';
 import { packageRoot } from './packageRoot.ts';
 import { Queue, shuttingDown } from './queue/queue.ts';
 import { createRequestListener } from './routes.ts';
-import { Sessions } from './sessions/session.ts';
+import { Sessions } from './sessions/sessions.ts';
 
 export { type Config, ConfigError, loadConfig, optionsHelp, optionsTable } from './config/config.ts';
 

@@ -20,7 +20,7 @@ import { TaskRecords } from '../../server/lifecycle/records.ts';
 import { Metrics } from '../../server/observe/metrics.ts';
 import { Usage } from '../../server/observe/usage.ts';
 import { Queue } from '../../server/queue/queue.ts';
-import { Sessions } from '../../server/sessions/session.ts';
+import { Sessions } from '../../server/sessions/sessions.ts';
 import { describeTestModel, type Frame } from './server.ts';
 
 /** Numbers that look random and are the same each time (Marsaglia's xorshift32). */
