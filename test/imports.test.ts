@@ -123,39 +123,47 @@ describe('who imports whom', () => {
   });
 });
 
-/** The folders of runtime/, the lowest first: each imports from those before it alone. Files beside them may be seen by all. */
-const layers = [
-  'tensors',
-  'files',
-  'graphs',
-  'onnx',
-  'text',
-  'schedulers',
-  'previews',
-  'families',
-  'addons',
-  'checkpoints',
-  'pipelines',
-  'process',
-];
+/**
+ * The folders of runtime/ and server/, the lowest first: each imports from those before it alone. Files beside them may be seen
+ * by all.
+ */
+const layers: Record<string, readonly string[]> = {
+  runtime: [
+    'tensors',
+    'files',
+    'graphs',
+    'onnx',
+    'text',
+    'schedulers',
+    'previews',
+    'families',
+    'addons',
+    'checkpoints',
+    'pipelines',
+    'process',
+  ],
+  server: ['config', 'images', 'catalog', 'queue', 'lifecycle', 'observe', 'tasks', 'sessions', 'http', 'dialects'],
+};
 
-describe('the layers of runtime/', () => {
-  const layerOf = (file: string) => /^runtime\/(\w+)\//.exec(file)?.[1];
+describe.each(Object.entries(layers))('the layers of %s/', (folder, order) => {
+  const layerOf = (file: string) => new RegExp(`^${folder}/(\\w+)/`).exec(file)?.[1];
 
   it('are all known', () => {
     const found = new Set(files.flatMap((file) => layerOf(file) ?? []));
-    expect([...found].sort()).toEqual([...layers].sort());
+    expect([...found].sort()).toEqual([...order].sort());
   });
 
   it('import from lower ones alone, types as well', () => {
     const broken = imports.filter(({ file, target }) => {
       const [from, to] = [layerOf(file), layerOf(target)];
-      return from !== undefined && to !== undefined && layers.indexOf(from) < layers.indexOf(to);
+      return from !== undefined && to !== undefined && order.indexOf(from) < order.indexOf(to);
     });
     expect(broken.map(({ file, target }) => `${file} imports ${target}`)).toEqual([]);
   });
+});
 
-  it('name a family of models in families/, graphs/ and text/ alone', () => {
+describe('the runtime', () => {
+  it('names a family of models in families/, graphs/ and text/ alone', () => {
     const naming = files.filter((file) => /^runtime\//.test(file) && !/^runtime\/(families|graphs|text)\//.test(file));
     const broken = naming.filter((file) =>
       /sdxl|flux|qwen|zImage|z-image/i.test(readFileSync(path.join(root, file), 'utf8')),

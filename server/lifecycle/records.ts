@@ -3,11 +3,11 @@ import { setMaxListeners } from 'node:events';
 import { TaskError } from '../../protocol/errors.ts';
 import type { CancelledEvent, ImageFormat, PreviewedEvent } from '../../protocol/events.ts';
 import { stringifyJson } from '../../protocol/json.ts';
-import type { MayWarn, Warning } from '../../protocol/replies.ts';
-import type { ImageInferenceTask } from '../../protocol/tasks/imageInference.ts';
+import type { Warning } from '../../protocol/replies.ts';
 import type { Clock } from '../clock.ts';
 import type { EncodedImage } from '../images/encodedImage.ts';
 import type { Caller } from './caller.ts';
+import type { ResultTask } from './job.ts';
 
 /** One finished image of a task. */
 export interface TaskResult {
@@ -45,7 +45,7 @@ export class TaskRecord {
   readonly owner: string;
   readonly numberResults: number;
   readonly deliveryMethod: 'sync' | 'async';
-  readonly outputType: ImageInferenceTask['outputType'];
+  readonly outputType: ResultTask['outputType'];
   readonly includeCost: boolean;
   readonly fingerprint: string;
   /** Its settings without prompts and images; set after the check. */
@@ -83,7 +83,7 @@ export class TaskRecord {
   #atEnd: (() => void)[] = [];
   #controller: AbortController | undefined = new AbortController();
 
-  constructor(task: ImageInferenceTask & MayWarn, caller: Caller, startedAt: number) {
+  constructor(task: ResultTask, caller: Caller, startedAt: number) {
     this.startedAt = startedAt;
     this.taskUUID = task.taskUUID;
     this.taskType = task.taskType;
@@ -322,7 +322,7 @@ export interface Lane {
  * Equal for two tasks with the same parameters. `numberResults` is excluded: a client may repeat a task for only the
  * missing results.
  */
-export function fingerprintOf(task: ImageInferenceTask & MayWarn): string {
+export function fingerprintOf(task: ResultTask): string {
   const { numberResults: _, warnings: _none, ...payload } = task;
   return createHash('sha256').update(stringifyJson(payload)).digest('base64');
 }

@@ -2,7 +2,7 @@ import { TaskError } from '../../protocol/errors.ts';
 import type { GenerateRequest, RunEvent, Runtime } from '../../runtime/index.ts';
 import type { Clock } from '../clock.ts';
 import type { KeyPolicy } from '../config/keys.ts';
-import { Pace } from './work.ts';
+import { Pace } from './pace.ts';
 
 /** Events of a run: its position while it waits, then those of the runtime. */
 export type QueuedRunEvent = { type: 'queued'; position: number } | RunEvent;

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { parseJson } from '../../protocol/json.ts';
 import { sizeLike } from '../../protocol/sizes.ts';
 import { startDescriber, startRuntime } from '../../runtime/index.ts';
-import { workOf } from '../../server/queue/work.ts';
+import { workOf } from '../../server/queue/cost.ts';
 import { createFakeRuntime } from '../helpers/fakeRuntime.ts';
 import { modelsFolder } from '../helpers/goldens.ts';
 import { noise, pngUri } from '../helpers/pictures.ts';

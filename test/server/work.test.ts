@@ -7,7 +7,7 @@ import { countRows, type ModelTraits, type RowCounts } from '../../runtime/pipel
 import { generate as diffusion } from '../../runtime/pipelines/generate.ts';
 import { ModelCache } from '../../runtime/pipelines/modelCache.ts';
 import { findPreviewDecoder } from '../../runtime/previews/index.ts';
-import { workOf } from '../../server/queue/work.ts';
+import { workOf } from '../../server/queue/cost.ts';
 import { modelsFolder } from '../helpers/goldens.ts';
 
 const side = 64;

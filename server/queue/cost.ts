@@ -1,0 +1,16 @@
+import { countRows, type GenerateRequest, type ModelTraits, type RowCounts } from '../../runtime/index.ts';
+
+/**
+ * Cost of a row of each network, in rows of the denoiser for the same picture. From the arithmetic of Stable Diffusion
+ * 1.5 at 512×512, similar for larger families; the shallow part is measured by `npm run bench:deep`.
+ */
+const costs: RowCounts = { denoiser: 1, shallow: 0.1, controlNet: 0.4, encoder: 1.4, decoder: 3, preview: 0.3 };
+
+/** Rows × megapixels of a run: the work charged to its claimant. */
+export function workOf(request: GenerateRequest, model: ModelTraits): number {
+  const rows = countRows(request, model);
+  let work = 0;
+  for (const network of Object.keys(costs) as (keyof RowCounts)[]) work += rows[network] * costs[network];
+  // A run without work still takes a turn.
+  return Math.max(1, work) * ((request.width * request.height) / 1e6);
+}
