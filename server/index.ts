@@ -12,6 +12,7 @@ import type { Context } from './context.ts';
 import { lockDataFolder } from './dataLock.ts';
 import { Upgrades } from './dialects/runware/upgrade.ts';
 import { Intake, maxRequestBytes } from './http/intake.ts';
+import { createRequestListener } from './http/router.ts';
 import { Gate } from './images/gate.ts';
 import { openImageStore } from './images/store.ts';
 import { TaskRecords } from './lifecycle/records.ts';
@@ -20,7 +21,7 @@ import { Metrics } from './observe/metrics.ts';
 import { Usage } from './observe/usage.ts';
 import { packageRoot } from './packageRoot.ts';
 import { Queue, shuttingDown } from './queue/queue.ts';
-import { createRequestListener } from './routes.ts';
+import { routes } from './routes.ts';
 import { Sessions } from './sessions/sessions.ts';
 
 export { type Config, ConfigError, loadConfig, optionsHelp, optionsTable } from './config/config.ts';
@@ -152,7 +153,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
   context.url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
 
   const upgrades = new Upgrades(context);
-  const listener = createRequestListener(context);
+  const listener = createRequestListener(routes, context);
   httpServer.on('request', listener);
   // Without this, Node would request the body before the check of the key.
   httpServer.on('checkContinue', listener);

@@ -45,7 +45,7 @@ const rules: { files: RegExp; own: RegExp; packages: RegExp; why: string }[] = [
   {
     files: /^server\//,
     own: /^(server|protocol)\/|^runtime\/index\.ts$/,
-    packages: /^(node:.+|ws|sharp|pino|uuid|zod|@platformatic\/prom-client)$/,
+    packages: /^(node:.+|ws|sharp|pino|uuid|zod|find-my-way|@platformatic\/prom-client)$/,
     why: 'the server never touches a tensor: the runtime is what runtime/index.ts says',
   },
   {

@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import path from 'node:path';
-import type { Context } from '../context.ts';
 import { packageRoot } from '../packageRoot.ts';
 import { sendBody } from './reply.ts';
+import type { Exchange } from './router.ts';
 
 type Encoding = 'identity' | 'br' | 'gzip';
 
@@ -25,22 +24,20 @@ const types: Record<string, string> = {
 let files: Promise<ReadonlyMap<string, PageFile>> | undefined;
 
 /**
- * Serves the built playground, and the client's modules under `/app/`; false for other paths. Only files listed by the
+ * Serves the built playground, and the client's modules under `/app/`. Only files listed by the
  * build have a path. Ranges are not supported.
  */
-export async function servePage(
-  pathname: string,
-  request: IncomingMessage,
-  response: ServerResponse,
-  { clock }: Context,
-): Promise<boolean> {
+export async function servePage({ path: pathname, request, response, context: { clock } }: Exchange): Promise<void> {
   files ??= readPage(path.join(packageRoot, 'dist', 'page')).catch((error) => {
     // A build may be running.
     files = undefined;
     throw error;
   });
   const file = (await files).get(pathname === '/' ? '/index.html' : pathname);
-  if (file === undefined) return false;
+  if (file === undefined) {
+    response.writeHead(404, { 'content-type': 'text/plain; charset=utf-8' }).end('There is nothing here.\n');
+    return;
+  }
   const encoding = chooseEncoding(request.headers['accept-encoding'], file);
   const bytes = file.bytes[encoding]!;
   const etag = `"${file.hash}-${encoding}"`;
@@ -61,12 +58,11 @@ export async function servePage(
   }
   if (isFresh(request.headers['if-none-match'], etag)) {
     response.writeHead(304).end();
-    return true;
+    return;
   }
   response.writeHead(200, { 'content-length': bytes.byteLength });
   if (request.method === 'HEAD') response.end();
   else await sendBody(response, [bytes], clock);
-  return true;
 }
 
 /** Files by path. Empty before the first build. */

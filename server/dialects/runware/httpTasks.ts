@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import { v4 as createUUID } from 'uuid';
 import { TaskError, toHttpFailure } from '../../../protocol/errors.ts';
 import type { TaskEvent } from '../../../protocol/events.ts';
@@ -13,6 +13,7 @@ import { authorize, baseUrlOf, bearerOf } from '../../http/access.ts';
 import { readBody } from '../../http/body.ts';
 import { maxRequestBytes, strangerBytes } from '../../http/intake.ts';
 import { sendBody, sendJson } from '../../http/reply.ts';
+import type { Exchange } from '../../http/router.ts';
 import type { ImageStore } from '../../images/store.ts';
 import type { Caller } from '../../lifecycle/caller.ts';
 import { toTaskError } from '../../lifecycle/errors.ts';
@@ -74,7 +75,7 @@ class HttpCaller implements Caller {
 }
 
 /** Answers the tasks of a POST, in their order, when all of them have ended. */
-export async function serveTasks(request: IncomingMessage, response: ServerResponse, context: Context): Promise<void> {
+export async function serveTasks({ request, response, context }: Exchange): Promise<void> {
   const { clock, intake, keys, proxies, config } = context;
   const address = proxies.addressOf(request);
   const network = networkOf(address);
