@@ -3,9 +3,11 @@ import {
   type ConfigPart,
   type EncoderName,
   encoderNames,
+  type LatentForm,
   type ModelConfigs,
   tokenizerOf,
 } from '../families/family.ts';
+import { vaeScaleOf } from '../families/networks.ts';
 import { checkConfig } from '../families/ranges.ts';
 import { partLabel } from './settings.ts';
 
@@ -31,7 +33,7 @@ export function completeConfigs({ has, ...given }: Given): ModelConfigs {
   const configs = predictionType
     ? { ...given.configs, scheduler: { ...given.configs.scheduler, prediction_type: predictionType } }
     : given.configs;
-  const shape = family.latents.shape?.(configs) ?? {
+  const shape: LatentForm = family.latents.shape?.(configs) ?? {
     channels: typeof configs.denoiser.out_channels === 'number' ? configs.denoiser.out_channels : 4,
     scale: vaeScaleOf(vae),
   };
@@ -44,14 +46,9 @@ export function completeConfigs({ has, ...given }: Given): ModelConfigs {
     scalingFactor: typeof vae.scaling_factor === 'number' ? vae.scaling_factor : family.latents.scalingFactor,
     shiftFactor: typeof vae.shift_factor === 'number' ? vae.shift_factor : family.latents.shiftFactor,
     latentScale: shape.scale,
+    sizeMultiple: shape.scale * (shape.patch ?? 1),
     latentChannels: shape.channels,
   };
-}
-
-/** Pixels on each side of one position of an autoencoder's latents; 8 for all published models. */
-export function vaeScaleOf(vae: Record<string, unknown>): number {
-  const blocks = vae.block_out_channels;
-  return Array.isArray(blocks) && blocks.length > 0 ? 2 ** (blocks.length - 1) : 8;
 }
 
 /** What a component is called in messages, logs and metrics: the denoiser by its folder. */

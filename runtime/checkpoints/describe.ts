@@ -204,14 +204,14 @@ function applySettings(description: ModelDescription, settings: ModelSettings): 
 
 async function describeCheckpoint(description: ModelDescription, places: PartPlaces): Promise<void> {
   const checkpoint = await openCheckpoint(description.folder, places);
-  const { settings, configs, family, latentScale } = checkpoint;
+  const { settings, configs, family } = checkpoint;
   applySettings(description, settings);
   description.className = checkpoint.className;
   description.family = family.name;
   description.architecture = family.architecture(checkpoint);
   if (checkpoint.refiner) description.refiner = true;
   if (checkpoint.lacksVae) description.lacksVae = true;
-  description.sizeMultiple = Math.max(latentScale, family.sizeMultiple ?? 0);
+  description.sizeMultiple = checkpoint.sizeMultiple;
   description.guidanceRule = family.guidanceRule(checkpoint);
   description.input = checkpoint.input;
   const { deepCache, firstBlockCache } = family.takes;

@@ -116,6 +116,8 @@ export interface ModelConfigs {
   readonly shiftFactor: number;
   /** Pixels on each side of one position of the latents that are denoised. */
   readonly latentScale: number;
+  /** Smallest step of width and height, in pixels. */
+  readonly sizeMultiple: number;
   readonly latentChannels: number;
 }
 
@@ -152,6 +154,15 @@ export type PredictionType = (typeof predictionTypes)[number];
 
 /** What of a model decides which components, sizes and defaults it has, before its `ModelConfigs` are complete. */
 export type Facts = Pick<ModelConfigs, 'className' | 'index' | 'configs' | 'refiner'>;
+
+/** The latents that are denoised. */
+export interface LatentForm {
+  channels: number;
+  /** Pixels on each side of one position. */
+  scale: number;
+  /** Positions on each side of what the denoiser reads as one token; default 1. */
+  patch?: number;
+}
 
 /** Where a model of the family lies in the lineage that the field names, such as `sd1x`. */
 export type Architecture = string;
@@ -346,8 +357,6 @@ export interface Family {
   /** The same for a LoRA, an embedding or a ControlNet, from the width of the text states that it was made for. */
   architectureOfTextWidth?(width: unknown): Architecture | undefined;
   defaults(configs: ModelConfigs): Defaults;
-  /** Smallest step of width and height, in pixels; default: one position of the latents. */
-  readonly sizeMultiple?: number;
   latents: {
     /** Of the autoencoder; used only where the model's own configs do not say it. */
     readonly scalingFactor: number;
@@ -355,11 +364,8 @@ export interface Family {
     readonly rgb: LatentRgb;
     /** The same for one autoencoder, where its weights tell more. */
     rgbOf?(vae: StoredTensors): Promise<LatentRgb>;
-    /**
-     * Channels, and pixels on each side of one position, of the latents that are denoised. Default: those of the
-     * autoencoder.
-     */
-    shape?(configs: Facts['configs']): { channels: number; scale: number };
+    /** Default: as the autoencoder has them, each position of which is a token. */
+    shape?(configs: Facts['configs']): LatentForm;
   };
   input(facts: Pick<Facts, 'configs'>): DenoiserInput;
 
@@ -398,8 +404,9 @@ export interface Family {
      * What it is told beside latents, time and text.
      *
      * @param mode - what the guide image is, of a union of several ControlNets
+     * @param config - the ControlNet's own
      */
-    inputs(context: InputContext, mode: number | undefined): Row;
+    inputs(context: InputContext, mode: number | undefined, config: Config): Row;
   };
   /**
    * Models that take `inpaint`: whether a sample of the seed image is drawn even where none is used. The draw advances the
@@ -418,7 +425,7 @@ export interface Family {
   /** Most tokens of a prompt; default: prompts are read in chunks of any number. */
   readonly mostTextTokens?: number;
   /** A reference picture of the size at which the denoiser is shown it; default: as it is. */
-  prepareReference?(picture: Pixels): Pixels;
+  prepareReference?(picture: Pixels, configs: ModelConfigs): Pixels;
 
   /** What else tasks may add to it. */
   readonly takes: {

@@ -6,8 +6,10 @@ import { writeFluxTransformer } from '../graphs/fluxTransformer.ts';
 import { checkTransformerShapes } from '../graphs/transformerShapes.ts';
 import type { LatentShape, Row } from '../run.ts';
 import { floats, int64s } from '../tensors/tensor.ts';
+import { dynamicShift } from './dynamicShift.ts';
 import type {
   Config,
+  Corrections,
   Defaults,
   DenoiserInput,
   Facts,
@@ -25,9 +27,9 @@ import { classifierFree, unguided } from './guidance.ts';
 import { autoencoderOf, below, encoderIn, transformerIn } from './inferConfigs.ts';
 import { fluxLatentRgb } from './latentRgb.ts';
 import { hardLatentMask, pixelMask } from './masks.ts';
-import { checkSize, clipText, vaeDecoder, vaeEncoder } from './networks.ts';
+import { checkSize, clipText, vaeDecoder, vaeEncoder, vaeScaleOf } from './networks.ts';
 import { croppedTo } from './referencePictures.ts';
-import { type Grid, rotaryRow } from './rotary.ts';
+import { checkAxes, type Grid, rotaryRow, sharedAxes } from './rotary.ts';
 import { autoencoderPart, clipLPart, t5PartOf } from './separateParts.ts';
 import { readClipRow, readT5, refuseWeights, t5In, t5Text } from './t5Prompts.ts';
 
@@ -42,8 +44,15 @@ const transformer: NetworkKind = {
     checkTransformerShapes('flux', tensors);
     const columns = (name: string) => tensors.get(`${name}.weight`)?.shape[1];
     checkSize(config, 'in_channels', columns('x_embedder'));
+    checkSize({ out_channels: latentFeatures(config) }, 'out_channels', tensors.get('proj_out.weight')?.shape[0]);
     checkSize(config, 'joint_attention_dim', columns('context_embedder'));
     checkSize(config, 'pooled_projection_dim', columns('time_text_embed.text_embedder.linear_1'));
+    checkAxes(
+      axesOf(config),
+      'axes_dims_rope',
+      AXES.length,
+      tensors.get('transformer_blocks.0.attn.norm_q.weight')?.shape[0],
+    );
     const embeds = tensors.has('time_text_embed.guidance_embedder.linear_1.weight');
     if (takesGuidance(config) === embeds) return;
     const found = embeds ? 'one' : 'none';
@@ -64,6 +73,12 @@ const controlNet: NetworkKind = {
       );
     }
     checkTransformerShapes('fluxControlNet', tensors);
+    checkAxes(
+      axesOf(config),
+      'axes_dims_rope',
+      AXES.length,
+      tensors.get('transformer_blocks.0.attn.norm_q.weight')?.shape[0],
+    );
     checkSize(config, 'num_mode', tensors.get('controlnet_mode_embedder.weight')?.shape[0]);
     checkSize(config, 'in_channels', tensors.get('x_embedder.weight')?.shape[1]);
   },
@@ -71,16 +86,16 @@ const controlNet: NetworkKind = {
 
 const t5Part = t5PartOf('text_encoder_2');
 
-/** Features of a token: 2 × 2 positions of 16 channels. */
-const TOKEN_FEATURES = 64;
-/** Pixels of a token, each of which Fill is shown a mask of. */
-const TOKEN_PIXELS = 16 ** 2;
+/** Positions of the latents on each side of a token. */
+const PATCH = 2;
+/** Channels of the latents of published models. */
+const CHANNELS = 16;
 /** Most tokens of a prompt that the model was trained with, and those of the distilled model that takes no guidance. */
 const LONGEST_TEXT = 512;
 const SCHNELL_TEXT = 256;
-/** What a pipeline fixes about the lines of FLUX.1's dynamic shift where the scheduler's config does not say it. */
-const SHIFT_LINE = { base_image_seq_len: 256, base_shift: 0.5, max_image_seq_len: 4096, max_shift: 1.15 };
 const THETA = 10000;
+/** Channels of a head that tell the picture, the row and the column, in published models. */
+const AXES = [16, 56, 56];
 
 /**
  * FLUX.1: dev and what was made from it (Fill, Control, Kontext), and schnell, which is told no guidance. T5's states of the text
@@ -102,7 +117,10 @@ export const flux: Family = {
   ],
   denoiserFolder: 'transformer',
   networks: {
-    text_encoder: clipText,
+    text_encoder: {
+      ...clipText,
+      write: (config, tensors, form) => clipText.write(config, withoutProjection(tensors), form),
+    },
     text_encoder_2: t5Text,
     denoiser: transformer,
     vae_encoder: vaeEncoder,
@@ -113,13 +131,15 @@ export const flux: Family = {
   architectures: ['flux1'],
   architecture: () => 'flux1',
   defaults,
-  // Latents of 8 pixels, in patches of 2.
-  sizeMultiple: 16,
   latents: {
     scalingFactor: 0.3611,
     shiftFactor: 0.1159,
     rgb: fluxLatentRgb,
-    shape: () => ({ channels: TOKEN_FEATURES / 4, scale: 8 }),
+    shape: ({ denoiser, vae }) => ({
+      channels: latentFeatures(denoiser) / PATCH ** 2,
+      scale: vaeScaleOf(vae),
+      patch: PATCH,
+    }),
   },
   input: inputOf,
   async *condition(context) {
@@ -141,23 +161,20 @@ export const flux: Family = {
   guidanceRule: () => 'true scale',
   guidance: ({ positive, negative }, { trueGuidanceScale = 1 }) =>
     negative ? classifierFree(positive, negative, trueGuidanceScale) : unguided(positive),
-  sigmas({ configs: { scheduler } }, { width, height }) {
-    if (scheduler.use_dynamic_shifting !== true) return { sigmas: 'even' };
-    return { sigmas: 'even', mu: shiftAt((width * height) / 16 ** 2, scheduler) };
-  },
+  sigmas: (configs, request) => ({ sigmas: 'even', mu: dynamicShift(configs, request) }),
   timestep: (timestep) => timestep / 1000,
   partialStep: 'run',
-  inputs: (context) => inputsOf(context, context.branch.embeddings.length),
+  inputs: (context) => inputsOf(context, context.branch.embeddings.length, context.configs.configs.denoiser),
   imagePrompts: fluxRedux,
   controls: {
     inLatents: true,
-    inputs(context, mode) {
+    inputs(context, mode, config) {
       const { length } = context.branch.embeddings;
       // It may embed the scale where the denoiser does not.
       const guidance = floats(Float32Array.of(context.request.guidanceScale), [1]);
-      if (mode === undefined) return { ...inputsOf(context, length), guidance };
+      if (mode === undefined) return { ...inputsOf(context, length, config), guidance };
       // The mode of a union is a token in front of the text.
-      return { ...inputsOf(context, length + 1), guidance, control_mode: int64s([mode], [1]) };
+      return { ...inputsOf(context, length + 1, config), guidance, control_mode: int64s([mode], [1]) };
     },
   },
   hiddenChannels(masked, mask, width, shape) {
@@ -173,7 +190,7 @@ export const flux: Family = {
   mostReferences: 1,
   mostReferencePixels: 1024 ** 2,
   mostTextTokens: LONGEST_TEXT,
-  prepareReference: (picture) => croppedTo(picture, 16),
+  prepareReference: (picture, { sizeMultiple }) => croppedTo(picture, sizeMultiple),
   // Its masks are of whole positions of the latents: pixels laid back along the edge of the mask would show a seam.
   keepsPixels: false,
   takes: {
@@ -193,20 +210,21 @@ export const flux: Family = {
   file: {
     recognises: isFluxTransformer,
     read: readFluxFile,
-    parts: [clipLPart, t5Part, autoencoderPart(TOKEN_FEATURES / 4)],
+    parts: [clipLPart, t5Part, autoencoderPart(CHANNELS)],
     padToken: () => '<|endoftext|>',
   },
 };
 
-/** @param length - tokens before those of the picture */
-function inputsOf({ configs, request, shape, references }: InputContext, length: number): Row {
-  const { denoiser } = configs.configs;
-  const { axes_dims_rope: axes = [16, 56, 56] } = denoiser as { axes_dims_rope?: number[] };
+/**
+ * @param length - tokens before those of the picture
+ * @param config - of the network that is asked
+ */
+function inputsOf({ request, shape, references }: InputContext, length: number, config: Config): Row {
   const grids = [shape, ...references.map((each) => each.shape)].map(gridOf);
   const [reference] = references;
   return {
-    ...rotaryRow(fluxPositions(length, grids), axes, THETA),
-    ...(takesGuidance(denoiser) && { guidance: floats(Float32Array.of(request.guidanceScale), [1]) }),
+    ...rotaryRow(fluxPositions(length, grids), axesOf(config), THETA),
+    ...(takesGuidance(config) && { guidance: floats(Float32Array.of(request.guidanceScale), [1]) }),
     ...(reference && { reference: referenceTokens(reference) }),
   };
 }
@@ -218,19 +236,33 @@ const pipelines: Record<DenoiserInput, string> = {
   edit: 'FluxControlPipeline',
 };
 
+function axesOf(config: Config): readonly number[] {
+  return (config.axes_dims_rope as number[] | undefined) ?? AXES;
+}
+
 function takesGuidance(denoiser: Config): boolean {
   return denoiser.guidance_embeds === true;
 }
 
+/** Features of a token of latents, which is what a transformer gives, whatever else it is shown. */
+function latentFeatures({ in_channels: taken, out_channels: given }: Config): number {
+  return Number(given ?? taken ?? CHANNELS * PATCH ** 2);
+}
+
 /** Told by the features of a token: latents; with the masked picture's and a mask of its pixels; or with another picture's. */
-function inputOf({ configs: { denoiser } }: { configs: Pick<Facts['configs'], 'denoiser'> }): DenoiserInput {
-  const { in_channels: features = TOKEN_FEATURES } = denoiser;
-  const [control, fill] = [2 * TOKEN_FEATURES, 2 * TOKEN_FEATURES + TOKEN_PIXELS];
-  if (features === TOKEN_FEATURES) return 'latents';
+function inputOf({
+  configs: { denoiser, vae },
+}: {
+  configs: Pick<Facts['configs'], 'denoiser' | 'vae'>;
+}): DenoiserInput {
+  const latents = latentFeatures(denoiser);
+  const { in_channels: features = latents } = denoiser;
+  const [control, fill] = [2 * latents, 2 * latents + (PATCH * vaeScaleOf(vae)) ** 2];
+  if (features === latents) return 'latents';
   if (features === control) return 'edit';
   if (features === fill) return 'inpaint';
   throw new ModelError(
-    `The transformer takes tokens of ${features} features; supported are ${TOKEN_FEATURES}, ${control} (Control) and ${fill} (Fill).`,
+    `The transformer takes tokens of ${features} features; supported are ${latents}, ${control} (Control) and ${fill} (Fill).`,
   );
 }
 
@@ -245,20 +277,14 @@ function defaults({ className, configs, input }: ModelConfigs): Defaults {
   return { ...common, steps: 28, guidanceScale: className.includes('Kontext') ? 2.5 : 3.5 };
 }
 
-/** The dynamic shift of a picture of so many tokens: a line, also beyond the two points that it is drawn through. */
-function shiftAt(tokens: number, scheduler: Config): number {
-  const line = { ...SHIFT_LINE, ...(scheduler as Partial<typeof SHIFT_LINE>) };
-  const slope = (line.max_shift - line.base_shift) / (line.max_image_seq_len - line.base_image_seq_len);
-  return line.base_shift + slope * (tokens - line.base_image_seq_len);
-}
-
 function gridOf({ width, height }: LatentShape): Grid {
-  return { rows: height / 2, columns: width / 2 };
+  return { rows: height / PATCH, columns: width / PATCH };
 }
 
 function referenceTokens({ latents, shape }: { latents: Float32Array; shape: LatentShape }) {
-  const tokens = packPatches(latents, shape.channels, gridOf(shape));
-  return floats(tokens, [1, tokens.length / TOKEN_FEATURES, TOKEN_FEATURES]);
+  const { rows, columns } = gridOf(shape);
+  const tokens = packPatches(latents, shape.channels, { rows, columns });
+  return floats(tokens, [1, rows * columns, tokens.length / (rows * columns)]);
 }
 
 /**
@@ -291,12 +317,13 @@ async function readFluxFile(file: ModelFile): Promise<FileParts> {
   const { path, tensors, corrections } = file;
   const denoiser = await inPart('transformer', () => {
     const found = fluxTransformerTensors(transformerIn(tensors));
-    const config = { ...configOf(found), ...corrections('denoiser').own };
+    const own = corrections('denoiser');
+    const config = { ...configOf(found, own), ...own.own };
     return { tensors: found, config };
   });
   const vae = await autoencoderOf(file);
   const isDistilled = !takesGuidance(denoiser.config);
-  const input = inputOf({ configs: { denoiser: denoiser.config } });
+  const input = inputOf({ configs: { denoiser: denoiser.config, vae: vae?.config ?? {} } });
   // Kontext has dev's structure; only its name tells it.
   const isKontext = input === 'latents' && /kontext/i.test(basename(path));
   return {
@@ -330,20 +357,21 @@ function withoutProjection(tensors: StoredTensors): StoredTensors {
 }
 
 /** The config that the shapes of a transformer stand for. */
-function configOf(tensors: StoredTensors): Config {
+function configOf(tensors: StoredTensors, corrections: Corrections): Config {
   const shape = (name: string) => tensors.get(`${name}.weight`)?.shape ?? [];
   const [width = 0, features] = shape('x_embedder');
   const [head = 128] = shape('transformer_blocks.0.attn.norm_q');
   return {
     _class_name: 'FluxTransformer2DModel',
     in_channels: features,
+    out_channels: shape('proj_out')[0],
     attention_head_dim: head,
     num_attention_heads: width / head,
     joint_attention_dim: shape('context_embedder')[1],
     pooled_projection_dim: shape('time_text_embed.text_embedder.linear_1')[1],
     guidance_embeds: tensors.has('time_text_embed.guidance_embedder.linear_1.weight'),
     // An eighth of a head tells the picture, the rest the row and the column.
-    axes_dims_rope: [head / 8, (7 * head) / 16, (7 * head) / 16],
+    axes_dims_rope: sharedAxes([1 / 8, 7 / 16, 7 / 16], 'axes_dims_rope', head, corrections),
   };
 }
 

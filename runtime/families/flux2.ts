@@ -8,20 +8,21 @@ import type { Pixels } from '../messages.ts';
 import type { LatentRgb } from '../previews/linear.ts';
 import type { Row } from '../run.ts';
 import { floats } from '../tensors/tensor.ts';
-import type { Config, Family, FileParts, LoraLayerShape, ModelFile, NetworkKind } from './family.ts';
+import { isDynamic } from './dynamicShift.ts';
+import type { Config, Family, FileParts, LoraLayerShape, ModelConfigs, ModelFile, NetworkKind } from './family.ts';
 import { flux2LoraAliases, flux2TransformerTensors, isFlux2Transformer } from './flux2Keys.ts';
 import { autoencoderOf, below, transformerIn } from './inferConfigs.ts';
 import { flux2LatentRgb } from './latentRgb.ts';
-import { checkSize, vaeDecoder, vaeEncoder } from './networks.ts';
+import { checkSize, vaeDecoder, vaeEncoder, vaeScaleOf } from './networks.ts';
 import { QWEN_LENGTH, qwen3In, qwen3Text, readQwenPrompt } from './qwenPrompts.ts';
 import { croppedTo } from './referencePictures.ts';
-import { checkAxes, type Grid, rotaryRow } from './rotary.ts';
+import { checkAxes, type Grid, rotaryRow, sharedAxes } from './rotary.ts';
 import { autoencoderPart, qwen3Part } from './separateParts.ts';
 
 /** Hidden states of the text encoder that the transformer reads, side by side. */
 const STATES = [9, 18, 27];
-/** Pixels on each side of one position: the autoencoder's 8, in patches of 2. */
-const SCALE = 16;
+/** Positions of the autoencoder's latents on each side of one of those that are denoised. */
+const PATCH = 2;
 /** Pixels on each side of the smallest reference picture, as in diffusers. */
 const LEAST_REFERENCE = 64;
 /** Reference pictures above this are scaled down to it. */
@@ -44,7 +45,7 @@ const transformer: NetworkKind = {
   check(config, tensors) {
     checkTransformerShapes('flux2', tensors);
     const head = tensors.get('transformer_blocks.0.attn.norm_q.weight')?.shape[0];
-    checkAxes((config as Flux2Config).axes_dims_rope ?? AXES, 'axes_dims_rope', head);
+    checkAxes((config as Flux2Config).axes_dims_rope ?? AXES, 'axes_dims_rope', AXES.length, head);
     checkSize(config, 'in_channels', tensors.get('x_embedder.weight')?.shape[1]);
     checkSize(config, 'joint_attention_dim', tensors.get('context_embedder.weight')?.shape[1]);
   },
@@ -85,7 +86,7 @@ export const flux2: Family = {
       if (mean?.shape[0] !== 128 || variance?.shape[0] !== 128) return usualRgb;
       return patchRgb(await readValues(mean), await readValues(variance));
     },
-    shape: ({ denoiser }) => ({ channels: Number(denoiser.in_channels ?? 128), scale: SCALE }),
+    shape: ({ denoiser, vae }) => ({ channels: Number(denoiser.in_channels ?? 128), scale: PATCH * vaeScaleOf(vae) }),
   },
   input: () => 'latents',
   async *condition(context) {
@@ -96,9 +97,9 @@ export const flux2: Family = {
     return { positive: yield* read(request.prompt), negative: guided ? yield* read('') : undefined };
   },
   guidanceRule: ({ index }) => (isDistilled(index) ? 'never' : 'above 1'),
-  sigmas: (_configs, { width, height, steps }) => ({
+  sigmas: ({ configs: { scheduler }, latentScale }, { width, height, steps }) => ({
     sigmas: 'even',
-    mu: flux2Mu((width * height) / SCALE ** 2, steps),
+    mu: isDynamic(scheduler) ? flux2Mu((width * height) / latentScale ** 2, steps) : undefined,
   }),
   timestep: (timestep) => timestep / 1000,
   partialStep: 'run',
@@ -171,13 +172,13 @@ export function flux2Mu(tokens: number, steps: number): number {
 }
 
 /** @throws {RuntimeError} `invalidParameter` for a picture smaller than diffusers takes */
-function prepareReference(picture: Pixels): Pixels {
+function prepareReference(picture: Pixels, { sizeMultiple }: ModelConfigs): Pixels {
   const { width, height } = picture;
   if (width < LEAST_REFERENCE || height < LEAST_REFERENCE) {
     const message = `A reference image must have at least ${LEAST_REFERENCE} pixels on each side; this one has ${width}×${height}.`;
     throw new RuntimeError('invalidParameter', message, { parameter: 'references' });
   }
-  return croppedTo(picture, SCALE);
+  return croppedTo(picture, sizeMultiple);
 }
 
 /**
@@ -212,7 +213,7 @@ async function readFlux2File(file: ModelFile): Promise<FileParts> {
       num_attention_heads: inner / head,
       attention_head_dim: head,
       joint_attention_dim: of('context_embedder.weight')[1],
-      axes_dims_rope: [head / 4, head / 4, head / 4, head / 4],
+      axes_dims_rope: sharedAxes([1 / 4, 1 / 4, 1 / 4, 1 / 4], 'axes_dims_rope', head, corrections('denoiser')),
       ...corrections('denoiser').own,
     };
     return { tensors: found, config };

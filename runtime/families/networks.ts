@@ -111,6 +111,12 @@ export const vaeDecoder: NetworkKind = {
   },
 };
 
+/** Pixels on each side of one position of an autoencoder's latents; 8 for all published models. */
+export function vaeScaleOf(vae: Config): number {
+  const blocks = vae.block_out_channels;
+  return Array.isArray(blocks) && blocks.length > 0 ? 2 ** (blocks.length - 1) : 8;
+}
+
 /** Numbers of a config by which memory is reserved, or inputs are made, must be those of the weights. */
 export function checkSize(config: Config, field: string, size: number | undefined): void {
   const given = config[field];

@@ -20,9 +20,9 @@ const number = (min: number, max: number): Range => ({
   fits: (value) => typeof value === 'number' && value >= min && value <= max,
 });
 
-const list = ({ rule, fits }: Range, most: number): Range => ({
+const list = ({ rule, fits }: Range, most: number, least = 1): Range => ({
   rule: `a list of at most ${most}, each ${rule}`,
-  fits: (value) => Array.isArray(value) && value.length >= 1 && value.length <= most && value.every(fits),
+  fits: (value) => Array.isArray(value) && value.length >= least && value.length <= most && value.every(fits),
 });
 
 /** One for all blocks or one for each, which may be one for each layer of it. */
@@ -89,7 +89,7 @@ const denoiser: Ranges = {
   rope_theta: number(1, 1e9),
   t_scale: number(1e-6, 1e6),
   mlp_ratio: number(0.01, 64),
-  dual_attention_layers: list(whole(0, 512), 512),
+  dual_attention_layers: list(whole(0, 512), 512, 0),
 };
 
 const vae: Ranges = {

@@ -1,6 +1,7 @@
 import { ModelError } from '../files/reading.ts';
 import type { Row } from '../run.ts';
 import { floats } from '../tensors/tensor.ts';
+import type { Corrections } from './family.ts';
 
 /** Rows and columns of positions. */
 export interface Grid {
@@ -43,15 +44,41 @@ export function rotaryTables(ids: readonly (readonly number[])[], axes: readonly
 }
 
 /**
+ * @param count - coordinates of a position
  * @param head - channels of a head, from the weights
  * @throws {ModelError} where the axes of a config do not make up such a head
  */
-export function checkAxes(axes: readonly number[], field: string, head: number | undefined): void {
-  const sum = axes.reduce((all, channels) => all + channels, 0);
-  if (head === undefined || (sum === head && axes.every((channels) => channels % 2 === 0))) return;
+export function checkAxes(axes: readonly number[], field: string, count: number, head: number | undefined): void {
+  if (head === undefined || fits(axes, head)) {
+    if (axes.length <= count) return;
+    throw new ModelError(`its config says ${field}: ${axes.join(', ')}; positions have ${count} coordinates only.`);
+  }
   throw new ModelError(
     `its config says ${field}: ${axes.join(', ')}; they must be even and make up a head of ${head} channels.`,
   );
+}
+
+/**
+ * The axes of a model whose file has no config, by the shares that published models have.
+ *
+ * @param shares - of a head, together 1
+ * @throws {ModelError} for a head that cannot be shared like that
+ */
+export function sharedAxes(
+  shares: readonly number[],
+  field: string,
+  head: number,
+  { own, where }: Corrections,
+): readonly number[] {
+  const axes = shares.map((share) => share * head);
+  if (own[field] !== undefined || fits(axes, head)) return axes;
+  throw new ModelError(
+    `its heads have ${head} channels, and the file cannot say which axis takes how many: give its ${field} under ${where}.`,
+  );
+}
+
+function fits(axes: readonly number[], head: number): boolean {
+  return axes.reduce((all, channels) => all + channels, 0) === head && axes.every((channels) => channels % 2 === 0);
 }
 
 /** The inputs `rotary_cos` and `rotary_sin` of a denoiser, for one row of a batch. */

@@ -1,9 +1,10 @@
 import { RuntimeError } from '../errors.ts';
 import { inPart } from '../files/reading.ts';
-import { SD3_PATCH, type SD3TransformerConfig, writeSD3Transformer } from '../graphs/sd3Transformer.ts';
+import { type SD3TransformerConfig, writeSD3Transformer } from '../graphs/sd3Transformer.ts';
 import { checkTransformerShapes } from '../graphs/transformerShapes.ts';
 import type { Embeddings, Part } from '../run.ts';
 import { floats } from '../tensors/tensor.ts';
+import { dynamicShift } from './dynamicShift.ts';
 import type {
   ConditioningContext,
   Config,
@@ -19,13 +20,11 @@ import type {
 import { autoencoderOf, below, type Encoder, encoderIn, transformerIn } from './inferConfigs.ts';
 import { sd3LatentRgb } from './latentRgb.ts';
 import { hardLatentMask } from './masks.ts';
-import { checkSize, clipTextProjected, vaeDecoder, vaeEncoder } from './networks.ts';
+import { checkSize, clipTextProjected, vaeDecoder, vaeEncoder, vaeScaleOf } from './networks.ts';
 import { isSD3Transformer, sd3LoraAliases, sd3TransformerTensors } from './sd3Keys.ts';
 import { clipGPart, clipLPart, sd3AutoencoderPart, t5PartOf } from './separateParts.ts';
 import { readClipRow, readT5, refuseWeights, t5In, t5Text } from './t5Prompts.ts';
 
-/** Pixels on each side of one position of the latents. */
-const SCALE = 8;
 /** Tokens of T5 that are read where a task says nothing, and at most. */
 const USUAL_TEXT = 256;
 const LONGEST_TEXT = 512;
@@ -40,7 +39,9 @@ const transformer: NetworkKind = {
   },
   check(config, tensors) {
     checkTransformerShapes('sd3', tensors);
-    checkSize(config, 'in_channels', tensors.get('pos_embed.proj.weight')?.shape[1]);
+    const [, channels, patch] = tensors.get('pos_embed.proj.weight')?.shape ?? [];
+    checkSize(config, 'in_channels', channels);
+    checkSize({ patch_size: patchOf(config) }, 'patch_size', patch);
     checkSize(config, 'joint_attention_dim', tensors.get('context_embedder.weight')?.shape[1]);
     checkSize(config, 'pooled_projection_dim', tensors.get('time_text_embed.text_embedder.linear_1.weight')?.shape[1]);
     const positions = tensors.get('pos_embed.pos_embed')?.shape[1] ?? 0;
@@ -76,13 +77,15 @@ export const sd3: Family = {
   architectures: ['sd3'],
   architecture: () => 'sd3',
   defaults: () => ({ width: 1024, height: 1024, steps: 28, guidanceScale: 4.5, strength: 0.6 }),
-  // Latents of 8 pixels, in patches of 2.
-  sizeMultiple: SCALE * SD3_PATCH,
   latents: {
     scalingFactor: 1.5305,
     shiftFactor: 0.0609,
     rgb: sd3LatentRgb,
-    shape: ({ denoiser }) => ({ channels: Number(denoiser.in_channels ?? 16), scale: SCALE }),
+    shape: ({ denoiser, vae }) => ({
+      channels: Number(denoiser.in_channels ?? 16),
+      scale: vaeScaleOf(vae),
+      patch: patchOf(denoiser),
+    }),
   },
   input: () => 'latents',
   async *condition(context) {
@@ -97,8 +100,8 @@ export const sd3: Family = {
     };
   },
   guidanceRule: () => 'above 1',
-  // Its own sigmas, whose last one is shifted twice; it is told timesteps from 0 to 1000.
-  sigmas: () => ({}),
+  // The scheduler's own sigmas, whose last one is shifted twice; it is told timesteps from 0 to 1000.
+  sigmas: (configs, request) => ({ mu: dynamicShift(configs, request) }),
   partialStep: 'run',
   inputs: refuseLarge,
   latentMask: hardLatentMask,
@@ -143,8 +146,10 @@ async function* readPrompt(context: ConditioningContext, text: string, text2: st
   for (let row = 0; row < rows; row++) {
     let column = row * width;
     for (const { states } of [first, second]) {
-      data.set(states.data.subarray(row * states.width, (row + 1) * states.width), column);
-      column += states.width;
+      // What is wider than T5's rows is cut, as diffusers does.
+      const taken = Math.min(states.width, (row + 1) * width - column);
+      data.set(states.data.subarray(row * states.width, row * states.width + taken), column);
+      column += taken;
     }
   }
   if (t5) data.set(t5.data, rows * width);
@@ -180,10 +185,11 @@ async function* readClip(
 
 /** Adds nothing, but the table of positions ends somewhere. @throws RuntimeError `invalidParameter` */
 function refuseLarge({ configs, shape }: InputContext) {
-  const most = Number(configs.configs.denoiser.pos_embed_max_size ?? 192) * SD3_PATCH;
+  const { latentScale, sizeMultiple } = configs;
+  const most = (Number(configs.configs.denoiser.pos_embed_max_size ?? 192) * sizeMultiple) / latentScale;
   for (const parameter of ['width', 'height'] as const) {
     if (shape[parameter] <= most) continue;
-    throw new RuntimeError('invalidParameter', `${parameter} may be at most ${most * SCALE} for this model.`, {
+    throw new RuntimeError('invalidParameter', `${parameter} may be at most ${most * latentScale} for this model.`, {
       parameter,
     });
   }
@@ -236,15 +242,21 @@ async function readSD3File(file: ModelFile): Promise<FileParts> {
   };
 }
 
+/** Positions of the latents on each side of a token. */
+function patchOf(denoiser: Config): number {
+  return Number(denoiser.patch_size ?? 2);
+}
+
 /** The config that the shapes of a transformer stand for. */
 function configOf(tensors: ModelFile['tensors']): Config {
   const shape = (name: string) => tensors.get(`${name}.weight`)?.shape ?? [];
-  const [width = 0, channels] = shape('pos_embed.proj');
+  const [width = 0, channels, patch] = shape('pos_embed.proj');
   const [head = 64] = shape('transformer_blocks.0.attn.norm_q');
   let layers = 0;
   while (tensors.has(`transformer_blocks.${layers}.attn.to_q.weight`)) layers++;
   return {
     _class_name: 'SD3Transformer2DModel',
+    patch_size: patch,
     in_channels: channels,
     out_channels: channels,
     attention_head_dim: head,

@@ -1,15 +1,21 @@
 import { inPart } from '../files/reading.ts';
 import { checkTransformerShapes } from '../graphs/transformerShapes.ts';
-import { writeZImageTransformer, Z_IMAGE_MULTIPLE, type ZImageConfig } from '../graphs/zImageTransformer.ts';
+import {
+  writeZImageTransformer,
+  Z_IMAGE_MULTIPLE,
+  Z_IMAGE_PATCH,
+  type ZImageConfig,
+} from '../graphs/zImageTransformer.ts';
 import type { GenerateRequest } from '../messages.ts';
 import type { Branch, Row } from '../run.ts';
+import { dynamicShift } from './dynamicShift.ts';
 import type { Conditioning, Config, Family, FileParts, ModelFile, NetworkKind } from './family.ts';
 import type { Guidance } from './guidance.ts';
 import { autoencoderOf, below, transformerIn } from './inferConfigs.ts';
 import { fluxLatentRgb } from './latentRgb.ts';
-import { checkSize, vaeDecoder, vaeEncoder } from './networks.ts';
+import { checkSize, vaeDecoder, vaeEncoder, vaeScaleOf } from './networks.ts';
 import { QWEN_LENGTH, qwen3In, qwen3Text, readQwenPrompt } from './qwenPrompts.ts';
-import { checkAxes, rotaryRow } from './rotary.ts';
+import { checkAxes, rotaryRow, sharedAxes } from './rotary.ts';
 import { autoencoderPart, qwen3Part } from './separateParts.ts';
 import { isZImageTransformer, zImageLoraAliases, zImageTransformerTensors } from './zImageKeys.ts';
 
@@ -27,9 +33,10 @@ const transformer: NetworkKind = {
   check(config, tensors) {
     checkTransformerShapes('zImage', tensors);
     const head = tensors.get('layers.0.attention.norm_q.weight')?.shape[0];
-    checkAxes((config as ZImageConfig).axes_dims ?? AXES, 'axes_dims', head);
+    checkAxes((config as ZImageConfig).axes_dims ?? AXES, 'axes_dims', AXES.length, head);
     checkSize(config, 'dim', tensors.get('layers.0.attention.to_q.weight')?.shape[0]);
     checkSize(config, 'cap_feat_dim', tensors.get('cap_embedder.0.weight')?.shape[0]);
+    checkSize(config, 'in_channels', (tensors.get('all_x_embedder.2-1.weight')?.shape[1] ?? 0) / Z_IMAGE_PATCH ** 2);
   },
 };
 
@@ -53,13 +60,11 @@ export const zImage: Family = {
     ...(Number(configs.scheduler.shift ?? 3) > 3 ? { steps: 28, guidanceScale: 4 } : { steps: 8, guidanceScale: 0 }),
     strength: 0.6,
   }),
-  // Latents of 8 pixels, in patches of 2.
-  sizeMultiple: 16,
   latents: {
     scalingFactor: 0.3611,
     shiftFactor: 0.1159,
     rgb: fluxLatentRgb,
-    shape: ({ vae }) => ({ channels: Number(vae.latent_channels ?? 16), scale: 8 }),
+    shape: ({ vae }) => ({ channels: Number(vae.latent_channels ?? 16), scale: vaeScaleOf(vae), patch: Z_IMAGE_PATCH }),
   },
   input: () => 'latents',
   async *condition(context) {
@@ -76,12 +81,13 @@ export const zImage: Family = {
   guidanceRule: () => 'above 0',
   guidance: zImageGuidance,
   limitsGuidance: true,
-  sigmas: () => ({ sigmas: 'even' }),
+  sigmas: (configs, request) => ({ sigmas: 'even', mu: dynamicShift(configs, request) }),
   timestep: timeOf,
   partialStep: 'run',
   inputs({ configs, shape, branch }): Row {
     const { axes_dims: axes = AXES, rope_theta: base = 256 } = configs.configs.denoiser as ZImageConfig;
-    const positions = zImagePositions(shape.height / 2, shape.width / 2, branch.embeddings.length);
+    const [rows, columns] = [shape.height / Z_IMAGE_PATCH, shape.width / Z_IMAGE_PATCH];
+    const positions = zImagePositions(rows, columns, branch.embeddings.length);
     return rotaryRow(positions, axes, base);
   },
   mostTextTokens: QWEN_LENGTH,
@@ -157,7 +163,7 @@ async function readZImageFile(file: ModelFile): Promise<FileParts> {
       in_channels: (of('all_x_embedder.2-1.weight')[1] ?? 0) / 4,
       cap_feat_dim: of('cap_embedder.0.weight')[0],
       // A quarter of a head tells the place in the sequence, the rest the row and the column.
-      axes_dims: [head / 4, (3 * head) / 8, (3 * head) / 8],
+      axes_dims: sharedAxes([1 / 4, 3 / 8, 3 / 8], 'axes_dims', head, corrections('denoiser')),
       ...corrections('denoiser').own,
     };
     return { tensors: found, config };

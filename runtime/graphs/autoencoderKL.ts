@@ -12,6 +12,7 @@ export interface AutoencoderKLConfig {
   scaling_factor?: number;
   force_upcast?: boolean;
   batch_norm_eps?: number;
+  patch_size?: number[];
 }
 
 /** Of Stable Diffusion 1 and 2, whose autoencoder fits into float16 whatever its config says. */
@@ -166,6 +167,11 @@ function check(config: AutoencoderKLConfig): void {
         `The autoencoder has a block of type "${type}"; supported are DownEncoderBlock2D and UpDecoderBlock2D.`,
       );
     }
+  }
+  if (config.patch_size?.some((side) => side !== PATCH)) {
+    throw new GraphError(
+      `The autoencoder has patches of ${config.patch_size.join(' × ')}; only ${PATCH} × ${PATCH} are supported.`,
+    );
   }
   if (config.act_fn !== undefined && config.act_fn !== 'silu' && config.act_fn !== 'swish') {
     throw new GraphError(`The autoencoder uses the activation "${config.act_fn}"; only silu is supported.`);

@@ -1,6 +1,6 @@
 import type { StoredTensors } from '../files/safetensors.ts';
 import { type AdaptedForm, GraphBuilder, GraphError, type Value, type Written } from './builder.ts';
-import { addAndNorm, attention, layerNorm, linear, linearProduct } from './layers.ts';
+import { activationOf, addAndNorm, attention, layerNorm, linear, linearProduct } from './layers.ts';
 
 /** `text_encoder/config.json` as transformers writes it; what is absent has CLIP's default. */
 export interface ClipTextConfig {
@@ -42,7 +42,7 @@ export function writeClipText(config: ClipTextConfig, tensors: StoredTensors, fo
   const hidden = graph.shapeOf(`${embeddings}.token_embedding.weight`)[1]!;
   const heads = config.num_attention_heads ?? 8;
   const epsilon = config.layer_norm_eps ?? 1e-5;
-  const activation = activationOf(config.hidden_act ?? 'quick_gelu');
+  const activation = activationOf(config.hidden_act ?? 'quick_gelu', 'text encoder');
   const layers = countLayers(graph, `${root}encoder.layers`);
   if (config.num_hidden_layers !== undefined && config.num_hidden_layers !== layers) {
     throw new GraphError(`The text encoder has ${layers} layers, but its config says ${config.num_hidden_layers}.`);
@@ -134,14 +134,6 @@ function pool(graph: GraphBuilder, ids: Value, last: Value, endToken: number): V
       : graph.cast(graph.node('Equal', [ids, graph.ints(endToken)], { name }), 'int32', name);
   const position = graph.node('ArgMax', [marks], { name, attributes: { axis: -1, keepdims: 1 } });
   return graph.node('GatherND', [last, position], { name, attributes: { batch_dims: 1 } });
-}
-
-function activationOf(name: string): (graph: GraphBuilder, x: Value, path: string) => Value {
-  if (name === 'quick_gelu') {
-    return (graph, x, path) => graph.node('QuickGelu', [x], { name: path, attributes: { alpha: { float: 1.702 } } });
-  }
-  if (name === 'gelu') return (graph, x, path) => graph.node('Gelu', [x], { name: path });
-  throw new GraphError(`The text encoder uses the activation "${name}"; supported are quick_gelu and gelu.`);
 }
 
 function countLayers(graph: GraphBuilder, path: string): number {

@@ -193,6 +193,27 @@ export function geluTanh(graph: GraphBuilder, x: Value, name: string): Value {
   return graph.node('FastGelu', [x], { name });
 }
 
+type Activation = (graph: GraphBuilder, x: Value, name: string) => Value;
+
+/** By the names of transformers. */
+const activations: Readonly<Record<string, Activation>> = {
+  quick_gelu: (graph, x, name) => graph.node('QuickGelu', [x], { name, attributes: { alpha: { float: 1.702 } } }),
+  gelu: (graph, x, name) => graph.node('Gelu', [x], { name }),
+  gelu_new: geluTanh,
+  gelu_pytorch_tanh: geluTanh,
+};
+
+/**
+ * The activation of a config's `hidden_act`.
+ *
+ * @param network - what errors call it
+ */
+export function activationOf(hiddenAct: string, network: string): Activation {
+  if (Object.hasOwn(activations, hiddenAct)) return activations[hiddenAct]!;
+  const known = Object.keys(activations).join(', ');
+  throw new GraphError(`The ${network} uses the activation "${hiddenAct}"; supported are ${known}.`);
+}
+
 /** Layer normalization over the last axis. */
 export function layerNorm(graph: GraphBuilder, x: Value, path: string, epsilon: number): Value {
   const { weight, bias } = normWeights(graph, path, graph.shapeOf(`${path}.weight`));

@@ -25,8 +25,6 @@ export interface SD3TransformerConfig {
   attention_head_dim?: number;
 }
 
-/** Of a token's side, in positions of the latents. */
-export const SD3_PATCH = 2;
 /** Of every norm in the network. */
 const epsilon = 1e-6;
 /** Of every published model. */
@@ -45,8 +43,8 @@ interface Context {
  * The transformer of Stable Diffusion 3 and 3.5 (diffusers' SD3Transformer2DModel). All sizes but a head's are read off the
  * shapes: `attn2` tells blocks that look at the picture twice.
  *
- * Inputs: `sample` [batch, channels, height, width], even sizes of at most twice the position table's side; `timestep`
- * float32 [batch], 0 to 1000; `encoder_hidden_states` [batch, length, text width]; `pooled_projections` [batch, pooled width].
+ * Inputs: `sample` [batch, channels, height, width], whole patches, at most as many on a side as the position table has;
+ * `timestep` float32 [batch], 0 to 1000; `encoder_hidden_states` [batch, length, text width]; `pooled_projections` [batch, pooled width].
  * Output: `out_sample` [batch, channels, height, width].
  */
 export function writeSD3Transformer(
@@ -55,7 +53,7 @@ export function writeSD3Transformer(
   form: AdaptedForm & CachedForm = {},
 ): Written {
   const graph = new GraphBuilder(tensors, form);
-  const [inner, channels] = graph.shapeOf('pos_embed.proj.weight') as [number, number];
+  const [inner, channels, patch] = graph.shapeOf('pos_embed.proj.weight') as [number, number, number];
   const norm = 'transformer_blocks.0.attn.norm_q.weight';
   const head = graph.has(norm) ? graph.shapeOf(norm)[0]! : (config.attention_head_dim ?? HEAD);
 
@@ -68,7 +66,7 @@ export function writeSD3Transformer(
   const sum = graph.node('Add', [time, embedPooled(graph, `${root}.text_embedder`)], { name: root });
   const context: Context = { graph, inner, heads: inner / head, vector: silu(graph, sum, root) };
 
-  const patches = conv(graph, sample, 'pos_embed.proj', { stride: SD3_PATCH, pads: [0, 0, 0, 0] });
+  const patches = conv(graph, sample, 'pos_embed.proj', { stride: patch, pads: [0, 0, 0, 0] });
   let image = withPositions(graph, patches, inner);
   let text: Value | undefined = graph.widen(linear(graph, states, 'context_embedder'), 'context_embedder');
   const cache = new FirstBlock(graph, form, inner);
@@ -91,8 +89,8 @@ export function writeSD3Transformer(
   const shape = graph.node('Concat', [graph.ints([0, features]), grid], { name, attributes: { axis: 0 } });
   const tokens = graph.node('Reshape', [turned, shape], { name });
   // On the way out, other than on the way in, the place within a patch comes before the channel.
-  const latents = graph.node('DepthToSpace', [tokens], { name, attributes: { blocksize: SD3_PATCH, mode: 'DCR' } });
-  graph.leave('out_sample', latents, ['batch', features / SD3_PATCH ** 2, 'height', 'width']);
+  const latents = graph.node('DepthToSpace', [tokens], { name, attributes: { blocksize: patch, mode: 'DCR' } });
+  graph.leave('out_sample', latents, ['batch', features / patch ** 2, 'height', 'width']);
   return graph.finish('sd3Transformer');
 }
 

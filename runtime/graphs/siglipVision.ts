@@ -1,11 +1,12 @@
 import type { StoredTensors } from '../files/safetensors.ts';
 import { GraphBuilder, type GraphForm, type Value, type Written } from './builder.ts';
-import { attention, conv, geluTanh, layerNorm, linear } from './layers.ts';
+import { activationOf, attention, conv, layerNorm, linear } from './layers.ts';
 import { countModules } from './transformerLayers.ts';
 
 /** `config.json` of a SigLIP vision model as transformers writes it; what is absent has the values of the published models. */
 export interface SiglipVisionConfig {
   num_attention_heads?: number;
+  hidden_act?: string;
   layer_norm_eps?: number;
 }
 
@@ -24,6 +25,7 @@ export function writeSiglipVision(config: SiglipVisionConfig, tensors: StoredTen
   const root = 'vision_model';
   const epsilon = config.layer_norm_eps ?? 1e-6;
   const heads = config.num_attention_heads ?? HEADS;
+  const activation = activationOf(config.hidden_act ?? 'gelu_pytorch_tanh', 'picture encoder');
   const embeddings = `${root}.embeddings`;
   const [hidden, colors, side] = graph.shapeOf(`${embeddings}.patch_embedding.weight`) as [number, number, number];
 
@@ -40,7 +42,7 @@ export function writeSiglipVision(config: SiglipVisionConfig, tensors: StoredTen
     const normal = layerNorm(graph, state, `${path}.layer_norm1`, epsilon);
     state = add(state, attend(graph, normal, `${path}.self_attn`, heads), path);
     const next = layerNorm(graph, state, `${path}.layer_norm2`, epsilon);
-    const activated = geluTanh(graph, linear(graph, next, `${path}.mlp.fc1`), `${path}.mlp`);
+    const activated = activation(graph, linear(graph, next, `${path}.mlp.fc1`), `${path}.mlp`);
     state = add(state, linear(graph, activated, `${path}.mlp.fc2`), path);
   }
   const last = layerNorm(graph, state, `${root}.post_layernorm`, epsilon);

@@ -14,15 +14,17 @@ export interface T5Config {
 const MAX_DISTANCE = 128;
 
 /**
- * The encoder of T5 v1.1. Heads, layers and widths are read off the shapes.
+ * The encoder of T5, v1.1 or the first. Heads, layers and widths are read off the shapes.
  *
  * Input: `input_ids` int64 [batch, length]; what fills a row is read like any other token.
  * Output: `last_hidden_state` [batch, length, hidden], after the final normalization.
  */
 export function writeT5Encoder(config: T5Config, tensors: StoredTensors, form: AdaptedForm = {}): Written {
   const { feed_forward_proj: forward = 'gated-gelu' } = config;
-  if (forward !== 'gated-gelu') {
-    throw new GraphError(`The text encoder has feed-forward layers of "${forward}"; only gated-gelu is supported.`);
+  if (forward !== 'gated-gelu' && forward !== 'relu') {
+    throw new GraphError(
+      `The text encoder has feed-forward layers of "${forward}"; supported are gated-gelu (T5 v1.1) and relu (T5).`,
+    );
   }
   const graph = new GraphBuilder(tensors, form);
   const epsilon = config.layer_norm_epsilon ?? 1e-6;
@@ -37,7 +39,12 @@ export function writeT5Encoder(config: T5Config, tensors: StoredTensors, form: A
     const normal = graph.inPrecision(rmsNorm(graph, state, `${first}.layer_norm`, epsilon), first);
     state = addGated(graph, state, attend(graph, normal, `${first}.SelfAttention`, bias), first);
     const next = graph.inPrecision(rmsNorm(graph, state, `${second}.layer_norm`, epsilon), second);
-    state = addGated(graph, state, feedForward(graph, next, `${second}.DenseReluDense`), second);
+    state = addGated(
+      graph,
+      state,
+      feedForward(graph, next, `${second}.DenseReluDense`, forward === 'gated-gelu'),
+      second,
+    );
   }
   const last = rmsNorm(graph, state, 'encoder.final_layer_norm', epsilon);
   graph.leaveWide('last_hidden_state', last, ['batch', 'length', hidden]);
@@ -55,10 +62,13 @@ function attend(graph: GraphBuilder, x: Value, path: string, { value: bias, head
   return linear(graph, attention(graph, query, key, value, path, { heads, width, scale: 1, bias }), `${path}.o`);
 }
 
-function feedForward(graph: GraphBuilder, x: Value, path: string): Value {
-  const gate = geluTanh(graph, linear(graph, x, `${path}.wi_0`), path);
-  const product = graph.node('Mul', [gate, linear(graph, x, `${path}.wi_1`)], { name: path });
-  return bounded(graph, linear(graph, bounded(graph, product, path), `${path}.wo`), path);
+function feedForward(graph: GraphBuilder, x: Value, path: string, isGated: boolean): Value {
+  const inner = isGated
+    ? graph.node('Mul', [geluTanh(graph, linear(graph, x, `${path}.wi_0`), path), linear(graph, x, `${path}.wi_1`)], {
+        name: path,
+      })
+    : graph.node('Relu', [linear(graph, x, `${path}.wi`)], { name: path });
+  return bounded(graph, linear(graph, bounded(graph, inner, path), `${path}.wo`), path);
 }
 
 interface Bias {
@@ -96,8 +106,8 @@ function positionBias(graph: GraphBuilder, ids: Value, maxDistance: number): Bia
  * come later; of each half, half for distances of their own, and the others for ever wider ranges.
  */
 function bucketOf(distance: number, buckets: number, maxDistance: number): number {
-  const half = buckets / 2;
-  const exact = half / 2;
+  const half = Math.floor(buckets / 2);
+  const exact = Math.floor(half / 2);
   const offset = distance > 0 ? half : 0;
   const far = Math.abs(distance);
   if (far < exact) return offset + far;

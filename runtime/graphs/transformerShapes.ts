@@ -95,11 +95,16 @@ const rules = {
         'layer.0.SelfAttention.v.weight': 'Q H',
         'layer.0.SelfAttention.o.weight': 'H Q',
         'layer.1.layer_norm.weight': 'H',
-        'layer.1.DenseReluDense.wi_0.weight': 'F H',
-        'layer.1.DenseReluDense.wi_1.weight': 'F H',
         'layer.1.DenseReluDense.wo.weight': 'H F',
       },
     },
+    // The first T5 has no gates.
+    {
+      module: /^(encoder\.block\.\d+\.)layer\./,
+      unless: 'layer.1.DenseReluDense.wi.weight',
+      sizes: { 'layer.1.DenseReluDense.wi_0.weight': 'F H', 'layer.1.DenseReluDense.wi_1.weight': 'F H' },
+    },
+    { module: /^(encoder\.block\.\d+\.layer\.1\.DenseReluDense\.wi\.)/, sizes: { weight: 'F H' } },
     { module: /^()encoder\.final_layer_norm\./, sizes: { 'encoder.final_layer_norm.weight': 'H' } },
     { module: /^()(?:shared|encoder\.embed_tokens)\./, sizes: { 'shared.weight': '? v H' } },
   ],
@@ -209,7 +214,7 @@ const rules = {
     {
       module: /^()(?:pos_embed|context_embedder|time_text_embed|norm_out|proj_out)\./,
       sizes: {
-        'pos_embed.proj.weight': 'M L 2 2',
+        'pos_embed.proj.weight': 'M L k k',
         'pos_embed.proj.bias': 'M',
         'pos_embed.pos_embed': '1 t M',
         'context_embedder.weight': 'M C',

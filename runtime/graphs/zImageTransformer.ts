@@ -36,8 +36,10 @@ export interface ZImageConfig {
 export const Z_IMAGE_MULTIPLE = 32;
 
 /** Side of a patch of latents. */
-const PATCH = 2;
+export const Z_IMAGE_PATCH = 2;
 const finalEpsilon = 1e-6;
+/** Of the norms of queries and keys, whatever the config says of all others. */
+const headEpsilon = 1e-5;
 
 /** What the blocks share. */
 interface Context {
@@ -63,9 +65,9 @@ export function writeZImageTransformer(
 ): Written {
   check(config);
   const graph = new GraphBuilder(tensors, form);
-  const key = `${PATCH}-1`;
+  const key = `${Z_IMAGE_PATCH}-1`;
   const [inner, features] = graph.shapeOf(`all_x_embedder.${key}.weight`) as [number, number];
-  const channels = features / PATCH ** 2;
+  const channels = features / Z_IMAGE_PATCH ** 2;
   const head = graph.shapeOf('layers.0.attention.norm_q.weight')[0]!;
 
   const sample = graph.enter('sample', ['batch', channels, 'height', 'width']);
@@ -143,24 +145,23 @@ function block({ graph, heads, epsilon, time }: Context, x: Value, path: string,
     return graph.node('Add', [sum, gated], { name: path });
   };
 
-  const attended = attend(
-    graph,
-    read(norm(x, 'attention_norm1'), parts[0]),
-    `${path}.attention`,
-    heads,
-    epsilon,
-    rotary,
-  );
+  const attended = attend(graph, read(norm(x, 'attention_norm1'), parts[0]), `${path}.attention`, heads, rotary);
   const middle = add(x, attended, 'attention_norm2', gate(parts[1]));
   const paths = { gate: `${path}.feed_forward.w1`, up: `${path}.feed_forward.w3`, down: `${path}.feed_forward.w2` };
   const forward = gatedFeedForward(graph, read(norm(middle, 'ffn_norm1'), parts[2]), `${path}.feed_forward`, paths);
   return add(middle, forward, 'ffn_norm2', gate(parts[3]));
 }
 
-function attend(graph: GraphBuilder, x: Value, path: string, heads: number, epsilon: number, rotary: Rotary): Value {
+function attend(graph: GraphBuilder, x: Value, path: string, heads: number, rotary: Rotary): Value {
   const width = graph.shapeOf(`${path}.to_q.weight`)[0]!;
   const [query, key] = ['q', 'k'].map((which) => {
-    const normal = headNorm(graph, linear(graph, x, `${path}.to_${which}`), `${path}.norm_${which}`, heads, epsilon);
+    const normal = headNorm(
+      graph,
+      linear(graph, x, `${path}.to_${which}`),
+      `${path}.norm_${which}`,
+      heads,
+      headEpsilon,
+    );
     return graph.inPrecision(rotate(graph, normal, `${path}.norm_${which}`, heads, rotary), path);
   }) as [Value, Value];
   const value = linear(graph, x, `${path}.to_v`);
@@ -192,15 +193,24 @@ function filled(graph: GraphBuilder, x: Value, token: string, length: Value): Va
 function intoPatches(graph: GraphBuilder, sample: Value, channels: number): [patches: Value, grid: Value] {
   const name = 'patchify';
   const [batch, height, width] = [0, 2, 3].map((axis) => sizeOf(graph, sample, axis, name)) as [Value, Value, Value];
-  const half = (size: Value) => graph.node('Div', [size, graph.ints([PATCH])], { name });
+  const half = (size: Value) => graph.node('Div', [size, graph.ints([Z_IMAGE_PATCH])], { name });
   const [rows, columns] = [half(height), half(width)];
   const concat = (values: Value[]) => graph.node('Concat', values, { name, attributes: { axis: 0 } });
-  const apart = concat([batch, graph.ints([channels]), rows, graph.ints([PATCH]), columns, graph.ints([PATCH])]);
+  const apart = concat([
+    batch,
+    graph.ints([channels]),
+    rows,
+    graph.ints([Z_IMAGE_PATCH]),
+    columns,
+    graph.ints([Z_IMAGE_PATCH]),
+  ]);
   const split = graph.node('Reshape', [sample, apart], { name });
   // batch, channel, y, dy, x, dx → batch, y, x, dy, dx, channel
   const turned = graph.node('Transpose', [split], { name, attributes: { perm: [0, 2, 4, 3, 5, 1] } });
-  const patches = graph.node('Reshape', [turned, concat([batch, graph.ints([-1, channels * PATCH ** 2])])], { name });
-  return [patches, concat([batch, rows, columns, graph.ints([PATCH, PATCH, channels])])];
+  const patches = graph.node('Reshape', [turned, concat([batch, graph.ints([-1, channels * Z_IMAGE_PATCH ** 2])])], {
+    name,
+  });
+  return [patches, concat([batch, rows, columns, graph.ints([Z_IMAGE_PATCH, Z_IMAGE_PATCH, channels])])];
 }
 
 function fromPatches(graph: GraphBuilder, patches: Value, grid: Value, channels: number): Value {
@@ -209,7 +219,7 @@ function fromPatches(graph: GraphBuilder, patches: Value, grid: Value, channels:
   // batch, y, x, dy, dx, channel → batch, channel, y, dy, x, dx
   const turned = graph.node('Transpose', [split], { name, attributes: { perm: [0, 5, 1, 3, 2, 4] } });
   const size = (axis: number) =>
-    graph.node('Mul', [slice(graph, grid, 0, axis, axis + 1, name), graph.ints([PATCH])], { name });
+    graph.node('Mul', [slice(graph, grid, 0, axis, axis + 1, name), graph.ints([Z_IMAGE_PATCH])], { name });
   const shape = graph.node('Concat', [slice(graph, grid, 0, 0, 1, name), graph.ints([channels]), size(1), size(2)], {
     name,
     attributes: { axis: 0 },
@@ -218,9 +228,9 @@ function fromPatches(graph: GraphBuilder, patches: Value, grid: Value, channels:
 }
 
 function check(config: ZImageConfig): void {
-  const [patch = PATCH] = config.all_patch_size ?? [];
+  const [patch = Z_IMAGE_PATCH] = config.all_patch_size ?? [];
   const [frames = 1] = config.all_f_patch_size ?? [];
-  if (patch !== PATCH || frames !== 1) {
+  if (patch !== Z_IMAGE_PATCH || frames !== 1) {
     throw new GraphError(`The transformer has patches of ${patch} × ${patch} × ${frames}; supported are 2 × 2 × 1.`);
   }
   if (config.siglip_feat_dim) {

@@ -322,7 +322,7 @@ async function* encodeReferences(
   const { family, latentScale, latentChannels: channels } = model.configs;
   const encoded: { latents: Float32Array; shape: LatentShape }[] = [];
   for (const given of references) {
-    const pixels = family.prepareReference?.(given) ?? given;
+    const pixels = family.prepareReference?.(given, model.configs) ?? given;
     const shape = { channels, width: pixels.width / latentScale, height: pixels.height / latentScale };
     encoded.push({ latents: yield* encodeImage({ encoder: await encoder.graph(), pixels, shape, scaling }), shape });
   }
@@ -467,7 +467,8 @@ async function controlsOf(
       const message = 'Only a union ControlNet takes unionMode.';
       throw new RuntimeError('unsupportedParameter', message, { parameter: 'unionMode' });
     }
-    const { num_mode: kinds } = source.kind === 'safetensors' ? source.config : {};
+    const config = source.kind === 'safetensors' ? source.config : {};
+    const { num_mode: kinds } = config;
     if (unionMode !== undefined && !(Number.isInteger(unionMode) && unionMode >= 0 && unionMode < Number(kinds))) {
       const message = `This ControlNet knows ${kinds} kinds of guide images; it has no kind ${unionMode}.`;
       throw new RuntimeError('invalidParameter', message, { parameter: 'unionMode' });
@@ -477,11 +478,11 @@ async function controlsOf(
     controls.push({
       graph,
       image: latents ? floats(latents, [1, shape.channels, shape.height, shape.width]) : guideImage(pixels),
-      inputs: kind && ((branch) => kind.inputs({ ...context, branch }, isUnion ? (unionMode ?? 0) : undefined)),
+      inputs: kind && ((branch) => kind.inputs({ ...context, branch }, isUnion ? (unionMode ?? 0) : undefined, config)),
       weight,
       mode,
       // Such networks were trained without a guide image for the empty prompt.
-      conditionalOnly: source.kind === 'safetensors' && source.config.global_pool_conditions === true,
+      conditionalOnly: config.global_pool_conditions === true,
       calls: [startStep * callsPerStep, endStep * callsPerStep],
     });
   }

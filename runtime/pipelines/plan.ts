@@ -31,8 +31,7 @@ export interface Plan extends CallPlan {
  */
 export function planRun(model: Model, request: GenerateRequest): Plan {
   const { width, height, steps, guidanceScale, trueGuidanceScale = 1, clipSkip = 0 } = request;
-  const { family, latentScale, latentChannels: channels, input } = model.configs;
-  const multiple = Math.max(latentScale, family.sizeMultiple ?? 0);
+  const { family, latentScale, latentChannels: channels, input, sizeMultiple: multiple } = model.configs;
   for (const [parameter, value] of Object.entries({ width, height })) {
     if (!Number.isInteger(value) || value < multiple || value % multiple !== 0) {
       throw invalid(parameter, `${parameter} must be a multiple of ${multiple} for this model.`);

@@ -96,7 +96,7 @@ test.each(models)('two reference pictures lead %s where they lead with diffusers
   const encoder = await model.network('vae_encoder').graph();
   const references: { latents: Float32Array; shape: LatentShape }[] = [];
   for (const file of withTwoReferences.references) {
-    const pixels = model.configs.family.prepareReference!(await readPixels(file));
+    const pixels = model.configs.family.prepareReference!(await readPixels(file), model.configs);
     const grid = { channels: 128, height: pixels.height / 16, width: pixels.width / 16 };
     await drive(
       (async function* () {
