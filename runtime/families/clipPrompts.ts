@@ -10,6 +10,8 @@ import type { ConditioningContext, Config, EncoderName, OpenEncoder } from './fa
 export interface ClipReader {
   name: EncoderName;
   form: ClipForm;
+  /** The same of the negative prompt, which skips no layers in diffusers, whatever the prompt skips. */
+  negativeForm: ClipForm;
   prompt: string;
   /** Absent: nothing is to be encoded. */
   negativePrompt: string | undefined;
@@ -53,17 +55,17 @@ async function* readTexts(
   const texts = readers.flatMap(({ prompt, negativePrompt = '' }) => [prompt, negativePrompt]);
   const appended = unnamedEmbeddings(texts, weighting, embeddings);
 
-  const planned = readers.map(({ encoder, form, prompt, negativePrompt, parameters }) => {
-    const plan = (text: string, parameter: string, following: readonly WeightedEmbedding[]) => ({
+  const planned = readers.map(({ encoder, form, negativeForm, prompt, negativePrompt, parameters }) => {
+    const plan = (text: string, own: ClipForm, parameter: string, following: readonly WeightedEmbedding[]) => ({
       text,
       encoder,
-      form,
+      form: own,
       following,
       plan: planPrompt(encoder, { text, weighting, embeddings, appended: following, parameter }),
     });
     return {
-      positive: plan(prompt, parameters[0], appended),
-      negative: negativePrompt === undefined ? undefined : plan(negativePrompt, parameters[1], []),
+      positive: plan(prompt, form, parameters[0], appended),
+      negative: negativePrompt === undefined ? undefined : plan(negativePrompt, negativeForm, parameters[1], []),
     };
   });
   type Planned = (typeof planned)[number]['positive'];

@@ -93,7 +93,7 @@ export const sd3: Family = {
     const { request, guided } = context;
     const { prompt, negativePrompt = '' } = request;
     return {
-      positive: yield* readPrompt(context, prompt, request.prompt2 ?? prompt),
+      positive: yield* readPrompt(context, prompt, request.prompt2 ?? prompt, request.clipSkip),
       negative: guided
         ? yield* readPrompt(context, negativePrompt, request.negativePrompt2 ?? negativePrompt)
         : undefined,
@@ -128,10 +128,13 @@ export const sd3: Family = {
   },
 };
 
-/** @param text2 - what the second encoder reads */
-async function* readPrompt(context: ConditioningContext, text: string, text2: string) {
+/**
+ * @param text2 - what the second encoder reads
+ * @param clipSkip - layers of CLIP that are skipped beside the last; in diffusers the negative prompt skips none
+ */
+async function* readPrompt(context: ConditioningContext, text: string, text2: string, clipSkip = 0) {
   const { configs, request } = context;
-  const skip = (request.clipSkip ?? 0) + 1;
+  const skip = clipSkip + 1;
   const [first, second] = [
     yield* readClip(context, 'text_encoder', text, skip),
     yield* readClip(context, 'text_encoder_2', text2, skip),

@@ -59,6 +59,7 @@ export const stableDiffusion: Family = {
     const reader: ClipReader = {
       name: 'text_encoder',
       form: { skip, norm: true },
+      negativeForm: { skip: 0, norm: true },
       prompt,
       negativePrompt: guided ? negativePrompt : undefined,
       parameters: ['prompt', 'negativePrompt'],

@@ -68,10 +68,11 @@ export const stableDiffusionXL: Family = {
     const absent = negativePrompt === undefined && request.negativePrompt2 === undefined;
     const zeros = guided && absent && index.force_zeros_for_empty_prompt !== false;
     // SDXL was trained on the state before the last, without the final norm.
-    const form = { skip: clipSkip + 1, norm: false };
+    const form = { skip: 1, norm: false };
     const reader = (name: EncoderName, second: boolean): ClipReader => ({
       name,
-      form,
+      form: { ...form, skip: form.skip + clipSkip },
+      negativeForm: form,
       prompt: (second ? request.prompt2 : undefined) ?? prompt,
       negativePrompt:
         guided && !zeros ? ((second ? request.negativePrompt2 : undefined) ?? negativePrompt ?? '') : undefined,

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { describeModel } from '../../runtime/checkpoints/describe.ts';
-import type { InputContext } from '../../runtime/families/family.ts';
+import type { Conditioning, InputContext } from '../../runtime/families/family.ts';
 import { flux, fluxPositions } from '../../runtime/families/flux.ts';
 import { checkConfig } from '../../runtime/families/ranges.ts';
 import { rotaryTables } from '../../runtime/families/rotary.ts';
@@ -17,7 +17,7 @@ import { checkTransformerShapes } from '../../runtime/graphs/transformerShapes.t
 import { writeZImageTransformer, type ZImageConfig } from '../../runtime/graphs/zImageTransformer.ts';
 import type { GenerateRequest } from '../../runtime/messages.ts';
 import { contextOf } from '../../runtime/pipelines/generate.ts';
-import type { Branch, Run } from '../../runtime/run.ts';
+import type { Run } from '../../runtime/run.ts';
 import { createScheduler } from '../../runtime/schedulers/index.ts';
 import { floats, int64s } from '../../runtime/tensors/tensor.ts';
 import { readFluxGoldens } from '../helpers/fluxGoldens.ts';
@@ -60,6 +60,20 @@ async function changeWeights(file: string, change: (contents: Map<string, Conten
   const contents = await readContents(file);
   change(contents);
   await writeSafetensors(file, contents);
+}
+
+/** What the prompts of a request became, with an unconditional branch. */
+async function conditioned(request: GenerateRequest): Promise<Conditioning> {
+  const opened = await modelCache.model(request.model);
+  let conditioning: Conditioning | undefined;
+  async function* run(): Run {
+    conditioning = yield* opened.configs.family.condition(
+      contextOf(modelCache, opened, request, true, { key: '', loras: [] }),
+    );
+    return { width: 0, height: 0, data: new Uint8Array() };
+  }
+  await drive(run());
+  return conditioning!;
 }
 
 describe.each([
@@ -176,18 +190,10 @@ test('states of CLIP that are wider than those of T5 are cut, also where there i
     'transformer/config.json': { joint_attention_dim: 40 },
     'model_index.json': { text_encoder_3: [null, null], tokenizer_3: [null, null] },
   });
-  const opened = await modelCache.model(copy);
   const { prompt, promptEmbeds } = readSD3Goldens().conditioning;
   const size = { width: 64, height: 48, steps: 1, guidanceScale: 1, maxSequenceLength: 16 };
   const request: GenerateRequest = { ...size, model: copy, prompt, seed: 0n };
-  let positive: Branch | undefined;
-  async function* run(): Run {
-    const context = contextOf(modelCache, opened, request, false, { key: '', loras: [] });
-    ({ positive } = yield* opened.configs.family.condition(context));
-    return { width: 0, height: 0, data: new Uint8Array() };
-  }
-  await drive(run());
-  const { data, length, width } = positive!.embeddings;
+  const { data, length, width } = (await conditioned(request)).positive.embeddings;
   expect([length, width]).toEqual([77 + 16, 40]);
   const expected = Array.from({ length: 77 }, (_, row) => promptEmbeds.data.slice(row * 64, row * 64 + 40)).flat();
   expect(relativeError(data.subarray(0, 77 * 40), expected)).toBeLessThan(1e-3);
@@ -320,3 +326,24 @@ test('an autoencoder of FLUX.2 with other patches is refused', async () => {
     'The autoencoder has patches of 4 × 4; only 2 × 2 are supported.',
   );
 });
+
+test.each(['tiny-sd15', 'tiny-sdxl', 'tiny-sd3'])(
+  'the negative prompt of %s skips no layers, as in diffusers',
+  async (name) => {
+    // The first encoder of the tiny Stable Diffusion 3 has too few layers to skip one.
+    const copy = await copyOf(
+      name,
+      name === 'tiny-sd3' ? { 'text_encoder/config.json': { num_hidden_layers: 3 } } : {},
+    );
+    if (name === 'tiny-sd3') {
+      await changeWeights(join(copy, 'text_encoder', 'model.safetensors'), (contents) => {
+        for (const [tensor, content] of [...contents]) contents.set(tensor.replace('layers.1.', 'layers.2.'), content);
+      });
+    }
+    const texts = { prompt: 'a red fox', negativePrompt: 'blurry' };
+    const request = { ...texts, model: copy, seed: 0n, width: 64, height: 64, steps: 1, guidanceScale: 5 };
+    const [whole, skipped] = [await conditioned(request), await conditioned({ ...request, clipSkip: 1 })];
+    expect(skipped.negative!.embeddings.data).toEqual(whole.negative!.embeddings.data);
+    expect(skipped.positive.embeddings.data).not.toEqual(whole.positive.embeddings.data);
+  },
+);
