@@ -98,7 +98,7 @@ async function namedEncoders(
       throw new ModelError(`The text encoder ${basename(path)} named for it is missing: there is no ${path}.`);
     }
     const { tensors } = await readWeightsHeader(path);
-    const part = encoders.find(({ recognises }) => recognises(tensors));
+    const part = encoders.find(({ recognises }) => recognises(tensors, basename(path)));
     if (!part) {
       const wanted = encoders.map((each) => each.title).join(', ') || 'none beside its file';
       throw new ModelError(`${basename(path)}, which is named for it, has no text encoder of ${title}: ${wanted}.`);
@@ -131,7 +131,7 @@ export class Search {
   async find(sought: Sought): Promise<StoredTensors | undefined> {
     for (const file of await this.candidates(sought)) {
       const tensors = await this.header(file);
-      if (tensors && sought.recognises(tensors)) return tensors;
+      if (tensors && sought.recognises(tensors, basename(file))) return tensors;
     }
     return undefined;
   }

@@ -254,8 +254,8 @@ export interface SeparatePart {
   optional?: boolean;
   /** Names of files that are looked at before others, where shapes do not tell two families apart. */
   prefers?: RegExp;
-  /** Told by names and shapes in the header of a file. */
-  recognises(tensors: StoredTensors): boolean;
+  /** Told by names and shapes in the header of a file and, where those do not tell it, by the name of the file. */
+  recognises(tensors: StoredTensors, fileName?: string): boolean;
   /** The tensors under the names that an all-in-one file has below the prefix; default: as they are. */
   rename?(tensors: StoredTensors): StoredTensors;
 }

@@ -81,8 +81,8 @@ export function encoderIn({ tensors, activation }: Encoder, corrections: Correct
     hidden_act: activation,
     max_position_embeddings: positions,
     vocab_size: vocabulary,
-    // The last word of CLIP, in an embedding of so many rows.
-    eos_token_id: Math.min(vocabulary, CLIP_WORDS) - 1,
+    // The last word of CLIP; in a smaller vocabulary, whose last rows may be no words, the largest id of a text.
+    eos_token_id: vocabulary < CLIP_WORDS ? 2 : CLIP_WORDS - 1,
     ...(projection !== undefined && { projection_dim: projection }),
     ...corrections.own,
   };

@@ -37,13 +37,13 @@ export const qwen3Part: SeparatePart = {
   recognises: (tensors) => tensors.has('model.layers.0.self_attn.q_norm.weight'),
 };
 
-/** CLIP-L, as Stable Diffusion 1 has it; its number of layers tells it from CLIP-G. */
+/** CLIP-L, as Stable Diffusion 1 has it; its number of layers tells it from CLIP-G, or the name of the file does. */
 export const clipLPart: SeparatePart = {
   part: 'text_encoder',
   prefix: 'text_encoders.clip_l.transformer.',
   title: 'the text encoder CLIP-L',
   example: 'clip_l.safetensors',
-  recognises: (tensors) => isClip(tensors) && !isWide(tensors),
+  recognises: (tensors, fileName) => isClip(tensors) && !isWide(tensors, fileName),
 };
 
 export const clipGPart: SeparatePart = {
@@ -51,7 +51,7 @@ export const clipGPart: SeparatePart = {
   prefix: 'text_encoders.clip_g.transformer.',
   title: 'the text encoder CLIP-G',
   example: 'clip_g.safetensors',
-  recognises: (tensors) => isClip(tensors) && isWide(tensors),
+  recognises: (tensors, fileName) => isClip(tensors) && isWide(tensors, fileName),
 };
 
 /** T5 XXL's encoder. */
@@ -71,7 +71,7 @@ function isClip(tensors: StoredTensors): boolean {
   return tensors.has('text_model.embeddings.position_embedding.weight');
 }
 
-/** CLIP-G has more layers than the 12 of CLIP-L. */
-function isWide(tensors: StoredTensors): boolean {
-  return tensors.has('text_model.encoder.layers.12.layer_norm1.weight');
+/** The published CLIP-G has more layers than the 12 of CLIP-L. */
+function isWide(tensors: StoredTensors, fileName = ''): boolean {
+  return tensors.has('text_model.encoder.layers.12.layer_norm1.weight') || /clip[-_. ]?g|big[-_. ]?g/i.test(fileName);
 }

@@ -7,7 +7,7 @@ import { writeTransformerFile } from './transformerGoldens.ts';
 /** What shapes do not tell of the tiny FLUX.1. */
 export const fluxCorrections = {
   vae: { norm_num_groups: 4 },
-  text_encoder: { num_attention_heads: 4, eos_token_id: 2 },
+  text_encoder: { num_attention_heads: 4 },
   transformer: { axes_dims_rope: [4, 6, 6] },
 };
 

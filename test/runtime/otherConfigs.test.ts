@@ -5,11 +5,13 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { describeModel } from '../../runtime/checkpoints/describe.ts';
 import type { Conditioning, InputContext } from '../../runtime/families/family.ts';
 import { flux, fluxPositions } from '../../runtime/families/flux.ts';
+import { encoderIn } from '../../runtime/families/inferConfigs.ts';
 import { checkConfig } from '../../runtime/families/ranges.ts';
 import { rotaryTables } from '../../runtime/families/rotary.ts';
 import { zImagePositions } from '../../runtime/families/zImage.ts';
-import type { StoredTensors } from '../../runtime/files/safetensors.ts';
+import { readStoredTensors, type StoredTensors } from '../../runtime/files/safetensors.ts';
 import { type AutoencoderKLConfig, writeVaeDecoder } from '../../runtime/graphs/autoencoderKL.ts';
+import { writeClipText } from '../../runtime/graphs/clipText.ts';
 import { type SD3TransformerConfig, writeSD3Transformer } from '../../runtime/graphs/sd3Transformer.ts';
 import { type SiglipVisionConfig, writeSiglipVision } from '../../runtime/graphs/siglipVision.ts';
 import { type T5Config, writeT5Encoder } from '../../runtime/graphs/t5Encoder.ts';
@@ -318,6 +320,29 @@ test('FLUX.1 reads the pooled state of CLIP as it is, though the file holds a pr
   };
   const { pooler_output: given } = await graph.run({ input_ids: int64s(ids, [1, ids.length]), ...extra, ...mask });
   expect(relativeError(given!.data as Float32Array, pooled.data.slice(0, 32))).toBeLessThan(1e-3);
+});
+
+test('the end of a text is found in a file whose vocabulary has rows for more words than there are', async () => {
+  const file = join(folder, 'clip.safetensors');
+  await cp(join(modelsFolder, 'tiny-flux-dev', 'text_encoder', 'model.safetensors'), file);
+  await changeWeights(file, (contents) => {
+    const name = 'text_model.embeddings.token_embedding.weight';
+    const { bytes, shape, ...rest } = contents.get(name)!;
+    const [rows, width] = shape as [number, number];
+    const more = new Uint8Array(8 * width * 4);
+    contents.set(name, { ...rest, shape: [rows + 8, width], bytes: Buffer.concat([bytes, more]) });
+  });
+  const corrections = { own: { num_attention_heads: 4 }, where: '' };
+  const { config, tensors } = encoderIn(
+    { tensors: await readStoredTensors(file), activation: 'quick_gelu' },
+    corrections,
+  );
+  const graph = await openWritten(writeClipText(config, tensors));
+  const { clipTokens, pooled } = readFluxGoldens();
+  const { ids } = clipTokens[0]!;
+  const { pooler_output: given } = await graph.run({ input_ids: int64s(ids, [1, ids.length]) });
+  expect(relativeError(given!.data as Float32Array, pooled.data.slice(0, 32))).toBeLessThan(1e-3);
+  await graph.close();
 });
 
 test('an autoencoder of FLUX.2 with other patches is refused', async () => {

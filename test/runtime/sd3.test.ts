@@ -144,8 +144,8 @@ describe('files of Stable Diffusion 3.5', () => {
   // What shapes do not tell of so small a model.
   const corrections = {
     vae: { norm_num_groups: 4 },
-    text_encoder: { num_attention_heads: 3, eos_token_id: 2 },
-    text_encoder_2: { num_attention_heads: 4, eos_token_id: 2 },
+    text_encoder: { num_attention_heads: 3 },
+    text_encoder_2: { num_attention_heads: 4 },
   };
 
   test('a folder is described by its family', async () => {
@@ -169,6 +169,31 @@ describe('files of Stable Diffusion 3.5', () => {
       await cp(join(model, name), join(folder, name), { recursive: true });
     }
     expect(await describeModel(file)).toMatchObject({ available: true, family: 'sd3', defaultSteps: 28 });
+    expect(await drawn(modelCache, { ...request, model: file })).toEqual(await drawn(modelCache, request));
+  });
+
+  test('files of text encoders draw what the folder draws, and two CLIP encoders of few layers are told by name', async () => {
+    const models = join(folder, 'separate');
+    const all = join(models, 'all.safetensors');
+    await mkdir(join(models, 'text_encoders'), { recursive: true });
+    await mkdir(join(models, 'diffusion_models'));
+    await writeTransformerFile('tiny-sd3/all', all);
+    const contents = [...(await readContents(all))];
+    await rm(all);
+    for (const name of ['clip_g', 'clip_l', 't5xxl']) {
+      const prefix = `text_encoders.${name}.transformer.`;
+      const own = contents.filter(([tensor]) => tensor.startsWith(prefix));
+      const stripped = own.map(([tensor, content]) => [tensor.slice(prefix.length), content] as const);
+      await writeSafetensors(join(models, 'text_encoders', `${name}.safetensors`), stripped);
+    }
+    const file = join(models, 'diffusion_models', 'sd3.5.safetensors');
+    const others = contents.filter(([tensor]) => !tensor.startsWith('text_encoders.'));
+    await writeSafetensors(file, others);
+    await writeFile(`${file}.json`, JSON.stringify(corrections));
+    for (const name of ['tokenizer', 'tokenizer_2', 'tokenizer_3']) {
+      await cp(join(model, name), join(models, name), { recursive: true });
+    }
+    expect(await describeModel(file)).toMatchObject({ available: true, family: 'sd3' });
     expect(await drawn(modelCache, { ...request, model: file })).toEqual(await drawn(modelCache, request));
   });
 
