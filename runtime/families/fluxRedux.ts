@@ -1,7 +1,7 @@
 import { ModelError } from '../files/reading.ts';
 import type { StoredTensors } from '../files/safetensors.ts';
 import { writeFluxRedux } from '../graphs/fluxRedux.ts';
-import { type SiglipVisionConfig, writeSiglipVision } from '../graphs/siglipVision.ts';
+import { type SiglipVisionConfig, siglipRoot, writeSiglipVision } from '../graphs/siglipVision.ts';
 import type { ImagePromptKind } from './family.ts';
 import { withImageRows } from './imagePrompts.ts';
 
@@ -20,12 +20,13 @@ export const fluxRedux: ImagePromptKind = {
       prefers: /^(?!.*siglip[-_ ]?2).*patch14[-_]384/i,
       recognises: (tensors, embedder) =>
         // CLIP's encoders of pictures have a row for the whole picture, which SigLIP has not.
-        tensors.has('vision_model.embeddings.patch_embedding.bias') &&
-        !tensors.has('vision_model.embeddings.class_embedding') &&
+        tensors.has(`${siglipRoot(tensors)}embeddings.patch_embedding.bias`) &&
+        !tensors.has(`${siglipRoot(tensors)}embeddings.class_embedding`) &&
         (embedder === undefined || widthGiven(tensors) === widthTaken(embedder)),
       configOf(tensors) {
-        const [, , patch = 0] = tensors.get('vision_model.embeddings.patch_embedding.weight')?.shape ?? [];
-        const [positions = 0] = tensors.get('vision_model.embeddings.position_embedding.weight')?.shape ?? [];
+        const shapeOf = (name: string) => tensors.get(`${siglipRoot(tensors)}embeddings.${name}.weight`)?.shape ?? [];
+        const [, , patch = 0] = shapeOf('patch_embedding');
+        const [positions = 0] = shapeOf('position_embedding');
         const covered = Math.sqrt(positions) * patch;
         // What is left beside whole patches is not looked at: 27 patches of 14 pixels are of a picture of 384.
         const usual = Math.ceil(covered / USUAL_STEP) * USUAL_STEP;
@@ -44,7 +45,7 @@ export const fluxRedux: ImagePromptKind = {
 };
 
 function widthGiven(encoder: StoredTensors): number | undefined {
-  return encoder.get('vision_model.post_layernorm.weight')?.shape[0];
+  return encoder.get(`${siglipRoot(encoder)}post_layernorm.weight`)?.shape[0];
 }
 
 function widthTaken(embedder: StoredTensors): number | undefined {

@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import { inPart } from '../files/reading.ts';
 import { checkTransformerShapes } from '../graphs/transformerShapes.ts';
 import {
@@ -146,11 +147,11 @@ function timeOf(timestep: number): number {
 }
 
 /**
- * One file with the transformer, the text encoder and the autoencoder, as ComfyUI's all-in-one files name them. Without a
- * config the schedule is that of the turbo model.
+ * One file with the transformer, the text encoder and the autoencoder, as ComfyUI's all-in-one files name them. Nothing in the
+ * tensors tells the base model from the turbo one, so its name has to: a file or title with "base" in it has the base's shift.
  */
 async function readZImageFile(file: ModelFile): Promise<FileParts> {
-  const { tensors, corrections } = file;
+  const { path, tensors, metadata, corrections } = file;
   const denoiser = await inPart('transformer', () => {
     const found = zImageTransformerTensors(transformerIn(tensors));
     const of = (name: string) => found.get(name)?.shape ?? [];
@@ -170,10 +171,11 @@ async function readZImageFile(file: ModelFile): Promise<FileParts> {
   });
   const encoder = below(tensors, qwen3Part.prefix);
   const vae = await autoencoderOf(file);
+  const shift = /base/i.test(`${basename(path)} ${metadata['modelspec.title'] ?? ''}`) ? 6 : 3;
   return {
     className: 'ZImagePipeline',
     index: {},
-    scheduler: { _class_name: 'FlowMatchEulerDiscreteScheduler', num_train_timesteps: 1000, shift: 3 },
+    scheduler: { _class_name: 'FlowMatchEulerDiscreteScheduler', num_train_timesteps: 1000, shift },
     parts: {
       denoiser,
       text_encoder: await inPart('text_encoder', () =>

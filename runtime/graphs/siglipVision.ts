@@ -22,11 +22,11 @@ const HEADS = 16;
  */
 export function writeSiglipVision(config: SiglipVisionConfig, tensors: StoredTensors, form: GraphForm = {}): Written {
   const graph = new GraphBuilder(tensors, form);
-  const root = 'vision_model';
+  const root = siglipRoot(tensors);
   const epsilon = config.layer_norm_eps ?? 1e-6;
   const heads = config.num_attention_heads ?? HEADS;
   const activation = activationOf(config.hidden_act ?? 'gelu_pytorch_tanh', 'picture encoder');
-  const embeddings = `${root}.embeddings`;
+  const embeddings = `${root}embeddings`;
   const [hidden, colors, side] = graph.shapeOf(`${embeddings}.patch_embedding.weight`) as [number, number, number];
 
   const pixels = graph.enter('pixel_values', ['batch', colors, 'height', 'width']);
@@ -37,17 +37,22 @@ export function writeSiglipVision(config: SiglipVisionConfig, tensors: StoredTen
   const positions = graph.weight(`${embeddings}.position_embedding.weight`);
   let state = graph.node('Add', [tokens, positions], { name });
   const add = (x: Value, y: Value, path: string) => graph.node('Add', [x, y], { name: path });
-  for (let i = 0; i < countModules(graph, `${root}.encoder.layers`, 'self_attn.q_proj.weight'); i++) {
-    const path = `${root}.encoder.layers.${i}`;
+  for (let i = 0; i < countModules(graph, `${root}encoder.layers`, 'self_attn.q_proj.weight'); i++) {
+    const path = `${root}encoder.layers.${i}`;
     const normal = layerNorm(graph, state, `${path}.layer_norm1`, epsilon);
     state = add(state, attend(graph, normal, `${path}.self_attn`, heads), path);
     const next = layerNorm(graph, state, `${path}.layer_norm2`, epsilon);
     const activated = activation(graph, linear(graph, next, `${path}.mlp.fc1`), `${path}.mlp`);
     state = add(state, linear(graph, activated, `${path}.mlp.fc2`), path);
   }
-  const last = layerNorm(graph, state, `${root}.post_layernorm`, epsilon);
+  const last = layerNorm(graph, state, `${root}post_layernorm`, epsilon);
   graph.leave('last_hidden_state', last, ['batch', 'patches', hidden]);
   return graph.finish('siglipVision');
+}
+
+/** What stands before the names of all tensors: transformers from 5 on leaves the outer prefix away. */
+export function siglipRoot(tensors: StoredTensors): string {
+  return tensors.has('vision_model.embeddings.patch_embedding.weight') ? 'vision_model.' : '';
 }
 
 function attend(graph: GraphBuilder, x: Value, path: string, heads: number): Value {

@@ -250,6 +250,22 @@ test('the first T5, without gates and with other buckets, gives what transformer
   );
 });
 
+test('SigLIP as transformers 5 writes it, without a prefix before its names, makes words of pictures', async () => {
+  const copy = await copyOf('tiny-flux-redux');
+  await changeWeights(join(copy, 'image_encoder', 'model.safetensors'), (contents) => {
+    for (const [name, content] of [...contents]) {
+      contents.delete(name);
+      contents.set(name.replace('vision_model.', ''), content);
+    }
+  });
+  expect(await describeModel(copy)).toMatchObject({ available: true });
+  const size = { width: 32, height: 32, steps: 1, guidanceScale: 1, maxSequenceLength: 16 };
+  const request = { ...size, model: join(modelsFolder, 'tiny-flux-dev'), prompt: 'a fox', seed: 1n };
+  const pixels = { width: 34, height: 34, data: Uint8Array.from({ length: 34 * 34 * 3 }, (_, at) => at % 256) };
+  const draw = (model: string) => drawn(modelCache, { ...request, imagePrompts: [{ model, pixels, weight: 1 }] });
+  expect(await draw(copy)).toEqual(await draw(join(modelsFolder, 'tiny-flux-redux')));
+});
+
 test('SigLIP has the activation that its config names', async () => {
   const encoder = join(modelsFolder, 'tiny-flux-redux', 'image_encoder');
   const { config, tensors } = await readPart<SiglipVisionConfig>(encoder, 'model');

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { describeModel } from '../../runtime/checkpoints/describe.ts';
 import type { GenerateRequest } from '../../runtime/messages.ts';
+import { createScheduler } from '../../runtime/schedulers/index.ts';
 import { modelsFolder, relativeError } from '../helpers/goldens.ts';
 import { readContents, writeSafetensors } from '../helpers/singleFile.ts';
 import { drawn, largestDifference, openModels, readPixels, trajectoryOf } from '../helpers/trajectories.ts';
@@ -137,6 +138,20 @@ describe('files of Z-Image', () => {
     await cp(join(model, 'tokenizer'), join(folder, 'tokenizer'), { recursive: true });
     expect(await describeModel(file)).toMatchObject({ available: true, family: 'zimage' });
     expect(await drawn(modelCache, { ...request, model: file })).toEqual(await drawn(modelCache, request));
+  });
+
+  test('a file with "base" in its name has the schedule and the defaults of the base model', async () => {
+    const file = join(folder, 'z-image-base.safetensors');
+    await writeTransformerFile('tiny-z-image/z_image_all_in_one', file);
+    await writeFile(`${file}.json`, JSON.stringify({ vae: { norm_num_groups: 4 } }));
+    await cp(join(model, 'tokenizer'), join(folder, 'tokenizer'), { recursive: true });
+    expect(await describeModel(file)).toMatchObject({ available: true, defaultSteps: 28, defaultGuidanceScale: 4 });
+    const { configs } = await modelCache.model(file);
+    const flow = configs.family.sigmas!(configs, { ...common, prompt: '', steps: 4, guidanceScale: 4 });
+    const { timesteps } = createScheduler(configs.configs.scheduler, undefined, 4, flow);
+    // 6 s / (1 + 5 s), for s = 1, 3/4, 1/2, 1/4.
+    for (const [step, sigma] of [1, 18 / 19, 6 / 7, 2 / 3].entries())
+      expect(timesteps[step]! / 1000).toBeCloseTo(sigma, 6);
   });
 
   test('LoRAs with the names of either layout change a picture alike', async () => {
