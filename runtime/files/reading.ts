@@ -55,9 +55,14 @@ export async function readJson(
   if (text === undefined) return undefined;
   const value = parsed(text);
   if (isObject(value)) return value;
+  const named = parsed(text.replace(unboundedNumbers, '$1"$2"'));
+  if (isObject(named)) return named;
   const kind = await foreignKind(file, 'json');
   throw new ModelError(`${name} is not a JSON object${kind === undefined ? ' (it may be truncated)' : `: ${kind}`}.`);
 }
+
+/** Numbers that JSON lacks and Python writes nevertheless, such as `"lambda_min_clipped": -Infinity`; they become texts. */
+const unboundedNumbers = /([:,[]\s*)(-?Infinity|NaN)(?=\s*[,}\]])/g;
 
 /** The text itself where it is not JSON. */
 export function parsed(text: string): unknown {

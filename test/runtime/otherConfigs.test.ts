@@ -183,6 +183,21 @@ test('Stable Diffusion 3 with patches of one position gives what it gives with l
   await graph.close();
 });
 
+test('a scheduler whose config has a number that JSON lacks, as Python writes it, is read', async () => {
+  const copy = await copyOf('tiny-sd15', {
+    'scheduler/scheduler_config.json': { _class_name: 'DPMSolverMultistepScheduler', lambda_min_clipped: null },
+  });
+  const size = { width: 64, height: 64, steps: 3, guidanceScale: 1 };
+  const request = { ...size, prompt: 'a red fox', seed: 1n };
+  const expected = await drawn(modelCache, { ...request, model: copy });
+  const unbounded = await copyOf('tiny-sd15');
+  const file = join('scheduler', 'scheduler_config.json');
+  const text = await readFile(join(copy, file), 'utf8');
+  await writeFile(join(unbounded, file), text.replace('"lambda_min_clipped":null', '"lambda_min_clipped": -Infinity'));
+  expect(await describeModel(unbounded)).toMatchObject({ available: true });
+  expect(await drawn(modelCache, { ...request, model: unbounded })).toEqual(expected);
+});
+
 test('Stable Diffusion 3.5 Large, whose blocks all look once, is not refused for its empty list', () => {
   expect(() => checkConfig('denoiser', { dual_attention_layers: [] })).not.toThrow();
 });
