@@ -15,6 +15,7 @@ import {
 } from '../files/packing.ts';
 import type { StoredDtype, StoredTensor, StoredTensors } from '../files/safetensors.ts';
 import type { DelicateOperator } from './precision.ts';
+import { Shapes } from './shapes.ts';
 
 /** The name of a value inside the graph. */
 export type Value = string;
@@ -194,6 +195,7 @@ export class GraphBuilder {
   /** Whether all weights are read from one packed file. */
   private readonly packs: boolean;
   private readonly structure = createHash('sha256');
+  private readonly shapes = new Shapes();
 
   constructor(tensors: StoredTensors, form: AdaptedForm = {}) {
     this.tensors = tensors;
@@ -223,6 +225,7 @@ export class GraphBuilder {
   input(name: string, dtype: OnnxDtype, shape: readonly (number | string)[]): Value {
     this.inputs.push(valueInfo(name, dtype, shape));
     this.names.add(name);
+    this.shapes.set(name, dtype, shape);
     return name;
   }
 
@@ -262,6 +265,7 @@ export class GraphBuilder {
       const renamed = (list: readonly Value[]) => list.map((item) => (item === value ? name : item));
       producer.outputs = renamed(producer.outputs);
       for (const node of this.nodes) if (node.inputs.includes(value)) node.inputs = renamed(node.inputs);
+      this.shapes.rename(value, name);
     } else {
       this.node('Identity', [value], { name, output: name });
     }
@@ -270,16 +274,23 @@ export class GraphBuilder {
     return name;
   }
 
-  /** Adds a node with one output and returns it, under a name of its own unless `output` gives one. */
+  /**
+   * Adds a node with one output and returns it, under a name of its own unless `output` gives one.
+   *
+   * @param options.like - a value of the same shape, where that does not follow from the inputs
+   */
   node(
     type: string,
     inputs: readonly Value[],
-    options: { name: string; attributes?: Record<string, Attribute | undefined>; output?: string },
+    options: { name: string; attributes?: Record<string, Attribute | undefined>; output?: string; like?: Value },
   ): Value {
     const name = this.unused(`/${options.name}/${type}`);
     const output = options.output ?? `${name}_output_0`;
     const { attributes } = options;
     this.nodes.push({ type, inputs, outputs: [output], name, ...(attributes && { attributes }) });
+    this.shapes.infer(output, type, inputs, attributes ?? {});
+    const like = this.shapes.of(options.like ?? '');
+    if (like) this.shapes.set(output, like.dtype, like.shape);
     return output;
   }
 
@@ -437,6 +448,7 @@ export class GraphBuilder {
     file?: string,
   ): void {
     this.initializers.push((packed) => externalInitializer(name, dtype, dims, file ?? packed, offset, length));
+    this.shapes.set(name, dtype, dims);
     this.structure.update(tensorProto(name, dtype, dims).finish());
   }
 
@@ -483,7 +495,8 @@ export class GraphBuilder {
     }
     const data = new DataView(new ArrayBuffer(list.length * 8));
     for (const [index, value] of list.entries()) data.setBigInt64(index * 8, BigInt(value), true);
-    return this.constant('int64', typeof values === 'number' ? [] : [list.length], new Uint8Array(data.buffer));
+    const shape = typeof values === 'number' ? [] : [list.length];
+    return this.constant('int64', shape, new Uint8Array(data.buffer), list);
   }
 
   /** float32, whatever the precision of the graph (timesteps and scales of Resize need it). */
@@ -492,11 +505,14 @@ export class GraphBuilder {
     const data = new DataView(new ArrayBuffer(list.length * 4));
     for (const [index, value] of list.entries()) data.setFloat32(index * 4, value, true);
     const dims = shape ?? (typeof values === 'number' ? [] : [list.length]);
-    return this.constant('float32', dims, new Uint8Array(data.buffer));
+    return this.constant('float32', dims, new Uint8Array(data.buffer), list);
   }
 
   cast(value: Value, to: OnnxDtype, name: string): Value {
-    return this.node('Cast', [value], { name, attributes: { to: dataTypes[to] } });
+    const cast = this.node('Cast', [value], { name, attributes: { to: dataTypes[to] } });
+    const shape = this.shapes.of(value)?.shape;
+    if (shape) this.shapes.set(cast, to, shape);
+    return cast;
   }
 
   /** A value in the precision of the graph as float32. */
@@ -549,6 +565,13 @@ export class GraphBuilder {
     for (const input of this.inputs) writer.tag(11, WireType.LengthDelimited).bytes(input);
     for (const output of this.outputs) writer.tag(12, WireType.LengthDelimited).bytes(output);
     for (const value of [...this.inputs, ...this.outputs]) this.structure.update(value);
+    for (const { outputs } of this.nodes) {
+      for (const output of outputs) {
+        const shaped = this.outputNames.has(output) ? undefined : this.shapes.of(output);
+        if (!shaped?.shape.some((dim) => typeof dim === 'string')) continue;
+        writer.tag(13, WireType.LengthDelimited).bytes(valueInfo(output, shaped.dtype, shaped.shape));
+      }
+    }
     writer.join();
     for (const [domain, version] of [
       ['', 18],
@@ -569,7 +592,7 @@ export class GraphBuilder {
     };
   }
 
-  private constant(dtype: OnnxDtype, shape: readonly number[], bytes: Uint8Array): Value {
+  private constant(dtype: OnnxDtype, shape: readonly number[], bytes: Uint8Array, contents: readonly number[]): Value {
     const key = `constant|${dtype}|${shape}|${Buffer.from(bytes).toString('base64')}`;
     const seen = this.known.get(key);
     if (seen !== undefined) return seen;
@@ -577,6 +600,7 @@ export class GraphBuilder {
     const initializer = inlineInitializer(name, dtype, shape, bytes);
     this.initializers.push(() => initializer);
     this.structure.update(initializer);
+    this.shapes.set(name, dtype, shape, contents);
     this.known.set(key, name);
     return name;
   }

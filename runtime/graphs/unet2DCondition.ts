@@ -123,5 +123,5 @@ function addResiduals(graph: GraphBuilder, skips: Value[]): void {
 function addResidual(graph: GraphBuilder, x: Value, name: string): Value {
   // Dimensions of its own: a name shared with the sample's would say that they are equal, which a lone zero is not.
   const shape = ['batch', 'channels', 'height', 'width'].map((dim) => `${name}.${dim}`);
-  return graph.node('Add', [x, graph.enter(name, shape)], { name });
+  return graph.node('Add', [x, graph.enter(name, shape)], { name, like: x });
 }

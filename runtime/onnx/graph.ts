@@ -117,9 +117,8 @@ export class Graph {
       ],
       graphOptimizationLevel: provider.optimization ?? 'all',
       intraOpNumThreads: provider.threads ?? availableParallelism(),
-      // onnxruntime makes no plan of memory where nodes may run side by side, which takes a second thread.
-      interOpNumThreads: provider.withoutMemoryPlan ? 2 : 1,
-      executionMode: provider.withoutMemoryPlan ? 'parallel' : 'sequential',
+      interOpNumThreads: 1,
+      executionMode: 'sequential',
       // Warnings about nodes that stay on the CPU are expected on every accelerator; errors are thrown anyway.
       logSeverityLevel: provider.explains ? 0 : 4,
       extra: { session: spinning },

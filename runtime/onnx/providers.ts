@@ -16,11 +16,6 @@ export interface Provider {
   threads?: number | undefined;
   /** How far onnxruntime rewrites a graph while loading it; default `all`. */
   optimization?: 'disabled' | 'basic' | 'extended' | 'layout' | 'all' | undefined;
-  /**
-   * Graphs open without a plan of which values share memory. onnxruntime compares every value's symbolic shape with those
-   * of all others for that, which takes seconds for thousands of nodes. Calls give the same bits but cost more. Default false.
-   */
-  withoutMemoryPlan?: boolean | undefined;
   /** How attention is written into graphs; `chooseProvider` finds out. Default: `fused` on cpu, else `plain`. */
   attention?: 'fused' | 'plain' | undefined;
   /** What graphs that are written here compute in; default float32. */

@@ -8,11 +8,8 @@ import type { Provider } from '../../runtime/onnx/providers.ts';
 import { floats, int64s, type Tensor } from '../../runtime/tensors/tensor.ts';
 import { type ModelGoldens, type Recorded, relativeError } from './goldens.ts';
 
-/**
- * With one thread: a tiny graph is as quick, and a second one would only keep a core busy that another file could use.
- * Here graphs are opened for a call or two, so that opening them is what takes time.
- */
-export const cpu: Provider = { name: 'cpu', threads: 1, withoutMemoryPlan: true };
+/** With one thread: a tiny graph is as quick, and a second one would only keep a core busy that another file could use. */
+export const cpu: Provider = { name: 'cpu', threads: 1 };
 
 /** Opens in half that time, for graphs that are compared with another one. Those of the reference values are optimized. */
 export const unoptimized: Provider = { ...cpu, optimization: 'disabled' };
