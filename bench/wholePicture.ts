@@ -93,7 +93,7 @@ async function measure(folder: string, name: keyof typeof models, limit: string)
       limit,
       picture,
       seconds(ended - begun),
-      seconds(at[0]! - begun - step),
+      seconds(Math.max(0, at[0]! - begun - step)),
       seconds(step),
       seconds(ended - at.at(-1)!),
       await peakGib(pid),
