@@ -115,10 +115,25 @@ interface Node {
   outputs: readonly Value[];
   name: string;
   attributes?: Readonly<Record<string, Attribute | undefined>>;
+  /** A value of the same shape, where that does not follow from the inputs. */
+  like?: Value | undefined;
 }
 
-/** Serialized, given the name of the packed file. */
-type Initializer = (packed: string) => Uint8Array;
+interface Initializer {
+  name: string;
+  dtype: OnnxDtype;
+  dims: readonly number[];
+  /** A range of a file, the packed one where none is named; or the bytes themselves, and what they say. */
+  held:
+    | { file?: string | undefined; offset: number; length: number }
+    | { bytes: Uint8Array; contents: readonly number[] };
+}
+
+interface Border {
+  name: string;
+  dtype: OnnxDtype;
+  shape: readonly (number | string)[];
+}
 
 /** The parts of a matrix that is held in 4 or 8 bits, see `Held`. */
 interface Matrix {
@@ -133,8 +148,8 @@ export class GraphError extends Error {
 }
 
 export interface Written {
-  /** A serialized ModelProto. */
-  bytes: Uint8Array<ArrayBuffer>;
+  /** A serialized ModelProto, made when it is first asked for: most graphs are written only to see whether they can be. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
   /** Absolute paths of the files the graph's external data points into; the graph knows them by their last name. */
   files: string[];
   /** What is known of those files' versions (see `versionOf`): the ranges in the graph hold for no other. */
@@ -144,7 +159,7 @@ export interface Written {
   /** The file that the graph's external data points into instead, where weights are held otherwise than they are stored. */
   packing?: Packing | undefined;
   /** A digest of all but the weights' values and places: the same for graphs that compute alike. */
-  structure: string;
+  readonly structure: string;
 }
 
 /** Operators of onnxruntime itself; all of these have CPU kernels, and GPU ones where the provider is fast at all. */
@@ -177,8 +192,8 @@ export class GraphBuilder {
   private readonly tensors: StoredTensors;
   private readonly nodes: Node[] = [];
   private readonly initializers: Initializer[] = [];
-  private readonly inputs: Uint8Array[] = [];
-  private readonly outputs: Uint8Array[] = [];
+  private readonly inputs: Border[] = [];
+  private readonly outputs: Border[] = [];
   private readonly outputNames = new Set<string>();
   private readonly known = new Map<string, Value>();
   private readonly matrices = new Map<string, Matrix>();
@@ -194,8 +209,6 @@ export class GraphBuilder {
   private packedBytes = 0;
   /** Whether all weights are read from one packed file. */
   private readonly packs: boolean;
-  private readonly structure = createHash('sha256');
-  private readonly shapes = new Shapes();
 
   constructor(tensors: StoredTensors, form: AdaptedForm = {}) {
     this.tensors = tensors;
@@ -223,9 +236,9 @@ export class GraphBuilder {
 
   /** A graph input. A string in `shape` names a free dimension. */
   input(name: string, dtype: OnnxDtype, shape: readonly (number | string)[]): Value {
-    this.inputs.push(valueInfo(name, dtype, shape));
+    checkNumbers(shape, name);
+    this.inputs.push({ name, dtype, shape });
     this.names.add(name);
-    this.shapes.set(name, dtype, shape);
     return name;
   }
 
@@ -265,12 +278,12 @@ export class GraphBuilder {
       const renamed = (list: readonly Value[]) => list.map((item) => (item === value ? name : item));
       producer.outputs = renamed(producer.outputs);
       for (const node of this.nodes) if (node.inputs.includes(value)) node.inputs = renamed(node.inputs);
-      this.shapes.rename(value, name);
     } else {
       this.node('Identity', [value], { name, output: name });
     }
     this.outputNames.add(name);
-    this.outputs.push(valueInfo(name, dtype, shape));
+    checkNumbers(shape, name);
+    this.outputs.push({ name, dtype, shape });
     return name;
   }
 
@@ -286,11 +299,9 @@ export class GraphBuilder {
   ): Value {
     const name = this.unused(`/${options.name}/${type}`);
     const output = options.output ?? `${name}_output_0`;
-    const { attributes } = options;
-    this.nodes.push({ type, inputs, outputs: [output], name, ...(attributes && { attributes }) });
-    this.shapes.infer(output, type, inputs, attributes ?? {});
-    const like = this.shapes.of(options.like ?? '');
-    if (like) this.shapes.set(output, like.dtype, like.shape);
+    const { attributes, like } = options;
+    if (attributes) checkNumbers(Object.values(attributes), options.name);
+    this.nodes.push({ type, inputs, outputs: [output], name, like, ...(attributes && { attributes }) });
     return output;
   }
 
@@ -447,9 +458,7 @@ export class GraphBuilder {
     { offset, length }: { offset: number; length: number },
     file?: string,
   ): void {
-    this.initializers.push((packed) => externalInitializer(name, dtype, dims, file ?? packed, offset, length));
-    this.shapes.set(name, dtype, dims);
-    this.structure.update(tensorProto(name, dtype, dims).finish());
+    this.initializers.push({ name, dtype, dims, held: { file, offset, length } });
   }
 
   /**
@@ -509,10 +518,7 @@ export class GraphBuilder {
   }
 
   cast(value: Value, to: OnnxDtype, name: string): Value {
-    const cast = this.node('Cast', [value], { name, attributes: { to: dataTypes[to] } });
-    const shape = this.shapes.of(value)?.shape;
-    if (shape) this.shapes.set(cast, to, shape);
-    return cast;
+    return this.node('Cast', [value], { name, attributes: { to: dataTypes[to] } });
   }
 
   /** A value in the precision of the graph as float32. */
@@ -548,6 +554,28 @@ export class GraphBuilder {
 
   /** Writes the model: opset 18 and onnxruntime's own operators, version 1. */
   finish(graphName: string): Written {
+    const packing = this.packs ? packingOf(this.pieces, this.packedBytes) : undefined;
+    let written: ReturnType<GraphBuilder['serialize']> | undefined;
+    const serialized = () => {
+      written ??= this.serialize(graphName, packing?.name ?? '');
+      return written;
+    };
+    return {
+      get bytes() {
+        return serialized().bytes;
+      },
+      get structure() {
+        return serialized().structure;
+      },
+      files: [...this.files],
+      versions: this.versions,
+      weightBytes: this.weightBytes,
+      packing,
+    };
+  }
+
+  private serialize(graphName: string, packed: string): { bytes: Uint8Array<ArrayBuffer>; structure: string } {
+    const structure = createHash('sha256');
     const writer = new BinaryWriter();
     writer.tag(1, WireType.Varint).int64(9);
     writer.tag(2, WireType.LengthDelimited).string('latentwire');
@@ -555,24 +583,26 @@ export class GraphBuilder {
     for (const node of this.nodes) {
       const bytes = nodeProto(node);
       writer.tag(1, WireType.LengthDelimited).bytes(bytes);
-      this.structure.update(bytes);
+      structure.update(bytes);
     }
     writer.tag(2, WireType.LengthDelimited).string(graphName);
-    const packing = this.packs ? packingOf(this.pieces, this.packedBytes) : undefined;
-    for (const initializer of this.initializers) {
-      writer.tag(5, WireType.LengthDelimited).bytes(initializer(packing?.name ?? ''));
+    for (const { name, dtype, dims, held } of this.initializers) {
+      const isInline = 'bytes' in held;
+      const bytes = isInline
+        ? inlineInitializer(name, dtype, dims, held.bytes)
+        : externalInitializer(name, dtype, dims, held.file ?? packed, held.offset, held.length);
+      writer.tag(5, WireType.LengthDelimited).bytes(bytes);
+      structure.update(isInline ? bytes : tensorProto(name, dtype, dims).finish());
     }
-    for (const input of this.inputs) writer.tag(11, WireType.LengthDelimited).bytes(input);
-    for (const output of this.outputs) writer.tag(12, WireType.LengthDelimited).bytes(output);
-    for (const value of [...this.inputs, ...this.outputs]) this.structure.update(value);
-    for (const { type, outputs } of this.nodes) {
-      for (const output of outputs) {
-        const shaped = this.outputNames.has(output) ? undefined : this.shapes.of(output);
-        if (!shaped?.shape.some((dim) => typeof dim === 'string')) continue;
-        // Where these are known, onnxruntime makes one operator of two: of a convolution and the Add behind it, and of a MatMul
-        // of rows and its Add. That adds up in another order, so that a picture would depend on what else the graph takes.
-        if (type === 'Conv' || shaped.shape.length < 3) continue;
-        writer.tag(13, WireType.LengthDelimited).bytes(valueInfo(output, shaped.dtype, shaped.shape));
+    for (const [field, values] of [
+      [11, this.inputs],
+      [12, this.outputs],
+      [13, this.shapesWithin()],
+    ] as const) {
+      for (const { name, dtype, shape } of values) {
+        const bytes = valueInfo(name, dtype, shape);
+        writer.tag(field, WireType.LengthDelimited).bytes(bytes);
+        structure.update(bytes);
       }
     }
     writer.join();
@@ -585,14 +615,28 @@ export class GraphBuilder {
       writer.tag(2, WireType.Varint).int64(version);
       writer.join();
     }
-    return {
-      bytes: writer.finish(),
-      files: [...this.files],
-      versions: this.versions,
-      weightBytes: this.weightBytes,
-      packing,
-      structure: this.structure.digest('hex').slice(0, 32),
-    };
+    return { bytes: writer.finish(), structure: structure.digest('hex').slice(0, 32) };
+  }
+
+  /** Shapes of what nodes give to one another, see `Shapes`. */
+  private shapesWithin(): Border[] {
+    const shapes = new Shapes();
+    for (const { name, dtype, shape } of this.inputs) shapes.set(name, dtype, shape);
+    for (const { name, dtype, dims, held } of this.initializers) {
+      shapes.set(name, dtype, dims, 'contents' in held ? held.contents : undefined);
+    }
+    return this.nodes.flatMap(({ type, inputs, outputs, attributes = {}, like }) =>
+      outputs.flatMap((name) => {
+        if (like === undefined) shapes.infer(name, type, inputs, attributes, castTo(type, attributes));
+        else shapes.infer(name, 'Identity', [like], {});
+        const shaped = shapes.of(name);
+        if (!shaped?.shape.some((dim) => typeof dim === 'string') || this.outputNames.has(name)) return [];
+        // Where these are known, onnxruntime makes one operator of two: of a convolution and the Add behind it, and of a MatMul
+        // of rows and its Add. That adds up in another order, so that a picture would depend on what else the graph takes.
+        if (type === 'Conv' || shaped.shape.length < 3) return [];
+        return [{ name, ...shaped }];
+      }),
+    );
   }
 
   private constant(dtype: OnnxDtype, shape: readonly number[], bytes: Uint8Array, contents: readonly number[]): Value {
@@ -600,10 +644,7 @@ export class GraphBuilder {
     const seen = this.known.get(key);
     if (seen !== undefined) return seen;
     const name = this.unused('constant');
-    const initializer = inlineInitializer(name, dtype, shape, bytes);
-    this.initializers.push(() => initializer);
-    this.structure.update(initializer);
-    this.shapes.set(name, dtype, shape, contents);
+    this.initializers.push({ name, dtype, dims: shape, held: { bytes, contents } });
     this.known.set(key, name);
     return name;
   }
@@ -638,6 +679,27 @@ function swappedStart(tensor: string, { shape }: StoredTensor, rows: readonly [n
 
 function count(shape: readonly number[]): number {
   return shape.reduce((product, dim) => product * dim, 1);
+}
+
+/** What a Cast gives. */
+function castTo(type: string, { to }: NonNullable<Node['attributes']>): OnnxDtype | undefined {
+  if (type !== 'Cast') return undefined;
+  return (Object.keys(dataTypes) as OnnxDtype[]).find((dtype) => dataTypes[dtype] === to);
+}
+
+/** Numbers that the format has no place for are told while the graph is written, which may be to see whether it can be. */
+function checkNumbers(values: readonly (Attribute | undefined)[], name: string): void {
+  const fits = (value: Attribute | undefined): boolean => {
+    if (typeof value === 'number') return Number.isSafeInteger(value);
+    if (typeof value !== 'object') return true;
+    return 'float' in value ? Number.isFinite(Math.fround(value.float)) : value.every(Number.isSafeInteger);
+  };
+  const odd = values.find((value) => !fits(value));
+  if (odd !== undefined) {
+    throw new GraphError(
+      `The numbers of ${name} do not fit one another: ${JSON.stringify(odd)} has no place in a graph.`,
+    );
+  }
 }
 
 function nodeProto(node: Node): Uint8Array {

@@ -32,21 +32,15 @@ export class Shapes {
     if (contents) this.contents.set(value, contents);
   }
 
-  rename(from: Value, to: Value): void {
-    const shaped = this.known.get(from);
-    if (shaped) this.known.set(to, shaped);
-    this.known.delete(from);
-  }
-
-  /** Takes note of what a node gives, where that is known. */
-  infer(output: Value, type: string, inputs: readonly Value[], attributes: Attributes): void {
+  /** Takes note of what a node gives, where that is known. @param dtype - default: that of the first input */
+  infer(output: Value, type: string, inputs: readonly Value[], attributes: Attributes, dtype?: OnnxDtype): void {
     const contents = this.contentsAfter(type, inputs, attributes);
     if (contents) {
       this.set(output, 'int64', [contents.length], contents);
       return;
     }
     const shape = this.shapeAfter(type, inputs, attributes);
-    if (shape) this.set(output, this.known.get(inputs[0]!)!.dtype, shape);
+    if (shape) this.set(output, dtype ?? this.known.get(inputs[0]!)!.dtype, shape);
   }
 
   private contentsAfter(type: string, inputs: readonly Value[], { start = 0, end }: Attributes) {
@@ -63,6 +57,7 @@ export class Shapes {
     if (!x) return undefined;
     switch (type) {
       case 'BiasGelu':
+      case 'Cast':
       case 'Cos':
       case 'FastGelu':
       case 'Gelu':
