@@ -61,7 +61,7 @@ const rules: { files: RegExp; own: RegExp; packages: RegExp; why: string }[] = [
     why: 'runs in browsers and in Node',
   },
   {
-    files: /^clients\/bundlePage\.ts$/,
+    files: /^clients\/bundle\.ts$/,
     own: /^$/,
     packages: /^(node:.+|esbuild)$/,
     why: 'a part of the build',
@@ -107,7 +107,7 @@ describe('who imports whom', () => {
 
   it('names only packages that package.json has', () => {
     const { dependencies, devDependencies } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
-    const development = /^(bench|docs|test)\/|^clients\/bundlePage\.ts$/;
+    const development = /^(bench|docs|test)\/|^clients\/bundle\.ts$/;
     const broken = imports.filter(({ file, target, typeOnly }) => {
       if (isOwn(target) || target.startsWith('node:')) return false;
       const name = target

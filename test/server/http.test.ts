@@ -225,7 +225,7 @@ test('serves the playground and what it loads, and nothing else of the package',
     '/app/clients/cli/main.js',
     '/playground/main.ts',
     '/index.html.br',
-    '/app/clients/bundlePage.js',
+    '/app/clients/bundle.js',
     '/..%2fpackage.json',
   ]) {
     expect((await fetch(server.url + path)).status, path).toBe(404);

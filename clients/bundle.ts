@@ -1,6 +1,7 @@
 /**
- * Part of `npm run build`: makes the programs start quickly, and `dist/page/`, all that the server gives to browsers. The page is one file of HTML, one of CSS
- * and one of JavaScript; `app/` has the modules that pages of other people import. Beside each file lie its compressed forms.
+ * The second half of `npm run build`. It bundles each program, so that it starts quickly, and makes `dist/page/`, all files that
+ * the server sends to browsers: one of HTML, one of CSS, one of JavaScript, `app/` with the modules for other pages, and the
+ * compressed forms of all.
  */
 
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -14,7 +15,7 @@ const target = path.join(dist, 'page');
 
 rmSync(target, { recursive: true, force: true });
 mkdirSync(target);
-await bundle();
+await bundlePage();
 for (const folder of ['clients/typescript', 'protocol']) {
   cpSync(path.join(dist, folder), path.join(target, 'app', folder), {
     recursive: true,
@@ -25,7 +26,7 @@ compress();
 await bundlePrograms();
 
 /** The names of the bundles have hashes in them, so that browsers may keep them for ever. */
-async function bundle(): Promise<void> {
+async function bundlePage(): Promise<void> {
   const { metafile } = await build({
     entryPoints: ['main.ts', 'style.css'].map((name) => path.join(source, name)),
     outdir: path.join(target, 'assets'),
@@ -47,8 +48,8 @@ async function bundle(): Promise<void> {
 }
 
 /**
- * Programs read few files when they start: each of our modules takes Node a millisecond to find and link, and a server has
- * three hundred. Packages stay what is installed, and the modules stay for those who import them.
+ * Bundles the programs: Node takes a millisecond to find and link each of our modules, and a server has three hundred.
+ * Packages are not bundled, and all modules stay importable.
  */
 async function bundlePrograms(): Promise<void> {
   const programs = [
@@ -62,7 +63,7 @@ async function bundlePrograms(): Promise<void> {
     outbase: dist,
     outdir: dist,
     allowOverwrite: true,
-    // As deep as the modules, which know some places by the way from their own.
+    // As deep as the modules, because some find files by a path relative to themselves.
     chunkNames: 'shared/chunks/[name]-[hash]',
     bundle: true,
     splitting: true,
