@@ -55,7 +55,7 @@ test('linear maps each channel by its factors, adds the bias, and stays within a
 
 test('an unknown decoder is an error that lists what there is', () => {
   expect(findPreviewDecoder()).toBe(previewDecoders.linear);
-  expect(() => findPreviewDecoder('toString')).toThrow('there is: linear');
+  expect(() => findPreviewDecoder('toString')).toThrow('Known: linear');
   expect(() => findPreviewDecoder('toString')).toThrow(expect.objectContaining({ parameter: 'previews.decoder' }));
 });
 
