@@ -145,8 +145,10 @@ function broadcast(x: readonly Dim[], y: readonly Dim[]): readonly Dim[] | undef
   const shape: Dim[] = [];
   for (let axis = -rank; axis < 0; axis++) {
     const [a, b] = [x.at(axis) ?? 1, y.at(axis) ?? 1].map((dim, at, both) => (dim === 1 ? both[1 - at]! : dim));
-    if (a !== b) return undefined;
-    shape.push(a!);
+    // A free dimension beside a number above 1 is that number or 1.
+    const sizes = [a!, b!].filter((dim, at, both) => typeof dim === 'number' || typeof both[1 - at] !== 'number');
+    if (sizes.length === 2 && a !== b) return undefined;
+    shape.push(sizes[0]!);
   }
   return shape;
 }

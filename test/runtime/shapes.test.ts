@@ -65,6 +65,7 @@ const unets: [model: string, form: NetworkForm][] = [
   ['tiny-sd15', { linear: 'fused' }],
   ['tiny-sd15', { linear: 'fused', ...all }],
   ['tiny-sdxl', { linear: 'fused' }],
+  ['tiny-sdxl', { linear: 'fused', ...all }],
 ];
 
 test.each(unets)('nearly all that a UNet computes has a shape by names: %s %o', async (model, form) => {
