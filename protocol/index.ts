@@ -7,6 +7,7 @@ export {
   type Refiner,
   type WeightedModel,
 } from './companions.ts';
+export type { Delivery, OutputType } from './delivery.ts';
 export {
   type ErrorCode,
   type ErrorDetails,
@@ -58,6 +59,7 @@ export {
   type ServerFrame,
   type TaskCancelResult,
   type TaskDetailsResult,
+  type UpscaleResult,
   type UsageFigures,
   type Warning,
 } from './replies.ts';
@@ -67,10 +69,11 @@ export type { AccountManagementTask, AccountOperation } from './tasks/accountMan
 export type { AuthenticationTask } from './tasks/authentication.ts';
 export type { GetResponseTask } from './tasks/getResponse.ts';
 export type { GetTaskDetailsTask } from './tasks/getTaskDetails.ts';
-export { BLANK_PROMPT, type ImageInferenceTask, MAX_SEED, type OutputType } from './tasks/imageInference.ts';
+export { BLANK_PROMPT, type ImageInferenceTask, MAX_SEED } from './tasks/imageInference.ts';
 export type { ImageUploadTask } from './tasks/imageUpload.ts';
 export { MAX_TASKS_PER_REQUEST, parseRequest, parseTask, type Task, type TaskType, tasks } from './tasks/index.ts';
 export type { MediaStorageTask } from './tasks/mediaStorage.ts';
 export type { ModelSearchTask } from './tasks/modelSearch.ts';
 export type { PingTask } from './tasks/ping.ts';
 export type { TaskCancelTask } from './tasks/taskCancel.ts';
+export type { UpscaleTask } from './tasks/upscale.ts';

@@ -59,8 +59,8 @@ export interface MediaStorageResult extends NotAnError, MayWarn {
   mediaURL?: string;
 }
 
-/** One finished image. */
-export interface ImageResult extends NotAnError, MayWarn {
+/** What all finished images have. */
+interface AnyImageResult extends NotAnError, MayWarn {
   taskType: string;
   taskUUID: string;
   status: 'success';
@@ -69,12 +69,22 @@ export interface ImageResult extends NotAnError, MayWarn {
   imageURL: string;
   imageBase64Data?: string;
   imageDataURI?: string;
-  /** The seed of this very image; asking for it with the same parameters makes the same picture. */
-  seed: number | bigint;
   /** Which of the task's results, from 0. */
   resultIndex: number;
   /** US dollars, where `includeCost` asked for it. */
   cost?: number;
+}
+
+/** One image of a prompt. */
+export interface ImageResult extends AnyImageResult {
+  /** The seed of this very image; asking for it with the same parameters makes the same picture. */
+  seed: number | bigint;
+}
+
+/** One enlarged picture. */
+export interface UpscaleResult extends AnyImageResult {
+  /** The picture of the task; the server stores one that came otherwise than by UUID. */
+  inputImageUUID: string;
 }
 
 /** A task that is not finished: the acknowledgement of an asynchronous task, and getResponse's answer until the end. */
@@ -147,8 +157,15 @@ export interface PartItem extends AnyModelItem {
   category: 'lora' | 'embeddings' | 'controlnet' | 'vae' | 'ipadapter';
 }
 
+/** What the task `upscale` takes as its `model`. */
+export interface UpscalerItem extends AnyModelItem {
+  category: 'upscaler';
+  /** How many times as wide and high its network makes a picture; other factors are interpolated. Interpolation alone: 1. */
+  scale: number;
+}
+
 /** One model, told apart by `category`. */
-export type ModelItem = CheckpointItem | PartItem;
+export type ModelItem = CheckpointItem | PartItem | UpscalerItem;
 
 /** Models found. */
 export interface ModelSearchResult extends NotAnError, MayWarn {
@@ -168,7 +185,7 @@ export interface TaskDetailsResult extends NotAnError, MayWarn {
   /** The task, without prompts and images. */
   request: [Record<string, unknown>];
   /** Its results without base64, its error, or both; empty while there is neither. */
-  response: { data?: ImageResult[]; errors?: [WireError] };
+  response: { data?: (ImageResult | UpscaleResult)[]; errors?: [WireError] };
 }
 
 /** Figures about tasks; which ones depends on the operation. */
@@ -214,6 +231,7 @@ export type ResultItem =
   | ImageUploadResult
   | MediaStorageResult
   | ImageResult
+  | UpscaleResult
   | ProcessingResult
   | TaskCancelResult
   | ModelSearchResult

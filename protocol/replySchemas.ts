@@ -80,19 +80,24 @@ const model = z.discriminatedUnion('category', [
     previewDecoders: z.array(z.string()).optional(),
   }),
   z.strictObject({ ...anyModel, category: z.enum(['lora', 'embeddings', 'controlnet', 'vae', 'ipadapter']) }),
+  z.strictObject({ ...anyModel, category: z.literal('upscaler'), scale: z.int().min(1) }),
 ]);
 
-const imageResult = z.strictObject({
+const finishedImage = {
   ...answer,
   status: z.literal('success'),
   imageUUID: uuid,
   imageURL: url,
   imageBase64Data: z.base64().optional(),
   imageDataURI: z.string().startsWith('data:image/').optional(),
-  seed: z.union([z.int().min(0), z.bigint()]),
   resultIndex: count,
   cost: z.number().optional(),
-});
+};
+
+const imageResult = z.union([
+  z.strictObject({ ...finishedImage, seed: z.union([z.int().min(0), z.bigint()]) }),
+  z.strictObject({ ...finishedImage, inputImageUUID: uuid }),
+]);
 
 const ofTask = z.union([
   z.strictObject({ taskType: z.literal('authentication'), connectionSessionUUID: uuid, warnings }),

@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { type Calibrated, Calibration } from './calibration.ts';
 import { RuntimeError } from './errors.ts';
-import type { GenerateRequest, Pixels, RunEvent, Stage, Timings } from './messages.ts';
+import type { Pixels, RunEvent, RunRequest, Stage, Timings } from './messages.ts';
 import { type Graph, joinLasting } from './onnx/graph.ts';
 import { isLasting } from './onnx/resident.ts';
 import type { PreviewDecoder, PreviewSource } from './previews/index.ts';
@@ -24,8 +24,9 @@ export interface Job {
 
 export interface Previews {
   every: number;
-  decoder: PreviewDecoder;
-  source: PreviewSource;
+  /** Of latents; absent for a run that reports pixels. */
+  decoder?: PreviewDecoder | undefined;
+  source?: PreviewSource | undefined;
   /** Called once if a preview fails; the run continues without previews. */
   onFailed?: ((error: unknown) => void) | undefined;
 }
@@ -409,11 +410,14 @@ export class Batcher {
       this.enter(live, report.stage);
       return emit(report);
     }
-    const { step, steps, denoised, shape } = report;
+    const { step, steps } = report;
     await emit({ type: 'stepped', step, steps });
     if (!previews || live.previewsFailed || ((step + 1) % previews.every !== 0 && step !== steps - 1)) return;
-    const part = previews.decoder(denoised, shape.width, shape.height, previews.source);
-    live.preview = { part, step, steps };
+    if ('picture' in report) return emit({ type: 'previewed', step, steps, pixels: report.picture() });
+    const { decoder, source } = previews;
+    if (!decoder || !source) return;
+    const { denoised, shape } = report;
+    live.preview = { part: decoder(denoised, shape.width, shape.height, source), step, steps };
   }
 
   /** Runs outside the group that wait for the same result. */
@@ -528,12 +532,16 @@ function rowOf({ data, dims }: FloatTensor, at: number, count: number): FloatTen
 
 /** Options of a request for the driver. */
 export function previewsOf(
-  request: GenerateRequest,
-  source: PreviewSource,
+  request: RunRequest,
+  source: PreviewSource | undefined,
   find: (name?: string) => PreviewDecoder,
   onFailed?: (error: unknown) => void,
 ): Previews | undefined {
   const { previews } = request;
   if (!previews) return undefined;
-  return { every: Math.max(1, Math.floor(previews.every)), decoder: find(previews.decoder), source, onFailed };
+  return {
+    every: Math.max(1, Math.floor(previews.every)),
+    ...(source && { decoder: find(previews.decoder), source }),
+    onFailed,
+  };
 }

@@ -16,8 +16,43 @@ export interface ModelParts {
   vae?: string;
 }
 
-/** One run generates one image. A task with several results has several runs. */
-export interface GenerateRequest {
+/** One run makes one image. A task with several results has several runs. */
+export type RunRequest = GenerateRequest | UpscaleRequest;
+
+/** What every kind of run has. */
+interface AnyRequest {
+  /** Pixels of the result. */
+  width: number;
+  height: number;
+  /** Absent: no previews. */
+  previews?: PreviewRequest;
+  /**
+   * Whether every step is reported; default true. Otherwise `stepped` comes a few times a second, and not for a step
+   * with a preview.
+   */
+  progress?: boolean;
+  /**
+   * The share of the machine: a key chosen by the caller, and its weight. Runs of one key share one part, the oldest
+   * first. Absent: a separate share of weight 1.
+   */
+  share?: { key: string; weight: number };
+}
+
+/** The `model` of an upscale without a network. */
+export const LANCZOS = 'lanczos';
+
+/** Enlarges a picture, tile by tile; each tile is a step. */
+export interface UpscaleRequest extends AnyRequest {
+  kind: 'upscale';
+  /** Absolute path of the network's file, or `LANCZOS`: interpolation only. */
+  model: string;
+  /** The picture; no side is larger than that of the result. */
+  image: Pixels;
+}
+
+/** Generates an image from a prompt; `width` and `height` are multiples of the model's `sizeMultiple`. */
+export interface GenerateRequest extends AnyRequest {
+  kind?: 'generate';
   /** Absolute path of the model: a folder in the diffusers layout, or one safetensors file. */
   model: string;
   parts?: ModelParts;
@@ -29,9 +64,6 @@ export interface GenerateRequest {
   negativePrompt2?: string;
   /** Syntax of prompt weights; absent: none. */
   promptWeighting?: PromptWeighting;
-  /** Pixels; multiples of the model's `sizeMultiple`. */
-  width: number;
-  height: number;
   /** Steps of the whole schedule; image-to-image runs the last `floor(steps * strength)` of them. */
   steps: number;
   /**
@@ -85,18 +117,6 @@ export interface GenerateRequest {
   deepCache?: DeepCacheRequest;
   /** First-block cache for transformers; absent: not used. */
   firstBlockCache?: FirstBlockCacheRequest;
-  /** Absent: no previews. */
-  previews?: PreviewRequest;
-  /**
-   * Whether every step is reported; default true. Otherwise `stepped` comes a few times a second, and not for a step
-   * with a preview.
-   */
-  progress?: boolean;
-  /**
-   * The share of the machine: a key chosen by the caller, and its weight. Runs of one key share one part, the oldest
-   * first. Absent: a separate share of weight 1.
-   */
-  share?: { key: string; weight: number };
 }
 
 /** Form of weights in generated graphs, see `WeightsForm`. */
@@ -164,12 +184,12 @@ export interface PreviewRequest {
   tinyDecoder?: string;
 }
 
-/** Stage of a run; the parent has a deadline for each. */
+/** Stage of a run; the parent has a deadline for each. The steps of any kind of run are in the stage `denoising`. */
 export type Stage = 'loading' | 'encoding' | 'denoising' | 'decoding';
 
 /**
  * Events of a run, in order: started, then stepped and previewed, then finished. `steps` is the number of steps that
- * run. Not every step is reported, see `GenerateRequest.progress`.
+ * run. Not every step is reported, see `progress` of the request.
  */
 export type RunEvent =
   | { type: 'staged'; stage: Stage }
@@ -203,7 +223,7 @@ export type ToRuntime =
       calibrations: readonly Calibration[];
     }
   /** `workingBytes`: what the run takes beside its networks, by an estimate. */
-  | { type: 'generate'; run: number; request: GenerateRequest; workingBytes: number }
+  | { type: 'generate'; run: number; request: RunRequest; workingBytes: number }
   | { type: 'cancel'; run: number };
 
 /**

@@ -3,7 +3,7 @@ import type { Graph } from './onnx/graph.ts';
 import type { FloatTensor, Tensor } from './tensors/tensor.ts';
 
 /**
- * A run generates one image. It is a coroutine: it yields graph calls and resumes with their outputs, one set for each
+ * A run makes one image. It is a coroutine: it yields graph calls and resumes with their outputs, one set for each
  * row; events resume with an empty list. It returns the picture. Its driver decides about batching, previews and
  * cancelling.
  */
@@ -64,5 +64,7 @@ export type Report =
   | { type: 'staged'; stage: Stage }
   | { type: 'loading'; component: string; doneBytes: number; ofBytes: number }
   | { type: 'started'; steps: number }
-  /** `denoised` is the predicted x₀ after this step, in scaled latents. */
-  | { type: 'stepped'; step: number; steps: number; denoised: Float32Array; shape: LatentShape };
+  | ({ type: 'stepped'; step: number; steps: number } & Shown);
+
+/** What a preview of a step shows: the predicted x₀ in scaled latents, or pixels. */
+type Shown = { denoised: Float32Array; shape: LatentShape } | { picture: () => Pixels };

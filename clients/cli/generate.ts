@@ -1,13 +1,6 @@
-import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import {
-  type Client,
-  type ControlNetInput,
-  type ImageResult,
-  type IpAdapterInput,
-  LatentwireError,
-} from '../typescript/index.ts';
-import { Progress } from './progress.ts';
+import type { ControlNetInput, ImageResult, IpAdapterInput } from '../typescript/index.ts';
+import { definedOnly, formatOf, readImage, writeResults } from './pictures.ts';
 import { serverOptions, serverOptionsHelp, withServer } from './server.ts';
 import { readArguments, readNumber, UsageError } from './usage.ts';
 
@@ -66,15 +59,11 @@ const options = {
   'deep-cache': { type: 'string' },
 } as const;
 
-const formats = { '.png': 'PNG', '.jpg': 'JPG', '.jpeg': 'JPG', '.webp': 'WEBP' } as const;
-
 export async function generate(args: string[]): Promise<void> {
   const { values, positionals } = readArguments('generate', args, options);
   const prompt = positionals.join(' ').trim();
   if (prompt === '') throw new UsageError('A prompt is missing: latentwire generate "a red potion".');
-  const extension = path.extname(values.output ?? '.png').toLowerCase() || '.png';
-  if (!Object.hasOwn(formats, extension))
-    throw new UsageError(`--output ends in .png, .jpg or .webp, not ${extension}.`);
+  const { extension, outputFormat } = formatOf(values.output);
   if (values.seed !== undefined && !/^\d+$/.test(values.seed)) throw new UsageError('--seed takes a whole number.');
   const numbers = {
     width: readNumber('width', values.width),
@@ -91,10 +80,10 @@ export async function generate(args: string[]): Promise<void> {
     scheduler: values.scheduler,
     ...numbers,
     ...(values.seed !== undefined && { seed: BigInt(values.seed) }),
-    ...(values['seed-image'] !== undefined && { seedImage: await readImage('seed-image', values['seed-image']) }),
+    ...(values['seed-image'] !== undefined && { seedImage: await readImage('--seed-image', values['seed-image']) }),
     referenceImages:
-      values.reference && (await Promise.all(values.reference.map((file) => readImage('reference', file)))),
-    ...(values.mask !== undefined && { maskImage: await readImage('mask', values.mask) }),
+      values.reference && (await Promise.all(values.reference.map((file) => readImage('--reference', file)))),
+    ...(values.mask !== undefined && { maskImage: await readImage('--mask', values.mask) }),
     lora: values.lora?.map(readWeighted),
     embeddings: values.embedding?.map(readWeighted),
     controlNet: values.control && (await Promise.all(values.control.map((text) => readGuide('control', text)))),
@@ -106,7 +95,7 @@ export async function generate(args: string[]): Promise<void> {
       acceleratorOptions: { deepCache: true, deepCacheInterval: readNumber('deep-cache', values['deep-cache'])! },
     }),
     promptWeighting: values['prompt-weighting'],
-    outputFormat: formats[extension as keyof typeof formats],
+    outputFormat,
     // Base64, because the server's URLs may be unreachable from here.
     outputType: 'base64Data' as const,
     previews: false,
@@ -117,40 +106,7 @@ export async function generate(args: string[]): Promise<void> {
     const { dir, name, ext } = path.parse(values.output);
     return path.join(dir, `${name}${several ? `-${resultIndex + 1}` : ''}${ext || extension}`);
   };
-  await withServer(values, (client) => run(client, definedOnly(task), nameOf));
-}
-
-async function run(
-  client: Client,
-  task: Parameters<Client['generate']>[0],
-  nameOf: (result: ImageResult) => string,
-): Promise<void> {
-  const progress = new Progress(task.numberResults ?? 1);
-  const generation = client.generate(task);
-  const cancel = () => {
-    // A second Ctrl-C then ends the program at once.
-    process.off('SIGINT', cancel);
-    generation.cancel().catch(() => {});
-  };
-  process.on('SIGINT', cancel);
-  try {
-    for await (const event of generation) {
-      if (event.event === 'result') {
-        const name = nameOf(event);
-        await writeFile(name, Buffer.from(event.imageBase64Data ?? '', 'base64'));
-        progress.wrote(name, event);
-      } else progress.heard(event);
-    }
-    await generation.results;
-  } catch (error) {
-    if (error instanceof LatentwireError && error.code === 'taskCancelled') {
-      throw Object.assign(new Error('cancelled'), { exitCode: 130 });
-    }
-    throw error;
-  } finally {
-    process.off('SIGINT', cancel);
-    progress.end();
-  }
+  await withServer(values, (client) => writeResults(client.generate(definedOnly(task)), numbers.numberResults, nameOf));
 }
 
 /** `NAME` or `NAME:WEIGHT`. A name may hold colons, as AIRs do. */
@@ -164,24 +120,9 @@ async function readGuide(option: string, text: string): Promise<ControlNetInput 
   const at = text.indexOf('=');
   if (at < 1 || at === text.length - 1) throw new UsageError(`--${option} takes NAME=FILE[:WEIGHT], not "${text}".`);
   const { model: source, ...weight } = readWeighted(text.slice(at + 1));
-  return { model: text.slice(0, at), guideImage: await readImage(option, source), ...weight };
-}
-
-async function readImage(option: string, source: string): Promise<string | Uint8Array> {
-  if (/^https?:\/\//.test(source) || /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i.test(source)) return source;
-  try {
-    return await readFile(source);
-  } catch (cause) {
-    throw new UsageError(`--${option}: the file ${source} cannot be read.`, { cause });
-  }
+  return { model: text.slice(0, at), guideImage: await readImage(`--${option}`, source), ...weight };
 }
 
 function slug(prompt: string): string {
   return (prompt.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? ['picture']).slice(0, 8).join('-');
-}
-
-type Defined<T> = { [K in keyof T]: Exclude<T[K], undefined> };
-
-function definedOnly<T extends object>(values: T): Defined<T> {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Defined<T>;
 }

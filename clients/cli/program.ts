@@ -1,5 +1,6 @@
 import { generate, generateHelp } from './generate.ts';
 import { models, modelsHelp } from './models/index.ts';
+import { upscale, upscaleHelp } from './upscale.ts';
 import { UsageError } from './usage.ts';
 
 // Clients import only the protocol. This program is the exception, because it also starts the server. It imports `server/`
@@ -10,6 +11,7 @@ const help = `Usage: latentwire <command> [options]
 Commands:
   serve              Run the server; open its address in a browser for the built-in page
   generate PROMPT    Generate a picture and write it to a file
+  upscale FILE       Enlarge a picture and write it to a file
   images             List, prune and pin the stored images of this machine
   models             List, add, download and remove the models of this machine
   doctor             Show the device and precision, and where the networks of a model run
@@ -52,6 +54,8 @@ async function main([command, ...rest]: string[]): Promise<void> {
     }
     case 'generate':
       return wantsHelp ? print(generateHelp) : await generate(rest);
+    case 'upscale':
+      return wantsHelp ? print(upscaleHelp) : await upscale(rest);
     case 'images': {
       const { images, imagesHelp } = await import('./images.ts');
       return wantsHelp ? print(imagesHelp) : await images(rest);

@@ -1,4 +1,4 @@
-import type { GenerationEvent, ImageResult } from '../typescript/index.ts';
+import type { GenerationEvent, TaskResult } from '../typescript/index.ts';
 
 const barWidth = 24;
 
@@ -14,7 +14,7 @@ export class Progress {
     this.#count = count;
   }
 
-  heard(event: Exclude<GenerationEvent, { event: 'result' }>): void {
+  heard(event: Exclude<GenerationEvent<TaskResult>, { event: 'result' }>): void {
     switch (event.event) {
       case 'queued':
         if (event.position > 0) this.#say(`${event.position} ahead in the queue`);
@@ -34,12 +34,13 @@ export class Progress {
     }
   }
 
-  wrote(name: string, { seed, warnings = [] }: ImageResult): void {
+  wrote(name: string, result: TaskResult): void {
+    const { warnings = [] } = result;
     this.#clear();
     // Each result of a task repeats its warnings.
     for (const { message } of this.#warned ? [] : warnings) process.stderr.write(`Warning: ${message}\n`);
     this.#warned ||= warnings.length > 0;
-    process.stderr.write(`seed ${seed}, ${this.#time()}\n`);
+    process.stderr.write(`${'seed' in result ? `seed ${result.seed}, ` : ''}${this.#time()}\n`);
     process.stdout.write(`${name}\n`);
   }
 

@@ -11,10 +11,23 @@ import {
 } from './connection.ts';
 import { deferred } from './deferred.ts';
 import { LatentwireError } from './errors.ts';
-import { type Generation, GenerationImpl } from './generation.ts';
+import {
+  type Generation,
+  GenerationImpl,
+  type ImageResult,
+  type TaskResult,
+  type UpscaleResult,
+} from './generation.ts';
 import { type ImageInput, toWireImage } from './images.ts';
 import type { ModelCategory, ModelOf, ModelQuery } from './models.ts';
-import { type ImageTask, type PreviewOptions, wireImages, wirePreviews } from './task.ts';
+import {
+  type ImageTask,
+  type PreviewOptions,
+  type ResultTask,
+  type UpscaleTask,
+  wireImages,
+  wirePreviews,
+} from './task.ts';
 
 export interface ConnectOptions {
   /** URL of the server: `http://127.0.0.1:7420` or `ws://…`; without a path, `/v1`. */
@@ -51,6 +64,8 @@ export interface Client {
    * every result comes once.
    */
   generate(task: ImageTask, options?: { signal?: AbortSignal | undefined }): Generation;
+  /** Enlarges a picture, in the same way. */
+  upscale(task: UpscaleTask, options?: { signal?: AbortSignal | undefined }): Generation<UpscaleResult>;
   /** Uploads an image, which then has a UUID. */
   upload(image: ImageInput): Promise<UploadedImage>;
   /**
@@ -166,6 +181,58 @@ export function connect(options: ConnectOptions): Client {
     return cancelled;
   };
 
+  /** A task whose results are pictures. @param count - of its results; absent: one, and the task has no such parameter */
+  const start = <Result extends TaskResult>(
+    taskType: string,
+    task: ResultTask,
+    count: number | undefined,
+    images: () => Promise<Record<string, unknown>>,
+    signal: AbortSignal | undefined,
+  ): Generation<Result> => {
+    const taskUUID = task.taskUUID ?? newUUID();
+    const ends = () => settle(taskUUID, (entry) => entry.happened(cancelledHere(taskType, taskUUID), undefined));
+    const generation = new GenerationImpl<Result>(taskUUID, count ?? 1, async () => {
+      if (!connection.open) {
+        // The server will stop it at an unknown time; here the task ends now, and the server gets the cancel later.
+        ends();
+        cancel(taskUUID).catch(() => {});
+        return;
+      }
+      if ((await cancel(taskUUID)).includes(taskUUID)) ends();
+    });
+    void (async () => {
+      try {
+        const wireTask = {
+          taskType,
+          deliveryMethod: 'sync',
+          progress: true,
+          ...task,
+          previews: wirePreviews(task.previews ?? options.previews ?? true),
+          ...(await images()),
+          taskUUID,
+        };
+        signal?.throwIfAborted();
+        send({
+          get task() {
+            // Known results are not sent again.
+            return { ...wireTask, ...(count !== undefined && { numberResults: generation.missing }) };
+          },
+          answered: (item) => generation.answered(item),
+          happened: (event, image) => generation.happened(event, image),
+          failed: (error) => generation.failed(error),
+        });
+      } catch (error) {
+        if (signal?.aborted) generation.happened(cancelledHere(taskType, taskUUID), undefined);
+        else generation.failed(error as LatentwireError);
+      }
+      // After the check above: the server never gets a task that was aborted before this line.
+      const abort = () => void generation.cancel().catch(() => {});
+      signal?.addEventListener('abort', abort, { once: true });
+      generation.results.catch(() => {}).finally(() => signal?.removeEventListener('abort', abort));
+    })();
+    return generation;
+  };
+
   return {
     ready: ready.promise,
     get state() {
@@ -173,50 +240,11 @@ export function connect(options: ConnectOptions): Client {
     },
     status: connection.status,
 
-    generate(task, { signal } = {}) {
-      const taskUUID = task.taskUUID ?? newUUID();
-      const generation = new GenerationImpl(taskUUID, task.numberResults ?? 1, async () => {
-        const stopped = () => settle(taskUUID, (entry) => entry.happened(cancelledHere(taskUUID), undefined));
-        if (!connection.open) {
-          // The server will stop it at an unknown time; here the task ends now, and the server gets the cancel later.
-          stopped();
-          cancel(taskUUID).catch(() => {});
-          return;
-        }
-        if ((await cancel(taskUUID)).includes(taskUUID)) stopped();
-      });
-      void (async () => {
-        try {
-          const wireTask = {
-            taskType: 'imageInference',
-            deliveryMethod: 'sync',
-            progress: true,
-            ...task,
-            previews: wirePreviews(task.previews ?? options.previews ?? true),
-            ...(await wireImages(task)),
-            taskUUID,
-          };
-          signal?.throwIfAborted();
-          send({
-            get task() {
-              // Known results are not sent again.
-              return { ...wireTask, numberResults: generation.missing };
-            },
-            answered: (item) => generation.answered(item),
-            happened: (event, image) => generation.happened(event, image),
-            failed: (error) => generation.failed(error),
-          });
-        } catch (error) {
-          if (signal?.aborted) generation.happened(cancelledHere(taskUUID), undefined);
-          else generation.failed(error as LatentwireError);
-        }
-        // After the check above: the server never gets a task that was aborted before this line.
-        const abort = () => void generation.cancel().catch(() => {});
-        signal?.addEventListener('abort', abort, { once: true });
-        generation.results.catch(() => {}).finally(() => signal?.removeEventListener('abort', abort));
-      })();
-      return generation;
-    },
+    generate: (task, { signal } = {}) =>
+      start<ImageResult>('imageInference', task, task.numberResults ?? 1, () => wireImages(task), signal),
+
+    upscale: (task, { signal } = {}) =>
+      start<UpscaleResult>('upscale', task, undefined, () => wireImages(task), signal),
 
     async upload(image) {
       const item = await ask('imageUpload', { image: await toWireImage(image) });
@@ -247,8 +275,8 @@ export function connect(options: ConnectOptions): Client {
   };
 }
 
-function cancelledHere(taskUUID: string): TaskEvent {
-  return { event: 'cancelled', taskType: 'imageInference', taskUUID, reason: 'cancelled' };
+function cancelledHere(taskType: string, taskUUID: string): TaskEvent {
+  return { event: 'cancelled', taskType, taskUUID, reason: 'cancelled' };
 }
 
 /** Version 4. `crypto.randomUUID` is missing on pages over plain http from another machine. */

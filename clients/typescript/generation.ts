@@ -1,12 +1,15 @@
 import type { TaskEvent } from '../../protocol/events.ts';
-import type { ImageResult } from '../../protocol/replies.ts';
+import type { ImageResult, UpscaleResult } from '../../protocol/replies.ts';
 import type { WireItem } from './connection.ts';
 import { deferred } from './deferred.ts';
 import { LatentwireError } from './errors.ts';
 import { fromBase64 } from './images.ts';
 import { Stream } from './stream.ts';
 
-export type { ImageResult };
+export type { ImageResult, UpscaleResult };
+
+/** A result of any task. */
+export type TaskResult = ImageResult | UpscaleResult;
 
 /** A preview. Small by default (one pixel per latent): enlarge it smoothly. */
 export interface Preview {
@@ -26,21 +29,21 @@ export interface Preview {
 }
 
 /** Events of a generation, in order: queued, loading, started, stepped and previewed, and a result for each image. */
-export type GenerationEvent =
+export type GenerationEvent<Result extends TaskResult = ImageResult> =
   | Exclude<TaskEvent, { event: 'previewed' }>
   | Preview
-  | ({ event: 'result' } & ImageResult);
+  | ({ event: 'result' } & Result);
 
 /**
- * One image task. Iterate it for its events, or await {@link result}, or both. Leaving the iteration does not stop the
+ * One task whose results are pictures. Iterate it for its events, or await {@link result}, or both. Leaving the iteration does not stop the
  * task; {@link cancel} or the signal of `generate` does.
  */
-export interface Generation extends AsyncIterable<GenerationEvent> {
+export interface Generation<Result extends TaskResult = ImageResult> extends AsyncIterable<GenerationEvent<Result>> {
   readonly taskUUID: string;
   /** The first finished image. Rejects with a {@link LatentwireError}. */
-  readonly result: Promise<ImageResult>;
+  readonly result: Promise<Result>;
   /** All images, by `resultIndex`. */
-  readonly results: Promise<ImageResult[]>;
+  readonly results: Promise<Result[]>;
   /**
    * Cancels the task within one step, queued or running. The iteration ends after a `cancelled` event, and missing
    * results reject with `taskCancelled`. Does nothing to a finished task.
@@ -48,16 +51,16 @@ export interface Generation extends AsyncIterable<GenerationEvent> {
   cancel(): Promise<void>;
 }
 
-export class GenerationImpl implements Generation {
+export class GenerationImpl<Result extends TaskResult> implements Generation<Result> {
   readonly taskUUID: string;
-  readonly result: Promise<ImageResult>;
-  readonly results: Promise<ImageResult[]>;
+  readonly result: Promise<Result>;
+  readonly results: Promise<Result[]>;
   readonly #expected: number;
   readonly #cancel: () => Promise<void>;
-  readonly #finished: ImageResult[] = [];
-  readonly #events = new Stream<GenerationEvent>(keepNewestPreview);
-  readonly #first = deferred<ImageResult>();
-  readonly #all = deferred<ImageResult[]>();
+  readonly #finished: Result[] = [];
+  readonly #events = new Stream<GenerationEvent<Result>>(keepNewestPreview);
+  readonly #first = deferred<Result>();
+  readonly #all = deferred<Result[]>();
 
   constructor(taskUUID: string, expected: number, cancel: () => Promise<void>) {
     this.taskUUID = taskUUID;
@@ -70,7 +73,7 @@ export class GenerationImpl implements Generation {
     this.results.catch(() => {});
   }
 
-  [Symbol.asyncIterator](): AsyncIterator<GenerationEvent> {
+  [Symbol.asyncIterator](): AsyncIterator<GenerationEvent<Result>> {
     return this.#events[Symbol.asyncIterator]();
   }
 
@@ -92,7 +95,7 @@ export class GenerationImpl implements Generation {
     if (typeof item.imageUUID !== 'string') return false;
     // The same result may come twice: for the resumed session, and for the repeated task.
     if (this.#finished.some((earlier) => earlier.imageUUID === item.imageUUID)) return false;
-    const result = item as unknown as ImageResult;
+    const result = item as unknown as Result;
     this.#finished.push(result);
     this.#events.push({ ...result, event: 'result' });
     this.#first.resolve(result);
@@ -142,8 +145,11 @@ function toPreview(event: TaskEvent & { event: 'previewed' }, image: Uint8Array 
 }
 
 /** A late reader gets all earlier events, but only the newest preview of each picture. */
-function keepNewestPreview(kept: readonly GenerationEvent[], event: GenerationEvent): GenerationEvent[] {
-  const older = (other: GenerationEvent) =>
+function keepNewestPreview<Result extends TaskResult>(
+  kept: readonly GenerationEvent<Result>[],
+  event: GenerationEvent<Result>,
+): GenerationEvent<Result>[] {
+  const older = (other: GenerationEvent<Result>) =>
     other.event === event.event &&
     (other.event === 'previewed' || other.event === 'stepped') &&
     'resultIndex' in event &&

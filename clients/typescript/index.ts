@@ -3,9 +3,9 @@
 export { type Client, type ConnectOptions, connect, type UploadedImage } from './client.ts';
 export type { ConnectionStatus, ReconnectOptions, WebSocketConstructor, WebSocketLike } from './connection.ts';
 export { type ClientErrorCode, LatentwireError } from './errors.ts';
-export type { Generation, GenerationEvent, ImageResult, Preview } from './generation.ts';
+export type { Generation, GenerationEvent, ImageResult, Preview, TaskResult, UpscaleResult } from './generation.ts';
 export type { ImageInput } from './images.ts';
-export type { ModelCategory, ModelInfo, ModelOf, ModelQuery, PartInfo } from './models.ts';
+export type { ModelCategory, ModelInfo, ModelOf, ModelQuery, PartInfo, UpscalerInfo } from './models.ts';
 export type {
   AcceleratorOptions,
   ControlNetInput,
@@ -14,5 +14,7 @@ export type {
   OutpaintInput,
   PreviewOptions,
   RefinerInput,
+  ResultTask,
+  UpscaleTask,
   Weighted,
 } from './task.ts';

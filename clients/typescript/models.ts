@@ -1,4 +1,4 @@
-import type { CheckpointItem, PartItem } from '../../protocol/replies.ts';
+import type { CheckpointItem, PartItem, UpscalerItem } from '../../protocol/replies.ts';
 
 /** A checkpoint; `air` is for the `model` of a task. */
 export type ModelInfo = CheckpointItem;
@@ -6,7 +6,10 @@ export type ModelInfo = CheckpointItem;
 /** A part or addon; its `air` is for the parameter of its `category`. */
 export type PartInfo = PartItem;
 
-export type ModelCategory = (ModelInfo | PartInfo)['category'];
+/** An upscaler; `air` is for the `model` of `upscale`. */
+export type UpscalerInfo = UpscalerItem;
+
+export type ModelCategory = (ModelInfo | PartInfo | UpscalerInfo)['category'];
 
 /** A filter of models; all given fields must match. */
 export interface ModelQuery<Category extends ModelCategory = ModelCategory> {
@@ -22,4 +25,6 @@ export interface ModelQuery<Category extends ModelCategory = ModelCategory> {
 /** The facts about a model of this category. */
 export type ModelOf<Category extends ModelCategory> = Category extends 'checkpoint'
   ? ModelInfo
-  : PartInfo & { category: Category };
+  : Category extends 'upscaler'
+    ? UpscalerInfo
+    : PartInfo & { category: Category };

@@ -78,8 +78,24 @@ export interface AcceleratorOptions {
   deepCacheInterval?: number;
 }
 
-/** An image task. Unknown parameters are passed on unchanged. */
-export interface ImageTask {
+/** What tasks say about their results. Unknown parameters are passed on unchanged. */
+export interface ResultTask {
+  outputType?: 'URL' | 'base64Data' | 'dataURI' | ('URL' | 'base64Data' | 'dataURI')[];
+  outputFormat?: 'JPG' | 'PNG' | 'WEBP';
+  previews?: boolean | PreviewOptions;
+  /** Within this session a newer task of the same lane supersedes an unfinished older one. */
+  lane?: string;
+  /** 0 to 9, default 0: higher priorities first within this session. */
+  priority?: number;
+  /** Milliseconds until it must start; else it fails with `startTimeout`. */
+  deadline?: number;
+  /** Default: a new one. */
+  taskUUID?: string;
+  [parameter: string]: unknown;
+}
+
+/** An image task. */
+export interface ImageTask extends ResultTask {
   positivePrompt: string;
   negativePrompt?: string;
   /** For the second text encoder of models that have one. Default: the first prompts. */
@@ -137,26 +153,30 @@ export interface ImageTask {
   /** An autoencoder that replaces the model's. */
   vae?: string;
   refiner?: RefinerInput;
-  outputType?: 'URL' | 'base64Data' | 'dataURI' | ('URL' | 'base64Data' | 'dataURI')[];
-  outputFormat?: 'JPG' | 'PNG' | 'WEBP';
-  previews?: boolean | PreviewOptions;
-  /** Within this session a newer task of the same lane supersedes an unfinished older one. */
-  lane?: string;
-  /** 0 to 9, default 0: higher priorities first within this session. */
-  priority?: number;
-  /** Milliseconds until it must start; else it fails with `startTimeout`. */
-  deadline?: number;
-  /** Default: a new one. */
-  taskUUID?: string;
-  [parameter: string]: unknown;
+}
+
+/** Enlarges a picture. */
+export interface UpscaleTask extends ResultTask {
+  /** The UUID of an uploaded or generated image, or any {@link ImageInput}. */
+  inputImage: ImageInput;
+  /** AIR id or name of an upscaler; `local:lanczos@1` interpolates. Default: the server's first. */
+  model?: string;
+  /** How many times as wide and high. Default 2. */
+  upscaleFactor?: 2 | 3 | 4;
+  /** Size of the result, 1 to 8, instead of a factor. */
+  targetMegapixels?: number;
 }
 
 /** Converts the images of a task. Throws a LatentwireError that names an invalid one. */
-export async function wireImages(task: ImageTask): Promise<Record<string, unknown>> {
-  const { seedImage, maskImage, controlNet, ipAdapters, referenceImages } = task;
+export async function wireImages(
+  task: Pick<ImageTask, 'seedImage' | 'maskImage' | 'controlNet' | 'ipAdapters' | 'referenceImages'> &
+    Partial<Pick<UpscaleTask, 'inputImage'>>,
+): Promise<Record<string, unknown>> {
+  const { inputImage, seedImage, maskImage, controlNet, ipAdapters, referenceImages } = task;
   const images: Record<string, unknown> = {};
-  if (seedImage !== undefined) images.seedImage = await toWireImage(seedImage, 'seedImage');
-  if (maskImage !== undefined) images.maskImage = await toWireImage(maskImage, 'maskImage');
+  for (const [name, image] of Object.entries({ inputImage, seedImage, maskImage })) {
+    if (image !== undefined) images[name] = await toWireImage(image, name);
+  }
   if (referenceImages !== undefined) {
     images.referenceImages = await Promise.all(
       referenceImages.map((one, index) => toWireImage(one, `referenceImages[${index}]`)),

@@ -19,34 +19,28 @@ import {
   type WeightedModel,
   weightedModels,
 } from '../companions.ts';
-import type { ImageFormat } from '../events.ts';
+import { type Delivery, delivery, deliveryOf } from '../delivery.ts';
 import { type ImageReference, optionalImage } from '../images.ts';
 import { checkPictures, type Outpaint, outpaint, outpaintOf } from '../inpainting.ts';
 import {
   boolean,
   choice,
-  choices,
   decimal,
   described,
   ignored,
   integer,
   isFalse,
-  NO_CALLS,
   nested,
   taskKind,
   text,
   unsupported,
   uuid,
 } from '../parameters.ts';
-import { imageFormat, type PreviewOptions, previews } from '../previews.ts';
 import { type ReferenceImage, referenceImages } from '../references.ts';
 import { sideRange } from '../sizes.ts';
 
-/** Ways to deliver an image; `imageURL` is always there. */
-export type OutputType = 'URL' | 'base64Data' | 'dataURI';
-
 /** Makes images from a prompt, or from a prompt and a seed image. What is absent is the model's own default. */
-export interface ImageInferenceTask {
+export interface ImageInferenceTask extends Delivery {
   taskType: 'imageInference';
   taskUUID: string;
   /** Empty for `__BLANK__`. */
@@ -106,25 +100,6 @@ export interface ImageInferenceTask {
   refiner?: Refiner | undefined;
   deepCache?: DeepCache | undefined;
   firstBlockCache?: FirstBlockCache | undefined;
-  outputType: OutputType[];
-  outputFormat: ImageFormat;
-  outputQuality: number;
-  /** Seconds until the image is deleted. */
-  ttl?: number | undefined;
-  includeCost: boolean;
-  /** Whether the file of a result tells how it was drawn. */
-  includeMetadata: boolean;
-  deliveryMethod: 'sync' | 'async';
-  /** Absent: the session's default. */
-  previews?: PreviewOptions | false | undefined;
-  /** Whether to send queued, started and stepped. Absent: the session's default. */
-  progress?: boolean | undefined;
-  /** A newer task of the same lane supersedes this one while it is unfinished. */
-  lane?: string | undefined;
-  /** 0 to 9; higher ones first among the caller's own. */
-  priority: number;
-  /** Milliseconds from its arrival; a task that has not begun by then fails. */
-  deadline?: number | undefined;
 }
 
 /** The word for a prompt that says nothing. */
@@ -240,18 +215,7 @@ const shape = {
   refiner,
   acceleration,
   acceleratorOptions,
-  outputType: choices(['URL', 'base64Data', 'dataURI'], 'URL'),
-  outputFormat: imageFormat(),
-  outputQuality: integer({ min: 20, max: 99, default: 95 }),
-  ttl: integer({ min: 60, max: 31_536_000 }),
-  includeCost: boolean(false),
-  includeMetadata: boolean(true),
-  deliveryMethod: choice(['sync', 'async'], 'sync'),
-  previews,
-  progress: boolean(false),
-  lane: text({ min: 1, max: 64 }),
-  priority: integer({ min: 0, max: 9, default: 0 }),
-  deadline: integer({ min: 1, max: 86_400_000 }),
+  ...delivery,
 
   // Known, and refused where they would change the picture or promise what does not happen.
   ipAdapter: unsupported('use `ipAdapters`.'),
@@ -267,12 +231,10 @@ const shape = {
   settings: unsupported(NOT_HERE, isHollow),
   providerSettings: unsupported(NOT_HERE, isHollow),
   resolution: unsupported('use `width` and `height`.'),
-  upscaleFactor: unsupported('upscaling is not supported.', (value) => value === 1),
+  upscaleFactor: unsupported('use the task `upscale`.', (value) => value === 1),
   watermark: unsupported('watermarks are not supported.', isFalse),
   checkNSFW: unsupported(NO_CHECKER, isFalse),
   safety: unsupported(NO_CHECKER, checksNothing),
-  uploadEndpoint: unsupported(NO_CALLS),
-  webhookURL: unsupported(NO_CALLS),
 
   // Known, and the picture is the same without them.
   useCache: ignored('the server caches no results.', isFalse),
@@ -325,18 +287,7 @@ export const imageInference = taskKind(shape, (parsed, context): ImageInferenceT
     refiner: parsed.refiner && refinerOf(parsed.refiner, context),
     deepCache: deepCacheOf(parsed.acceleratorOptions, parsed.acceleration, context),
     firstBlockCache: firstBlockCacheOf(parsed.acceleratorOptions, parsed.acceleration, context),
-    outputType: parsed.outputType ?? ['URL'],
-    outputFormat: parsed.outputFormat ?? 'JPG',
-    outputQuality: parsed.outputQuality ?? 95,
-    ttl: parsed.ttl,
-    includeCost: parsed.includeCost ?? false,
-    includeMetadata: parsed.includeMetadata ?? true,
-    deliveryMethod: parsed.deliveryMethod ?? 'sync',
-    previews: parsed.previews,
-    progress: parsed.progress,
-    lane: parsed.lane,
-    priority: parsed.priority ?? 0,
-    deadline: parsed.deadline,
+    ...deliveryOf(parsed),
   };
   checkPictures(task, context);
   checkCompanions(task, context);

@@ -16,12 +16,15 @@ import { mediaStorage } from './mediaStorage.ts';
 import { modelSearch } from './modelSearch.ts';
 import { ping } from './ping.ts';
 import { taskCancel } from './taskCancel.ts';
+import { imageUpscale, upscale } from './upscale.ts';
 
 /** Every task type by its name on the wire. */
 export const tasks = {
   authentication,
   ping,
   imageInference,
+  upscale,
+  imageUpscale,
   imageUpload,
   getResponse,
   taskCancel,

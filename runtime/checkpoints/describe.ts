@@ -26,6 +26,7 @@ import type { StoredTensors } from '../files/safetensors.ts';
 import { readWeightsHeader } from '../files/weights.ts';
 import { type AutoencoderTinyConfig, writeTinyDecoder } from '../graphs/autoencoderTiny.ts';
 import { checkShapes } from '../graphs/checkShapes.ts';
+import type { UpscalerSizes } from '../graphs/upscaler.ts';
 import { type Checkpoint, openCheckpoint, type PartPlaces, partFilesOf } from './checkpoint.ts';
 import { componentLabel, isEncoder } from './configs.ts';
 import { classNameOf, readFolderSettings, readIndex } from './folder.ts';
@@ -33,6 +34,7 @@ import { openImagePrompts } from './imagePrompts.ts';
 import { type Kind, recognise } from './kinds.ts';
 import { openPart, type PartKind, partClasses } from './part.ts';
 import { readSettings } from './settings.ts';
+import { openUpscaler } from './upscaler.ts';
 
 /** What a folder or file of the models directory holds and, if it cannot be used, why. */
 export interface ModelDescription {
@@ -90,6 +92,8 @@ export interface ModelDescription {
   tinyDecoder?: string;
   /** Absolute path of the tiny decoder that it brings, the subfolder `tiny_decoder`. */
   ownTinyDecoder?: string;
+  /** Of a network that enlarges pictures. */
+  upscaler?: UpscalerSizes;
   tags: string[];
 }
 
@@ -188,6 +192,7 @@ async function describeFile(description: ModelDescription, file: string, places:
   applySettings(description, await readSettings(`${file}.json`));
   if (kind === 'vae') return describePart(description, kind);
   if (kind === 'ipAdapter') return describeImagePrompts(description, architecture, places.besides);
+  if (kind === 'upscaler') await describeUpscaler(description);
   if (note !== undefined) description.reason = note;
   description.architecture = architecture;
   description.family = familyOfArchitecture(architecture);
@@ -316,6 +321,12 @@ async function describePart(description: ModelDescription, kind: PartKind): Prom
   description.precision = precisionOf(tensors);
   for (const bytes of (await sizesOf(tensors)).values()) description.sizeBytes += bytes;
   await checkPart(kind, config, tensors, 'network');
+}
+
+async function describeUpscaler(description: ModelDescription): Promise<void> {
+  const { className, sizes } = await openUpscaler(description.folder);
+  description.className = className;
+  description.upscaler = sizes;
 }
 
 /** What makes words of pictures. */

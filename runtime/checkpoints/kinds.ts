@@ -10,6 +10,7 @@ import {
   imagePromptKindOfFile,
 } from '../families/index.ts';
 import type { StoredTensors } from '../files/safetensors.ts';
+import { holdsUpscaler } from './upscaler.ts';
 
 /** What a folder or file in the models directory is. */
 export type Kind =
@@ -20,6 +21,7 @@ export type Kind =
   | 'vae'
   | 'tinyVae'
   | 'ipAdapter'
+  | 'upscaler'
   /** Parts of other models; nobody names them in a task. */
   | 'textEncoder'
   | 'imageEncoder';
@@ -66,6 +68,7 @@ export function recognise(
   // Before the transformer that it is a part of.
   if (starts('controlnet_x_embedder.')) return withoutConfig();
   if (familyOfFile(tensors) || starts('model.diffusion_model.')) return { kind: 'checkpoint', architecture: 'unknown' };
+  if (holdsUpscaler(tensors)) return { kind: 'upscaler', architecture: 'unknown' };
   if (holdsLora(tensors)) return lora(file, tensors, metadata);
   if (holdsTextEncoder(tensors)) return { kind: 'textEncoder', architecture: 'unknown' };
   if (holdsImageEncoder(tensors)) return { kind: 'imageEncoder', architecture: 'unknown' };

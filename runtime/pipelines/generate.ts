@@ -22,7 +22,7 @@ import type { GraphFeatures, LazyGraph, Needed } from './lazyGraph.ts';
 import type { Model } from './model.ts';
 import type { ImagePromptNetworks, ModelCache } from './modelCache.ts';
 import { type Plan, planRun } from './plan.ts';
-import { type Phase, RunNetworks } from './residency.ts';
+import { type Phase, RunNetworks, type RunOptions } from './residency.ts';
 
 /** The files and networks of one run, opened but not loaded. */
 interface Opened {
@@ -35,14 +35,6 @@ interface Opened {
   encoder: LazyGraph;
   decoder: LazyGraph;
   scaling: LatentScaling;
-}
-
-/** What a driver adds to a request. */
-export interface RunOptions {
-  /** Ends the wait for memory that other runs hold; whoever drives the run looks at it between calls. */
-  signal?: AbortSignal | undefined;
-  /** What the run takes beside its networks, by an estimate; default 0. */
-  workingBytes?: number | undefined;
 }
 
 /** Latent diffusion for any family: text-to-image, image-to-image, inpainting. */

@@ -4,10 +4,12 @@ import { Cache } from '../cache.ts';
 import { openCheckpoint, partFilesOf } from '../checkpoints/checkpoint.ts';
 import { openImagePrompts } from '../checkpoints/imagePrompts.ts';
 import { openPart } from '../checkpoints/part.ts';
+import { openUpscaler } from '../checkpoints/upscaler.ts';
 import { networkOf } from '../families/index.ts';
 import { fingerprint } from '../files/reading.ts';
 import { writeTinyDecoder } from '../graphs/autoencoderTiny.ts';
-import type { GenerateRequest, ModelParts } from '../messages.ts';
+import type { UpscalerSizes } from '../graphs/upscaler.ts';
+import type { ModelParts, RunRequest } from '../messages.ts';
 import type { Graph } from '../onnx/graph.ts';
 import type { Provider } from '../onnx/providers.ts';
 import type { PreviewSource } from '../previews/index.ts';
@@ -49,6 +51,12 @@ export interface ImagePromptNetworks {
   size: number;
 }
 
+/** A network that enlarges pictures. */
+export interface UpscalerNetwork {
+  network: LazyGraph;
+  sizes: UpscalerSizes;
+}
+
 /**
  * All open models and addons of a process, by path. They stay until the process ends or their files change; the next
  * run then reads them again.
@@ -62,6 +70,7 @@ export class ModelCache {
   private readonly vaes = new Kept<Promise<Vae>>();
   private readonly tinyDecoders = new Kept<LazyGraph>();
   private readonly imagePromptNetworks = new Kept<Promise<ImagePromptNetworks>>();
+  private readonly upscalers = new Kept<Promise<UpscalerNetwork>>();
   private readonly embeddings = new Kept<Promise<Embedding>>(KEPT_EMBEDDINGS);
   private readonly owners = new WeakMap<Graph, Owner>();
   /** Current runs; each resolves at its end. */
@@ -154,12 +163,30 @@ export class ModelCache {
     });
   }
 
+  /** @throws RuntimeError `modelUnavailable` with the reason */
+  upscaler(path: string): Promise<UpscalerNetwork> {
+    return opened(this.upscalers, path, async () => {
+      const { source, sizes, write } = await openUpscaler(path);
+      const network = this.network(path, 'upscaler', {
+        locate: async () => source,
+        write: ({ tensors }, form) => write(tensors, form),
+      });
+      return { network, sizes };
+    });
+  }
+
   embedding(path: string): Promise<Embedding> {
     return opened(this.embeddings, path, () => readEmbedding(path));
   }
 
-  /** The preview decoder of a request. @throws RuntimeError `modelUnavailable` with the reason */
-  async previewSource({ model, parts, previews }: GenerateRequest): Promise<PreviewSource> {
+  /**
+   * The preview decoder of a request; undefined for a kind of run without latents.
+   *
+   * @throws RuntimeError `modelUnavailable` with the reason
+   */
+  async previewSource(request: RunRequest): Promise<PreviewSource | undefined> {
+    if (request.kind === 'upscale') return undefined;
+    const { model, parts, previews } = request;
     const latentRgb = await (await this.model(model, parts)).latentRgb();
     const path = previews?.tinyDecoder;
     return { latentRgb, tiny: path === undefined ? undefined : () => this.tinyDecoder(path).graph() };

@@ -4,6 +4,14 @@ import { type LazyGraph, loadAll, type Needed } from './lazyGraph.ts';
 /** What a run does one after the other, each with networks of its own. */
 export type Phase = 'texts' | 'pictures' | 'denoising' | 'decoding';
 
+/** What a driver adds to a request. */
+export interface RunOptions {
+  /** Ends the wait for memory that other runs hold; whoever drives the run looks at it between calls. */
+  signal?: AbortSignal | undefined;
+  /** What the run takes beside its networks, by an estimate; default 0. */
+  workingBytes?: number | undefined;
+}
+
 export interface ResidencyOptions {
   /** Memory that the process may take; 0 is no limit. */
   limitBytes: number;

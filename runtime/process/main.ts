@@ -3,14 +3,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Batcher, type Job, previewsOf } from '../batcher.ts';
 import { RuntimeError, type RuntimeErrorMessage, toErrorMessage } from '../errors.ts';
 import { faultIn } from '../faults.ts';
-import type { Calibration, Calls, FromRuntime, GenerateRequest, RunEvent, ToRuntime } from '../messages.ts';
+import type { Calibration, Calls, FromRuntime, RunEvent, RunRequest, ToRuntime } from '../messages.ts';
 import { type Graph, OnnxError } from '../onnx/graph.ts';
 import { machineOf } from '../onnx/machine.ts';
 import { chooseProvider, openProbe, type Probe, type Provider } from '../onnx/providers.ts';
-import { generate as generateImage } from '../pipelines/generate.ts';
+import { startRun } from '../pipelines/index.ts';
 import { ModelCache, type Owner } from '../pipelines/modelCache.ts';
 import { findPreviewDecoder } from '../previews/index.ts';
 import { Progress } from './progress.ts';
+import { sizeParameter } from './refusals.ts';
 
 /** Maximum wait of a call for the messages before it; a parent that reads takes 1 to 4 ms for the largest. */
 const PATIENCE_MS = 20;
@@ -116,12 +117,10 @@ async function generate({ run, request, workingBytes }: Extract<ToRuntime, { typ
     await modelCache.use(async () => {
       const source = request.previews && (await modelCache.previewSource(request));
       const job: Job = {
-        run: generateImage(modelCache, request, { signal: controller.signal, workingBytes }),
+        run: startRun(modelCache, request, { signal: controller.signal, workingBytes }),
         signal: controller.signal,
         emit: (event) => emit(run, event, progress),
-        ...(source && {
-          previews: previewsOf(request, source, findPreviewDecoder, (error) => void sendPreviewFailure(request, error)),
-        }),
+        previews: previewsOf(request, source, findPreviewDecoder, (error) => void sendPreviewFailure(request, error)),
         share: request.share,
       };
       runOf.set(job, run);
@@ -145,13 +144,14 @@ async function generate({ run, request, workingBytes }: Extract<ToRuntime, { typ
   }
 }
 
-function sendPreviewFailure({ model, previews }: GenerateRequest, error: unknown): Promise<void> {
+function sendPreviewFailure({ model, previews }: RunRequest, error: unknown): Promise<void> {
   const fields = { model, decoder: previews?.decoder, reason: toErrorMessage(error).message };
   return send({ type: 'logged', level: 'warn', message: 'A run continues without previews.', fields });
 }
 
 /** Suggests a remedy: another model if one could not be loaded, else a smaller picture. */
-function withoutMemory(error: unknown, { width, height }: GenerateRequest): RuntimeErrorMessage {
+function withoutMemory(error: unknown, request: RunRequest): RuntimeErrorMessage {
+  const { width, height } = request;
   const { code, message } = toErrorMessage(error);
   const said = message.split('\n')[0]!;
   if (code === 'modelUnavailable') {
@@ -160,7 +160,7 @@ function withoutMemory(error: unknown, { width, height }: GenerateRequest): Runt
   return {
     code: 'outOfMemory',
     message: `The device has too little memory for ${width}×${height} pixels with this model; use a smaller size. ${said}`,
-    parameter: width >= height ? 'width' : 'height',
+    parameter: sizeParameter(request),
   };
 }
 

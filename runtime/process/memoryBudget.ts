@@ -3,9 +3,10 @@ import type { HeldWeights } from '../messages.ts';
 import { branchesOf } from '../pipelines/calls.ts';
 import { modelsOf, partsOf, Scales, type Weight } from './needs.ts';
 import { isSubset, MODEST_PIXELS } from './quarantine.ts';
+import { sizeParameter } from './refusals.ts';
 import type { Run } from './run.ts';
 import type { RuntimeProcess } from './runtimeProcess.ts';
-import { noWidths, workingBytes } from './working.ts';
+import { noWidths, upscaleBytes, workingBytes } from './working.ts';
 
 /** Maximum number of runs between two restarts for memory, if restarts do not help. */
 const MOST_PATIENCE = 1_024;
@@ -150,8 +151,8 @@ export class MemoryBudget {
     if (bytes <= limitBytes) return undefined;
     const { width, height } = run.request;
     const pixels = Math.floor((limitBytes - weights) / this.pixelBytes(run));
-    const [parameter, other] = width >= height ? ['width', height] : ['height', width];
-    const max = Math.floor(pixels / other / STEP) * STEP;
+    const parameter = sizeParameter(run.request);
+    const max = parameter === 'scale' ? 0 : Math.floor(pixels / Math.min(width, height) / STEP) * STEP;
     return new RuntimeError(
       'invalidParameter',
       `For a picture of ${width}×${height} pixels ${what} about ${sizeText(bytes)} of ${memory}, ${limit}: at most ${pixels} pixels fit.`,
@@ -191,6 +192,9 @@ export class MemoryBudget {
   /** Estimated working memory per pixel; 0 without known sizes. */
   pixelBytes(run: Run): number {
     const { request, files, weights } = run;
+    if (request.kind === 'upscale') {
+      return Math.ceil(upscaleBytes(request, weights?.get(request.model)?.upscaler) / run.pixels);
+    }
     const { traits } = weights?.get(request.model) ?? {};
     return workingBytes(
       request,

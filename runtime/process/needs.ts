@@ -3,11 +3,13 @@ import { basename, dirname, join } from 'node:path';
 import { openCheckpoint, partFilesOf } from '../checkpoints/checkpoint.ts';
 import { isEncoder } from '../checkpoints/configs.ts';
 import { openImagePrompts } from '../checkpoints/imagePrompts.ts';
+import { upscalerSizesOf } from '../checkpoints/upscaler.ts';
 import { encoderNames } from '../families/family.ts';
 import { locateWeights, networkStem, textStem } from '../files/locateWeights.ts';
 import { matrixOf, widenedBytes } from '../files/packing.ts';
 import { isGguf, readWeightsHeader } from '../files/weights.ts';
-import type { GenerateRequest, HeldWeights, ModelParts } from '../messages.ts';
+import type { UpscalerSizes } from '../graphs/upscaler.ts';
+import { type HeldWeights, LANCZOS, type ModelParts, type RunRequest } from '../messages.ts';
 import type { ModelTraits } from '../pipelines/calls.ts';
 import { noWidths, type Widths, widthsOf, widthsOfExported } from './working.ts';
 
@@ -21,22 +23,29 @@ export interface Weight {
   count: number;
   /** Widths that determine the memory per pixel. */
   widths: Widths;
+  /** Of a network that enlarges pictures. */
+  upscaler?: UpscalerSizes | undefined;
   /** Of a whole model that could be opened: what decides about its branches. */
   traits?: Pick<ModelTraits, 'family' | 'input' | 'guidanceRule'>;
 }
 
-/** The models of a request with their text encoders: the main model and its refiner. */
-export function modelsOf({ model, refiner }: GenerateRequest): string[] {
+/** The models of a request: the main model and its refiner, or the network that enlarges. */
+export function modelsOf(request: RunRequest): string[] {
+  if (request.kind === 'upscale') return request.model === LANCZOS ? [] : [request.model];
+  const { model, refiner } = request;
   return [...new Set([model, ...(refiner ? [refiner.model] : [])])];
 }
 
 /** The parts that were chosen for one of its models. */
-export function partsOf({ model, parts, refiner }: GenerateRequest, path: string): ModelParts {
+export function partsOf(request: RunRequest, path: string): ModelParts {
+  if (request.kind === 'upscale') return {};
+  const { model, parts, refiner } = request;
   return (path === model ? parts : path === refiner?.model ? refiner.parts : undefined) ?? {};
 }
 
 /** Every folder and file that a request needs, the models first. */
-export function filesOf(request: GenerateRequest): string[] {
+export function filesOf(request: RunRequest): string[] {
+  if (request.kind === 'upscale') return modelsOf(request);
   const { controlNets = [], imagePrompts = [], loras = [], embeddings = [], vae, previews } = request;
   return [
     ...new Set([
@@ -92,7 +101,8 @@ export class Scales {
     const chosen = partFilesOf(parts);
     for (const file of await weightFiles(path, names, model?.partFiles)) {
       if (chosen.some((part) => file === part || dirname(file) === part)) continue;
-      const { stored, widened, count, widths } = await this.weighFile(file);
+      const { stored, widened, count, widths, upscaler } = await this.weighFile(file);
+      if (upscaler) sum.upscaler = upscaler;
       sum.count += count;
       sum.stored += stored;
       sum.widened += widened;
@@ -192,7 +202,7 @@ async function readWeight(file: string, size: number, weights: HeldWeights): Pro
     widened += widenedBytes(tensor, weights);
     count += rows * columns;
   }
-  return { widened, count, widths: widthsOf(tensors) };
+  return { widened, count, widths: widthsOf(tensors), upscaler: upscalerSizesOf(tensors) };
 }
 
 /** Undefined if it is not a folder. */

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { checkDevices, deviceText, parseDevice } from '../devices.ts';
 import { RuntimeError } from '../errors.ts';
-import type { Calls, GenerateRequest, RunEvent } from '../messages.ts';
+import type { Calls, RunEvent, RunRequest } from '../messages.ts';
 import { type Clock, machineClock } from './clock.ts';
 import { KeptBatches } from './keptBatches.ts';
 import { modelsOf } from './needs.ts';
@@ -139,7 +139,7 @@ class Pool implements Runtime {
     await Promise.all(this.devices.map(({ process }) => process.ready()));
   }
 
-  async *generate(request: GenerateRequest, signal: AbortSignal): AsyncGenerator<RunEvent, void, undefined> {
+  async *generate(request: RunRequest, signal: AbortSignal): AsyncGenerator<RunEvent, void, undefined> {
     signal.throwIfAborted();
     if (this.closed) throw new RuntimeError('runtimeLost', 'The runtime was closed.');
     const run = newRun(0, request, signal);
@@ -304,8 +304,7 @@ class Pool implements Runtime {
 
   /** Remaining device time of a run. */
   private leftMs(device: Device, { run, done }: Route): number {
-    const { steps } = run.request;
-    return run.pixels * steps * (1 - done) * this.paceOf(device, run.request.model);
+    return run.pixels * stepsOf(run.request) * (1 - done) * this.paceOf(device, run.request.model);
   }
 
   /** Measured there, else on other devices, else of other models. */
@@ -361,7 +360,8 @@ class Pool implements Runtime {
   /** Records an event of a run; false if its reader has had it. */
   private hears(route: Route, event: RunEvent): boolean {
     const { device, run } = route;
-    const { model, steps } = run.request;
+    const { model } = run.request;
+    const steps = stepsOf(run.request);
     if (event.type === 'started') {
       this.settle(device);
       device.loadingSince.delete(model);
@@ -510,4 +510,9 @@ function sumOf(all: readonly Calls[]): Calls[] {
     sums.set(key, { path, component, rows, calls: calls + (before?.calls ?? 0), ms: ms + (before?.ms ?? 0) });
   }
   return [...sums.values()];
+}
+
+/** Units of a run's work for each pixel. */
+function stepsOf(request: RunRequest): number {
+  return request.kind === 'upscale' ? 1 : request.steps;
 }

@@ -1,5 +1,6 @@
 /** Errors of runs that the process has nothing to say about. */
 import { RuntimeError } from '../errors.ts';
+import type { RunRequest } from '../messages.ts';
 import { MODEST_PIXELS, type SetAside } from './quarantine.ts';
 import type { Run } from './run.ts';
 import type { Broken } from './runtimeProcess.ts';
@@ -7,7 +8,7 @@ import type { Broken } from './runtimeProcess.ts';
 /** Of a run that is set aside, for its model or for its size. */
 export function asideError({ request }: Run, { reason, retryAfterMs, fromPixels }: SetAside): RuntimeError {
   if (fromPixels === 0) return new RuntimeError('modelUnavailable', reason, { retryAfterMs });
-  return new RuntimeError('invalidParameter', reason, { parameter: longerSide(request), retryAfterMs });
+  return new RuntimeError('invalidParameter', reason, { parameter: sizeParameter(request), retryAfterMs });
 }
 
 /** Of a run during which the process was lost twice. @param broken - where it was killed for failing every call */
@@ -22,10 +23,12 @@ export function lostTwice({ pixels, request }: Run, broken: Broken | undefined):
   return new RuntimeError(
     'runtimeLost',
     `The runtime process was lost twice while drawing ${width}×${height} pixels. It may have too little memory; use a smaller size.`,
-    { parameter: longerSide(request) },
+    { parameter: sizeParameter(request) },
   );
 }
 
-function longerSide({ width, height }: { width: number; height: number }): 'width' | 'height' {
+/** The parameter to change for a smaller picture. */
+export function sizeParameter({ kind, width, height }: RunRequest): 'width' | 'height' | 'scale' {
+  if (kind === 'upscale') return 'scale';
   return width >= height ? 'width' : 'height';
 }

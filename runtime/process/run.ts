@@ -1,4 +1,4 @@
-import type { GenerateRequest, Stage } from '../messages.ts';
+import type { RunRequest, Stage } from '../messages.ts';
 import type { Clock } from './clock.ts';
 import { Inbox } from './inbox.ts';
 import { filesOf, type Weight } from './needs.ts';
@@ -6,7 +6,7 @@ import { filesOf, type Weight } from './needs.ts';
 /** One call of `generate`, from request to last event. */
 export interface Run {
   id: number;
-  request: GenerateRequest;
+  request: RunRequest;
   /** Pixels of its picture. */
   readonly pixels: number;
   /** Every folder and file that the request needs. */
@@ -46,7 +46,7 @@ export function leaveOutTinyDecoder(run: Run): boolean {
   return true;
 }
 
-export function newRun(id: number, request: GenerateRequest, signal: AbortSignal): Run {
+export function newRun(id: number, request: RunRequest, signal: AbortSignal): Run {
   return {
     id,
     request,

@@ -1,6 +1,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** The parent's interface to the runtime. */
-import type { Batch, Calls, GenerateRequest, HeldWeights, LogLevel, RunEvent, Stage } from '../messages.ts';
+import type { Batch, Calls, HeldWeights, LogLevel, RunEvent, RunRequest, Stage } from '../messages.ts';
 import type { SetAside } from './quarantine.ts';
 
 export interface RuntimeOptions {
@@ -132,8 +132,8 @@ export interface Runtime extends AsyncDisposable {
   /** Resolves when the process has started its provider; rejects if it cannot. */
   ready(): Promise<void>;
   /**
-   * Generates one image. Runs may overlap: up to `RuntimeOptions.liveRuns` run at once and share the machine by
-   * `GenerateRequest.share`; each gives the same picture as alone. Others wait, oldest first, except those that can use
+   * Makes one image. Runs may overlap: up to `RuntimeOptions.liveRuns` run at once and share the machine by
+   * `RunRequest.share`; each gives the same picture as alone. Others wait, oldest first, except those that can use
    * the current process (`RuntimeOptions.maxModels`).
    *
    * Throws `RuntimeError` if the run fails. After `signal` is aborted it throws `signal.reason`: at once while waiting,
@@ -142,7 +142,7 @@ export interface Runtime extends AsyncDisposable {
    * that the process was working on restart alone, and only once; then they fail with `runtimeLost`. A slow reader
    * loses previews (the newest stays), but no other event.
    */
-  generate(request: GenerateRequest, signal: AbortSignal): AsyncIterable<RunEvent>;
+  generate(request: RunRequest, signal: AbortSignal): AsyncIterable<RunEvent>;
   status(): RuntimeStatus;
   /** Ends the process; running and waiting runs have `graceMs` (default 0) to finish, then fail with `runtimeLost`. */
   close(graceMs?: number): Promise<void>;

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fromErrorMessage, RuntimeError } from '../errors.ts';
-import type { FromRuntime, GenerateRequest, LogLevel, RunEvent } from '../messages.ts';
+import type { FromRuntime, LogLevel, RunEvent, RunRequest } from '../messages.ts';
 import { BatchFigures } from './batchFigures.ts';
 import type { Clock } from './clock.ts';
 import { Deadlines } from './deadlines.ts';
@@ -124,7 +124,7 @@ export class Supervisor implements Runtime {
     return this.firstReady.promise;
   }
 
-  async *generate(request: GenerateRequest, signal: AbortSignal): AsyncGenerator<RunEvent, void, undefined> {
+  async *generate(request: RunRequest, signal: AbortSignal): AsyncGenerator<RunEvent, void, undefined> {
     signal.throwIfAborted();
     if (this.unusable) throw new RuntimeError('runtimeLost', this.unusable.message);
     if (this.closed) throw new RuntimeError('runtimeLost', 'The runtime was closed.');
@@ -627,7 +627,10 @@ export class Supervisor implements Runtime {
    * picture they count against its size. Exceeded deadlines outside of loading mean a slow machine, not a broken model.
    */
   private countDeaths(runs: readonly Run[], how: string): void {
-    const counting = runs.filter(({ stage, timedOut, deaths }) => stage === 'loading' || !(timedOut || deaths > 1));
+    // A run without files has no model that could be blocked.
+    const counting = runs.filter(
+      ({ stage, timedOut, deaths, files }) => files.length > 0 && (stage === 'loading' || !(timedOut || deaths > 1)),
+    );
     const deadly = counting.map(({ files, stage, pixels }) => ({ files, pixels: stage === 'loading' ? 0 : pixels }));
     for (const { files, fromPixels, retryAfterMs } of this.quarantine.died(deadly, how)) {
       this.log(

@@ -1,7 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { StoredTensors } from '../files/safetensors.ts';
-import type { GenerateRequest } from '../messages.ts';
+import type { UpscalerSizes } from '../graphs/upscaler.ts';
+import type { GenerateRequest, UpscaleRequest } from '../messages.ts';
+import { tileBytes } from '../pipelines/tiles.ts';
 
 /** Channels of each network at its largest resolution, which determine the memory per pixel; 0: none. */
 export interface Widths {
@@ -98,6 +100,11 @@ async function blocksIn(file: string): Promise<number[] | undefined> {
   } catch {
     return undefined;
   }
+}
+
+/** Working memory of an upscale: of its largest tile, and of both pictures. */
+export function upscaleBytes({ image, width, height }: UpscaleRequest, sizes: UpscalerSizes | undefined): number {
+  return tileBytes(image, { width, height }, sizes) + PICTURE * width * height;
 }
 
 /**

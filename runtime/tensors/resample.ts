@@ -5,26 +5,57 @@ interface Picture {
   data: Uint8Array;
 }
 
+interface Size {
+  width: number;
+  height: number;
+}
+
+/** A rectangle of whole pixels, from the top left corner. */
+export interface Box extends Size {
+  left: number;
+  top: number;
+}
+
+/** A kernel, and how far it reaches from its centre. */
+interface Kernel {
+  weigh(x: number): number;
+  reach: number;
+}
+
 /** For each place of a shorter or longer side: where its window begins, and the weights of what lies in it. */
 type Windows = readonly { from: number; weights: Float64Array }[];
 
 /** Cubic convolution (Keys 1981) with a = -1/2. */
-function cubic(x: number): number {
-  const far = Math.abs(x);
-  if (far < 1) return (1.5 * far - 2.5) * far * far + 1;
-  if (far < 2) return ((-0.5 * far + 2.5) * far - 4) * far + 2;
-  return 0;
+const cubic: Kernel = {
+  reach: 2,
+  weigh(x) {
+    const far = Math.abs(x);
+    if (far < 1) return (1.5 * far - 2.5) * far * far + 1;
+    if (far < 2) return ((-0.5 * far + 2.5) * far - 4) * far + 2;
+    return 0;
+  },
+};
+
+/** A sinc, windowed by one three times as wide. */
+const lanczos: Kernel = {
+  reach: 3,
+  weigh: (x) => (Math.abs(x) < 3 ? sinc(x) * sinc(x / 3) : 0),
+};
+
+function sinc(x: number): number {
+  return x === 0 ? 1 : Math.sin(Math.PI * x) / (Math.PI * x);
 }
 
-function windowsOf(from: number, to: number): Windows {
+/** @param first - the first of `count` places; default: all */
+function windowsOf(from: number, to: number, { weigh, reach }: Kernel, first = 0, count = to): Windows {
   const scale = from / to;
   // Wider where a picture shrinks, so that no pixel is left out.
   const spread = Math.max(1, scale);
-  return Array.from({ length: to }, (_, at) => {
-    const center = (at + 0.5) * scale;
-    const start = Math.max(0, Math.floor(center - 2 * spread + 0.5));
-    const end = Math.min(from, Math.floor(center + 2 * spread + 0.5));
-    const weights = Float64Array.from({ length: end - start }, (_, i) => cubic((start + i + 0.5 - center) / spread));
+  return Array.from({ length: count }, (_, at) => {
+    const center = (first + at + 0.5) * scale;
+    const start = Math.max(0, Math.floor(center - reach * spread + 0.5));
+    const end = Math.min(from, Math.floor(center + reach * spread + 0.5));
+    const weights = Float64Array.from({ length: end - start }, (_, i) => weigh((start + i + 0.5 - center) / spread));
     const sum = weights.reduce((total, weight) => total + weight, 0);
     return { from: start, weights: weights.map((weight) => weight / sum) };
   });
@@ -34,11 +65,34 @@ function windowsOf(from: number, to: number): Windows {
  * A picture of another size, by bicubic interpolation as Pillow does it, whose pictures encoders were trained with: along rows
  * first, then along columns, each rounded to bytes.
  */
-export function resampled({ width, height, data }: Picture, size: { width: number; height: number }): Picture {
-  const rows = resampleRows(data, width, height, windowsOf(width, size.width));
-  const turned = turn(rows, size.width, height);
-  const columns = resampleRows(turned, height, size.width, windowsOf(height, size.height));
-  return { ...size, data: turn(columns, size.height, size.width) };
+export function resampled({ width, height, data }: Picture, size: Size): Picture {
+  return filtered({ width, height, data }, windowsOf(width, size.width, cubic), windowsOf(height, size.height, cubic));
+}
+
+/**
+ * A box of a picture of another size, by Lanczos interpolation as Pillow does it.
+ *
+ * @param part - a part of the picture that holds all pixels that the box depends on, see `lanczosReach`
+ * @param at - where the part lies in the picture
+ */
+export function lanczosBox(part: Picture, at: { left: number; top: number }, from: Size, to: Size, box: Box): Picture {
+  const within = (windows: Windows, start: number) => windows.map((each) => ({ ...each, from: each.from - start }));
+  const across = windowsOf(from.width, to.width, lanczos, box.left, box.width);
+  const down = windowsOf(from.height, to.height, lanczos, box.top, box.height);
+  return filtered(part, within(across, at.left), within(down, at.top));
+}
+
+/** Pixels of the picture around a box on each side that the box of the other size depends on. */
+export function lanczosReach(from: number, to: number): number {
+  return from === to ? 0 : Math.ceil(lanczos.reach * Math.max(1, from / to)) + 1;
+}
+
+/** Along rows first, then along columns. */
+function filtered({ width, height, data }: Picture, across: Windows, down: Windows): Picture {
+  const rows = resampleRows(data, width, height, across);
+  const turned = turn(rows, across.length, height);
+  const columns = resampleRows(turned, height, across.length, down);
+  return { width: across.length, height: down.length, data: turn(columns, down.length, across.length) };
 }
 
 function resampleRows(data: Uint8Array, width: number, height: number, windows: Windows): Uint8Array {

@@ -71,6 +71,7 @@ export const kindNames: Record<ModelKind, string> = {
   textEncoder: 'a text encoder',
   imageEncoder: 'an image encoder',
   ipAdapter: 'an IP-Adapter',
+  upscaler: 'an upscaler',
 };
 
 /** The models and parts that clients can name. */

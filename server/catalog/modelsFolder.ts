@@ -33,6 +33,8 @@ export const customaryFolders: Record<string, ModelDescription['kind']> = {
   loras: 'lora',
   style_models: 'ipAdapter',
   unet: 'checkpoint',
+  upscale_models: 'upscaler',
+  upscalers: 'upscaler',
   vae: 'vae',
 };
 

@@ -29,7 +29,7 @@ export async function deliver(
   // Its images are protected from deletion until the task ends.
   const hold = context.store.hold(stored.imageUUID);
   void record.ended.then(() => hold[Symbol.dispose]());
-  const result = { imageUUID: stored.imageUUID, format: stored.format, seed: run.request.seed };
+  const result = { imageUUID: stored.imageUUID, format: stored.format, origin: run.origin };
   const place = record.add(index, result);
   // Receivers differ only in the address of the request, so those with one address share a result and its frame.
   const results = new Map<string, ReturnType<typeof resultOf>>();

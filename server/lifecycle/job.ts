@@ -1,13 +1,13 @@
+import type { OutputType } from '../../protocol/delivery.ts';
 import type { ImageFormat } from '../../protocol/events.ts';
 import type { PreviewOptions } from '../../protocol/previews.ts';
 import type { MayWarn, Warning } from '../../protocol/replies.ts';
-import type { OutputType } from '../../protocol/tasks/imageInference.ts';
-import type { GenerateRequest, ModelDescription, Pixels } from '../../runtime/index.ts';
+import type { ModelDescription, Pixels, RunRequest } from '../../runtime/index.ts';
 import type { Context } from '../context.ts';
 import type { Embedded } from '../images/embed.ts';
 import type { Caller } from './caller.ts';
 import type { TaskMeter } from './meter.ts';
-import type { TaskRecord } from './records.ts';
+import type { ResultOrigin, TaskRecord } from './records.ts';
 
 /** The fields that all tasks have whose results are images of runs. */
 export interface ResultTask extends MayWarn {
@@ -59,7 +59,9 @@ export interface PreparedRuns {
 
 /** One result before its run. */
 export interface PreparedRun {
-  request: GenerateRequest;
+  request: RunRequest;
+  /** What the result tells of where it comes from. */
+  origin: ResultOrigin;
   /** Completes the picture of the run before it is encoded. */
   finish(pixels: Pixels): Promise<Pixels>;
   /** Metadata for the file of the result. */

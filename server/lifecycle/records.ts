@@ -13,8 +13,11 @@ import type { ResultTask } from './job.ts';
 export interface TaskResult {
   imageUUID: string;
   format: ImageFormat;
-  seed: bigint;
+  origin: ResultOrigin;
 }
+
+/** The seed of a generated image, or the picture that an enlarged one was made of. */
+export type ResultOrigin = { seed: bigint } | { inputImageUUID: string };
 
 export type TaskState = 'unfinished' | 'finished' | 'failed' | 'cancelled';
 export type CancelReason = CancelledEvent['reason'];

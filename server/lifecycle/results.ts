@@ -1,5 +1,11 @@
 import type { ImageFormat } from '../../protocol/events.ts';
-import { type ImageResult, type MayWarn, mimeType, type ResultItem } from '../../protocol/replies.ts';
+import {
+  type ImageResult,
+  type MayWarn,
+  mimeType,
+  type ResultItem,
+  type UpscaleResult,
+} from '../../protocol/replies.ts';
 import type { EncodedImage } from '../images/encodedImage.ts';
 import type { Caller } from './caller.ts';
 import { imageUrl } from './images.ts';
@@ -10,6 +16,9 @@ export function warned({ warnings }: MayWarn): MayWarn {
   return warnings === undefined || warnings.length === 0 ? {} : { warnings };
 }
 
+/** A result as clients get it. */
+export type FinishedImage = ImageResult | UpscaleResult;
+
 export type Base64Field = 'imageBase64Data' | 'imageDataURI';
 
 /**
@@ -17,11 +26,11 @@ export type Base64Field = 'imageBase64Data' | 'imageDataURI';
  * it. So waiting results are small.
  */
 export class ResultReference {
-  readonly item: ImageResult;
+  readonly item: FinishedImage;
   readonly fields: readonly Base64Field[];
   readonly format: ImageFormat;
 
-  constructor(item: ImageResult, fields: readonly Base64Field[], format: ImageFormat) {
+  constructor(item: FinishedImage, fields: readonly Base64Field[], format: ImageFormat) {
     this.item = item;
     this.fields = fields;
     this.format = format;
@@ -51,14 +60,15 @@ export function resultOf(
   index: number,
   result: TaskResult,
   caller: Caller,
-): ImageResult | ResultReference {
-  const item: ImageResult = {
+): FinishedImage | ResultReference {
+  const { origin } = result;
+  const item: FinishedImage = {
     taskType: record.taskType,
     taskUUID: record.taskUUID,
     status: 'success',
     imageUUID: result.imageUUID,
     imageURL: imageUrl(result, caller),
-    seed: result.seed <= Number.MAX_SAFE_INTEGER ? Number(result.seed) : result.seed,
+    ...('seed' in origin ? { seed: wireSeed(origin.seed) } : origin),
     resultIndex: index,
     ...(record.includeCost && { cost: 0 }),
     ...warned(record),
@@ -67,4 +77,8 @@ export function resultOf(
   if (record.outputType.includes('base64Data')) fields.push('imageBase64Data');
   if (record.outputType.includes('dataURI')) fields.push('imageDataURI');
   return fields.length === 0 ? item : new ResultReference(item, fields, result.format);
+}
+
+function wireSeed(seed: bigint): number | bigint {
+  return seed <= Number.MAX_SAFE_INTEGER ? Number(seed) : seed;
 }

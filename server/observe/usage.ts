@@ -3,6 +3,9 @@ import type { Clock } from '../clock.ts';
 import type { TaskMeter } from '../lifecycle/meter.ts';
 import type { TaskRecord } from '../lifecycle/records.ts';
 
+/** Task types with results. */
+const makesImages: ReadonlySet<string> = new Set(['imageInference', 'upscale', 'imageUpscale']);
+
 const dayMs = 86_400_000;
 /** Number of separate days; older days count only in the total. */
 const keptDays = 31;
@@ -89,7 +92,7 @@ export class Usage {
 
   /** Counts an image task with refused parameters. */
   refused(owner: string, error: TaskError): void {
-    if (error.taskType !== 'imageInference') return;
+    if (!makesImages.has(error.taskType ?? '')) return;
     for (const tally of this.#tallies(owner, '')) tally.count({ state: 'failed', error }, undefined);
   }
 

@@ -1,4 +1,7 @@
-import { countRows, type GenerateRequest, type ModelTraits, type RowCounts } from '../../runtime/index.ts';
+import { countRows, type ModelDescription, macsOf, type RowCounts, type RunRequest } from '../../runtime/index.ts';
+
+/** What the cost of a run depends on. */
+type CostTraits = Pick<ModelDescription, 'family' | 'input' | 'guidanceRule' | 'defaultScheduler' | 'upscaler'>;
 
 /**
  * Cost of a row of each network, in rows of the denoiser for the same picture. From the arithmetic of Stable Diffusion
@@ -6,8 +9,15 @@ import { countRows, type GenerateRequest, type ModelTraits, type RowCounts } fro
  */
 const costs: RowCounts = { denoiser: 1, shallow: 0.1, controlNet: 0.4, encoder: 1.4, decoder: 3, preview: 0.3 };
 
+/**
+ * Multiplications and additions of a row of the denoiser for each megapixel: 339 G for 512×512 pixels with Stable
+ * Diffusion 1.5.
+ */
+const macsPerRow = 339e9 / 0.262144;
+
 /** Rows × megapixels of a run: the work charged to its claimant. */
-export function workOf(request: GenerateRequest, model: ModelTraits): number {
+export function workOf(request: RunRequest, model: CostTraits): number {
+  if (request.kind === 'upscale') return macsOf(request.image, request, model.upscaler) / macsPerRow;
   const rows = countRows(request, model);
   let work = 0;
   for (const network of Object.keys(costs) as (keyof RowCounts)[]) work += rows[network] * costs[network];

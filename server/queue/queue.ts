@@ -1,5 +1,5 @@
 import { TaskError } from '../../protocol/errors.ts';
-import type { GenerateRequest, RunEvent, Runtime } from '../../runtime/index.ts';
+import type { RunEvent, RunRequest, Runtime } from '../../runtime/index.ts';
 import type { Clock } from '../clock.ts';
 import type { KeyPolicy } from '../config/keys.ts';
 import { Pace } from './pace.ts';
@@ -128,7 +128,7 @@ export class Queue {
    */
   run(
     claimant: Claimant,
-    request: GenerateRequest,
+    request: RunRequest,
     priority: number,
     work: number,
     signal: AbortSignal,
@@ -154,7 +154,7 @@ export class Queue {
 
   async *#drive(
     entry: Waiting,
-    request: GenerateRequest,
+    request: RunRequest,
     signal: AbortSignal,
   ): AsyncGenerator<QueuedRunEvent, void, undefined> {
     const { flow } = entry;

@@ -1,9 +1,9 @@
 import { TaskError } from '../../protocol/errors.ts';
-import type { ImageResult, MayWarn, TaskDetailsResult } from '../../protocol/replies.ts';
+import type { MayWarn, TaskDetailsResult } from '../../protocol/replies.ts';
 import type { GetTaskDetailsTask } from '../../protocol/tasks/getTaskDetails.ts';
 import type { Context } from '../context.ts';
 import type { Caller } from '../lifecycle/caller.ts';
-import { ResultReference, resultOf, warned } from '../lifecycle/results.ts';
+import { type FinishedImage, ResultReference, resultOf, warned } from '../lifecycle/results.ts';
 
 /** Returns the settings of a task, without prompts and images, and its answers so far. */
 export async function getTaskDetails(
@@ -32,6 +32,6 @@ export async function getTaskDetails(
   });
 }
 
-function withoutBase64(result: ImageResult | ResultReference): ImageResult {
+function withoutBase64(result: FinishedImage | ResultReference): FinishedImage {
   return result instanceof ResultReference ? result.item : result;
 }

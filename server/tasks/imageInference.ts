@@ -80,6 +80,7 @@ async function prepare(
     const request = { ...common, seed: BigInt.asUintN(64, plan.seed + BigInt(index)) };
     return {
       request,
+      origin: { seed: request.seed },
       finish: async (pixels) => (canvas === undefined ? pixels : await canvas.finish(pixels)),
       recipe: () => recipeOf(task, { air, defaultScheduler: model.defaultScheduler, request }),
     };

@@ -11,6 +11,7 @@ import { imageUpload } from './imageUpload.ts';
 import { mediaStorage } from './mediaStorage.ts';
 import { modelSearch } from './modelSearch.ts';
 import { taskCancel } from './taskCancel.ts';
+import { upscale } from './upscale.ts';
 
 export type HandledTask = Exclude<Task, { taskType: 'authentication' | 'ping' }>;
 
@@ -22,6 +23,8 @@ export type Handler<T extends HandledTask> = (task: T, caller: Caller, context: 
 
 export const handlers = {
   imageInference,
+  upscale,
+  imageUpscale: upscale,
   imageUpload,
   getResponse,
   taskCancel,

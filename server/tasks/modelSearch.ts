@@ -3,6 +3,7 @@ import type { ModelSearchTask } from '../../protocol/tasks/modelSearch.ts';
 import { schedulerSpellings } from '../../runtime/index.ts';
 import type { CatalogEntry, ModelKind } from '../catalog/catalog.ts';
 import { noteOf, tinyDecoderOf } from '../catalog/taskModels.ts';
+import { interpolation } from '../catalog/upscalers.ts';
 import type { Context } from '../context.ts';
 import type { Caller } from '../lifecycle/caller.ts';
 import { warned } from '../lifecycle/results.ts';
@@ -16,6 +17,7 @@ const categories: Record<ModelKind, ModelItem['category']> = {
   vae: 'vae',
   tinyVae: 'vae',
   ipAdapter: 'ipadapter',
+  upscaler: 'upscaler',
   // Never listed.
   textEncoder: 'checkpoint',
   imageEncoder: 'checkpoint',
@@ -37,7 +39,9 @@ export async function modelSearch(
 ): Promise<void> {
   const schedulers = new Map<string, string[]>();
   const entries = await catalog.list();
-  const found = entries.filter((entry) => matches(entry, task));
+  // Interpolation is listed with the networks that it stands beside.
+  const listed = task.category === 'upscaler' ? [...entries, interpolation] : entries;
+  const found = listed.filter((entry) => matches(entry, task));
   caller.data({
     taskType: task.taskType,
     taskUUID: task.taskUUID,
@@ -90,6 +94,7 @@ function toItem(
     precision: model.precision,
     sizeBytes: model.sizeBytes,
   };
+  if (category === 'upscaler') return { ...common, category, scale: model.upscaler?.scale ?? 1 };
   if (category !== 'checkpoint') return { ...common, category };
   return {
     ...common,

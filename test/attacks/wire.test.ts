@@ -149,7 +149,17 @@ attackTable('tasks that are no tasks', () => serverTarget(), [
     'unsupportedTaskType taskType',
     `[{"taskType":"ImageInference","taskUUID":"${uuid}"}]`,
   ),
-  sends('asks to upscale', 'unsupportedTaskType taskType', `[{"taskType":"upscale","taskUUID":"${uuid}"}]`),
+  sends('asks to enlarge nothing', 'missingInputImage inputImage', `[{"taskType":"upscale","taskUUID":"${uuid}"}]`),
+  sends(
+    'asks to enlarge by a million',
+    'invalidUpscaleFactor upscaleFactor',
+    `[{"taskType":"upscale","taskUUID":"${uuid}","inputImage":"${uuid}","upscaleFactor":1000000}]`,
+  ),
+  sends(
+    'asks to enlarge an image that is not there',
+    'mediaNotFound inputImage',
+    `[{"taskType":"imageUpscale","taskUUID":"${uuid}","inputImage":"${uuid}"}]`,
+  ),
   sends('asks for a video', 'unsupportedTaskType taskType', `[{"taskType":"videoInference","taskUUID":"${uuid}"}]`),
   sends(
     'sends a task without UUID',

@@ -3,9 +3,11 @@ import {
   type GenerateRequest,
   type Pixels,
   type RunEvent,
+  type RunRequest,
   type Runtime,
   RuntimeError,
   type RuntimeStatus,
+  type UpscaleRequest,
 } from '../../runtime/index.ts';
 
 export interface FakeRuntimeOptions {
@@ -25,6 +27,34 @@ export interface FakeRuntimeOptions {
   color?: readonly [red: number, green: number, blue: number];
   /** What `ready()` rejects with; such a runtime is `stopped`. */
   startError?: Error;
+}
+
+/** Repeats pixels, in four steps. */
+async function* enlarge(
+  { image, width, height }: UpscaleRequest,
+  stepMs: number,
+  signal: AbortSignal,
+): AsyncGenerator<RunEvent, void, undefined> {
+  const steps = 4;
+  yield { type: 'started', steps };
+  yield { type: 'staged', stage: 'denoising' };
+  const data = new Uint8Array(width * height * 3);
+  for (let y = 0; y < height; y++) {
+    const row = Math.floor((y * image.height) / height) * image.width;
+    for (let x = 0; x < width; x++) {
+      const pixel = (row + Math.floor((x * image.width) / width)) * 3;
+      data.set(image.data.subarray(pixel, pixel + 3), (y * width + x) * 3);
+    }
+  }
+  for (let step = 0; step < steps; step++) {
+    await sleep(stepMs, undefined, { signal }).catch(() => signal.throwIfAborted());
+    yield { type: 'stepped', step, steps };
+  }
+  yield {
+    type: 'finished',
+    pixels: { width, height, data },
+    timings: { loadingMs: 0, encodingMs: 0, denoisingMs: steps * stepMs, decodingMs: 0 },
+  };
 }
 
 /** A runtime without a process or a model, for tests of everything above it; it passes the suite of the real one. */
@@ -60,7 +90,8 @@ export function createFakeRuntime(options: FakeRuntimeOptions = {}): FakeRuntime
   const closing = new AbortController();
   let last: Promise<void> = Promise.resolve();
 
-  async function* generate(request: GenerateRequest, signal: AbortSignal): AsyncGenerator<RunEvent, void, undefined> {
+  async function* generate(request: RunRequest, signal: AbortSignal): AsyncGenerator<RunEvent, void, undefined> {
+    if (request.kind === 'upscale') return yield* enlarge(request, stepMs, signal);
     const index = requests.push(request) - 1;
     stepsTaken[index] = 0;
     // One run at a time, oldest first, as in the real runtime; an aborted run leaves the line at once.

@@ -44,7 +44,7 @@ export async function drive(run: Run): Promise<{ pixels: Pixels; denoised: Float
         pixels = value;
         return value;
       }
-      if (value.type === 'stepped') denoised.push(value.denoised);
+      if (value.type === 'stepped' && 'denoised' in value) denoised.push(value.denoised);
       answer = yield value;
     }
   }

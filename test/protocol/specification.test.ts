@@ -82,6 +82,7 @@ describe('PROTOCOL.md', () => {
 
   it.each([
     ['imageInference', ''],
+    ['upscale', ''],
     ['taskCancel', ''],
     ['modelSearch', ''],
     ['Previews', 'previews.'],

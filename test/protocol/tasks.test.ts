@@ -46,7 +46,7 @@ describe('parseRequest', () => {
 
 describe('any task', () => {
   it('is refused with the list of task types when its type is not there', () => {
-    for (const taskType of ['caption', 'imageUpscale', 'videoInference', 'constructor', '']) {
+    for (const taskType of ['caption', 'removeBackground', 'videoInference', 'constructor', '']) {
       const error = refusal({ taskType, taskUUID });
       expect(error).toMatchObject({ code: 'unsupportedTaskType', taskUUID, taskType });
       expect(error.allowedValues).toEqual(Object.keys(tasks));

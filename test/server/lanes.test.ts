@@ -1,6 +1,6 @@
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { type Runtime, startRuntime } from '../../runtime/index.ts';
+import { type GenerateRequest, type Runtime, startRuntime } from '../../runtime/index.ts';
 import { overhear } from '../helpers/overhear.ts';
 import { imageTask, startTestServer } from '../helpers/server.ts';
 
@@ -21,7 +21,7 @@ function overhearRuns(runtime: Runtime) {
     close: (graceMs) => runtime.close(graceMs),
     [Symbol.asyncDispose]: () => runtime.close(),
     generate(request, signal) {
-      const run = { steps: 0, stepsAfterAbort: 0, aborted: false, seed: request.seed };
+      const run = { steps: 0, stepsAfterAbort: 0, aborted: false, seed: (request as GenerateRequest).seed };
       runs.push(run);
       signal.addEventListener('abort', async () => {
         // A step that was told before the process could know of the cancel may lie unread in the pipe, where this process

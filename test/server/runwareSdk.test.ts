@@ -138,15 +138,16 @@ test('the official client hands on warnings about parameters that have no effect
   await client.disconnect();
 });
 
-test('the official client asks for the details of a task, and for a task type that is not there', async () => {
+test('the official client asks for the details of a task, and enlarges a picture', async () => {
   await using server = await startTestServer();
   const client = await connect(server);
   const [image] = (await client.requestImages({ ...request, seed: 7 }))!;
   const details = await client.getTaskDetails({ taskUUID: image!.taskUUID });
   expect(details).toMatchObject({ request: [{ seed: 7 }], response: { data: [{ imageUUID: image!.imageUUID }] } });
-  await expect(client.upscale({ inputImage: image!.imageUUID!, upscaleFactor: 2 })).rejects.toMatchObject({
-    error: { code: 'unsupportedTaskType', allowedValues: expect.arrayContaining(['imageInference']) },
-  });
+  const large = await client.upscale({ inputImage: image!.imageUUID!, upscaleFactor: 2, includeCost: true });
+  expect(large).toMatchObject({ inputImageUUID: image!.imageUUID, imageURL: expect.any(String), cost: 0 });
+  const bytes = await fetch(large.imageURL!).then((response) => response.arrayBuffer());
+  expect(await sharp(Buffer.from(bytes)).metadata()).toMatchObject({ width: 256, height: 256 });
   await client.disconnect();
 });
 

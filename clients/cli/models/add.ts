@@ -39,7 +39,7 @@ Options:
   --tokenizer FOLDER   Tokenizer of a single file whose vocabulary is not CLIP's: vocab.json and merges.txt, or tokenizer.json
   --link               Only link (hard links, on the same file system)
   --copy               Only copy. Default: link where that works, else copy
-  --kind KIND          Refuse the model if it is of another kind: ${'checkpoint, lora, embedding, controlNet, vae, tinyVae, ipAdapter, textEncoder or imageEncoder'}
+  --kind KIND          Refuse the model if it is of another kind: ${'checkpoint, lora, embedding, controlNet, vae, tinyVae, ipAdapter, upscaler, textEncoder or imageEncoder'}
   --force              Take the AIR or alias from the model that has it in models.json
 ${localOptionsHelp}
 `;

@@ -42,7 +42,7 @@ async function listLocal(local: Local, words: string, json: boolean): Promise<vo
 function toLocalRow({ air, model }: CatalogEntry, note: string | undefined): string[] {
   return [
     air,
-    model.kind,
+    model.upscaler ? `${model.kind} ${model.upscaler.scale}×` : model.kind,
     model.architecture === 'unknown' ? model.family : model.architecture,
     model.sizeBytes > 0 ? humanBytes(model.sizeBytes) : '-',
     model.precision,
