@@ -6,6 +6,8 @@ export interface SavedPicture {
   taskUUID: string;
   resultIndex: number;
   recipe: Recipe;
+  /** How many times as wide and high as its recipe says. */
+  enlarged?: number | undefined;
   steps?: number | undefined;
   elapsedMs?: number | undefined;
   result: { imageUUID: string; imageURL: string; seed: string };

@@ -3,7 +3,9 @@ import {
   type ImageTask,
   LatentwireError,
   type ModelCategory,
+  type TaskResult,
   type UploadedImage,
+  type UpscaleTask,
 } from '../typescript/index.ts';
 import { type Companion, Companions } from './companions.ts';
 import { count, find, kept, make } from './elements.ts';
@@ -37,6 +39,7 @@ const cancel = find('cancel', HTMLButtonElement);
 const form = find('form', HTMLFormElement);
 const actions = {
   seedImage: find('act-seed-image', HTMLButtonElement),
+  enlarge: { 2: find('act-enlarge-2', HTMLButtonElement), 4: find('act-enlarge-4', HTMLButtonElement) },
   reuse: find('act-reuse', HTMLButtonElement),
   copy: find('act-copy', HTMLButtonElement),
   download: find('act-download', HTMLButtonElement),
@@ -74,7 +77,7 @@ const controlNets = new Companions({
 });
 const references = new References(upload, shown);
 /** What is on its way, by the UUID of the task. */
-const unfinished = new Map<string, Generation>();
+const unfinished = new Map<string, Generation<TaskResult>>();
 const earlierTasks = unfinishedTasks.read();
 
 function choose(picture: Picture | undefined): void {
@@ -84,10 +87,20 @@ function choose(picture: Picture | undefined): void {
   drawActions();
 }
 
+/** Of an enlarged picture. */
+const mostPixels = 4096 ** 2;
+
+function pixelsOf({ recipe, enlarged = 1 }: Picture): number {
+  return recipe.width * recipe.height * enlarged ** 2;
+}
+
 function drawActions(): void {
   const { picture } = stage;
   const finished = picture?.result !== undefined;
   for (const button of [actions.seedImage, actions.copy, actions.download]) button.hidden = !finished;
+  for (const [factor, button] of Object.entries(actions.enlarge)) {
+    button.hidden = !finished || pixelsOf(picture!) * Number(factor) ** 2 > mostPixels;
+  }
   actions.reuse.hidden = picture === undefined;
   actions.remove.hidden = picture === undefined || isUnderWay(picture);
   cancel.hidden = unfinished.size === 0;
@@ -212,31 +225,42 @@ async function generate(recipe: Recipe, numberResults: number): Promise<void> {
 }
 
 /** Goes on with a task that an earlier load of the page has sent. */
-async function resume({ taskUUID, recipe, task }: UnfinishedTask): Promise<void> {
-  const first = pictures.find(taskUUID, 0) ?? pictures.add(taskUUID, 0, recipe);
+async function resume({ taskUUID, recipe, task, enlarged }: UnfinishedTask): Promise<void> {
+  const first = pictures.find(taskUUID, 0) ?? pictures.add(taskUUID, 0, recipe, enlarged);
   if (isUnderWay(first)) choose(first);
-  await follow(recipe, { ...task, taskUUID });
+  await follow(recipe, { ...task, taskUUID }, enlarged);
 }
 
-/** Sends a task and shows what becomes of it. */
-async function follow(recipe: Recipe, task: ImageTask): Promise<void> {
+/** Enlarges the finished picture that is shown. */
+async function enlarge(factor: 2 | 4): Promise<void> {
+  const { recipe, enlarged = 1, result } = stage.picture!;
+  const { imageUUID, seed } = result!;
+  settings.clearErrors();
+  const task: UpscaleTask = { inputImage: imageUUID, upscaleFactor: factor, outputFormat: 'PNG' };
+  await follow({ ...recipe, seed }, task, enlarged * factor);
+}
+
+/** Sends a task and shows what becomes of it. @param enlarged - how many times as wide and high the result is as its recipe says */
+async function follow(recipe: Recipe, task: ImageTask | UpscaleTask, enlarged?: number): Promise<void> {
   const { seed } = recipe;
-  let generation: Generation;
+  let generation: Generation<TaskResult>;
   try {
-    generation = link.client.generate({ ...task, ...(seed !== undefined && { seed: readSeed(seed) }) });
+    generation = isUpscale(task)
+      ? link.client.upscale(task)
+      : link.client.generate({ ...task, ...(seed !== undefined && { seed: readSeed(seed) }) });
   } catch (error) {
     settings.showError(error as Error);
     return;
   }
   const { taskUUID } = generation;
   unfinished.set(taskUUID, generation);
-  unfinishedTasks.add({ taskUUID, recipe, task, sentAt: Date.now() });
+  unfinishedTasks.add({ taskUUID, recipe, task, enlarged, sentAt: Date.now() });
   const pictureOf = (resultIndex: number): Picture => {
     const known = pictures.find(taskUUID, resultIndex);
     if (known) return known;
     // The stage goes with the task, unless somebody is looking at another picture.
     const follow = resultIndex === 0 || stage.picture?.taskUUID === taskUUID;
-    const picture = pictures.add(taskUUID, resultIndex, recipe);
+    const picture = pictures.add(taskUUID, resultIndex, recipe, enlarged);
     if (follow) choose(picture);
     return picture;
   };
@@ -298,6 +322,10 @@ async function follow(recipe: Recipe, task: ImageTask): Promise<void> {
   }
 }
 
+function isUpscale(task: ImageTask | UpscaleTask): task is UpscaleTask {
+  return task.inputImage !== undefined;
+}
+
 /** What the task did not finish stays to be looked at where there is something to see, and goes where there is not. */
 function end(taskUUID: string, state: 'cancelled' | 'failed'): void {
   for (const picture of pictures.all.filter((one) => one.taskUUID === taskUUID && isUnderWay(one))) {
@@ -345,6 +373,7 @@ actions.seedImage.addEventListener('click', () => {
   seedImage.image = { imageUUID, imageURL };
   announce('Set as seed image');
 });
+for (const factor of [2, 4] as const) actions.enlarge[factor].addEventListener('click', () => void enlarge(factor));
 actions.reuse.addEventListener('click', () => {
   const { result } = stage.picture!;
   const recipe = { ...stage.picture!.recipe };

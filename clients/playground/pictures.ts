@@ -1,4 +1,4 @@
-import type { ImageResult } from '../typescript/index.ts';
+import type { TaskResult } from '../typescript/index.ts';
 import { GalleryStore, type PictureKey, type SavedPicture } from './galleryStore.ts';
 import type { Recipe } from './recipe.ts';
 
@@ -7,6 +7,8 @@ export interface Picture {
   readonly taskUUID: string;
   readonly resultIndex: number;
   readonly recipe: Recipe;
+  /** How many times as wide and high as its recipe says; absent: not enlarged. */
+  readonly enlarged?: number | undefined;
   state: 'waiting' | 'running' | 'finished' | 'cancelled' | 'failed';
   /** Tasks before this one, while it waits. */
   position?: number;
@@ -79,8 +81,8 @@ export class Pictures {
     return this.all.find((picture) => picture.taskUUID === taskUUID && picture.resultIndex === resultIndex);
   }
 
-  add(taskUUID: string, resultIndex: number, recipe: Recipe): Picture {
-    const picture: Picture = { taskUUID, resultIndex, recipe, state: 'waiting', stepsDone: 0, looks: [] };
+  add(taskUUID: string, resultIndex: number, recipe: Recipe, enlarged?: number): Picture {
+    const picture: Picture = { taskUUID, resultIndex, recipe, enlarged, state: 'waiting', stepsDone: 0, looks: [] };
     this.all.unshift(picture);
     // Previews are a few kilobytes each; only the latest pictures keep theirs, so that an open page does not grow.
     for (const older of this.all.slice(mostWithLooks)) forgetLooks(older);
@@ -100,19 +102,23 @@ export class Pictures {
     this.onchange(picture);
   }
 
-  finish(picture: Picture, { imageUUID, imageURL, seed, warnings = [] }: ImageResult): void {
+  /** An enlarged picture has the seed of the one it was made of. */
+  finish(picture: Picture, { imageUUID, imageURL, warnings = [], ...origin }: TaskResult): void {
     // A task that is sent again after a reload has its earlier results again.
     if (picture.result) return;
     const elapsedMs = picture.startedAt === undefined ? undefined : performance.now() - picture.startedAt;
-    const result = { imageUUID, imageURL, seed: String(seed) };
+    const seed = 'seed' in origin ? String(origin.seed) : (picture.recipe.seed ?? '');
+    const result = { imageUUID, imageURL, seed };
     const madeAt = Date.now();
     this.change(picture, {
       ...{ state: 'finished', result, madeAt, loading: undefined, warnings: warnings.map(({ message }) => message) },
       ...(elapsedMs !== undefined && { elapsedMs }),
       ...(picture.steps && { stepsDone: picture.steps }),
     });
-    const { taskUUID, resultIndex, recipe, steps } = picture;
-    this.#store.put({ taskUUID, resultIndex, recipe, steps, elapsedMs, result, madeAt }).catch(() => this.onfull());
+    const { taskUUID, resultIndex, recipe, enlarged, steps } = picture;
+    this.#store
+      .put({ taskUUID, resultIndex, recipe, enlarged, steps, elapsedMs, result, madeAt })
+      .catch(() => this.onfull());
   }
 
   async remove(...pictures: Picture[]): Promise<void> {

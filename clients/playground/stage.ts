@@ -138,11 +138,18 @@ export class Stage {
     else if (state === 'finished') {
       const atEnd = picture.looks.length === 0 || position === newestPosition(picture);
       facts.push(
-        atEnd ? `${count(picture.steps ?? recipe.steps, 'step')}${time && seconds ? ` in ${time}` : ''}` : here,
+        atEnd
+          ? `${count(picture.steps ?? recipe.steps, partOf(picture))}${time && seconds ? ` in ${time}` : ''}`
+          : here,
       );
-      facts.push(`seed ${result!.seed}`, `${recipe.width} × ${recipe.height}`);
+      const { enlarged = 1 } = picture;
+      facts.push(`seed ${result!.seed}`, `${recipe.width * enlarged} × ${recipe.height * enlarged}`);
       facts.push(...(picture.warnings ?? []));
-    } else facts.push(state === 'cancelled' ? `Cancelled after ${count(picture.stepsDone, 'step')}` : 'Failed', time);
+    } else
+      facts.push(
+        state === 'cancelled' ? `Cancelled after ${count(picture.stepsDone, partOf(picture))}` : 'Failed',
+        time,
+      );
     const words = facts.filter(Boolean).join(' · ');
     if (caption.textContent !== words) caption.textContent = words;
     if (state === 'waiting') {
@@ -189,7 +196,13 @@ function lookAt(picture: Picture, position: number): string | undefined {
 function describe(picture: Picture, position: number): string {
   const steps = picture.steps ?? picture.recipe.steps;
   if (picture.result && position >= newestPosition(picture)) return 'Finished';
-  return position < 0 ? 'Starting' : `Step ${position + 1} of ${steps}`;
+  const part = picture.enlarged ? 'Tile' : 'Step';
+  return position < 0 ? 'Starting' : `${part} ${position + 1} of ${steps}`;
+}
+
+/** What a picture is made in. */
+function partOf({ enlarged }: Picture): string {
+  return enlarged ? 'tile' : 'step';
 }
 
 /** A component in the words of people: `vae_decoder` is the VAE decoder. */

@@ -1,4 +1,4 @@
-import type { ImageTask } from '../typescript/index.ts';
+import type { ImageTask, UpscaleTask } from '../typescript/index.ts';
 import type { Recipe } from './recipe.ts';
 
 /** A task that this tab has sent and that has not ended. */
@@ -6,7 +6,9 @@ export interface UnfinishedTask {
   taskUUID: string;
   recipe: Recipe;
   /** All but the seed, which JSON might round; the recipe has its digits. */
-  task: ImageTask;
+  task: ImageTask | UpscaleTask;
+  /** Of a task that enlarges a picture. */
+  enlarged?: number | undefined;
   /** Milliseconds since 1970. */
   sentAt: number;
 }

@@ -107,6 +107,28 @@ const filled = (value: number, ...shape: number[]): NewTensor => ({
   data: new Float32Array(shape.reduce((product, size) => product * size, 1)).fill(value),
 });
 
+/** Tensors of a network of two layers that enlarges a picture twice, and others in their place. */
+function upscaler(what: string, more: Record<string, NewTensor>, expected: Partial<Planted>): Attack<FilesTarget> {
+  return {
+    attack: `plants an upscaler ${what}`,
+    expected,
+    run: ({ plant }) =>
+      plant(
+        `upscaler${planted++}.safetensors`,
+        (at) =>
+          writeSafetensors(at, {
+            ...{
+              'body.0.weight': filled(0.1, 4, 3, 3, 3),
+              'body.0.bias': filled(0, 4),
+              'body.1.weight': filled(0.2, 4),
+            },
+            ...{ 'body.2.weight': filled(0.1, 12, 4, 3, 3), 'body.2.bias': filled(0, 12), ...more },
+          }),
+        (model) => ({ taskType: 'upscale', inputImage: guide, model }),
+      ),
+  };
+}
+
 /** @param more - tensors beside a good layer, or in place of one of its matrices */
 function lora(what: string, more: Record<string, NewTensor>, expected: Planted): Attack<FilesTarget> {
   const good = { [`${layer}.lora_down.weight`]: filled(0.1, 2, 32), [`${layer}.lora_up.weight`]: filled(0.1, 16, 2) };
@@ -173,6 +195,42 @@ attackTable('files that people put into the models folder', openFiles, [
     { [`${layer}.lora_A.b.weight`]: filled(1, 2, 32) },
     refused('lora', /contains several adapters/),
   ),
+  upscaler('that is whole', {}, { listed: 'upscaler: can be used', ended: 'drawn' }),
+  upscaler(
+    'with NaN in it',
+    { 'body.2.weight': filled(Number.NaN, 12, 4, 3, 3) },
+    { listed: 'upscaler: can be used', ended: matching(/: .*NaN or infinite values/) },
+  ),
+  upscaler(
+    'that enlarges a hundred times',
+    { 'body.2.weight': filled(0, 30_000, 4, 3, 3), 'body.2.bias': filled(0, 30_000) },
+    refused('upscaler', /its last layer gives 30000 channels/),
+  ),
+  upscaler(
+    'with slopes for other channels',
+    { 'body.1.weight': filled(0.2, 5) },
+    refused('upscaler', /is 5 instead of 4/),
+  ),
+  upscaler(
+    'of whole numbers',
+    { 'body.0.bias': { dtype: 'I64', shape: [4], data: new BigInt64Array(4) } },
+    refused('upscaler', /stored as I64/),
+  ),
+  upscaler('with a stray tensor', { 'head.weight': filled(0, 4) }, refused('upscaler', /has a tensor "head.weight"/)),
+  {
+    attack: 'names a LoRA as upscaler',
+    expected: { listed: 'lora: can be used', ended: matching(/^unsupportedModel: .*must name an upscaler/) },
+    run: ({ plant }) =>
+      plant(
+        'no-upscaler.safetensors',
+        (at) =>
+          writeSafetensors(at, {
+            [`${layer}.lora_up.weight`]: filled(0.1, 16, 2),
+            [`${layer}.lora_down.weight`]: filled(0.1, 2, 32),
+          }),
+        (model) => ({ taskType: 'upscale', inputImage: guide, model }),
+      ),
+  },
   {
     attack: 'plants an embedding of NaN',
     expected: { listed: 'embeddings: can be used', ended: matching(/: .*NaN or infinite values/) },

@@ -158,7 +158,7 @@ attackTable('tasks that are no tasks', () => serverTarget(), [
   sends(
     'asks to enlarge an image that is not there',
     'mediaNotFound inputImage',
-    `[{"taskType":"imageUpscale","taskUUID":"${uuid}","inputImage":"${uuid}"}]`,
+    `[{"taskType":"imageUpscale","taskUUID":"${randomUUID()}","inputImage":"${uuid}"}]`,
   ),
   sends('asks for a video', 'unsupportedTaskType taskType', `[{"taskType":"videoInference","taskUUID":"${uuid}"}]`),
   sends(

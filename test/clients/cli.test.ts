@@ -28,7 +28,7 @@ describe('the command line', () => {
       expect(stdout).toContain(`--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`);
     }
     expect(stdout).toContain('Default: 7420.');
-    for (const command of ['serve', 'generate', 'models']) {
+    for (const command of ['serve', 'generate', 'upscale', 'models']) {
       expect(await run(command, '--help')).toMatchObject({ code: 0, stderr: '' });
     }
     expect((await run('--version')).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
@@ -42,6 +42,9 @@ describe('the command line', () => {
     [['generate', 'a fox', '--legs', '5'], "Unknown option '--legs'"],
     [['generate', 'a fox', '--steps', 'many'], '--steps takes a number, not "many"'],
     [['generate', 'a fox', '-o', 'fox.tiff'], '--output ends in .png, .jpg or .webp, not .tiff'],
+    [['upscale'], 'Argument missing: the picture'],
+    [['upscale', 'fox.png', '--factor', '5'], '--factor takes 2, 3 or 4'],
+    [['upscale', 'nowhere.png'], 'The picture: the file nowhere.png cannot be read'],
     [['generate', 'a fox', '--control', 'canny'], '--control takes NAME=FILE[:WEIGHT], not "canny"'],
     [['generate', 'a fox', '--image-prompt', '=x'], '--image-prompt takes NAME=FILE[:WEIGHT], not "=x"'],
     [['generate', 'a fox', '--mask', 'nowhere.png'], '--mask: the file nowhere.png cannot be read'],
@@ -126,6 +129,17 @@ describe('the command line', () => {
         vae: file('vae/soft-vae.safetensors'),
         mask: expect.any(Uint8Array),
       });
+    });
+
+    test('enlarges a picture by its factor, or to a size', async () => {
+      const { code, stdout, stderr } = await against('upscale', 'potion.webp', '-o', 'large.jpg', '--factor', '3');
+      expect({ code, stdout }).toEqual({ code: 0, stdout: 'large.jpg\n' });
+      expect(stderr).toContain('started, 4 steps');
+      expect(stderr).not.toContain('seed');
+      expect(await sharp(path.join(folder, 'large.jpg')).metadata()).toMatchObject({ format: 'jpeg', width: 384 });
+      const named = await against('upscale', 'potion.webp', '--megapixels', '1', '--model', 'local:lanczos@1');
+      expect(named).toMatchObject({ code: 0, stdout: 'potion-large.png\n' });
+      expect(await sharp(path.join(folder, 'potion-large.png')).metadata()).toMatchObject({ width: 1000 });
     });
 
     test('ends with 1 and the sentence of the server', async () => {

@@ -103,6 +103,32 @@ describe.skipIf(chromiumPath === undefined)('the playground', () => {
     expect(errors).toEqual([]);
   });
 
+  test('enlarges a finished picture, and an enlarged one as far as the server does', async () => {
+    await using server = await startTestServer({ runtime: createFakeRuntime({ stepMs: 5 }) });
+    await using visit = await open(server.url);
+    const { page, errors, photograph } = visit;
+    await connected(page);
+    const enlarge = (factor: number) => page.getByRole('button', { name: `Enlarge ${factor}×` });
+    expect(await enlarge(2).isVisible()).toBe(false);
+    await generate(page, 'a red potion');
+    await finished(page);
+    const first = await shown(page).getAttribute('src');
+    for (const side of [512, 2048]) {
+      await enlarge(4).click();
+      await page.getByText(`${side} × ${side}`).waitFor();
+      await expect.poll(() => shown(page).evaluate((image: HTMLImageElement) => image.naturalWidth)).toBe(side);
+    }
+    await photograph('enlarged');
+    expect(await shown(page).getAttribute('src')).not.toBe(first);
+    expect(await page.locator('#progress-text').textContent()).toMatch(/^4 tiles .*seed \d+/);
+    // 8192 pixels a side are too many.
+    expect([await enlarge(2).isVisible(), await enlarge(4).isVisible()]).toEqual([true, false]);
+    expect((await galleryRecords(page)).map(({ enlarged }) => enlarged)).toEqual([16, 4, undefined]);
+    await page.reload();
+    await page.getByText('2048 × 2048').waitFor();
+    expect(errors).toEqual([]);
+  });
+
   test('takes a seed image from a file, and from the gallery by dragging', async () => {
     const runtime = createFakeRuntime({ stepMs: 5 });
     await using server = await startTestServer({ runtime });
