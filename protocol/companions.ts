@@ -1,9 +1,10 @@
-/** Models that a task names beside its main one: LoRAs, embeddings, ControlNets, a refiner. */
+/** Models that a task names beside its main one: LoRAs, embeddings, ControlNets, IP-Adapters, a refiner. */
 
 import * as z from 'zod';
 import type { DeepCache } from './acceleration.ts';
-import { type ImageReference, image } from './images.ts';
+import { type ImageReference, image, optionalImage } from './images.ts';
 import { choice, decimal, described, ignored, list, nested, refuse } from './parameters.ts';
+import { type ReferenceImage, referenceImages } from './references.ts';
 import { endShape, type StepChoice, startShape, stepChoice, stepChoices } from './steps.ts';
 
 /** A LoRA or embedding. */
@@ -42,15 +43,48 @@ export interface ControlNet {
   parameter: string;
 }
 
-/** An image prompt and its model. */
+/** Pictures as a prompt, and the model that reads them. */
 export interface IpAdapter {
   model: string;
-  guideImage: ImageReference;
-  /** 0 to 2. */
+  /** One or more; each has its path in the adapter, for errors. */
+  guideImages: ReferenceImage[];
+  /** −2 to 2. */
   weight: number;
+  /** Absent: the default; models that take none of these refuse them. */
+  weightType?: WeightType | undefined;
+  /** 0 to 1. */
+  weightComposition?: number | undefined;
+  embedScaling?: EmbedScaling | undefined;
+  combineMethod?: CombineMethod | undefined;
   /** Its path in the task, for errors. */
   parameter: string;
 }
+
+/** How much each attention of the UNet counts. */
+export const weightTypes = [
+  'normal',
+  'ease_in',
+  'ease_out',
+  'ease_in_out',
+  'weak_input',
+  'weak_output',
+  'weak_middle',
+  'strong_middle',
+  'style_transfer',
+  'composition',
+  'strong_style_transfer',
+  'style_and_composition',
+  'strong_style_and_composition',
+] as const;
+export type WeightType = (typeof weightTypes)[number];
+
+/** What the weight multiplies. */
+export const embedScalings = ['only_v', 'kv', 'kv_penalty_c', 'k_mean_v_penalty_c'] as const;
+export type EmbedScaling = (typeof embedScalings)[number];
+
+/** How several pictures become one prompt. */
+export const combineMethods = ['concat', 'add', 'subtract', 'average', 'norm_average'] as const;
+export type CombineMethod = (typeof combineMethods)[number];
 
 /** Kinds of guide images of FLUX.1's union ControlNets, in their training order. */
 export const unionModes = ['canny', 'tile', 'depth', 'blur', 'pose', 'gray', 'lowQuality'] as const;
@@ -60,6 +94,8 @@ export type UnionMode = (typeof unionModes)[number];
 export const MAX_WEIGHTED_MODELS = 16;
 export const MAX_CONTROL_NETS = 8;
 export const MAX_IP_ADAPTERS = 4;
+/** Of one IP-Adapter. */
+export const MAX_GUIDE_IMAGES = 8;
 
 const modelName = () =>
   described(z.string().min(1).max(256), { type: 'string', rule: 'a string of 1 to 256 characters', min: 1, max: 256 });
@@ -80,9 +116,29 @@ export const weightedModels = (name: string) =>
 export const ipAdapters = () =>
   list(
     'ipAdapters',
-    { model: modelName(), guideImage: image(), weight: decimal({ min: 0, max: 2, default: 1 }) },
-    { max: MAX_IP_ADAPTERS, keys: 'model, guideImage and weight' },
-    ({ model, guideImage, weight = 1 }): Omit<IpAdapter, 'parameter'> => ({ model, guideImage, weight }),
+    {
+      model: modelName(),
+      guideImage: optionalImage(),
+      guideImages: referenceImages('guideImages', MAX_GUIDE_IMAGES),
+      weight: decimal({ min: -2, max: 2, default: 1 }),
+      weightType: choice(weightTypes, 'normal'),
+      weightComposition: decimal({ min: 0, max: 1, default: 1 }),
+      embedScaling: choice(embedScalings, 'kv'),
+      combineMethod: choice(combineMethods, 'concat'),
+    },
+    {
+      max: MAX_IP_ADAPTERS,
+      keys: 'model, guideImages, weight, weightType, weightComposition, embedScaling and combineMethod',
+    },
+    ({ model, guideImage, guideImages, weight = 1, ...options }, context): Omit<IpAdapter, 'parameter'> => {
+      const old = guideImage && [{ image: guideImage, parameter: 'guideImage' }];
+      const images = guideImages ?? old;
+      if (images === undefined) {
+        refuse(context, 'invalid', ['guideImages'], 'An entry of `ipAdapters` needs `guideImages`.');
+        return z.NEVER;
+      }
+      return { model, guideImages: images, weight, ...options };
+    },
   );
 
 export const controlNets = () =>

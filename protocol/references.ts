@@ -24,9 +24,9 @@ const one = image();
  *
  * @param name - where errors say it stands
  */
-export function referenceImages(name: string) {
+export function referenceImages(name: string, most = MOST) {
   const schema = z.unknown().transform((value, context): ReferenceImage[] => {
-    if (!Array.isArray(value) || value.length > MOST) {
+    if (!Array.isArray(value) || value.length > most) {
       context.issues.push({ code: 'custom', message: 'not such an array', input: undefined });
       return z.NEVER;
     }
@@ -45,7 +45,7 @@ export function referenceImages(name: string) {
   const rule = 'the UUID of an image, an http(s) URL, a data URI, or base64, or an object with one of those as `image`';
   return described(schema.optional(), {
     type: 'array',
-    rule: `an array of at most ${MOST} images`,
+    rule: `an array of at most ${most} images`,
     entry: { type: 'string', rule },
   });
 }

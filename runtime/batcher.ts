@@ -470,7 +470,13 @@ function nameOf(label: string): [model: string, part: string] {
 
 function describe({ graph, rows, positions, outputs }: Call): Pick<Asked, 'shape' | 'singles'> {
   const [row = {}] = rows;
-  const dims = Object.entries(row).map(([name, tensor]) => `${name} ${tensor.dims.join('×')}`);
+  // Every attention has inputs for an IP-Adapter, as many as it has tokens.
+  const dims = new Set(
+    Object.entries(row).map(([name, tensor]) => {
+      const [, adapter] = /\.image_(?:keys|values)(\.\d+)$/.exec(name) ?? [];
+      return adapter === undefined ? `${name} ${tensor.dims.join('×')}` : `image${adapter} ${tensor.dims[1]}`;
+    }),
+  );
   return {
     shape: [`${positions} positions`, ...dims, ...outputs].join(', '),
     singles: JSON.stringify(graph.inputs.filter(isSingle).map(({ name }) => Array.from(row[name]?.data ?? [], Number))),

@@ -150,14 +150,51 @@ export interface WeightedFile {
   weight: number;
 }
 
+/** Pictures as a prompt: as words of it, or through an IP-Adapter. */
 export interface ImagePromptRequest {
-  /** Absolute path of a folder with an image prompt model. */
+  /** Absolute path of a folder or file with an image prompt model. */
   model: string;
-  /** Of any size. */
-  pixels: Pixels;
-  /** Scale of text and picture, 0 to 2; the embeddings of several pictures are summed. */
+  /** Of any size, one or more. */
+  pictures: Pixels[];
+  /**
+   * As words: scale of text and pictures, 0 to 2; the embeddings of several requests are summed, and those of one's pictures
+   * averaged. IP-Adapter: how much the pictures count, -2 to 2; below 0 they are steered away from.
+   */
   weight: number;
+  /** IP-Adapter: how much each attention of the UNet counts; default `normal`, all of them alike. */
+  weightType?: ImageWeightType;
+  /** IP-Adapter: the weight of the composition, for the weight types with one; default 1. */
+  weightComposition?: number;
+  /** IP-Adapter: what the weight multiplies; default `kv`. */
+  embedScaling?: ImageEmbedScaling;
+  /** IP-Adapter: how several pictures become one prompt; default `concat`. */
+  combineMethod?: ImageCombineMethod;
 }
+
+/** See `families/imageWeights.ts`. */
+export type ImageWeightType =
+  | 'normal'
+  | 'ease_in'
+  | 'ease_out'
+  | 'ease_in_out'
+  | 'weak_input'
+  | 'weak_output'
+  | 'weak_middle'
+  | 'strong_middle'
+  | 'style_transfer'
+  | 'composition'
+  | 'strong_style_transfer'
+  | 'style_and_composition'
+  | 'strong_style_and_composition';
+
+/**
+ * `only_v`: the values, which is the scale of the paper and of diffusers. `kv`: keys and values. `kv_penalty_c`: the same with
+ * the weight times channels / 1280. `k_mean_v_penalty_c`: that weight for the keys and the mean of the values.
+ */
+export type ImageEmbedScaling = 'only_v' | 'kv' | 'kv_penalty_c' | 'k_mean_v_penalty_c';
+
+/** `concat`: the tokens of all pictures. Others make one of what the encoder gives of each. */
+export type ImageCombineMethod = 'concat' | 'add' | 'subtract' | 'average' | 'norm_average';
 
 export interface ControlNetRequest {
   /** Absolute path: a folder with config.json and weights. */

@@ -54,6 +54,8 @@ export interface Branch {
   embeddings: Embeddings;
   /** Further inputs of the denoiser by name, one row of each: `text_embeds`, `time_ids`. */
   extras: Row;
+  /** Keys and values of IP-Adapters by the denoiser's input names; absent: none acts. */
+  images?: Row | undefined;
   /** Additional channels [n, height, width] after the latents: a mask, or a picture to edit. */
   channels?: Float32Array | undefined;
   /** False for the unconditional branch; default true. */

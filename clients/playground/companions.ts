@@ -2,11 +2,11 @@ import { LatentwireError, type ModelInfo, type PartInfo, type UploadedImage } fr
 import { find, make } from './elements.ts';
 import { ImageSlot, makeSlot, type Upload } from './imageSlot.ts';
 
-/** A LoRA or a ControlNet as a task has it. */
+/** A LoRA, a ControlNet or an image prompt as a task has it. */
 export interface Companion {
   model: string;
   weight: number;
-  /** ControlNets only. */
+  /** Those that take a picture of their own. */
   guideImage?: UploadedImage | undefined;
 }
 
@@ -19,7 +19,7 @@ export interface CompanionKind {
   /** What the server takes, and how much of it the slider offers. */
   weight: { min: number; max: number; sliderMin: number; sliderMax: number };
   /** Present where each takes a picture of its own. */
-  guide?: { upload: Upload; shown: () => UploadedImage | undefined };
+  guide?: { invitation: string; upload: Upload; shown: () => UploadedImage | undefined };
 }
 
 /** Said where the architecture is not known at all, or only its family. */
@@ -167,7 +167,7 @@ class Row {
     );
     if (!guide) return;
     const useShown = make('button', { type: 'button', textContent: 'Picture shown' });
-    const parts = makeSlot('Drop a guide image here, such as edges, depth or a pose.', useShown);
+    const parts = makeSlot(guide.invitation, useShown);
     this.#slot = new ImageSlot(parts, guide.upload, 'This is the guide image.');
     this.#slot.image = companion.guideImage;
     this.#slot.onchange = () => this.onchange();

@@ -73,7 +73,13 @@ const controlNets = new Companions({
   id: 'control-nets',
   word: 'ControlNet',
   weight: { min: 0, max: 1, sliderMin: 0, sliderMax: 1 },
-  guide: { upload, shown },
+  guide: { invitation: 'Drop a guide image here, such as edges, depth or a pose.', upload, shown },
+});
+const ipAdapters = new Companions({
+  id: 'ip-adapters',
+  word: 'Image prompt',
+  weight: { min: -2, max: 2, sliderMin: 0, sliderMax: 1.5 },
+  guide: { invitation: 'Drop a picture here whose content or style to draw.', upload, shown },
 });
 const references = new References(upload, shown);
 /** What is on its way, by the UUID of the task. */
@@ -119,7 +125,7 @@ stage.ondrag = fillDrag;
 
 references.onsize = (size) => settings.likeReference(size);
 settings.onmodel = (model) => {
-  for (const list of [loras, embeddings, controlNets, otherModels, references]) list.model = model;
+  for (const list of [loras, embeddings, controlNets, ipAdapters, otherModels, references]) list.model = model;
 };
 for (const [key, list] of Object.entries({ loras, embeddings })) {
   list.write(kept.read<Companion[]>(key) ?? []);
@@ -156,11 +162,11 @@ link.onopen = async () => {
   const list = <Category extends ModelCategory>(category: Category) => link.client.models({ category }).catch(() => []);
   const [models, parts] = await Promise.all([
     list('checkpoint'),
-    Promise.all([list('lora'), list('embeddings'), list('controlnet'), list('vae')]),
+    Promise.all([list('lora'), list('embeddings'), list('controlnet'), list('ipadapter'), list('vae')]),
   ]);
   settings.models = models;
-  const vaes = parts[3];
-  [loras.known, embeddings.known, controlNets.known] = parts;
+  const vaes = parts[4];
+  [loras.known, embeddings.known, controlNets.known, ipAdapters.known] = parts;
   otherModels.know(
     vaes.filter(({ type }) => type === 'vae'),
     models.filter(({ type }) => type === 'refiner'),
@@ -186,11 +192,13 @@ form.addEventListener('submit', async (event) => {
 
 /** What the server must have before the task, the seed image and the mask, and what acts beside the model. */
 async function readPictures(): Promise<Partial<Recipe>> {
-  const [pictures] = await Promise.all([seedImage.forTask(), controlNets.ready(), references.ready()]);
+  const guided = [controlNets, ipAdapters, references].map((list) => list.ready());
+  const [pictures] = await Promise.all([seedImage.forTask(), ...guided]);
   const lists = {
     lora: loras.read(),
     embeddings: embeddings.read(),
     controlNet: controlNets.read() as NonNullable<Recipe['controlNet']>,
+    ipAdapters: ipAdapters.read() as NonNullable<Recipe['ipAdapters']>,
     referenceImages: references.read(),
   };
   const used = Object.entries(lists).filter(([, list]) => list.length > 0);
@@ -205,7 +213,8 @@ function resize(recipe: Recipe, by: 1 | -1): void {
 }
 
 async function generate(recipe: Recipe, numberResults: number): Promise<void> {
-  const { seed: _, seedImage: from, maskImage, controlNet, referenceImages, width, height, ...parameters } = recipe;
+  const { seed: _, seedImage: from, maskImage, width, height, ...rest } = recipe;
+  const { controlNet, ipAdapters, referenceImages, ...parameters } = rest;
   const decoder = settings.previewDecoder;
   const task: ImageTask = {
     ...parameters,
@@ -215,6 +224,9 @@ async function generate(recipe: Recipe, numberResults: number): Promise<void> {
     ...(maskImage && { maskImage: maskImage.imageUUID }),
     ...(controlNet && {
       controlNet: controlNet.map((one) => ({ ...one, guideImage: one.guideImage.imageUUID })),
+    }),
+    ...(ipAdapters && {
+      ipAdapters: ipAdapters.map(({ guideImage, ...one }) => ({ ...one, guideImages: [guideImage.imageUUID] })),
     }),
     ...(referenceImages && { referenceImages: referenceImages.map(({ imageUUID }) => imageUUID) }),
     ...(decoder !== undefined && { previews: { decoder } }),
@@ -384,6 +396,7 @@ actions.reuse.addEventListener('click', () => {
   embeddings.write(recipe.embeddings ?? []);
   otherModels.write(recipe);
   controlNets.write(recipe.controlNet ?? []);
+  ipAdapters.write(recipe.ipAdapters ?? []);
   references.write(recipe.referenceImages ?? []);
   announce('Settings restored');
 });

@@ -25,4 +25,5 @@ export interface Recipe {
   lora?: { model: string; weight: number }[];
   embeddings?: { model: string; weight: number }[];
   controlNet?: { model: string; weight: number; guideImage: UploadedImage }[];
+  ipAdapters?: { model: string; weight: number; guideImage: UploadedImage }[];
 }

@@ -39,13 +39,23 @@ export interface ControlNetInput {
   unionMode?: 'canny' | 'tile' | 'depth' | 'blur' | 'pose' | 'gray' | 'lowQuality';
 }
 
-/** An image prompt and its model (FLUX.1 Redux). */
+/** Pictures as a prompt, and the model that reads them: an IP-Adapter, or FLUX.1 Redux, which takes a weight alone. */
 export interface IpAdapterInput {
   /** AIR id or name. */
   model: string;
-  guideImage: ImageInput;
-  /** Scale of prompt and picture, 0 to 2; the embeddings of several pictures are summed. Default 1. */
+  /** 1 to 8; or one as `guideImage`. */
+  guideImages?: ImageInput[];
+  guideImage?: ImageInput;
+  /** How much they count, −2 to 2; below 0 they are steered away from. Redux: 0 to 2. Default 1. */
   weight?: number;
+  /** How much each layer counts, such as `style_transfer` or `composition`. Default `normal`: all alike. */
+  weightType?: string;
+  /** Weight of the composition, 0 to 1, for the weight types with one. Default 1. */
+  weightComposition?: number;
+  /** What the weight multiplies. Default `kv`. */
+  embedScaling?: 'only_v' | 'kv' | 'kv_penalty_c' | 'k_mean_v_penalty_c';
+  /** How several pictures become one prompt. Default `concat`. */
+  combineMethod?: 'concat' | 'add' | 'subtract' | 'average' | 'norm_average';
 }
 
 /** Pixels to add to the seed image on each side, in multiples of 64. Default 0 each. */
@@ -185,9 +195,17 @@ export async function wireImages(
   for (const [name, entries] of Object.entries({ controlNet, ipAdapters })) {
     if (entries === undefined) continue;
     images[name] = await Promise.all(
-      entries.map(async (one, index) => {
-        const guideImage = await toWireImage(one.guideImage, `${name}[${index}].guideImage`);
-        return { ...one, guideImage };
+      entries.map(async (one: ControlNetInput | IpAdapterInput, index) => {
+        const place = `${name}[${index}]`;
+        const { guideImage, guideImages } = one as IpAdapterInput;
+        const wireOf = (image: ImageInput, at: string) => toWireImage(image, `${place}.${at}`);
+        return {
+          ...one,
+          ...(guideImage !== undefined && { guideImage: await wireOf(guideImage, 'guideImage') }),
+          ...(guideImages !== undefined && {
+            guideImages: await Promise.all(guideImages.map((image, at) => wireOf(image, `guideImages[${at}]`))),
+          }),
+        };
       }),
     );
   }

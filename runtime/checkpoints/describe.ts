@@ -339,7 +339,7 @@ async function describeImagePrompts(
   description.architecture = architecture;
   description.family = familyOfArchitecture(architecture);
   const { kind, encoder, embedder, partFiles } = await openImagePrompts(description.folder, besides);
-  description.className = kind.pipeline;
+  description.className = kind.pipeline ?? '';
   if (partFiles) description.reason = putTogether(partFiles);
   description.precision = precisionOf(encoder.tensors);
   for (const { tensors } of [encoder, embedder]) {

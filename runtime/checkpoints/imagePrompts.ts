@@ -1,10 +1,11 @@
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { ImagePromptKind } from '../families/family.ts';
 import { imagePromptKindOf, imagePromptKindOfFile } from '../families/index.ts';
 import { locateWeights, networkStem, textStem } from '../files/locateWeights.ts';
 import { inPart, isFolder, isObject, ModelError, readJson } from '../files/reading.ts';
-import { readStoredTensors } from '../files/safetensors.ts';
+import { readStoredTensors, type StoredTensor, type StoredTensors } from '../files/safetensors.ts';
 import { readWeightsHeader } from '../files/weights.ts';
+import { visionRoot } from '../graphs/visionLayers.ts';
 import { readIndex } from './folder.ts';
 import { missingPart, Search } from './separateParts.ts';
 import type { SafetensorsSource } from './source.ts';
@@ -23,12 +24,15 @@ export interface ImagePromptSource {
 /** Where ComfyUI has encoders of pictures. */
 const folder = 'clip_vision';
 
+/** Where they may lie as well: as IP-Adapters are published, with an encoder for the adapters of two folders. */
+const folders = [folder, 'image_encoder', 'models/image_encoder', '../models/image_encoder'];
+
 /** Most pixels on a side; published encoders have 384. */
 const MOST_PIXELS = 2048;
 
 /**
  * A folder in the diffusers layout with `image_encoder` and `image_embedder`, or a file with the latter alone, whose encoder lies
- * in `clip_vision/` as ComfyUI has it. Both parts are checked.
+ * in `clip_vision/` as ComfyUI has it, or in `image_encoder/`. Both parts are checked.
  *
  * @param besides - see `withSeparateParts`
  * @throws {ModelError} naming the part and the reason
@@ -73,17 +77,19 @@ async function inFile(file: string, besides: readonly string[]): Promise<ImagePr
   const { tensors } = await readWeightsHeader(file);
   const { kind } = imagePromptKindOfFile(tensors) ?? {};
   if (!kind) throw new ModelError(`${name} is not an image prompt model.`);
-  const { title, example, prefers, recognises, configOf } = kind.file.encoder;
+  const { named, prefers, recognises, configOf } = kind.file.encoder;
+  // Before it is asked which encoder it needs.
+  await inPart('image_embedder', () => kind.writeEmbedder({}, tensors, {}));
   const found = await new Search(file, besides).find({
-    folders: [folder],
+    folders,
     prefers,
     recognises: (others) => recognises(others, tensors),
   });
   if (!found) {
-    throw missingPart(file, 'an image prompt model', { part: 'image_encoder', title, example, folder });
+    throw missingPart(file, 'an image prompt model', { part: 'image_encoder', ...named(tensors), folder });
   }
   const own = (await readJson(`${file}.json`))?.image_encoder;
-  const config: Record<string, unknown> = { ...configOf(found), ...(isObject(own) ? own : {}) };
+  const config = { ...configOf(found), ...(await configBeside(found)), ...(isObject(own) ? own : {}) };
   return {
     kind,
     encoder: { kind: 'safetensors', config, tensors: found },
@@ -91,4 +97,12 @@ async function inFile(file: string, besides: readonly string[]): Promise<ImagePr
     size: Number(config.image_size),
     partFiles: [...new Set([...found.values()].map((tensor) => tensor.file))],
   };
+}
+
+/** What an encoder in a folder of its own says of itself; a folder of several encoders has none that says so. */
+async function configBeside(encoder: StoredTensors): Promise<Record<string, unknown>> {
+  const [{ file }] = [...encoder.values()] as [StoredTensor];
+  const config = (await readJson(join(dirname(file), 'config.json'))) ?? {};
+  const [hidden] = encoder.get(`${visionRoot(encoder)}post_layernorm.weight`)?.shape ?? [];
+  return config.hidden_size === hidden ? config : {};
 }

@@ -13,7 +13,7 @@ const folders = {
 } as const;
 
 /** Folders within a models folder of what is put together with files of other folders. */
-const customary = /^(diffusion_models|unet|checkpoints|style_models)$/i;
+const customary = /^(diffusion_models|unet|checkpoints|style_models|ip_?adapter|ip-adapter)$/i;
 
 /** The models folder of a file, as far as that can be told: the folder that it lies in, and the one above a customary one. */
 export function modelRoots(file: string): string[] {

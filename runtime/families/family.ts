@@ -1,14 +1,13 @@
 import type { Cache } from '../cache.ts';
 import type { StoredTensors } from '../files/safetensors.ts';
 import type { GraphForm, Written } from '../graphs/builder.ts';
-import type { GenerateRequest, Pixels } from '../messages.ts';
+import type { GenerateRequest, ImagePromptRequest, Pixels } from '../messages.ts';
 import type { Graph } from '../onnx/graph.ts';
 import type { LatentRgb } from '../previews/linear.ts';
 import type { Branch, LatentShape, Part, Row } from '../run.ts';
 import type { FlowSchedule } from '../schedulers/index.ts';
 import type { WeightedEmbedding } from '../text/prompt.ts';
 import type { Guidance } from './guidance.ts';
-import type { ImagePrompt } from './imagePrompts.ts';
 
 export type Config = Record<string, unknown>;
 
@@ -38,6 +37,8 @@ export interface NetworkForm extends GraphForm {
   /** The first block of a transformer alone. */
   firstBlock?: boolean | undefined;
   references?: boolean | undefined;
+  /** How many IP-Adapters a UNet takes; see `UNetForm`. */
+  imageAdapters?: number | undefined;
   /** Dtype and rank of the input `timestep` of a UNet, which exporters write in several ways. */
   timestep?: 'float32' | 'int64' | undefined;
   timestepRank?: 0 | 1 | undefined;
@@ -297,17 +298,43 @@ export interface FileParts {
   parts: Partial<Record<Exclude<ConfigPart, 'scheduler'>, PartSource>>;
 }
 
-/** What makes words of a picture for a family's prompts: an encoder of pictures, and what turns its states into words. */
+/** Pictures of a request for `ImagePromptKind.addTo`, and the networks that read them. */
+export interface OpenImagePrompt {
+  readonly request: ImagePromptRequest;
+  /** Tensors of what embeds. */
+  readonly tensors: StoredTensors;
+  /** Pixels on each side of the square that the encoder is shown. */
+  readonly size: number;
+  /** The same for the same files and configs. */
+  readonly encoderKey: string;
+  readonly key: string;
+  /** The networks, which are loaded only if they are asked for. */
+  encoder(): Part<Graph>;
+  embedder(): Part<Graph>;
+}
+
+/** What image prompts may use of their surroundings. */
+export interface ImagePromptContext {
+  /** Tensors of the denoiser; undefined for one that was exported. */
+  denoiser: StoredTensors | undefined;
+  /** What became of pictures, by a key of everything that it depends on. */
+  remembered: Cache<unknown>;
+}
+
+/** What reads pictures as prompts: an encoder of pictures, and what turns its states into what the denoiser is told. */
 export interface ImagePromptKind {
-  /** `_class_name` in `model_index.json` of a folder with both, `image_encoder` and `image_embedder`. */
-  readonly pipeline: string;
+  /** What people call it. */
+  readonly title: string;
+  /** `_class_name` in `model_index.json` of a folder with both, `image_encoder` and `image_embedder`; absent: there is none. */
+  readonly pipeline?: string;
   /** A file with the latter alone, and the encoder that lies in another one. */
   readonly file: {
     recognises(tensors: StoredTensors): boolean;
+    /** Width of the text states that it was made for, where that tells the lineage. */
+    textWidth?(tensors: StoredTensors): number | undefined;
     readonly encoder: {
-      /** As in `SeparatePart`. */
-      readonly title: string;
-      readonly example: string;
+      /** As in `SeparatePart`, for the encoder that a file needs. */
+      named(embedder: StoredTensors): { title: string; example: string };
       readonly prefers?: RegExp;
       /** Whether a file holds such an encoder, and where `embedder` is given one that fits it. */
       recognises(tensors: StoredTensors, embedder?: StoredTensors): boolean;
@@ -315,14 +342,20 @@ export interface ImagePromptKind {
       configOf(tensors: StoredTensors): Config;
     };
   };
-  /** The graph from `pixel_values` [batch, 3, size, size] in [-1, 1] to `last_hidden_state`. */
+  /** The graph from `pixel_values` [batch, 3, size, size] to what the embedder takes. */
   writeEncoder(config: Config, tensors: StoredTensors, form: NetworkForm): Written;
-  /** The graph from those states, as `image_embeds`, to `prompt_embeds` [batch, words, width]. */
+  /** The graph from that to what the denoiser is told. */
   writeEmbedder(config: Config, tensors: StoredTensors, form: NetworkForm): Written;
   /** @throws {ModelError} where the two do not fit each other */
   check(encoder: StoredTensors, embedder: StoredTensors): void;
-  /** Adds the words of pictures to those of the prompt. */
-  addTo(positive: Branch, prompts: readonly ImagePrompt[]): Branch;
+  /** Whether the denoiser has inputs for each of them, and a request may say more than a weight. */
+  readonly adaptsDenoiser: boolean;
+  /** Adds pictures to what prompts became. @throws RuntimeError `invalidParameter` (`imagePrompts`) where one does not fit */
+  addTo(
+    conditioning: Conditioning,
+    prompts: readonly OpenImagePrompt[],
+    context: ImagePromptContext,
+  ): Part<Conditioning>;
 }
 
 /**
@@ -394,7 +427,7 @@ export interface Family {
   readonly keepsPixels?: boolean;
   /** Where inpainting changes latents, 0 to 1, from a byte for each pixel. Default: the mean over the pixels of a position. */
   latentMask?(mask: Uint8Array, width: number, shape: LatentShape): Float32Array;
-  /** What makes words of pictures; absent: it reads no pictures as words. */
+  /** What reads pictures as prompts; absent: nothing does. */
   readonly imagePrompts?: ImagePromptKind;
   /** How its ControlNets are called; default: with the guide image in pixels, and told what the denoiser is. */
   readonly controls?: {

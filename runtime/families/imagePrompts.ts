@@ -1,22 +1,47 @@
-import type { Embeddings } from '../run.ts';
+import { createHash } from 'node:crypto';
+import type { Cache } from '../cache.ts';
+import type { Pixels } from '../messages.ts';
+import type { Graph } from '../onnx/graph.ts';
+import type { Outputs, Part, Row } from '../run.ts';
+import { type FloatTensor, floats } from '../tensors/tensor.ts';
 
-/** A picture in the words of a prompt, and how much these count. */
-export interface ImagePrompt {
-  rows: Embeddings;
-  weight: number;
+/** What is remembered under a key, or made and remembered. */
+export async function* remembering<V extends object>(
+  remembered: Cache<unknown>,
+  key: readonly unknown[],
+  make: () => Part<V>,
+): Part<V> {
+  const text = JSON.stringify(key);
+  const held = remembered.get(text) as V | undefined;
+  if (held) return held;
+  const made = yield* make();
+  remembered.set(text, made);
+  return made;
 }
 
-/**
- * The rows of a text with those of pictures behind them. A weight counts for all of them, those of the text too, and several
- * pictures are added up, as diffusers' pipeline has it.
- */
-export function withImageRows(text: Embeddings, prompts: readonly ImagePrompt[]): Embeddings {
-  const { width } = text;
-  const more = Math.max(...prompts.map(({ rows }) => rows.data.length));
-  const data = new Float32Array(text.data.length + more);
-  for (const { rows, weight } of prompts) {
-    for (let at = 0; at < text.data.length; at++) data[at]! += weight * text.data[at]!;
-    for (let at = 0; at < rows.data.length; at++) data[text.data.length + at]! += weight * rows.data[at]!;
+/** The same for equal pictures. */
+export function pictureKey({ width, height, data }: Pixels): string {
+  return createHash('sha256').update(`${width} ${height} `).update(data).digest('base64');
+}
+
+/** Calls a graph for one row. */
+export async function* callOnce(graph: Graph, row: Row, outputs: readonly string[]): Part<Outputs> {
+  const [answer] = yield { type: 'call', graph, rows: [row], outputs, positions: 0 };
+  return answer!;
+}
+
+/** A square of RGB bytes as encoders take it: [1, 3, size, size], each color minus its mean, by its deviation. */
+export function normalizedPixels(
+  { width, height, data }: Pixels,
+  means: readonly number[],
+  deviations: readonly number[],
+): FloatTensor {
+  const area = width * height;
+  const values = new Float32Array(3 * area);
+  for (let at = 0, byte = 0; at < area; at++) {
+    for (let color = 0; color < 3; color++) {
+      values[color * area + at] = (data[byte++]! / 255 - means[color]!) / deviations[color]!;
+    }
   }
-  return { data, length: data.length / width, width };
+  return floats(values, [1, 3, height, width]);
 }

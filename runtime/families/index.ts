@@ -107,11 +107,13 @@ export function networkOf(network: keyof Family['networks'], className: unknown)
   return undefined;
 }
 
-/** What makes words of pictures, by the `_class_name` of its folder, and the lineage that reads them. */
+/** What reads pictures as prompts, by the `_class_name` of its folder, and the lineage that it is for. */
 export function imagePromptKindOf(
   className: unknown,
 ): { kind: ImagePromptKind; architecture: Architecture } | undefined {
-  const family = all.find(({ imagePrompts }) => imagePrompts?.pipeline === className);
+  const family = all.find(
+    ({ imagePrompts }) => imagePrompts?.pipeline !== undefined && imagePrompts.pipeline === className,
+  );
   return family && { kind: family.imagePrompts!, architecture: family.architectures[0]! };
 }
 
@@ -120,10 +122,13 @@ export function imagePromptKindOfFile(
   tensors: StoredTensors,
 ): { kind: ImagePromptKind; architecture: Architecture } | undefined {
   const family = all.find(({ imagePrompts }) => imagePrompts?.file.recognises(tensors));
-  return family && { kind: family.imagePrompts!, architecture: family.architectures[0]! };
+  if (!family) return undefined;
+  const { file } = family.imagePrompts!;
+  const architecture = file.textWidth ? architectureOfTextWidth(file.textWidth(tensors)) : family.architectures[0]!;
+  return { kind: family.imagePrompts!, architecture };
 }
 
-/** Whether a file holds an encoder of pictures for what makes words of them. */
+/** Whether a file holds an encoder of pictures for what reads them as prompts. */
 export function holdsImageEncoder(tensors: StoredTensors): boolean {
   return all.some(({ imagePrompts }) => imagePrompts?.file.encoder.recognises(tensors));
 }

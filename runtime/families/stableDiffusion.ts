@@ -1,7 +1,9 @@
 import type { Branch } from '../run.ts';
 import { type ClipReader, guidanceInput, readClipPrompts } from './clipPrompts.ts';
 import type { Facts, Family, GuidanceRule, LoraLayerShape, ModelConfigs } from './family.ts';
+import { sdStyle } from './imageWeights.ts';
 import { denoiserInputOf } from './input.ts';
+import { ipAdapterFor } from './ipAdapter.ts';
 import { ldmAliases, ldmPadToken, readLdmFile } from './ldmFile.ts';
 import { clipText, unet, unetControlNet, vaeDecoder, vaeEncoder } from './networks.ts';
 
@@ -70,6 +72,7 @@ export const stableDiffusion: Family = {
     const branch = ({ states }: typeof positive): Branch => ({ embeddings: states, extras });
     return { positive: branch(positive), negative: negative && branch(negative) };
   },
+  imagePrompts: ipAdapterFor(sdStyle),
   takes: { loras: true, controlNets: true, deepCache: true, firstBlockCache: false, embeddings: true, clipSkip: true },
   loraAliases: ldmAliases,
   architectureOfLora: (layers) => architectureOfClipLora(layers, architectureOfWidth),

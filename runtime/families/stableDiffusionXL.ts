@@ -4,7 +4,9 @@ import { type FloatTensor, floats } from '../tensors/tensor.ts';
 import type { ClipOutput } from '../text/clip.ts';
 import { type ClipReader, guidanceInput, readClipPrompts } from './clipPrompts.ts';
 import type { EncoderName, Family } from './family.ts';
+import { xlStyle } from './imageWeights.ts';
 import { denoiserInputOf } from './input.ts';
+import { ipAdapterFor } from './ipAdapter.ts';
 import { ldmAliases, ldmPadToken, readLdmFile } from './ldmFile.ts';
 import { clipText, clipTextProjected, unet, unetControlNet, vaeDecoder, vaeEncoder } from './networks.ts';
 import { architectureOfClipLora, guidanceRuleOfUNet, sampleSizeOf } from './stableDiffusion.ts';
@@ -102,6 +104,7 @@ export const stableDiffusionXL: Family = {
       negative: guided ? branch(negatives, AESTHETIC_SCORES.negative) : undefined,
     };
   },
+  imagePrompts: ipAdapterFor(xlStyle),
   takes: { loras: true, controlNets: true, deepCache: true, firstBlockCache: false, embeddings: true, clipSkip: true },
   loraAliases: ldmAliases,
   architectureOfLora(layers) {

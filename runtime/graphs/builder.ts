@@ -547,6 +547,13 @@ export class GraphBuilder {
     return this.cast(compute(...values.map((value) => this.cast(value, 'float32', name))), this.precision, name);
   }
 
+  /** The same rows for each row of a batch: [batch, ...shape], where `like` has the batch. */
+  repeated(value: Value, like: Value, shape: readonly number[], name: string): Value {
+    const batch = this.node('Shape', [like], { name, attributes: { start: 0, end: 1 } });
+    const whole = this.node('Concat', [batch, this.ints(shape)], { name, attributes: { axis: 0 } });
+    return this.node('Expand', [value, whole], { name });
+  }
+
   /** One number in the precision of the graph. */
   scalar(value: number): Value {
     return this.inPrecision(this.floats(value), `scalar/${value}`);

@@ -22,6 +22,12 @@ export interface UNetForm extends AdaptedForm, TimestepForm {
    * states, and `mid_block_additional_residual`. They are broadcast, so a zero of shape [1, 1, 1, 1] adds nothing.
    */
   residuals?: boolean | undefined;
+  /**
+   * How many IP-Adapters it takes, default 0. For each there are inputs of keys and values of image tokens at every cross
+   * attention: `<module path>.image_keys.<i>` and `.image_values.<i>` [batch, tokens, channels]. Weights of an adapter are
+   * multiplied into them. Zeros of one token add nothing, to the bit.
+   */
+  imageAdapters?: number | undefined;
   /** Gives also `deep_features`, what the graph of `writeShallowUNet` goes on from. */
   deep?: boolean | undefined;
 }

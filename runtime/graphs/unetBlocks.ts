@@ -58,6 +58,8 @@ export interface Context {
   text: Value;
   /** Attention in float32; see `float32Parts.upcastAttention`. */
   upcast: boolean;
+  /** How many IP-Adapters the cross attentions take. */
+  imageAdapters: number;
 }
 
 /** Settings that would change the network in ways this file does not know, with the values it does. */
@@ -113,7 +115,7 @@ export function startUNet(
   graph: GraphBuilder,
   config: UNet2DConditionConfig,
   tensors: StoredTensors,
-  form: TimestepForm,
+  form: TimestepForm & { imageAdapters?: number | undefined },
 ): { context: Context; sample: Value; heads: number[] } {
   const heads = headsOf(config, config.down_block_types?.length ?? defaultBlocks);
   const [inner, channels] = graph.shapeOf('conv_in.weight') as [number, number];
@@ -132,6 +134,7 @@ export function startUNet(
     time,
     text,
     upcast: config.upcast_attention === true,
+    imageAdapters: form.imageAdapters ?? 0,
   };
   return { context, sample, heads };
 }
@@ -298,7 +301,12 @@ export function resnet({ graph, groups, epsilon, time }: Context, x: Value, path
 }
 
 /** Attention of every position to the others and to the text, over [batch, channels, height, width]. */
-export function transformer({ graph, groups, text, upcast }: Context, x: Value, path: string, heads: number): Value {
+export function transformer(
+  { graph, groups, text, upcast, imageAdapters }: Context,
+  x: Value,
+  path: string,
+  heads: number,
+): Value {
   const channels = graph.shapeOf(`${path}.norm.weight`)[0]!;
   const normal = groupNorm(graph, x, `${path}.norm`, groups, transformerNormEpsilon);
   // [batch, channels, height, width] → [batch, height · width, channels]. A linear layer and a 1×1 convolution are the
@@ -314,7 +322,7 @@ export function transformer({ graph, groups, text, upcast }: Context, x: Value, 
     let mixed = attend(graph, normalized, normalized, `${inside}.attn1`, { heads, upcast });
     let bias = graph.weight(`${inside}.attn1.to_out.0.bias`);
     [normalized, y] = addAndNorm(graph, mixed, y, bias, `${inside}.norm2`, layerNormEpsilon);
-    mixed = attend(graph, normalized, text, `${inside}.attn2`, { heads, upcast });
+    mixed = attend(graph, normalized, text, `${inside}.attn2`, { heads, upcast, imageAdapters });
     bias = graph.weight(`${inside}.attn2.to_out.0.bias`);
     [normalized, y] = addAndNorm(graph, mixed, y, bias, `${inside}.norm3`, layerNormEpsilon);
     mixed = gegluProduct(graph, normalized, `${inside}.ff`);
@@ -332,17 +340,26 @@ export function transformer({ graph, groups, text, upcast }: Context, x: Value, 
   return graph.node('Add', [image, x], { name: path });
 }
 
-/** Attention from `x` to `to`, without the bias of its last layer. */
+/** Attention from `x` to `to` and, apart from it, to the pictures of IP-Adapters; without the bias of its last layer. */
 function attend(
   graph: GraphBuilder,
   x: Value,
   to: Value,
   path: string,
-  options: { heads: number; upcast: boolean },
+  { imageAdapters = 0, ...options }: { heads: number; upcast: boolean; imageAdapters?: number },
 ): Value {
   const query = linear(graph, x, `${path}.to_q`);
   const key = linear(graph, to, `${path}.to_k`);
   const value = linear(graph, to, `${path}.to_v`);
   const width = graph.shapeOf(`${path}.to_q.weight`)[0]!;
-  return linearProduct(graph, attention(graph, query, key, value, path, { ...options, width }), `${path}.to_out.0`);
+  let mixed = attention(graph, query, key, value, path, { ...options, width });
+  for (let i = 0; i < imageAdapters; i++) {
+    const [keys, values] = ['keys', 'values'].map((which) =>
+      graph.enter(`${path}.image_${which}.${i}`, ['batch', `image_tokens.${i}`, width]),
+    ) as [Value, Value];
+    const name = `${path}.image.${i}`;
+    const seen = attention(graph, query, keys, values, name, { ...options, width });
+    mixed = graph.node('Add', [mixed, seen], { name });
+  }
+  return linearProduct(graph, mixed, `${path}.to_out.0`);
 }

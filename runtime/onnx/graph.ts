@@ -47,7 +47,7 @@ export const traffic = { bytesIn: 0 };
 const residents = new Residents();
 
 /** Bytes of joined tensors that are kept: what some live groups of runs ask for step after step. */
-const JOINED_BYTES = 64 * 2 ** 20;
+const JOINED_BYTES = 128 * 2 ** 20;
 
 /** By the array of the first part, the one used last at the end. */
 const joined = new Map<object, { parts: readonly unknown[]; whole: Tensor }>();
@@ -55,7 +55,7 @@ let joinedBytes = 0;
 
 /**
  * `join`, which gives the same array again for the same arrays in the same order, so that it stays on the device. For tensors
- * that are never written to again. Those used last are kept, up to 64 MiB.
+ * that are never written to again. Those used last are kept, up to 128 MiB.
  */
 export function joinLasting(tensors: readonly Tensor[]): Tensor {
   const [first] = tensors;

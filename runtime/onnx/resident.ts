@@ -6,7 +6,7 @@ const LINGERS = 64;
 
 /**
  * Tensors that were copied to the GPU once, for calls that are given the same values again: text states, pictures of
- * ControlNets, matrices of LoRAs. onnxruntime's WebGPU provider alone keeps outputs of a graph on the device and takes
+ * ControlNets, matrices of LoRAs, keys and values of IP-Adapters. onnxruntime's WebGPU provider alone keeps outputs of a graph on the device and takes
  * them as inputs of another; so the copy is the output of a graph that does nothing.
  */
 export class Residents {
@@ -76,5 +76,5 @@ const lastingInputs: readonly string[] = [
 
 /** Whether an input of a graph is given the same values at each step of a run, in an array that is never written to again. */
 export function isLasting(input: string): boolean {
-  return lastingInputs.includes(input) || input.includes('.lora_');
+  return lastingInputs.includes(input) || input.includes('.lora_') || input.includes('.image_');
 }

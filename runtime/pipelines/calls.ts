@@ -80,6 +80,8 @@ export interface RowCounts {
   decoder: number;
   /** Rows of the tiny decoder for previews. */
   preview: number;
+  /** Pictures that encoders of image prompts are shown. */
+  imagePrompt: number;
 }
 
 /** Rows that a call of the denoiser has for one picture: the prompt, and what guidance sets against it. */
@@ -92,15 +94,25 @@ export function branchesOf(
   return isGuidedByPicture(input, familyNamed(family)) ? 3 : 2;
 }
 
+const noRows: RowCounts = {
+  denoiser: 0,
+  shallow: 0,
+  controlNet: 0,
+  encoder: 0,
+  decoder: 0,
+  preview: 0,
+  imagePrompt: 0,
+};
+
 /** Counts the rows of a run from its request. The count for an invalid request does not matter. */
 export function countRows(request: GenerateRequest, traits: ModelTraits): RowCounts {
-  const { steps, image, mask, controlNets = [], references = [], previews } = request;
+  const { steps, image, mask, controlNets = [], references = [], imagePrompts = [], previews } = request;
   const { input } = traits;
   const scheduler = schedulerOf(request.scheduler ?? traits.defaultScheduler, steps);
   const { callsPerStep } = scheduler;
   const family = familyNamed(traits.family);
   const plan = planCalls(request, scheduler, input, family?.partialStep);
-  if (plan.steps === 0) return { denoiser: 0, shallow: 0, controlNet: 0, encoder: 0, decoder: 0, preview: 0 };
+  if (plan.steps === 0) return noRows;
   const { first, handover, shallow } = plan;
   const calls = scheduler.timesteps.length;
 
@@ -126,6 +138,7 @@ export function countRows(request: GenerateRequest, traits: ModelTraits): RowCou
       references.length +
       (family?.controls?.inLatents ? controlNets.length : 0),
     decoder: 1,
+    imagePrompt: imagePrompts.reduce((sum, { pictures }) => sum + pictures.length, 0),
     // After every N-th step and the last.
     preview:
       previews?.tinyDecoder === undefined

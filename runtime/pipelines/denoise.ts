@@ -1,6 +1,7 @@
 import { type Control, controlledRows } from '../addons/controlNet.ts';
 import { keptOf, type Shallow } from '../addons/deepCache.ts';
 import { type FirstBlockCache, KeptBlocks, keptOutputs } from '../addons/firstBlockCache.ts';
+import { imageInputs } from '../addons/ipAdapters.ts';
 import type { Guidance } from '../families/guidance.ts';
 import type { Graph } from '../onnx/graph.ts';
 import type { Call, LatentShape, Outputs, Part, Row } from '../run.ts';
@@ -81,6 +82,7 @@ export async function* denoise(options: DenoiseOptions): Part<Float32Array> {
         timestep,
         encoder_hidden_states: floats(branch.embeddings.data, [1, branch.embeddings.length, branch.embeddings.width]),
         ...branch.extras,
+        ...imageInputs(isShallow ? shallow.graph : denoiser, branch.images),
         ...added[index],
       };
     });

@@ -1,13 +1,18 @@
+import { basename } from 'node:path';
 import { type Control, guideImage } from '../addons/controlNet.ts';
 import type { Shallow } from '../addons/deepCache.ts';
 import type { FirstBlockCache } from '../addons/firstBlockCache.ts';
-import { readImagePrompt } from '../addons/imagePrompts.ts';
 import type { ActiveLoras } from '../addons/loras.ts';
 import { isEncoder } from '../checkpoints/configs.ts';
 import { RuntimeError } from '../errors.ts';
-import type { Conditioning, ConditioningContext, EncoderName, InputContext } from '../families/family.ts';
+import type {
+  Conditioning,
+  ConditioningContext,
+  EncoderName,
+  InputContext,
+  OpenImagePrompt,
+} from '../families/family.ts';
 import { classifierFree, editing, type Guidance, unguided } from '../families/guidance.ts';
-import type { ImagePrompt } from '../families/imagePrompts.ts';
 import { hardLatentMask } from '../families/masks.ts';
 import type { GenerateRequest, Pixels } from '../messages.ts';
 import type { Graph } from '../onnx/graph.ts';
@@ -74,8 +79,8 @@ async function* draw(
     of.configs.family.condition(contextOf(modelCache, of, request, plan.guided, loras, prepare));
   const prompted = yield* condition(model, opened.loras);
   const refined = refiner ? yield* condition(refiner, noLoras) : undefined;
+  const conditioning = yield* withImagePrompts(modelCache, prompted, request, opened, () => enter('imagePrompts'));
   yield* enter('pictures');
-  const conditioning = yield* withImagePrompts(prompted, request, opened);
   const noise = createNoise(request.seed);
   // Before all other noise, as in diffusers' pipelines.
   const guides = yield* encodeGuides(opened, request, plan, noise);
@@ -137,12 +142,21 @@ async function open(modelCache: ModelCache, model: Model, request: GenerateReque
     loras: request.loras?.length ? await modelCache.adapters.open(model, request.loras) : noLoras,
     controlNets: (request.controlNets ?? []).map(({ model: path }) => modelCache.controlNet(path)),
     imagePrompts: await Promise.all(
-      (request.imagePrompts ?? []).map(({ model: path }) => modelCache.imagePrompts(path)),
+      (request.imagePrompts ?? []).map(({ model: path }) => openImagePrompt(modelCache, model, path)),
     ),
     encoder: vae?.encoder ?? model.network('vae_encoder'),
     decoder: vae?.decoder ?? model.network('vae_decoder'),
     scaling: vae ? scalingOf(vae.config, model.configs) : model.scaling,
   };
+}
+
+/** @throws RuntimeError `invalidParameter` for one of another kind than the model takes */
+async function openImagePrompt(modelCache: ModelCache, model: Model, path: string): Promise<ImagePromptNetworks> {
+  const { title, imagePrompts } = model.configs.family;
+  const networks = await modelCache.imagePrompts(path);
+  if (networks.kind.title === imagePrompts?.title) return networks;
+  const message = `${basename(path)} is for ${networks.kind.title}, but models of ${title} take image prompts through ${imagePrompts?.title}.`;
+  throw new RuntimeError('invalidParameter', message, { parameter: 'imagePrompts' });
 }
 
 /** A model that can continue from the latents of another. @throws RuntimeError `invalidParameter` if it cannot */
@@ -188,16 +202,15 @@ function neededBy(
     ...modelCache.adapters.features(loras, 'denoiser'),
     residuals: controlNets.length > 0,
     references: (request.references ?? []).length > 0,
+    imageAdapters: model.configs.family.imagePrompts?.adaptsDenoiser ? opened.imagePrompts.length : 0,
   };
   return {
     texts: [...encoders(model, loras), ...(refiner ? encoders(refiner, noLoras) : [])],
-    pictures: [
-      ...opened.imagePrompts.flatMap(({ encoder: pictures, embedder: words }) => [
-        { network: pictures },
-        { network: words },
-      ]),
-      ...(showsPictures(opened, request, plan) ? [{ network: encoder }] : []),
-    ],
+    imagePrompts: opened.imagePrompts.flatMap(({ encoder: pictures, embedder }) => [
+      { network: pictures },
+      { network: embedder },
+    ]),
+    pictures: showsPictures(opened, request, plan) ? [{ network: encoder }] : [],
     denoising: [
       ...denoisers(model, features),
       ...controlNets.map((network) => ({ network })),
@@ -283,27 +296,41 @@ function maskThenLatents(masked: Float32Array, mask: Uint8Array, width: number, 
   return channels;
 }
 
-/** Adds image prompts to the positive prompt. */
+/**
+ * Adds image prompts to what the texts became.
+ *
+ * @param prepare - called before a network is used; pictures that were read before need none
+ */
 async function* withImagePrompts(
+  modelCache: ModelCache,
   conditioning: Conditioning,
   { imagePrompts: requests = [] }: GenerateRequest,
   { model, imagePrompts }: Opened,
+  prepare: () => Part<unknown>,
 ): Part<Conditioning> {
   const { imagePrompts: kind } = model.configs.family;
   if (requests.length === 0 || !kind) return conditioning;
-  const prompts: ImagePrompt[] = [];
-  for (const [index, { pixels, weight }] of requests.entries()) {
-    const { encoder, embedder, size } = imagePrompts[index]!;
-    const graphs = { encoder: await encoder.graph(), embedder: await embedder.graph(), size };
-    const rows = yield* readImagePrompt(graphs, pixels);
-    const { width } = conditioning.positive.embeddings;
-    if (rows.width !== width) {
-      const message = `The image prompt model gives embeddings of ${rows.width} channels, but this model takes ${width}.`;
-      throw new RuntimeError('invalidParameter', message, { parameter: 'imagePrompts' });
-    }
-    prompts.push({ rows, weight });
-  }
-  return { ...conditioning, positive: kind.addTo(conditioning.positive, prompts) };
+  const prompts = requests.map((request, index): OpenImagePrompt => {
+    const { encoder, embedder, tensors, size, encoderKey, key } = imagePrompts[index]!;
+    const loaded = async function* (network: LazyGraph): Part<Graph> {
+      yield* prepare();
+      return await network.graph();
+    };
+    return {
+      request,
+      tensors,
+      size,
+      encoderKey,
+      key,
+      encoder: () => loaded(encoder),
+      embedder: () => loaded(embedder),
+    };
+  });
+  const denoiser = await model.source('denoiser');
+  return yield* kind.addTo(conditioning, prompts, {
+    denoiser: denoiser.kind === 'safetensors' ? denoiser.tensors : undefined,
+    remembered: modelCache.pictures,
+  });
 }
 
 /** The reference images as latents: the mean of the encoder's distribution. */

@@ -30,6 +30,8 @@ export interface GraphFeatures {
   deep?: boolean;
   /** The input for reference images. */
   references?: boolean;
+  /** Inputs for so many IP-Adapters. */
+  imageAdapters?: number;
 }
 
 export interface LazyGraphOptions {
@@ -56,6 +58,7 @@ const plainFeatures: Required<GraphFeatures> = {
   vectors: false,
   deep: false,
   references: false,
+  imageAdapters: 0,
 };
 
 /** Ranks of `GraphFeatures.adapters`; a higher one includes a lower one. */
@@ -199,13 +202,15 @@ function fileStructure(file: string): string {
 }
 
 /** An exported graph has fixed features. @throws RuntimeError `unsupportedParameter` */
-function refuseBeyondPlain({ residuals, adapters, deep, references }: Required<GraphFeatures>): void {
+function refuseBeyondPlain(features: Required<GraphFeatures>): void {
+  const { residuals, adapters, deep, references, imageAdapters } = features;
   const refuse = (what: string, parameter: string) => {
     const message = `This model was exported to ONNX without ${what}. Use its safetensors folder.`;
     throw new RuntimeError('unsupportedParameter', message, { parameter });
   };
   if (residuals) refuse('the inputs that ControlNets need', 'controlNets');
   if (adapters !== 'none') refuse('the inputs that LoRAs need', 'loras');
+  if (imageAdapters > 0) refuse('the inputs that IP-Adapters need', 'imagePrompts');
   if (references) refuse('the input that reference images need', 'references');
   if (deep) refuse('the output that DeepCache needs', 'deepCache');
 }
@@ -223,7 +228,7 @@ function covers(held: Required<GraphFeatures>, wanted: GraphFeatures): boolean {
   const hasFlags = (['residuals', 'vectors', 'deep', 'references'] as const).every(
     (flag) => held[flag] || !wanted[flag],
   );
-  return hasFlags && rank(held) >= rank(wanted);
+  return hasFlags && rank(held) >= rank(wanted) && held.imageAdapters >= (wanted.imageAdapters ?? 0);
 }
 
 function union(a: Required<GraphFeatures>, b: GraphFeatures): Required<GraphFeatures> {
@@ -234,6 +239,7 @@ function union(a: Required<GraphFeatures>, b: GraphFeatures): Required<GraphFeat
     vectors: a.vectors || b.vectors === true,
     deep: a.deep || b.deep === true,
     references: a.references || b.references === true,
+    imageAdapters: Math.max(a.imageAdapters, b.imageAdapters ?? 0),
   };
 }
 

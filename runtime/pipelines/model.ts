@@ -110,7 +110,7 @@ export class Model implements LoraModel {
 }
 
 /** Bytes of all numeric arrays within a value. */
-function bytesIn(value: unknown): number {
+export function bytesIn(value: unknown): number {
   if (ArrayBuffer.isView(value)) return value.byteLength;
   if (typeof value !== 'object' || value === null) return 0;
   return Object.values(value).reduce((sum: number, each) => sum + bytesIn(each), 0);

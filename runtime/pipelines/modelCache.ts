@@ -5,8 +5,10 @@ import { openCheckpoint, partFilesOf } from '../checkpoints/checkpoint.ts';
 import { openImagePrompts } from '../checkpoints/imagePrompts.ts';
 import { openPart } from '../checkpoints/part.ts';
 import { openUpscaler } from '../checkpoints/upscaler.ts';
+import type { ImagePromptKind } from '../families/family.ts';
 import { networkOf } from '../families/index.ts';
 import { fingerprint } from '../files/reading.ts';
+import type { StoredTensors } from '../files/safetensors.ts';
 import { writeTinyDecoder } from '../graphs/autoencoderTiny.ts';
 import type { UpscalerSizes } from '../graphs/upscaler.ts';
 import type { ModelParts, RunRequest } from '../messages.ts';
@@ -15,7 +17,7 @@ import type { Provider } from '../onnx/providers.ts';
 import type { PreviewSource } from '../previews/index.ts';
 import { type Embedding, readEmbedding } from '../text/embedding.ts';
 import { LazyGraph, type LazyGraphOptions, unavailable } from './lazyGraph.ts';
-import { Model } from './model.ts';
+import { bytesIn, Model } from './model.ts';
 import { Residency, type ResidencyOptions, unlimited } from './residency.ts';
 
 export interface ModelCacheOptions {
@@ -46,9 +48,15 @@ export interface Vae {
 
 /** Encoder and embedder of image prompts; see `openImagePrompts`. */
 export interface ImagePromptNetworks {
+  kind: ImagePromptKind;
   encoder: LazyGraph;
   embedder: LazyGraph;
+  /** Tensors of the embedder. */
+  tensors: StoredTensors;
   size: number;
+  /** The same for the same encoder, and for the same embedder. */
+  encoderKey: string;
+  key: string;
 }
 
 /** A network that enlarges pictures. */
@@ -57,6 +65,9 @@ export interface UpscalerNetwork {
   sizes: UpscalerSizes;
 }
 
+/** Cache limit in bytes for what encoders and adapters made of pictures: from 0.1 to 50 MB for one picture. */
+const KEPT_PICTURE_BYTES = 256 * 2 ** 20;
+
 /**
  * All open models and addons of a process, by path. They stay until the process ends or their files change; the next
  * run then reads them again.
@@ -64,6 +75,8 @@ export interface UpscalerNetwork {
 export class ModelCache {
   readonly adapters = new Adapters();
   readonly residency: Residency;
+  /** What became of image prompts, by a key of everything that it depends on. */
+  readonly pictures = new Cache<unknown>(KEPT_PICTURE_BYTES, bytesIn);
   private readonly options: ModelCacheOptions;
   private readonly models = new Kept<Promise<Model>>();
   private readonly controlNets = new Kept<LazyGraph>();
@@ -71,6 +84,7 @@ export class ModelCache {
   private readonly tinyDecoders = new Kept<LazyGraph>();
   private readonly imagePromptNetworks = new Kept<Promise<ImagePromptNetworks>>();
   private readonly upscalers = new Kept<Promise<UpscalerNetwork>>();
+  private readonly imageEncoders = new Kept<LazyGraph>();
   private readonly embeddings = new Kept<Promise<Embedding>>(KEPT_EMBEDDINGS);
   private readonly owners = new WeakMap<Graph, Owner>();
   /** Current runs; each resolves at its end. */
@@ -145,20 +159,32 @@ export class ModelCache {
     );
   }
 
-  /** An image prompt model. @throws RuntimeError `modelUnavailable` with the reason */
+  /** An image prompt model. Those with the same encoder share it. @throws RuntimeError `modelUnavailable` with the reason */
   imagePrompts(path: string): Promise<ImagePromptNetworks> {
     return opened(this.imagePromptNetworks, path, async () => {
       const { kind, encoder, embedder, size } = await openImagePrompts(path);
+      const files = filesOf(encoder.tensors);
+      const encoderKey = JSON.stringify([fingerprint(files), files, encoder.config]);
+      const own = filesOf(embedder.tensors);
       return {
-        encoder: this.network(path, 'image_encoder', {
-          locate: async () => encoder,
-          write: ({ config, tensors }, form) => kind.writeEncoder(config, tensors, form),
-        }),
+        kind,
+        encoder: this.imageEncoders.of(
+          encoderKey,
+          () =>
+            this.network(files[0]!, 'image_encoder', {
+              locate: async () => encoder,
+              write: ({ config, tensors }, form) => kind.writeEncoder(config, tensors, form),
+            }),
+          files,
+        ),
         embedder: this.network(path, 'image_embedder', {
           locate: async () => embedder,
           write: ({ config, tensors }, form) => kind.writeEmbedder(config, tensors, form),
         }),
+        tensors: embedder.tensors,
         size,
+        encoderKey,
+        key: JSON.stringify([fingerprint(own), own]),
       };
     });
   }
@@ -212,6 +238,10 @@ export class ModelCache {
       whenUnused: () => (this.users.size <= 1 ? undefined : Promise.all(this.users)),
     });
   }
+}
+
+function filesOf(tensors: StoredTensors): string[] {
+  return [...new Set([...tensors.values()].map(({ file }) => file))];
 }
 
 /** Values made from files, valid while the files do not change. */

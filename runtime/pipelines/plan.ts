@@ -104,13 +104,24 @@ function checkAddons({ configs: { family } }: Model, request: GenerateRequest): 
 /** Checks image prompts. */
 function checkImagePrompts({ configs: { family } }: Model, { imagePrompts = [] }: GenerateRequest): void {
   if (imagePrompts.length > 0 && !family.imagePrompts) throw notTaken(family, 'imagePrompts');
-  for (const { pixels, weight } of imagePrompts) {
-    const { width, height, data } = pixels;
-    if (data.length !== width * height * 3 || data.length === 0) {
+  const { adaptsDenoiser = false, title } = family.imagePrompts ?? {};
+  const least = adaptsDenoiser ? -2 : 0;
+  for (const { model: _, pictures, weight, ...options } of imagePrompts) {
+    if (pictures.length === 0) throw invalid('imagePrompts', 'An image prompt needs a picture.');
+    for (const { width, height, data } of pictures) {
+      if (data.length === width * height * 3 && data.length > 0) continue;
       throw invalid('imagePrompts', 'The picture of an image prompt must have three bytes per pixel.');
     }
-    if (!(weight >= 0 && weight <= 2))
-      throw invalid('imagePrompts', 'The weight of an image prompt must be from 0 to 2.');
+    if (!(weight >= least && weight <= 2))
+      throw invalid('imagePrompts', `The weight of an image prompt for this model must be from ${least} to 2.`);
+    const { weightComposition = 1 } = options;
+    if (!(weightComposition >= 0 && weightComposition <= 2))
+      throw invalid('imagePrompts', 'weightComposition must be from 0 to 2.');
+    const [option] = Object.keys(options);
+    if (option === undefined || adaptsDenoiser) continue;
+    throw new RuntimeError('unsupportedParameter', `${title} takes no ${option}; IP-Adapters do.`, {
+      parameter: 'imagePrompts',
+    });
   }
 }
 

@@ -2,7 +2,7 @@ import type { Part } from '../run.ts';
 import { type LazyGraph, loadAll, type Needed } from './lazyGraph.ts';
 
 /** What a run does one after the other, each with networks of its own. */
-export type Phase = 'texts' | 'pictures' | 'denoising' | 'decoding';
+export type Phase = 'texts' | 'imagePrompts' | 'pictures' | 'denoising' | 'decoding';
 
 /** What a driver adds to a request. */
 export interface RunOptions {

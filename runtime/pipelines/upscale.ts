@@ -23,7 +23,7 @@ export async function* upscale(modelCache: ModelCache, request: UpscaleRequest, 
   const needed = upscaler ? [{ network: upscaler.network }] : [];
   const networks = new RunNetworks(
     modelCache.residency,
-    { texts: [], pictures: [], denoising: needed, decoding: [] },
+    { texts: [], imagePrompts: [], pictures: [], denoising: needed, decoding: [] },
     options.workingBytes ?? 0,
     options.signal,
   );

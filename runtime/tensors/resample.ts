@@ -22,7 +22,10 @@ interface Kernel {
   reach: number;
 }
 
-/** For each place of a shorter or longer side: where its window begins, and the weights of what lies in it. */
+/** Bits of the fractions of weights, which Pillow rounds to whole numbers. */
+const BITS = 22;
+
+/** For each place of a shorter or longer side: where its window begins, and the weights of what lies in it, times 2^22. */
 type Windows = readonly { from: number; weights: Float64Array }[];
 
 /** Cubic convolution (Keys 1981) with a = -1/2. */
@@ -55,15 +58,22 @@ function windowsOf(from: number, to: number, { weigh, reach }: Kernel, first = 0
     const center = (first + at + 0.5) * scale;
     const start = Math.max(0, Math.floor(center - reach * spread + 0.5));
     const end = Math.min(from, Math.floor(center + reach * spread + 0.5));
-    const weights = Float64Array.from({ length: end - start }, (_, i) => weigh((start + i + 0.5 - center) / spread));
-    const sum = weights.reduce((total, weight) => total + weight, 0);
-    return { from: start, weights: weights.map((weight) => weight / sum) };
+    const weights = Float64Array.from({ length: end - start }, (_, i) =>
+      weigh((start + i - center + 0.5) * (1 / spread)),
+    );
+    const factor = 1 / weights.reduce((total, weight) => total + weight, 0);
+    return { from: start, weights: weights.map((weight) => rounded(weight * factor * 2 ** BITS)) };
   });
+}
+
+/** Halves away from zero, as C does. */
+function rounded(value: number): number {
+  return Math.sign(value) * Math.floor(Math.abs(value) + 0.5);
 }
 
 /**
  * A picture of another size, by bicubic interpolation as Pillow does it, whose pictures encoders were trained with: along rows
- * first, then along columns, each rounded to bytes.
+ * first, then along columns, each rounded to bytes. The bytes are Pillow's.
  */
 export function resampled({ width, height, data }: Picture, size: Size): Picture {
   return filtered({ width, height, data }, windowsOf(width, size.width, cubic), windowsOf(height, size.height, cubic));
@@ -101,13 +111,13 @@ function resampleRows(data: Uint8Array, width: number, height: number, windows: 
   for (let y = 0; y < height; y++) {
     for (const { from, weights } of windows) {
       for (let color = 0; color < 3; color++) {
-        let sum = 0;
+        let sum = 2 ** (BITS - 1);
         let pixel = (y * width + from) * 3 + color;
         for (const weight of weights) {
           sum += weight * data[pixel]!;
           pixel += 3;
         }
-        result[at++] = Math.min(255, Math.max(0, Math.floor(sum + 0.5)));
+        result[at++] = Math.min(255, Math.max(0, Math.floor(sum / 2 ** BITS)));
       }
     }
   }

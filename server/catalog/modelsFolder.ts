@@ -29,6 +29,9 @@ export const customaryFolders: Record<string, ModelDescription['kind']> = {
   controlnet: 'controlNet',
   diffusion_models: 'checkpoint',
   embeddings: 'embedding',
+  'ip-adapter': 'ipAdapter',
+  ip_adapter: 'ipAdapter',
+  ipadapter: 'ipAdapter',
   lora: 'lora',
   loras: 'lora',
   style_models: 'ipAdapter',
@@ -160,7 +163,9 @@ export class ModelsFolder {
           const isLinkedFolder = entry.isSymbolicLink() && (await isFolder(file));
           if (!entry.isDirectory() && !isLinkedFolder) return modelFile.test(entry.name) ? [place] : [];
           if (await isModelFolder(file)) return [place];
-          if (!deeper || !Object.hasOwn(customaryFolders, entry.name.toLowerCase())) return [];
+          const isCustomary = deeper && Object.hasOwn(customaryFolders, entry.name.toLowerCase());
+          // IP-Adapters lie beside the folder of their encoder.
+          if (!isCustomary && !(await isFolder(path.join(file, 'image_encoder')))) return [];
           return await this.#places(place, false);
         }),
     );

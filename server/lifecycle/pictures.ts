@@ -20,8 +20,8 @@ export interface TaskPictures {
   guides: Pixels[];
   /** In their original sizes. */
   references: Pixels[];
-  /** In the order of the task's IP-Adapters, in their original shapes. */
-  prompts: Pixels[];
+  /** Those of each of the task's IP-Adapters, in their original shapes. */
+  prompts: Pixels[][];
 }
 
 /** Image encoders use a few hundred pixels on each side. */
@@ -55,8 +55,12 @@ export async function readPictures(
     ),
     Promise.all(decoded),
     Promise.all(
-      task.ipAdapters.map(({ guideImage, parameter }) =>
-        pictures.ownSize(guideImage, `${parameter}.guideImage`, MOST_PROMPT_PIXELS),
+      task.ipAdapters.map(({ guideImages, parameter }) =>
+        Promise.all(
+          guideImages.map(({ image, parameter: place }) =>
+            pictures.ownSize(image, `${parameter}.${place}`, MOST_PROMPT_PIXELS),
+          ),
+        ),
       ),
     ),
   ]);

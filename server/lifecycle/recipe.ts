@@ -1,3 +1,4 @@
+import type { IpAdapter } from '../../protocol/companions.ts';
 import type { ImageReference } from '../../protocol/images.ts';
 import { stringifyJson } from '../../protocol/json.ts';
 import type { ImageInferenceTask } from '../../protocol/tasks/imageInference.ts';
@@ -51,6 +52,10 @@ function taskOf(task: ImageInferenceTask, { air, defaultScheduler, request }: Dr
   const { lora, embeddings, vae, refiner, outpaint, maskMargin, imageGuidanceScale, shift } = task;
   const { trueCFGScale, CFGNormalization, CFGTruncation, maxSequenceLength, referenceImages } = task;
   const references = referenceImages.map(({ image }) => uuidOf(image));
+  const ipAdapters = task.ipAdapters.map(({ model, guideImages, weight, ...adapter }) => {
+    const images = guideImages.map(({ image }) => uuidOf(image));
+    return images.includes(undefined) ? undefined : { model, guideImages: images, weight, ...imageOptionsOf(adapter) };
+  });
   const weighted = ({ model, weight }: { model: string; weight: number }) => ({ model, weight });
   const recipe = {
     taskType: task.taskType,
@@ -66,12 +71,22 @@ function taskOf(task: ImageInferenceTask, { air, defaultScheduler, request }: Dr
     ...{ maskImage: uuidOf(task.maskImage), maskMargin, outpaint },
     ...(references.length > 0 && !references.includes(undefined) && { referenceImages: references }),
     ...(lora.length > 0 && { lora: lora.map(weighted) }),
+    ...(ipAdapters.length > 0 && !ipAdapters.includes(undefined) && { ipAdapters }),
     ...(embeddings.length > 0 && { embeddings: embeddings.map(weighted) }),
     vae,
     refiner: refiner && { model: refiner.model },
   };
   return Object.fromEntries(Object.entries(recipe).filter(([, value]) => value !== undefined));
 }
+
+/** What a task says of an image prompt beside its weight. */
+export function imageOptionsOf(adapter: Pick<IpAdapter, (typeof imageOptions)[number]>) {
+  return Object.fromEntries(
+    imageOptions.flatMap((name) => (adapter[name] === undefined ? [] : [[name, adapter[name]]])),
+  ) as { [K in (typeof imageOptions)[number]]?: NonNullable<IpAdapter[K]> };
+}
+
+const imageOptions = ['weightType', 'weightComposition', 'embedScaling', 'combineMethod'] as const;
 
 function uuidOf(reference: ImageReference | undefined): string | undefined {
   return reference?.kind === 'uuid' ? reference.uuid : undefined;

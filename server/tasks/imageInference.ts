@@ -23,7 +23,7 @@ import type { Caller } from '../lifecycle/caller.ts';
 import type { PreparedRun, PreparedRuns } from '../lifecycle/job.ts';
 import { makeResults } from '../lifecycle/life.ts';
 import { readPictures, type TaskPictures } from '../lifecycle/pictures.ts';
-import { recipeOf } from '../lifecycle/recipe.ts';
+import { imageOptionsOf, recipeOf } from '../lifecycle/recipe.ts';
 
 /** The plan of a task, common to all its results. */
 interface Plan {
@@ -41,7 +41,7 @@ interface Plan {
   strength: number;
   /** ControlNets without guide images, in the order of the task. */
   controlNets: Omit<ControlNetRequest, 'pixels'>[];
-  imagePrompts: Omit<ImagePromptRequest, 'pixels'>[];
+  imagePrompts: Omit<ImagePromptRequest, 'pictures'>[];
   /** Seed of result 0; result k has seed + k, modulo 2^64. */
   seed: bigint;
   previews: PreviewOptions | false;
@@ -155,7 +155,11 @@ async function planTask(task: ImageInferenceTask, caller: Caller, context: Conte
       const kind = unionMode === undefined ? {} : { unionMode: unionModes.indexOf(unionMode) };
       return { model: controlNets[index]!, weight, startStep, endStep, mode, ...kind };
     }),
-    imagePrompts: task.ipAdapters.map(({ weight }, index) => ({ model: ipAdapters[index]!, weight })),
+    imagePrompts: task.ipAdapters.map(({ weight, ...adapter }, index) => ({
+      model: ipAdapters[index]!,
+      weight,
+      ...imageOptionsOf(adapter),
+    })),
     seed: task.seed ?? BigInt(randomInt(0, 2 ** 32)),
     strength: task.strength ?? model.defaultStrength,
     previews,
@@ -298,7 +302,7 @@ function withPictures(
     ...(acting.length > 0 && { controlNets: acting }),
     ...(references.length > 0 && { references }),
     ...(prompts.length > 0 && {
-      imagePrompts: prompts.map((pixels, index) => ({ ...imagePrompts[index]!, pixels })),
+      imagePrompts: prompts.map((pictures, index) => ({ ...imagePrompts[index]!, pictures })),
     }),
   };
 }

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { options } from '../../server/config/config.ts';
 import { start as startIn } from '../helpers/cli.ts';
 import { createFakeRuntime } from '../helpers/fakeRuntime.ts';
-import { startTestServer, type TestServer } from '../helpers/server.ts';
+import { describeWithIpAdapter, startTestServer, type TestServer } from '../helpers/server.ts';
 
 // The program as it is installed: the build's file, in a process of its own.
 
@@ -140,6 +140,15 @@ describe('the command line', () => {
       const named = await against('upscale', 'potion.webp', '--megapixels', '1', '--model', 'local:lanczos@1');
       expect(named).toMatchObject({ code: 0, stdout: 'potion-large.png\n' });
       expect(await sharp(path.join(folder, 'potion-large.png')).metadata()).toMatchObject({ width: 1000 });
+    });
+
+    test('hands on image prompts', async () => {
+      const adapted = createFakeRuntime();
+      await using other = await startTestServer({ runtime: adapted, describe: describeWithIpAdapter });
+      const asked = ['generate', 'a fox', '-o', 'like.png', '--image-prompt', 'depth=potion.webp:-0.7'];
+      expect(await start(asked, { LATENTWIRE_URL: other.url }).ended).toMatchObject({ code: 0, stdout: 'like.png\n' });
+      const pictures = [{ width: 128, height: 128 }];
+      expect(adapted.requests[0]!.imagePrompts).toMatchObject([{ weight: -0.7, pictures }]);
     });
 
     test('ends with 1 and the sentence of the server', async () => {

@@ -276,6 +276,25 @@ describe('latentwire models add', () => {
     expect((await at.models()).stdout).toMatch(/^local:flux1-redux-dev@1 +ipAdapter +flux1 .*siglip\.safetensors/m);
   });
 
+  test('brings an IP-Adapter, whose encoder it finds by its size', async () => {
+    await using at = await setUp();
+    const published = path.join(modelsFolder, 'tiny-ip-adapter');
+    const file = path.join(at.folder, 'ip-adapter_sd15.safetensors');
+    await cp(path.join(published, 'models/ip-adapter_sd15.safetensors'), file);
+    const encoders = ['sdxl_models', 'models'].map((name) => path.join(published, name, 'image_encoder'));
+    for (const [index, name] of ['vit-g', 'vit-h'].entries()) {
+      const encoder = path.join(encoders[index]!, 'model.safetensors');
+      expect(await at.models('add', encoder, '--name', name)).toMatchObject({ code: 0, stdout: '' });
+    }
+    expect(await at.models('add', file, '--kind', 'lora')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('is a ipAdapter, not a lora'),
+    });
+    expect(await at.models('add', file)).toMatchObject({ code: 0, stdout: 'local:ip-adapter_sd15@1\n' });
+    expect(await at.there()).toEqual(['clip_vision', 'ip-adapter_sd15.safetensors']);
+    expect((await at.models()).stdout).toMatch(/^local:ip-adapter_sd15@1 +ipAdapter +.*vit-h\.safetensors/m);
+  });
+
   test('gives an AIR that two processes want at once to one of them, and says so to the other', async () => {
     await using at = await setUp();
     const style = path.join(at.folder, 'style.safetensors');

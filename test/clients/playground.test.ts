@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { chromiumPath, launchChromium } from '../helpers/chromium.ts';
 import { createFakeRuntime } from '../helpers/fakeRuntime.ts';
 import { connected, finished, galleryRecords, generate, generateAtOnce, openPage, shown } from '../helpers/page.ts';
-import { describeTestModel, startTestServer } from '../helpers/server.ts';
+import { describeTestModel, describeWithIpAdapter, startTestServer } from '../helpers/server.ts';
 
 // The page as a person has it: a real server, a real browser, a fake runtime that draws discs out of noise. The browser
 // loads what the build emitted. SCREENSHOTS names a folder for pictures of the page, for people to look at.
@@ -431,6 +431,30 @@ describe.skipIf(chromiumPath === undefined)('the playground', () => {
     expect(errors).toEqual([]);
   });
 
+  test('draws by a picture through an IP-Adapter, and reuses it', async () => {
+    const runtime = createFakeRuntime({ stepMs: 5 });
+    await using server = await startTestServer({ runtime, describe: describeWithIpAdapter });
+    await using visit = await open(server.url);
+    const { page, errors } = visit;
+    await connected(page);
+    const prompts = page.locator('#ip-adapters');
+    await prompts.locator('summary').click();
+    await page.getByRole('button', { name: 'Add an image prompt' }).click();
+    const buffer = await teal(128, 96);
+    await prompts.locator('input[type="file"]').setInputFiles({ name: 't.png', mimeType: 'image/png', buffer });
+    await page.getByRole('slider', { name: 'Weight of the image prompt' }).fill('0.6');
+    await generate(page, 'like that');
+    await finished(page);
+    const drawn = { model: expect.stringContaining('depth'), weight: 0.6, pictures: [{ width: 128, height: 96 }] };
+    expect(runtime.requests[0]!.imagePrompts).toMatchObject([drawn]);
+    await page.getByRole('button', { name: 'Remove this image prompt' }).click();
+    await page.getByRole('button', { name: 'Reuse settings' }).click();
+    await generate(page, 'and again');
+    await expect.poll(() => runtime.requests.length).toBe(2);
+    expect(runtime.requests[1]!.imagePrompts).toMatchObject([drawn]);
+    expect(errors).toEqual([]);
+  });
+
   test('has no place for LoRAs, ControlNets and tiny decoders where the server has none', async () => {
     const empty = await mkdtemp(path.join(os.tmpdir(), 'latentwire-empty-'));
     await using server = await startTestServer({ modelsDir: [empty], defaultModel: 'local:pocket@1' });
@@ -438,7 +462,15 @@ describe.skipIf(chromiumPath === undefined)('the playground', () => {
     const { page } = visit;
     await connected(page);
     await page.locator('#model option[value="local:pocket@1"]').waitFor({ state: 'attached' });
-    for (const id of ['loras', 'embeddings', 'control-nets', 'previews-field', 'vae-field', 'refiner-field']) {
+    for (const id of [
+      'loras',
+      'embeddings',
+      'control-nets',
+      'ip-adapters',
+      'previews-field',
+      'vae-field',
+      'refiner-field',
+    ]) {
       expect(await page.locator(`#${id}`).isVisible()).toBe(false);
     }
     await rm(empty, { recursive: true });

@@ -15,7 +15,7 @@ import {
 import { RuntimeError } from '../../runtime/index.ts';
 import { createFakeRuntime } from '../helpers/fakeRuntime.ts';
 import { frailLink } from '../helpers/frailLink.ts';
-import { startTestServer } from '../helpers/server.ts';
+import { describeWithIpAdapter, startTestServer } from '../helpers/server.ts';
 
 const task = { positivePrompt: 'a red fox', width: 128, height: 128, steps: 4 };
 /** The first id of the model `tiny` in its models.json. */
@@ -265,6 +265,29 @@ describe('images', () => {
       [1, 3],
       ...guides.slice(1).map(() => [2, 4]),
     ]);
+  });
+
+  test('takes one picture or several for an image prompt', async () => {
+    const runtime = createFakeRuntime();
+    await using server = await startTestServer({ runtime, describe: describeWithIpAdapter });
+    using client = connect({ url: server.url });
+    const guide = await sharp({ create: { width: 128, height: 96, channels: 3, background: 'red' } })
+      .png()
+      .toBuffer();
+    const { imageUUID } = await client.upload(guide);
+    const ipAdapters = [
+      { model: 'local:depth@1', guideImages: [guide, new Blob([new Uint8Array(guide)]), imageUUID], weight: -0.5 },
+      { model: 'local:depth@1', guideImage: guide, weightType: 'composition' },
+    ];
+    await client.generate({ ...task, ipAdapters }).result;
+    const red = expect.objectContaining({ width: 128, height: 96 });
+    expect(runtime.requests[0]!.imagePrompts).toMatchObject([
+      { pictures: [red, red, red], weight: -0.5 },
+      { pictures: [red], weight: 1, weightType: 'composition' },
+    ]);
+    const nothing = [guide, new Uint8Array([1, 2, 3])];
+    const refused = client.generate({ ...task, ipAdapters: [{ model: 'local:depth@1', guideImages: nothing }] });
+    await expect(refused.result).rejects.toMatchObject({ parameter: 'ipAdapters[0].guideImages[1]' });
   });
 
   test('extends a picture on the sides asked for', async () => {

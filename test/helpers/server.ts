@@ -70,6 +70,12 @@ const kinds: [RegExp, ModelDescription['kind']][] = [
   [/taesd/, 'tinyVae'],
 ];
 
+/** The same, but for the model `depth`, which is an IP-Adapter. */
+export async function describeWithIpAdapter(folder: string): Promise<ModelDescription> {
+  const described = describeTestModel(folder);
+  return path.basename(folder) === 'depth' ? { ...described, kind: 'ipAdapter' } : described;
+}
+
 /** Describes models without reading more than their names: `-sdxl` or `-sd1x` in a name is the architecture. */
 export function describeTestModel(folder: string): ModelDescription {
   const name = path.basename(folder).replace(/\.\w+$/, '');

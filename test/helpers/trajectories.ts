@@ -7,6 +7,7 @@ import type { GenerateRequest, Pixels } from '../../runtime/messages.ts';
 import { denoise } from '../../runtime/pipelines/denoise.ts';
 import { contextOf, generate, withInputs } from '../../runtime/pipelines/generate.ts';
 import { ModelCache } from '../../runtime/pipelines/modelCache.ts';
+import type { ResidencyOptions } from '../../runtime/pipelines/residency.ts';
 import type { LatentShape, Run } from '../../runtime/run.ts';
 import { createScheduler, firstCall } from '../../runtime/schedulers/index.ts';
 import { createNoise } from '../../runtime/tensors/noise.ts';
@@ -27,9 +28,13 @@ export function largestDifference(a: Pixels, b: Pixels): number {
   return a.data.reduce((most, value, index) => Math.max(most, Math.abs(value - b.data[index]!)), 0);
 }
 
-/** Models in this process, each loaded once. */
-export function openModels(): ModelCache {
-  return new ModelCache({ provider: cpu, onLoaded: () => {} });
+/**
+ * Models in this process, each loaded once.
+ *
+ * @param loaded - gets the names of networks as they are loaded
+ */
+export function openModels(loaded: string[] = [], memory?: ResidencyOptions): ModelCache {
+  return new ModelCache({ provider: cpu, memory, onLoaded: (_path, component) => loaded.push(component) });
 }
 
 /** Drives a run by itself; the denoised latents of each step, and the picture. */

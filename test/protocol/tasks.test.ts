@@ -582,15 +582,59 @@ describe('lora and lycoris', () => {
 describe('ipAdapters', () => {
   it('are models with a picture each, of weight 1 where none is given', () => {
     const one = { model: 'local:redux@1', guideImage: imageUUID };
-    expect(inference({ ipAdapters: [one, { ...one, weight: 0.4 }] }).ipAdapters).toMatchObject([
-      { model: 'local:redux@1', guideImage: { kind: 'uuid' }, weight: 1, parameter: 'ipAdapters[0]' },
-      { weight: 0.4, parameter: 'ipAdapters[1]' },
+    expect(inference({ ipAdapters: [one, { ...one, weight: -0.4 }] }).ipAdapters).toMatchObject([
+      {
+        model: 'local:redux@1',
+        guideImages: [{ image: { kind: 'uuid' }, parameter: 'guideImage' }],
+        weight: 1,
+        parameter: 'ipAdapters[0]',
+      },
+      { weight: -0.4, parameter: 'ipAdapters[1]' },
     ]);
     expect(inference({}).ipAdapters).toEqual([]);
     expect(inferenceRefusal({ ipAdapters: [{ ...one, weight: 3 }] })).toMatchObject({
       code: 'invalidIpAdapters',
       parameter: 'ipAdapters[0].weight',
     });
+  });
+
+  it('take several pictures, and say how they act in the words of Runware', () => {
+    const other = imageUUID.replace(/^./, '9');
+    const asked = {
+      model: 'local:plus@1',
+      guideImages: [imageUUID, other],
+      weightType: 'style_and_composition',
+      weightComposition: 0.5,
+      embedScaling: 'k_mean_v_penalty_c',
+      combineMethod: 'norm_average',
+    };
+    const { guideImages, ...options } = asked;
+    const [adapter] = inference({ ipAdapters: [asked] }).ipAdapters;
+    expect(adapter).toMatchObject(options);
+    expect(adapter!.guideImages).toEqual(
+      guideImages.map((uuid, index) => ({ image: { kind: 'uuid', uuid }, parameter: `guideImages[${index}]` })),
+    );
+    // The older parameter, which official clients still send, beside the newer one.
+    const both = inference({ ipAdapters: [{ ...asked, guideImage: other }] }).ipAdapters[0]!;
+    expect(both.guideImages).toHaveLength(2);
+    const refusal = (changes: object) => inferenceRefusal({ ipAdapters: [{ ...asked, ...changes }] });
+    expect(refusal({ guideImages: undefined })).toMatchObject({
+      code: 'invalidIpAdapters',
+      parameter: 'ipAdapters[0].guideImages',
+      message: 'An entry of `ipAdapters` needs `guideImages`.',
+    });
+    expect(refusal({ guideImages: ['nowhere'] })).toMatchObject({ parameter: 'ipAdapters[0].guideImages[0]' });
+    expect(refusal({ guideImages: new Array(9).fill(imageUUID) })).toMatchObject({
+      parameter: 'ipAdapters[0].guideImages',
+      message: '`ipAdapters[0].guideImages` must be an array of at most 8 images.',
+    });
+    expect(refusal({ weightType: 'strong' })).toMatchObject({
+      parameter: 'ipAdapters[0].weightType',
+      allowedValues: expect.arrayContaining(['normal', 'ease_in', 'strong_style_and_composition']),
+    });
+    expect(refusal({ embedScaling: 'v' })).toMatchObject({ parameter: 'ipAdapters[0].embedScaling' });
+    expect(refusal({ combineMethod: 'sum' })).toMatchObject({ parameter: 'ipAdapters[0].combineMethod' });
+    expect(refusal({ weightComposition: 2 })).toMatchObject({ parameter: 'ipAdapters[0].weightComposition', max: 1 });
   });
 });
 

@@ -3,16 +3,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { readImagePrompt, squarePixels } from '../../runtime/addons/imagePrompts.ts';
 import { describeModel } from '../../runtime/checkpoints/describe.ts';
 import { openImagePrompts } from '../../runtime/checkpoints/imagePrompts.ts';
-import { fluxRedux } from '../../runtime/families/fluxRedux.ts';
-import type { ImagePrompt } from '../../runtime/families/imagePrompts.ts';
+import type { OpenImagePrompt } from '../../runtime/families/family.ts';
+import { fluxRedux, squarePixels } from '../../runtime/families/fluxRedux.ts';
 import { readStoredTensors, type StoredTensor } from '../../runtime/files/safetensors.ts';
-import type { ControlNetRequest, GenerateRequest } from '../../runtime/messages.ts';
+import type { ControlNetRequest, GenerateRequest, ImagePromptRequest } from '../../runtime/messages.ts';
+import type { Graph } from '../../runtime/onnx/graph.ts';
 import { contextOf, generate } from '../../runtime/pipelines/generate.ts';
+import type { LazyGraph } from '../../runtime/pipelines/lazyGraph.ts';
 import { Scales } from '../../runtime/process/needs.ts';
-import type { Embeddings, Run } from '../../runtime/run.ts';
+import type { Embeddings, Part, Run } from '../../runtime/run.ts';
 import { createScheduler } from '../../runtime/schedulers/index.ts';
 import { createNoise } from '../../runtime/tensors/noise.ts';
 import {
@@ -374,14 +375,24 @@ describe('FLUX.1 Redux', () => {
           guidanceScale: 1,
         };
         const context = contextOf(modelCache, opened, request, false, { key: '', loras: [] });
-        const { positive } = yield* opened.configs.family.condition(context);
-        const { encoder, embedder, size } = await modelCache.imagePrompts(redux);
-        const graphs = { encoder: await encoder.graph(), embedder: await embedder.graph(), size };
-        const prompts: ImagePrompt[] = [];
+        const conditioning = yield* opened.configs.family.condition(context);
+        const networks = await modelCache.imagePrompts(redux);
+        const loaded = async function* (network: LazyGraph): Part<Graph> {
+          yield { type: 'staged', stage: 'encoding' };
+          return await network.graph();
+        };
+        const prompts: OpenImagePrompt[] = [];
         for (const [index, image] of images.entries()) {
-          prompts.push({ rows: yield* readImagePrompt(graphs, await readPixels(image)), weight: weights[index]! });
+          prompts.push({
+            ...networks,
+            request: { model: redux, pictures: [await readPixels(image)], weight: weights[index]! },
+            encoder: () => loaded(networks.encoder),
+            embedder: () => loaded(networks.embedder),
+          });
         }
-        ({ embeddings } = opened.configs.family.imagePrompts!.addTo(positive, prompts));
+        const surroundings = { denoiser: undefined, remembered: modelCache.pictures };
+        const { positive } = yield* networks.kind.addTo(conditioning, prompts, surroundings);
+        embeddings = positive.embeddings;
         return { width: 0, height: 0, data: new Uint8Array() };
       }
       await drive(run());
@@ -395,7 +406,11 @@ describe('FLUX.1 Redux', () => {
   test('draws the picture that diffusers draws', async () => {
     const each = cases.find(({ kind }) => kind === 'redux')!;
     const pixels = await readPixels(each.reduxImage!);
-    const request = { ...(await requestOf(each)), model, imagePrompts: [{ model: redux, pixels, weight: 1 }] };
+    const request = {
+      ...(await requestOf(each)),
+      model,
+      imagePrompts: [{ model: redux, pictures: [pixels], weight: 1 }],
+    };
     const drawnPixels = await drawn(modelCache, request);
     expect(largestDifference(drawnPixels, await readPixels(each.image))).toBeLessThanOrEqual(tolerances.picture);
   });
@@ -446,7 +461,11 @@ describe('FLUX.1 Redux', () => {
       const each = cases.find(({ kind }) => kind === 'redux')!;
       const pixels = await readPixels(each.reduxImage!);
       const draw = async (path: string) =>
-        drawn(modelCache, { ...(await requestOf(each)), model, imagePrompts: [{ model: path, pixels, weight: 1 }] });
+        drawn(modelCache, {
+          ...(await requestOf(each)),
+          model,
+          imagePrompts: [{ model: path, pictures: [pixels], weight: 1 }],
+        });
       const single = await draw(file);
       expect(largestDifference(single, await readPixels(each.image))).toBeLessThanOrEqual(tolerances.picture);
       expect(single).toEqual(await draw(redux));
@@ -481,10 +500,29 @@ describe('FLUX.1 Redux', () => {
     const pixels = await readPixels('tiny-flux-image.png');
     const { maxSequenceLength: _, ...rest } = common;
     const request = { ...rest, model: join(modelsFolder, 'tiny-sd15'), steps: 1, guidanceScale: 1 };
-    const asked = { ...request, imagePrompts: [{ model: redux, pixels, weight: 1 }] };
+    const asked = { ...request, imagePrompts: [{ model: redux, pictures: [pixels], weight: 1 }] };
     await expect(drawn(modelCache, asked)).rejects.toMatchObject({
-      code: 'unsupportedParameter',
+      code: 'invalidParameter',
       parameter: 'imagePrompts',
+      message:
+        'tiny-flux-redux is for FLUX.1 Redux, but models of Stable Diffusion 1 and 2 take image prompts through IP-Adapter.',
+    });
+  });
+
+  test('several pictures of one prompt count alike, and it takes a weight alone', async () => {
+    const [one, two] = [await readPixels('tiny-flux-image.png'), await readPixels('tiny-flux-seed.png')];
+    const request: GenerateRequest = { ...common, steps: 1, guidanceScale: 1 };
+    const draw = (...imagePrompts: ImagePromptRequest[]) => drawn(modelCache, { ...request, imagePrompts });
+    const together = await draw({ model: redux, pictures: [one, two], weight: 1 });
+    const apart = [one, two].map((picture) => ({ model: redux, pictures: [picture], weight: 0.5 }));
+    expect(together).toEqual(await draw(...apart));
+    await expect(draw({ model: redux, pictures: [one], weight: 1, weightType: 'ease_in' })).rejects.toMatchObject({
+      code: 'unsupportedParameter',
+      message: 'FLUX.1 Redux takes no weightType; IP-Adapters do.',
+    });
+    await expect(draw({ model: redux, pictures: [one], weight: -1 })).rejects.toMatchObject({
+      code: 'invalidParameter',
+      message: 'The weight of an image prompt for this model must be from 0 to 2.',
     });
   });
 });

@@ -277,7 +277,8 @@ test('SigLIP as transformers 5 writes it, without a prefix before its names, mak
   const size = { width: 32, height: 32, steps: 1, guidanceScale: 1, maxSequenceLength: 16 };
   const request = { ...size, model: join(modelsFolder, 'tiny-flux-dev'), prompt: 'a fox', seed: 1n };
   const pixels = { width: 34, height: 34, data: Uint8Array.from({ length: 34 * 34 * 3 }, (_, at) => at % 256) };
-  const draw = (model: string) => drawn(modelCache, { ...request, imagePrompts: [{ model, pixels, weight: 1 }] });
+  const draw = (model: string) =>
+    drawn(modelCache, { ...request, imagePrompts: [{ model, pictures: [pixels], weight: 1 }] });
   expect(await draw(copy)).toEqual(await draw(join(modelsFolder, 'tiny-flux-redux')));
 });
 

@@ -54,6 +54,18 @@ const requests: GenerateRequest[] = [
   ...[1, 2, 3].map((seed) => ({ ...base, model: tiny, seed: BigInt(seed), guidanceScale: 3 * seed - 2 })),
   { ...base, model: tiny, seed: 5n, loras: [{ path: join(modelsFolder, 'tiny-sd15-lora.safetensors'), weight: 0.8 }] },
   { ...base, model: tiny, seed: 6n, loras: [{ path: join(modelsFolder, 'tiny-sd15-lora.safetensors'), weight: 0.8 }] },
+  ...[0.8, 0.3].map((weight, index) => ({
+    ...base,
+    model: tiny,
+    seed: BigInt(20 + index),
+    imagePrompts: [
+      {
+        model: join(modelsFolder, 'tiny-ip-adapter/models/ip-adapter_sd15.safetensors'),
+        pictures: [gradient(48)],
+        weight,
+      },
+    ],
+  })),
   { ...base, model: tiny, seed: 7n, steps: 6, deepCache: { interval: 3, startStep: 0, endStep: 6 } },
   {
     ...base,

@@ -2,7 +2,7 @@ import sharp from 'sharp';
 import { expect, test } from 'vitest';
 import { parseJson } from '../../protocol/json.ts';
 import { embed } from '../../server/images/embed.ts';
-import { type Item, imageTask, startTestServer, type TestServer } from '../helpers/server.ts';
+import { describeWithIpAdapter, type Item, imageTask, startTestServer, type TestServer } from '../helpers/server.ts';
 
 interface Texts {
   parameters: string | undefined;
@@ -94,6 +94,19 @@ test('names the picture that was drawn from by its UUID, and tells nothing of a 
     .toBuffer();
   const sent = await textsOf(await ask(server, { seedImage: own.toString('base64') }));
   expect(parseJson(sent.json!)).not.toHaveProperty('seedImage');
+});
+
+test('repeats image prompts whose pictures the server has', async () => {
+  await using server = await startTestServer({ describe: describeWithIpAdapter });
+  const { imageUUID } = await ask(server, {});
+  const adapter = { model: 'depth', guideImages: [imageUUID], weight: -0.5, weightType: 'style_transfer' };
+  const stored = await textsOf(await ask(server, { ipAdapters: [adapter] }));
+  expect(parseJson(stored.json!)).toMatchObject({ ipAdapters: [adapter] });
+  const own = await sharp({ create: { width: 64, height: 64, channels: 3, background: '#fff' } })
+    .png()
+    .toBuffer();
+  const sent = await ask(server, { ipAdapters: [adapter, { model: 'depth', guideImage: own.toString('base64') }] });
+  expect(parseJson((await textsOf(sent)).json!)).not.toHaveProperty('ipAdapters');
 });
 
 test('writes nothing where a task or the operator says so', async () => {

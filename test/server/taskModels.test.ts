@@ -7,7 +7,7 @@ import type { CheckpointItem, ModelItem } from '../../protocol/replies.ts';
 import { RuntimeError } from '../../runtime/index.ts';
 import { createFakeRuntime } from '../helpers/fakeRuntime.ts';
 import { noise, pngUri } from '../helpers/pictures.ts';
-import { describeTestModel, imageTask, startTestServer } from '../helpers/server.ts';
+import { describeTestModel, describeWithIpAdapter, imageTask, startTestServer } from '../helpers/server.ts';
 
 const model = 'plain-sd1x';
 const guide = await pngUri(noise(64, 64));
@@ -100,26 +100,24 @@ test('gives the runtime nothing that a task does not name', async () => {
 
 test('gives the runtime the pictures that are read like words, in their own size', async () => {
   const runtime = createFakeRuntime();
-  const describe = async (folder: string) => ({
-    ...describeTestModel(folder),
-    ...(folder.endsWith('depth') && { kind: 'ipAdapter' as const }),
-  });
-  await using server = await startTestServer({ runtime, describe });
+  await using server = await startTestServer({ runtime, describe: describeWithIpAdapter });
   const socket = await server.socket();
   await socket.ask(
     imageTask({
       model,
       ipAdapters: [
         { model: 'depth', guideImage: guide, weight: 0.6 },
-        { model: 'depth', guideImage: guide },
+        { model: 'depth', guideImages: [guide, guide], weightType: 'ease_in', combineMethod: 'average' },
       ],
     }),
   );
   const [request] = runtime.requests;
   expect(request!.imagePrompts).toMatchObject([
-    { model: file('controlnet/depth'), weight: 0.6, pixels: { width: 64, height: 64 } },
-    { weight: 1 },
+    { model: file('controlnet/depth'), weight: 0.6, pictures: [{ width: 64, height: 64 }] },
+    { weight: 1, pictures: [{ width: 64 }, { width: 64 }], weightType: 'ease_in', combineMethod: 'average' },
   ]);
+  // What a task does not say is the runtime's to choose; some models refuse it.
+  expect(Object.keys(request!.imagePrompts![0]!).sort()).toEqual(['model', 'pictures', 'weight']);
   const found = await socket.ask({ taskType: 'modelSearch', taskUUID: randomUUID(), category: 'ipadapter' });
   expect(found.results).toMatchObject([{ air: 'local:depth@1', category: 'ipadapter' }]);
 });

@@ -19,6 +19,15 @@ const controlNet = {
   ...{ model: tiny('tiny-sd15-controlnet'), pixels: picture, weight: 1 },
   ...{ startStep: 0, endStep: 4, mode: 'balanced' as const },
 };
+const seen = (pictures: number) => ({
+  model: tiny('tiny-ip-adapter/models/ip-adapter_sd15.safetensors'),
+  // Each another one: a picture that was read before is not counted twice by the runtime.
+  pictures: Array.from({ length: pictures }, (_, at) => ({
+    ...picture,
+    data: picture.data.map((value) => value + at),
+  })),
+  weight: 0.5,
+});
 const sharp = (every: number) => ({ every, decoder: 'tiny', tinyDecoder: tiny('tiny-taesd') });
 const deepCache = { interval: 3, startStep: 0, endStep: 100 };
 
@@ -37,7 +46,7 @@ describe('what a run asks for is counted as the runtime asks for it', () => {
 
   const networks: Record<string, keyof RowCounts> = {
     ...{ unet: 'denoiser', shallow_unet: 'shallow', controlnet: 'controlNet' },
-    ...{ vae_encoder: 'encoder', vae_decoder: 'decoder', tiny_decoder: 'preview' },
+    ...{ vae_encoder: 'encoder', vae_decoder: 'decoder', tiny_decoder: 'preview', image_encoder: 'imagePrompt' },
   };
 
   test.each<[string, Partial<GenerateRequest>]>([
@@ -61,6 +70,7 @@ describe('what a run asks for is counted as the runtime asks for it', () => {
         ],
       },
     ],
+    ['with three pictures through an IP-Adapter', { steps: 1, imagePrompts: [seen(3)] }],
     ['of a model for inpainting', { model: tiny('tiny-sd15-inpaint'), steps: 2, image: image(0.7), mask }],
     ['of one from noise', { model: tiny('tiny-sd15-inpaint'), steps: 1, image: image(1), mask }],
     ['of one without a picture', { model: tiny('tiny-sd15-inpaint'), steps: 1 }],
@@ -75,7 +85,10 @@ describe('what a run asks for is counted as the runtime asks for it', () => {
     const run = diffusion(modelCache, request);
     const previews = previewsOf(request, await modelCache.previewSource(request), findPreviewDecoder);
     await modelCache.use(() => new Batcher({ rowsPerCall: 1 }).drive({ run, signal, previews, emit: async () => {} }));
-    const counted: RowCounts = { denoiser: 0, shallow: 0, controlNet: 0, encoder: 0, decoder: 0, preview: 0 };
+    const counted: RowCounts = {
+      ...{ denoiser: 0, shallow: 0, controlNet: 0, encoder: 0, decoder: 0 },
+      ...{ preview: 0, imagePrompt: 0 },
+    };
     for (const { label } of spied.mock.contexts as Graph[]) {
       const network = networks[label.split('/').at(-1)!];
       if (network !== undefined) counted[network]++;
@@ -107,6 +120,11 @@ describe('work', () => {
     expect(workFor({ steps: 1, guidanceScale: 1 })).toBeGreaterThan(0.05 * plain);
     expect(workFor({ image: image(0) })).toBeGreaterThan(0);
     expect(workFor({ previews: sharp(1) }) / plain).toBeCloseTo(1.15, 1);
+    // As much as half a row of the denoiser at 512 × 512, whatever the size of the picture.
+    const large = { width: 512, height: 512 };
+    const row = (workFor({ ...large, steps: 21 }) - workFor(large)) / 2;
+    expect((workFor({ ...large, imagePrompts: [seen(2)] }) - workFor(large)) / row).toBeCloseTo(1, 1);
+    expect(workFor({ imagePrompts: [seen(2)] }) - plain).toBeCloseTo(row, 2);
   });
 
   test('of what no scheduler is known for is that of its steps', () => {

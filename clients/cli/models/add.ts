@@ -25,9 +25,9 @@ import { checkUsable, tell } from './usable.ts';
 export const addHelp = `Usage: latentwire models add PATH [options]
 
 Adds a model to the models folder: a diffusers folder, or a .safetensors or .gguf file (checkpoint, denoiser, text encoder,
-LoRA, embedding, ControlNet, VAE, FLUX.1 Redux or its image encoder). Checks the model first and adds nothing if it is
-broken. A model that is in the models folder already only gets names, parts or a tokenizer. Prints only the AIR of the model
-to stdout.
+LoRA, embedding, ControlNet, VAE, IP-Adapter, FLUX.1 Redux, or an image encoder). Checks the model first and adds nothing
+if it is broken. A model that is in the models folder already only gets names, parts or a tokenizer. Prints only the AIR of
+the model to stdout.
 
 Options:
   --air AIR            A name for tasks, such as civitai:4384@128713. Default: local:NAME@1
