@@ -341,7 +341,7 @@ async function describeImagePrompts(
   const { kind, encoder, embedder, partFiles } = await openImagePrompts(description.folder, besides);
   description.className = kind.pipeline ?? '';
   if (partFiles) description.reason = putTogether(partFiles);
-  description.precision = precisionOf(encoder.tensors);
+  description.precision = precisionOf(embedder.tensors);
   for (const { tensors } of [encoder, embedder]) {
     for (const bytes of (await sizesOf(tensors)).values()) description.sizeBytes += bytes;
   }

@@ -1,5 +1,5 @@
 import type { StoredTensors } from '../files/safetensors.ts';
-import { GraphBuilder, type GraphForm, type Written } from './builder.ts';
+import { GraphBuilder, GraphError, type GraphForm, type Written } from './builder.ts';
 import { activationOf, layerNorm, linear } from './layers.ts';
 import { patchRows, visionRoot, visionStates } from './visionLayers.ts';
 
@@ -8,6 +8,7 @@ export interface ClipVisionConfig {
   num_attention_heads?: number;
   hidden_act?: string;
   layer_norm_eps?: number;
+  image_size?: number;
 }
 
 /** Of all published models with patches of 14 pixels: ViT-L, ViT-H and ViT-bigG. */
@@ -27,7 +28,14 @@ export function writeClipVision(config: ClipVisionConfig, tensors: StoredTensors
   const heads = config.num_attention_heads ?? HEADS;
   const activation = activationOf(config.hidden_act ?? 'gelu', 'picture encoder');
   const embeddings = `${root}embeddings`;
-  const [hidden, colors] = graph.shapeOf(`${embeddings}.patch_embedding.weight`) as [number, number];
+  const [hidden, colors, side] = graph.shapeOf(`${embeddings}.patch_embedding.weight`) as [number, number, number];
+  const [positions] = graph.shapeOf(`${embeddings}.position_embedding.weight`) as [number];
+  const { image_size: size } = config;
+  if (size !== undefined && Math.floor(size / side) ** 2 + 1 !== positions) {
+    throw new GraphError(
+      `The config says image_size: ${size}, but the weights have ${positions} positions for patches of ${side} pixels.`,
+    );
+  }
   const [projection] = graph.shapeOf('visual_projection.weight') as [number];
 
   const pixels = graph.enter('pixel_values', ['batch', colors, 'height', 'width']);

@@ -87,11 +87,18 @@ export function writeIpAdapter(tensors: StoredTensors, form: GraphForm = {}): Wr
   const made = projection.write(graph, graph.enter(shape.input, dims));
   const tokens = graph.leave('image_tokens', made, ['batch', 'tokens', shape.width]);
   for (const number of adapterNumbers(tensors)) {
+    const [channels] = graph.shapeOf(`ip_adapter.${number}.to_k_ip.weight`) as [number];
     for (const [output, matrix] of [
       [`keys.${number}`, `ip_adapter.${number}.to_k_ip`],
       [`values.${number}`, `ip_adapter.${number}.to_v_ip`],
     ] as const) {
-      const [channels] = graph.shapeOf(`${matrix}.weight`) as [number];
+      const found = graph.shapeOf(`${matrix}.weight`);
+      if (found.join() !== [channels, shape.width].join()) {
+        const wanted = [channels, shape.width].join(', ');
+        throw new GraphError(
+          `The tensor "${matrix}.weight" has the shape [${found.join(', ')}]; it must be [${wanted}] for tokens of ${shape.width} channels.`,
+        );
+      }
       graph.leave(output, linear(graph, tokens, matrix), ['batch', 'tokens', channels]);
     }
   }

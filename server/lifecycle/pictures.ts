@@ -24,7 +24,10 @@ export interface TaskPictures {
   prompts: Pixels[][];
 }
 
-/** Image encoders use a few hundred pixels on each side. */
+/**
+ * Image encoders use a few hundred pixels on each side. Of 6 million pixels, shrunk to these first, an encoder is shown what it
+ * is shown of the original, but for 1 of 255.
+ */
 const MOST_PROMPT_PIXELS = 1024 ** 2;
 
 /**

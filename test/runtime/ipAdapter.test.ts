@@ -1,4 +1,4 @@
-import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -442,6 +442,7 @@ describe('files', () => {
     expect(await describeModel(join(root, file))).toMatchObject({
       kind: 'ipAdapter',
       available: true,
+      precision: 'float16',
       reason: 'It uses the files model.safetensors.',
     });
     const { partFiles } = await openImagePrompts(join(root, file));
@@ -500,6 +501,26 @@ describe('files', () => {
       architecture: 'sdxl',
       family: 'sdxl',
       reason: expect.stringContaining('lacks the image encoder CLIP ViT-bigG.'),
+    });
+  });
+
+  test('weights that do not fit one another are found before a task names them', async () => {
+    const file = join(folder, 'ip-adapter-odd_sd15.safetensors');
+    const contents = await readContents(join(root, 'models/ip-adapter_sd15.safetensors'));
+    const { dtype, bytes } = contents.get('ip_adapter.7.to_v_ip.weight')!;
+    contents.set('ip_adapter.7.to_v_ip.weight', { dtype, shape: [bytes.length / 2 / 16, 16], bytes });
+    await writeSafetensors(file, contents);
+    expect((await describeModel(file)).reason).toMatch(
+      /^The image_embedder cannot be used: The tensor "ip_adapter\.7\.to_v_ip\.weight" has the shape \[\d+, 16\]; it must be \[\d+, 32\]/,
+    );
+    const own = join(folder, 'own');
+    await cp(join(root, 'models'), own, { recursive: true });
+    const config = join(own, 'image_encoder/config.json');
+    await writeFile(config, (await readFile(config, 'utf8')).replace('"image_size": 32', '"image_size": 64'));
+    expect(await describeModel(join(own, 'ip-adapter_sd15.safetensors'))).toMatchObject({
+      available: false,
+      reason:
+        'The image_encoder cannot be used: The config says image_size: 64, but the weights have 17 positions for patches of 8 pixels.',
     });
   });
 
