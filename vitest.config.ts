@@ -38,6 +38,7 @@ class LongestFirst extends BaseSequencer {
 
 export default defineConfig({
   test: {
+    globalSetup: ['test/packedFixtures.mjs'],
     setupFiles: ['test/setup.ts'],
     projects: [
       {
