@@ -4,6 +4,9 @@ import { InferenceSession, Tensor as OrtTensor } from './onnxruntime.ts';
 /** Calls of graphs that a tensor stays on the device without being used. */
 const LINGERS = 64;
 
+/** Bytes on the device above which what the last call did not use is freed at once: keys and values of pictures are large. */
+const MOST_BYTES = 2 ** 30;
+
 /**
  * Tensors that were copied to the GPU once, for calls that are given the same values again: text states, pictures of
  * ControlNets, matrices of LoRAs, keys and values of IP-Adapters. onnxruntime's WebGPU provider alone keeps outputs of a graph on the device and takes
@@ -13,7 +16,14 @@ export class Residents {
   /** By array and shape: the zeros of several inputs may be one array. */
   private readonly held = new Map<Float32Array, Map<string, { tensor: OrtTensor; usedAt: number }>>();
   private readonly copiers = new Map<number, Promise<InferenceSession>>();
+  private readonly mostBytes: number;
+  private bytes = 0;
   private calls = 0;
+
+  /** @param mostBytes - see `MOST_BYTES` */
+  constructor(mostBytes = MOST_BYTES) {
+    this.mostBytes = mostBytes;
+  }
 
   /**
    * The tensor on the device. Known by the array itself: it must not be written to any more.
@@ -32,16 +42,20 @@ export class Residents {
     const tensor = y as OrtTensor;
     ofData.set(dims.join(), { tensor, usedAt: this.calls });
     this.held.set(data, ofData);
+    this.bytes += data.byteLength;
     return { tensor, bytes: data.byteLength };
   }
 
-  /** Counts a call of a graph, and frees what no call has used for long. */
+  /** Counts a call of a graph, and frees what no call has used for long, or not lately where there is too much. */
   called(): void {
     this.calls++;
     for (const [data, ofData] of this.held) {
       for (const [shape, { tensor, usedAt }] of ofData) {
-        if (this.calls - usedAt <= LINGERS) continue;
+        const idle = this.calls - usedAt;
+        // At 1 it is used by the call that ends now.
+        if (idle <= 1 || (idle <= LINGERS && this.bytes <= this.mostBytes)) continue;
         ofData.delete(shape);
+        this.bytes -= data.byteLength;
         tensor.dispose();
       }
       if (ofData.size === 0) this.held.delete(data);

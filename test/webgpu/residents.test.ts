@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { GraphBuilder } from '../../runtime/graphs/builder.ts';
 import { Graph, joinLasting, traffic } from '../../runtime/onnx/graph.ts';
+import { Residents } from '../../runtime/onnx/resident.ts';
 import { type FloatTensor, floats } from '../../runtime/tensors/tensor.ts';
 import { testsWebGpu, whenSkipped } from '../helpers/webgpu.ts';
 
@@ -56,5 +57,23 @@ describe.runIf(testsWebGpu)(`inputs that stay the same on WebGPU${whenSkipped}`,
     const others = sample(1, 1);
     for (let at = 0; at < 70; at++) await call(sample(1, 2), others);
     expect(await call(sample(1, 2), states)).toEqual({ y: [3, 10], bytes: 16 });
+  });
+
+  test('leave the device at once where there are too many, but for those of the last call', async () => {
+    const residents = new Residents(24);
+    const [a, b, c] = [0, 1, 2].map((value) => Float32Array.of(value, value));
+    const crosses = async (data: Float32Array) => (await residents.of(data, [1, 2])).bytes;
+    expect([await crosses(a!), await crosses(b!)]).toEqual([8, 8]);
+    residents.called();
+    residents.called();
+    // 24 bytes are not too many.
+    expect([await crosses(a!), await crosses(c!)]).toEqual([0, 8]);
+    residents.called();
+    expect(await crosses(b!)).toBe(0);
+    const d = Float32Array.of(3, 3);
+    expect([await crosses(b!), await crosses(d)]).toEqual([0, 8]);
+    residents.called();
+    expect([await crosses(b!), await crosses(d), await crosses(c!)]).toEqual([0, 0, 0]);
+    expect(await crosses(a!)).toBe(8);
   });
 });

@@ -1,6 +1,7 @@
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type GenerateRequest, type RunEvent, type Runtime, startRuntime } from '../../runtime/index.ts';
-import { modelFolder } from '../helpers/goldens.ts';
+import { modelFolder, modelsFolder } from '../helpers/goldens.ts';
 import { testsWebGpu, whenSkipped } from '../helpers/webgpu.ts';
 import { collect, draw } from '../runtime/runtimeSuite.ts';
 
@@ -43,6 +44,19 @@ describe.runIf(testsWebGpu)(`runs on WebGPU${whenSkipped}`, { timeout: 300_000 }
       0,
     );
     expect(furthest).toBeLessThanOrEqual(2);
+  });
+
+  test('see a picture through an IP-Adapter as on the CPU', async () => {
+    await using onCpu = startRuntime({ provider: 'cpu', threads: 1, log: () => {} });
+    const pixels = { width: 48, height: 40, data: Uint8Array.from({ length: 48 * 40 * 3 }, (_, at) => (at * 5) % 256) };
+    const adapter = join(modelsFolder, 'tiny-ip-adapter/models/ip-adapter_sd15.safetensors');
+    const seen = request({ guidanceScale: 3, imagePrompts: [{ model: adapter, pictures: [pixels], weight: 0.8 }] });
+    const [expected, plain] = [await draw(onCpu, seen), await draw(onCpu, request({ guidanceScale: 3 }))];
+    const drawn = await draw(runtime, seen);
+    const furthest = (other: typeof drawn) =>
+      drawn.data.reduce((most, value, at) => Math.max(most, Math.abs(value - other.data[at]!)), 0);
+    expect(furthest(expected)).toBeLessThanOrEqual(2);
+    expect(furthest(plain)).toBeGreaterThan(10);
   });
 
   test('stop before the next step when they are cancelled', async () => {
