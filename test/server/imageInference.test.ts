@@ -336,7 +336,7 @@ test('searches the models', async () => {
     ],
   });
   expect((await socket.ask({ taskType: 'modelSearch', search: 'tiny', offset: 1 })).results).toEqual([]);
-  expect((await socket.ask({ taskType: 'modelSearch', category: 'upscaler' })).totalResults).toBe(0);
+  expect((await socket.ask({ taskType: 'modelSearch', category: 'video' })).totalResults).toBe(0);
   expect(
     (await socket.ask({ taskType: 'modelSearch', tags: ['test', 'tiny'], taskUUID: randomUUID() })).totalResults,
   ).toBe(1);
