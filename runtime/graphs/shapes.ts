@@ -64,6 +64,8 @@ export class Shapes {
       case 'Identity':
       case 'InstanceNormalization':
       case 'LayerNormalization':
+      case 'LeakyRelu':
+      case 'PRelu':
       case 'QuickGelu':
       case 'Relu':
       case 'RotaryEmbedding':
