@@ -37,7 +37,7 @@ const WORTH = 0.95;
  */
 const LONG_MS = 500;
 
-/** Stops calls whose results nobody needs any more. */
+/** Stops calls whose results are no longer needed. */
 const unwanted = Symbol('unwanted');
 
 /** Measurements of each size; the minimum counts, because other work only adds time. */

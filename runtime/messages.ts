@@ -9,7 +9,7 @@ export interface Pixels {
   data: Uint8Array;
 }
 
-/** Parts of a model in files of its own that somebody chose, by absolute paths; others are found by the model's own rules. */
+/** Explicitly chosen files for parts of a model, as absolute paths. The model's rules find the others. */
 export interface ModelParts {
   textEncoders?: readonly string[];
   /** A folder with config.json and weights, or one file. */

@@ -170,7 +170,7 @@ export class Settings {
     return info?.defaultWidth === width && info.defaultHeight === height;
   }
 
-  /** As the server would size a picture after one that it refers to; what somebody has filled in stays. */
+  /** Fills in the size that the server would derive from the first reference picture. Values that the user typed stay. */
   likeReference(size: Size): void {
     if (this.#touched.has(width) || this.#touched.has(height)) return;
     const fitting = sizeLike(size, this.#model?.sizeMultiple ?? 8, mostReferencePixels);

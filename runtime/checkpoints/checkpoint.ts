@@ -24,7 +24,7 @@ export interface PartPlaces extends ModelParts {
   besides?: readonly string[];
 }
 
-/** Paths of the parts that somebody chose. */
+/** Paths of the parts that were chosen explicitly. */
 export function partFilesOf({ textEncoders = [], vae }: ModelParts): string[] {
   return [...textEncoders, ...(vae === undefined ? [] : [vae])];
 }

@@ -22,7 +22,7 @@ export type Kind =
   | 'tinyVae'
   | 'ipAdapter'
   | 'upscaler'
-  /** Parts of other models; nobody names them in a task. */
+  /** Parts of other models; tasks do not name them. */
   | 'textEncoder'
   | 'imageEncoder';
 

@@ -25,7 +25,7 @@ export function modelRoots(file: string): string[] {
  * Puts a model together from the file of its denoiser and the files of its parts. For `models/diffusion_models/dream.gguf`,
  * each part is, in this order:
  *
- * 1. the file that somebody names, in `models.json` or in `dream.gguf.json` (`"textEncoders":
+ * 1. the file named in `models.json` or in `dream.gguf.json` (`"textEncoders":
  *    ["../text_encoders/encoder.safetensors"]`, `"vae"`): it must be there, and hold a part of the model;
  * 2. what the file itself holds;
  * 3. the first file by name, of those that hold such a part, in `text_encoders/`, `clip/` or `vae/` beside or below the

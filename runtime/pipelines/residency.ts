@@ -1,12 +1,12 @@
 import type { Part } from '../run.ts';
 import { type LazyGraph, loadAll, type Needed } from './lazyGraph.ts';
 
-/** What a run does one after the other, each with networks of its own. */
+/** The phases of a run, in order; each needs its own networks. */
 export type Phase = 'texts' | 'imagePrompts' | 'pictures' | 'denoising' | 'decoding';
 
 /** What a driver adds to a request. */
 export interface RunOptions {
-  /** Ends the wait for memory that other runs hold; whoever drives the run looks at it between calls. */
+  /** Ends the wait for memory that other runs hold. Between calls the driver of the run checks it. */
   signal?: AbortSignal | undefined;
   /** What the run takes beside its networks, by an estimate; default 0. */
   workingBytes?: number | undefined;
@@ -19,7 +19,7 @@ export interface ResidencyOptions {
   usedBytes: () => number;
 }
 
-/** A limit that is never reached. */
+/** No limit. */
 export const unlimited: ResidencyOptions = { limitBytes: 0, usedBytes: () => 0 };
 
 /**
@@ -45,7 +45,7 @@ export class Residency {
 
   /**
    * Holds networks for a run, which loads them afterwards. Closes what no run holds, as far as their place is needed.
-   * Whoever holds nothing gets what it asks for in the end, so a run must not wait while it holds others.
+   * A run must release its networks before it waits for others: only then does every wait end.
    *
    * @throws the reason of the signal when it is aborted
    */

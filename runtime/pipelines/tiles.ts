@@ -1,5 +1,5 @@
 import type { UpscalerSizes } from '../graphs/upscaler.ts';
-import { type Box, lanczosReach } from '../tensors/resample.ts';
+import { type Box, lanczosReach, type Size } from '../tensors/resample.ts';
 
 /** One call of a network that enlarges a picture. */
 export interface Tile {
@@ -7,11 +7,6 @@ export interface Tile {
   box: Box;
   /** What the network sees, in pixels of the picture; it may be larger than the picture by less than `unshuffle`. */
   window: Box;
-}
-
-interface Size {
-  width: number;
-  height: number;
 }
 
 /** Memory of one tile. */

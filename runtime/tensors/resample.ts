@@ -5,7 +5,8 @@ interface Picture {
   data: Uint8Array;
 }
 
-interface Size {
+/** Pixels. */
+export interface Size {
   width: number;
   height: number;
 }

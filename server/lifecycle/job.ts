@@ -1,5 +1,4 @@
-import type { OutputType } from '../../protocol/delivery.ts';
-import type { ImageFormat } from '../../protocol/events.ts';
+import type { Delivery } from '../../protocol/delivery.ts';
 import type { PreviewOptions } from '../../protocol/previews.ts';
 import type { MayWarn, Warning } from '../../protocol/replies.ts';
 import type { ModelDescription, Pixels, RunRequest } from '../../runtime/index.ts';
@@ -9,26 +8,11 @@ import type { Caller } from './caller.ts';
 import type { TaskMeter } from './meter.ts';
 import type { ResultOrigin, TaskRecord } from './records.ts';
 
-/** The fields that all tasks have whose results are images of runs. */
-export interface ResultTask extends MayWarn {
+/** The fields of every task whose results are images of runs. */
+export interface ResultTask extends Omit<Delivery, 'previews' | 'progress'>, MayWarn {
   taskType: string;
   taskUUID: string;
   numberResults: number;
-  outputType: OutputType[];
-  outputFormat: ImageFormat;
-  outputQuality: number;
-  /** Seconds until the image is deleted. */
-  ttl?: number | undefined;
-  includeCost: boolean;
-  /** Whether the file of a result holds its recipe. */
-  includeMetadata: boolean;
-  deliveryMethod: 'sync' | 'async';
-  /** A newer task of the same lane supersedes this one while it is unfinished. */
-  lane?: string | undefined;
-  /** 0 to 9; tasks of a higher priority first, among the caller's own. */
-  priority: number;
-  /** Milliseconds from arrival; a task that has not started by then fails. */
-  deadline?: number | undefined;
 }
 
 /** A task after the checks against models and limits. */

@@ -133,6 +133,7 @@ describe.each(all)('the UNet of $model', ({ model, crossAttentionOrder, files, .
     expectClose(await outputOf({ file: path, images, scaleOf: () => scale }), unetOutput);
   });
 
+  // The references have this case for SD 1.5 only.
   test.runIf(more.twoAdapters)('sees a picture through each of two adapters', async () => {
     const { files: names, images, scales, unetOutput } = more.twoAdapters!;
     const acting = names.map((name, at) => ({
@@ -143,6 +144,7 @@ describe.each(all)('the UNet of $model', ({ model, crossAttentionOrder, files, .
     expectClose(await outputOf(...acting), unetOutput);
   });
 
+  // The references have this case for XL only.
   test.runIf(more.scalePerBlock)('sees a picture at each attention as much as a scale says', async () => {
     const { file, image, scaleOfEachAttention, unetOutput } = more.scalePerBlock!;
     const scaleOf = (path: string) => scaleOfEachAttention[path]!;

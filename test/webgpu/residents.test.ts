@@ -7,6 +7,7 @@ import { testsWebGpu, whenSkipped } from '../helpers/webgpu.ts';
 
 const sample = (...values: number[]) => floats(Float32Array.from(values), [values.length / 2, 2]);
 
+// Needs a WebGPU adapter; `whenSkipped` says how to get one. CI installs a software adapter.
 describe.runIf(testsWebGpu)(`inputs that stay the same on WebGPU${whenSkipped}`, { timeout: 300_000 }, () => {
   let graph: Graph;
   beforeAll(async () => {

@@ -45,7 +45,7 @@ export function serveConnection(
     session = ownSession(owner);
     sessions.attach(session, client);
   }
-  // Nobody resumes a session without tasks whose UUID nobody knows.
+  // Whether the session is kept after its socket closes: only if it has tasks or its client knows its UUID.
   let isWanted = false;
   let missedBeats = 0;
   /** Unhandled frames, invalid ones as their error; and the rest of a partly handled one. */
