@@ -106,8 +106,15 @@ export class Catalog {
    * once, and the folders are scanned every few seconds for the next task. An unknown model waits for a scan.
    *
    * Throws `modelNotFound`, `modelUnavailable`, or, for another kind, `unsupportedModel`.
+   *
+   * @param fileless - models of the kind without a file, which the errors list too
    */
-  async find(name: string | undefined, kind: ModelKind = 'checkpoint', parameter = 'model'): Promise<CatalogEntry> {
+  async find(
+    name: string | undefined,
+    kind: ModelKind = 'checkpoint',
+    parameter = 'model',
+    fileless: readonly string[] = [],
+  ): Promise<CatalogEntry> {
     const wanted = name ?? this.#options.defaultModel;
     const known = this.#entries.find(({ ids }) => isNamed(ids, wanted));
     if (known?.kind === kind && known.model.available) {
@@ -126,7 +133,8 @@ export class Catalog {
       });
     }
     if (entry?.kind !== kind) {
-      const allowedValues = entries.filter((one) => one.kind === kind && one.model.available).map(({ air }) => air);
+      const files = entries.filter((one) => one.kind === kind && one.model.available).map(({ air }) => air);
+      const allowedValues = [...files, ...fileless];
       const more = allowedValues.length > namedAtMost ? ', …' : '';
       const choice = `This server has: ${allowedValues.slice(0, namedAtMost).join(', ') || 'none'}${more}.`;
       const details = { parameter, type: 'string', allowedValues };

@@ -26,5 +26,5 @@ export async function findUpscaler(name: string | undefined, catalog: Catalog): 
   // The name of a file comes first.
   const entries = await catalog.list();
   if (isNamed(interpolation.ids, name) && !entries.some(({ ids }) => isNamed(ids, name))) return interpolation;
-  return await catalog.find(name, 'upscaler');
+  return await catalog.find(name, 'upscaler', 'model', [interpolation.air]);
 }

@@ -165,7 +165,13 @@ describe('upscale', () => {
   });
 
   test.each([
-    ['a model that does not exist', { model: 'local:none@1' }, 'modelNotFound', 'local:compact-x4@1'],
+    ['a model that does not exist', { model: 'local:none@1' }, 'modelNotFound', 'local:lanczos@1'],
+    [
+      'a model that does not exist, told with the networks',
+      { model: 'local:none@1' },
+      'modelNotFound',
+      'local:compact-x4@1',
+    ],
     ['a broken network', { model: 'local:broken@1' }, 'modelUnavailable', 'its last layer gives 16 channels'],
     ['a factor and a size', { upscaleFactor: 2, targetMegapixels: 2 }, 'invalidTargetMegapixels', 'Use either'],
     ['a size from far below', { targetMegapixels: 8 }, 'invalidTargetMegapixels', 'at most 8 times'],
